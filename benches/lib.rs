@@ -1,0 +1,1 @@
+//! Benchmarks of `polars-par-apply`: see `apply.rs`.

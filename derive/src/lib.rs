@@ -1,0 +1,204 @@
+//! The derives of [`polars-par-apply`](https://docs.rs/polars-par-apply): `FromRow` and `IntoRow`.
+//!
+//! Use them through that crate, which re-exports them beside the traits.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, Field, Fields, GenericParam, Ident, Lifetime, LitStr, Result};
+
+/// Reads a struct from a row: each field takes the column of its name.
+///
+/// Fields are cells; the struct may borrow, with any number of lifetime parameters. `#[par_apply(rename = "…")]` on a
+/// field names another column.
+#[proc_macro_derive(FromRow, attributes(par_apply))]
+pub fn from_row(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    derive(input, expand_from_row)
+}
+
+/// Writes a struct to a row: each field becomes the column of its name.
+///
+/// Fields are owned cells. `#[par_apply(rename = "…")]` on a field gives another name.
+#[proc_macro_derive(IntoRow, attributes(par_apply))]
+pub fn into_row(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    derive(input, expand_into_row)
+}
+
+fn derive(
+    input: proc_macro::TokenStream,
+    expand: fn(&DeriveInput) -> Result<TokenStream>,
+) -> proc_macro::TokenStream {
+    let input = syn::parse_macro_input!(input as DeriveInput);
+    expand(&input)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
+
+/// One column of a derived row.
+struct Column<'a> {
+    field: &'a Ident,
+    ty: &'a syn::Type,
+    name: String,
+}
+
+fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
+    let columns = columns(input, "FromRow")?;
+    let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
+    let (ident, names) = (&input.ident, names(&columns));
+    let row = Lifetime::new("'__row", ident.span());
+    let arguments = input.generics.params.iter().map(|param| match param {
+        GenericParam::Lifetime(_) => quote!(#row),
+        GenericParam::Const(constant) => {
+            let ident = &constant.ident;
+            quote!(#ident)
+        }
+        GenericParam::Type(_) => unreachable!("`columns` refuses type parameters"),
+    });
+    let fields: Vec<_> = columns.iter().map(|column| column.field).collect();
+    let cells = fold(&columns, quote!(Nil), |column, rest| {
+        let ty = column.ty;
+        quote_spanned!(ty.span()=> ::polars_par_apply::__private::Cons<#ty, #rest>)
+    });
+    let pattern = fold(&columns, quote!(()), |column, rest| {
+        let field = column.field;
+        quote!((#field, #rest))
+    });
+    Ok(quote! {
+        const _: () = {
+            use ::polars_par_apply::__private::{Cells, Nil};
+
+            #[automatically_derived]
+            impl #impl_generics ::polars_par_apply::FromRow for #ident #ty_generics #where_clause {
+                type Of<#row> = #ident<#(#arguments),*>;
+                type Cells = #cells;
+                const NAMES: ::core::option::Option<&'static [&'static str]> =
+                    ::core::option::Option::Some(&[#(#names),*]);
+
+                #[inline(always)]
+                fn assemble<#row>(cells: <Self::Cells as Cells>::Of<#row>) -> Self::Of<#row> {
+                    let #pattern = cells;
+                    #ident { #(#fields),* }
+                }
+            }
+        };
+    })
+}
+
+fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
+    let columns = columns(input, "IntoRow")?;
+    let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
+    let (ident, names) = (&input.ident, names(&columns));
+    let sink = fold(&columns, quote!(SinkNil), |column, rest| {
+        let ty = column.ty;
+        quote_spanned!(ty.span()=>
+            ::polars_par_apply::__private::SinkCons<<#ty as ::polars_par_apply::IntoCell>::Sink, #rest>
+        )
+    });
+    let numbered = columns.iter().enumerate().rev();
+    let items = numbered.fold(quote!(()), |rest, (number, column)| {
+        let field = column.field;
+        quote!((item(self.#field, casts, ::core::option::Option::Some(#number))?, #rest))
+    });
+    Ok(quote! {
+        const _: () = {
+            use ::polars_par_apply::__private::{
+                Casts, DataFrame, DefaultNames, Many, SinkNil, Sinks, Unwritten, item,
+            };
+
+            #[automatically_derived]
+            impl #impl_generics ::polars_par_apply::IntoRow for #ident #ty_generics #where_clause {
+                type Output = DataFrame;
+                type Sink = Many<#sink>;
+
+                fn names() -> DefaultNames {
+                    DefaultNames::Fields(&[#(#names),*])
+                }
+
+                #[inline(always)]
+                fn into_items(
+                    self,
+                    casts: Casts,
+                ) -> ::core::result::Result<<Self::Sink as Sinks>::Item, Unwritten> {
+                    ::core::result::Result::Ok(#items)
+                }
+            }
+        };
+    })
+}
+
+fn names<'a>(columns: &'a [Column<'_>]) -> Vec<&'a str> {
+    columns.iter().map(|column| column.name.as_str()).collect()
+}
+
+/// A list of types or values from the last to the first.
+fn fold(
+    columns: &[Column<'_>],
+    end: TokenStream,
+    cons: impl Fn(&Column<'_>, TokenStream) -> TokenStream,
+) -> TokenStream {
+    columns
+        .iter()
+        .rev()
+        .fold(end, |rest, column| cons(column, rest))
+}
+
+/// The struct's fields as columns; or why it cannot be derived for.
+fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> {
+    let fields = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => &fields.named,
+            Fields::Unnamed(fields) => {
+                let message = format!("`{derive}` needs named fields, which are the columns' names; a tuple needs no derive");
+                return Err(Error::new(fields.span(), message));
+            }
+            Fields::Unit => {
+                let message = format!("`{derive}` needs at least one field");
+                return Err(Error::new(input.ident.span(), message));
+            }
+        },
+        Data::Enum(_) | Data::Union(_) => {
+            let message = format!("`{derive}` is for structs");
+            return Err(Error::new(input.ident.span(), message));
+        }
+    };
+    if let Some(parameter) = input.generics.type_params().next() {
+        let message = format!("`{derive}` takes no type parameters: a column's type must be known");
+        return Err(Error::new(parameter.span(), message));
+    }
+    let mut columns: Vec<Column<'_>> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let column = column(field)?;
+        if columns.iter().any(|earlier| earlier.name == column.name) {
+            let message = format!("two fields are the column {:?}", column.name);
+            return Err(Error::new(field.span(), message));
+        }
+        columns.push(column);
+    }
+    if columns.is_empty() {
+        let message = format!("`{derive}` needs at least one field");
+        return Err(Error::new(input.ident.span(), message));
+    }
+    Ok(columns)
+}
+
+fn column(field: &Field) -> Result<Column<'_>> {
+    let ident = field.ident.as_ref().expect("the fields are named");
+    let mut name = ident.unraw().to_string();
+    for attribute in &field.attrs {
+        if attribute.path().is_ident("par_apply") {
+            attribute.parse_nested_meta(|meta| {
+                if !meta.path.is_ident("rename") {
+                    return Err(meta.error("the one option is `rename = \"…\"`"));
+                }
+                name = meta.value()?.parse::<LitStr>()?.value();
+                Ok(())
+            })?;
+        }
+    }
+    Ok(Column {
+        field: ident,
+        ty: &field.ty,
+        name,
+    })
+}

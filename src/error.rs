@@ -1,0 +1,444 @@
+//! The crate's one error type.
+
+use std::fmt;
+
+use polars::error::ErrString;
+use polars::prelude::{DataType, PolarsError};
+
+/// A result whose error is [`Error`] unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and where.
+///
+/// [`kind`](Error::kind) says what in a form to match on; [`row`](Error::row) and [`column`](Error::column) say where;
+/// [`source`](std::error::Error::source) is the cause that a closure returned. The message says all three, and how to
+/// mend what can be mended.
+///
+/// ```
+/// use polars_par_apply::{ErrorKind, prelude::*};
+///
+/// let df = df!["price" => [1.5, 2.5]]?;
+/// let error = df.par_apply().select(["prise"]).rows(|price: f64| price * 2.0).unwrap_err();
+///
+/// assert!(matches!(error.kind(), ErrorKind::ColumnNotFound { .. }));
+/// assert_eq!(error.column(), Some("prise"));
+/// assert_eq!(error.to_string(), r#"column "prise" not found; did you mean "price"?"#);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<ErrorKind>);
+
+/// The kinds of [`Error`].
+///
+/// Rows are counted from 0 in the whole input, arguments and parts from 0 too.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A selected column, or a field of a derived row, is not in the frame.
+    #[non_exhaustive]
+    ColumnNotFound {
+        /// The name asked for.
+        column: String,
+        /// The columns whose names come near it, the nearest first.
+        near: Vec<String>,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// The closure takes another number of arguments than there are columns.
+    #[non_exhaustive]
+    ArgumentCount {
+        /// How many columns' values the closure takes.
+        arguments: usize,
+        /// The columns it was to be given.
+        columns: Vec<String>,
+    },
+    /// An argument's type does not take the column's dtype.
+    #[non_exhaustive]
+    Dtype {
+        /// The column.
+        column: String,
+        /// Its dtype.
+        dtype: DataType,
+        /// The argument's position.
+        argument: usize,
+        /// The argument's Rust type.
+        takes: String,
+        /// A Rust type that does take the column as it is.
+        instead: Option<&'static str>,
+        /// Whether [`Casts::Lossy`](crate::Casts::Lossy) would permit it.
+        lossy: bool,
+    },
+    /// A null where [`Nulls::Error`](crate::Nulls::Error) allows none.
+    #[non_exhaustive]
+    Null {
+        /// The column.
+        column: String,
+        /// The first row in which it is null.
+        row: usize,
+    },
+    /// A value that its column's type can hold and the argument's or the output's cannot.
+    #[non_exhaustive]
+    Value {
+        /// The row, where the verb has rows.
+        row: Option<usize>,
+        /// The input or output column, where it is known.
+        column: Option<String>,
+        /// What does not fit.
+        message: String,
+    },
+    /// Two output columns of one name.
+    #[non_exhaustive]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// [`names`](crate::Apply::names) gives another number of names than there are output columns.
+    #[non_exhaustive]
+    NameCount {
+        /// How many names were given.
+        names: usize,
+        /// How many columns come out.
+        columns: usize,
+    },
+    /// An option's value cannot be followed.
+    #[non_exhaustive]
+    Option {
+        /// The option's method.
+        option: &'static str,
+        /// What is wrong, and what would do.
+        message: String,
+    },
+    /// The closure returned an error; it is the [`source`](std::error::Error::source).
+    #[non_exhaustive]
+    Closure {
+        /// What the closure was called on.
+        place: Place,
+        /// What it returned.
+        cause: anyhow::Error,
+    },
+    /// The closure panicked.
+    #[non_exhaustive]
+    Panic {
+        /// What the closure was called on.
+        place: Place,
+        /// The panic's message, where it was text.
+        message: String,
+    },
+    /// Results of parts, columns or rows that do not stack, since they differ in shape or dtype.
+    #[non_exhaustive]
+    Stack {
+        /// What differs from what came before it.
+        place: Place,
+        /// The output column, where one is to blame.
+        column: Option<String>,
+        /// How they differ.
+        message: String,
+    },
+    /// Several faults of one call, all found before the closure was called.
+    #[non_exhaustive]
+    Several(Vec<Error>),
+    /// An error of Polars.
+    Polars(PolarsError),
+    /// An error that came in from `anyhow`.
+    Other(anyhow::Error),
+}
+
+/// What the closure was called on when it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A row of the input, from 0.
+    Row(usize),
+    /// A column of the input.
+    Column(String),
+    /// A part of the input.
+    #[non_exhaustive]
+    Part {
+        /// Its position among the parts, from 0.
+        index: usize,
+        /// The input row that it begins with.
+        row_offset: usize,
+    },
+}
+
+impl Error {
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// What went wrong, by value.
+    #[must_use]
+    pub fn into_kind(self) -> ErrorKind {
+        *self.0
+    }
+
+    /// The row at fault, counted from 0 in the whole input.
+    #[must_use]
+    pub fn row(&self) -> Option<usize> {
+        match &*self.0 {
+            ErrorKind::Null { row, .. } => Some(*row),
+            ErrorKind::Value { row, .. } => *row,
+            ErrorKind::Closure { place, .. }
+            | ErrorKind::Panic { place, .. }
+            | ErrorKind::Stack { place, .. } => match place {
+                Place::Row(row) => Some(*row),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The column at fault.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        match &*self.0 {
+            ErrorKind::ColumnNotFound { column, .. }
+            | ErrorKind::Dtype { column, .. }
+            | ErrorKind::Null { column, .. } => Some(column),
+            ErrorKind::DuplicateName { name } => Some(name),
+            ErrorKind::Value { column, .. } => column.as_deref(),
+            ErrorKind::Stack {
+                column: Some(column),
+                ..
+            } => Some(column),
+            ErrorKind::Closure { place, .. }
+            | ErrorKind::Panic { place, .. }
+            | ErrorKind::Stack { place, .. } => match place {
+                Place::Column(column) => Some(column),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// One error out of the faults of a call; none where there are no faults.
+    pub(crate) fn of_all(mut faults: Vec<Error>) -> Result<()> {
+        match faults.len() {
+            0 => Ok(()),
+            1 => Err(faults.remove(0)),
+            _ => Err(ErrorKind::Several(faults).into()),
+        }
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Error(Box::new(kind))
+    }
+}
+
+impl From<PolarsError> for Error {
+    fn from(error: PolarsError) -> Self {
+        ErrorKind::Polars(error).into()
+    }
+}
+
+/// Gives back an [`Error`] that had become an `anyhow::Error`, and wraps any other.
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        error
+            .downcast::<Error>()
+            .unwrap_or_else(|error| ErrorKind::Other(error).into())
+    }
+}
+
+/// Gives back an error of Polars, and turns any other into a `ComputeError` with this error's message.
+impl From<Error> for PolarsError {
+    fn from(error: Error) -> Self {
+        match error.into_kind() {
+            ErrorKind::Polars(error) => error,
+            kind => PolarsError::ComputeError(ErrString::from(Error::from(kind).to_string())),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            ErrorKind::Closure { cause, .. } => Some(cause.as_ref()),
+            ErrorKind::Polars(error) => Some(error),
+            ErrorKind::Other(error) => Some(error.as_ref()),
+            ErrorKind::Several(faults) => faults.first().map(|fault| fault as _),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            ErrorKind::ColumnNotFound {
+                column,
+                near,
+                columns,
+            } => {
+                write!(f, "column {column:?} not found")?;
+                match (near.as_slice(), columns.as_slice()) {
+                    ([], []) => f.write_str("; there are no columns"),
+                    ([], columns) => write!(f, " among the columns{}", parenthesised(columns)),
+                    (near, _) => write!(f, "; did you mean {}?", listed(near, " or ")),
+                }
+            }
+            ErrorKind::ArgumentCount { arguments, columns } => write!(
+                f,
+                "the closure takes {} and is given {}{}; choose columns with .select([…]), one for each argument",
+                counted(*arguments, "argument"),
+                counted(columns.len(), "column"),
+                parenthesised(columns),
+            ),
+            ErrorKind::Dtype {
+                column,
+                dtype,
+                argument,
+                takes,
+                instead,
+                lossy,
+            } => {
+                write!(
+                    f,
+                    "column {column:?} is {}, and argument {argument} takes {takes}",
+                    dtype_name(dtype)
+                )?;
+                f.write_str(if *lossy {
+                    ", which could lose values; "
+                } else {
+                    "; "
+                })?;
+                if let Some(instead) = instead {
+                    write!(f, "take {instead}, or ")?;
+                }
+                f.write_str("cast the column first")?;
+                if *lossy {
+                    f.write_str(", or permit it with .casts(Casts::Lossy)")?;
+                }
+                Ok(())
+            }
+            ErrorKind::Null { column, row } => write!(
+                f,
+                "column {column:?} is null in row {row}, and Nulls::Error allows none; \
+                 take Option<_>, or fill or drop the nulls first",
+            ),
+            ErrorKind::Value {
+                row,
+                column,
+                message,
+            } => {
+                if let Some(row) = row {
+                    write!(f, "row {row}: ")?;
+                }
+                if let Some(column) = column {
+                    write!(f, "column {column:?}: ")?;
+                }
+                f.write_str(message)
+            }
+            ErrorKind::DuplicateName { name } => write!(
+                f,
+                "two output columns are named {name:?}; give each its own name with .names([…])"
+            ),
+            ErrorKind::NameCount { names, columns } => write!(
+                f,
+                ".names([…]) gives {}, and the closure returns {}",
+                counted(*names, "name"),
+                counted(*columns, "column"),
+            ),
+            ErrorKind::Option { option, message } => write!(f, ".{option}(…): {message}"),
+            ErrorKind::Closure { place, cause } => {
+                write!(f, "{place}: the closure returned an error: {cause}")
+            }
+            ErrorKind::Panic { place, message } => {
+                write!(f, "{place}: the closure panicked: {message}")
+            }
+            ErrorKind::Stack {
+                place,
+                column,
+                message,
+            } => {
+                write!(f, "{place}: ")?;
+                if let Some(column) = column {
+                    write!(f, "column {column:?}: ")?;
+                }
+                f.write_str(message)
+            }
+            ErrorKind::Several(faults) => {
+                write!(f, "{}:", counted(faults.len(), "fault"))?;
+                faults
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(i, fault)| write!(f, "\n  {}. {fault}", i + 1))
+            }
+            ErrorKind::Polars(error) => error.fmt(f),
+            ErrorKind::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Row(row) => write!(f, "row {row}"),
+            Place::Column(column) => write!(f, "column {column:?}"),
+            Place::Part { index, row_offset } => {
+                write!(f, "part {index} (from row {row_offset})")
+            }
+        }
+    }
+}
+
+/// A dtype by the name that Polars' Rust users type.
+pub(crate) fn dtype_name(dtype: &DataType) -> String {
+    match dtype {
+        DataType::Int8 => "Int8".into(),
+        DataType::Int16 => "Int16".into(),
+        DataType::Int32 => "Int32".into(),
+        DataType::Int64 => "Int64".into(),
+        DataType::Int128 => "Int128".into(),
+        DataType::UInt8 => "UInt8".into(),
+        DataType::UInt16 => "UInt16".into(),
+        DataType::UInt32 => "UInt32".into(),
+        DataType::UInt64 => "UInt64".into(),
+        DataType::UInt128 => "UInt128".into(),
+        DataType::Float32 => "Float32".into(),
+        DataType::Float64 => "Float64".into(),
+        DataType::Boolean => "Boolean".into(),
+        DataType::String => "String".into(),
+        DataType::Binary => "Binary".into(),
+        DataType::Date => "Date".into(),
+        DataType::Time => "Time".into(),
+        DataType::Null => "Null".into(),
+        DataType::List(inner) => format!("List({})", dtype_name(inner)),
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(inner, width) => format!("Array({}, {width})", dtype_name(inner)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn listed(names: &[String], last: &str) -> String {
+    let mut text = String::new();
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            text += if i + 1 == names.len() { last } else { ", " };
+        }
+        text += &format!("{name:?}");
+    }
+    text
+}
+
+/// The names in brackets, cut off where there are many.
+fn parenthesised(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match names.len() {
+        0 => String::new(),
+        n if n <= SHOWN => format!(" ({})", listed(names, ", ")),
+        n => format!(
+            " ({}, and {} more)",
+            listed(&names[..SHOWN], ", "),
+            n - SHOWN
+        ),
+    }
+}

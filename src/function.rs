@@ -1,0 +1,210 @@
+//! Closures as functions of rows, columns and parts.
+//!
+//! A closure's argument types alone choose how the frame is read. Each trait has a marker parameter that is inferred
+//! from the closure's own signature, so that one trait can be implemented for closures of every shape: the plain `Fn`
+//! bound names the argument types, and the bound `for<'a> Fn(A::Of<'a>)` lets the call lend values that borrow.
+
+use polars::prelude::{Column, DataFrame};
+
+use crate::arity::for_each_arity;
+use crate::partition::Chunk;
+use crate::read::tuple::{list, pairs};
+use crate::read::{
+    Argument, Cell, Cells, ColumnChunks, Cons, Fault, FromRow, Names, Nil, Values, first_null,
+    with_values,
+};
+
+/// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
+///
+/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of a row",
+    label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
+    note = "annotate every argument: `|price: f64, name: &str| …`",
+    note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
+)]
+pub trait RowFn<Marker>: Sync {
+    /// What it returns.
+    type Out;
+
+    #[doc(hidden)]
+    type Cells: Cells;
+
+    #[doc(hidden)]
+    const NAMES: Names;
+
+    #[doc(hidden)]
+    fn call<'a>(&self, cells: <Self::Cells as Cells>::Of<'a>) -> Self::Out;
+}
+
+/// Marks closures of cells.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OfCells;
+
+/// Marks closures of one whole row, column or part.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OfWhole;
+
+macro_rules! row_fn {
+    ($($T:ident $t:ident),+) => {
+        impl<Function, Out, $($T),+> RowFn<(OfCells, fn($($T),+) -> Out)> for Function
+        where
+            Function: Sync,
+            Function: Fn($($T),+) -> Out,
+            Function: for<'a> Fn($($T::Of<'a>),+) -> Out,
+            $($T: Cell,)+
+        {
+            type Out = Out;
+            type Cells = list!($($T)+);
+            const NAMES: Names = None;
+
+            #[inline(always)]
+            fn call<'a>(&self, pairs!($($t)+): <Self::Cells as Cells>::Of<'a>) -> Out {
+                self($($t),+)
+            }
+        }
+    };
+}
+
+for_each_arity!(row_fn);
+
+impl<Function, Out, R> RowFn<(OfWhole, fn(R) -> Out)> for Function
+where
+    Function: Sync,
+    Function: Fn(R) -> Out,
+    Function: for<'a> Fn(R::Of<'a>) -> Out,
+    R: FromRow,
+{
+    type Out = Out;
+    type Cells = R::Cells;
+    const NAMES: Names = R::NAMES;
+
+    #[inline(always)]
+    fn call<'a>(&self, cells: <Self::Cells as Cells>::Of<'a>) -> Out {
+        self(R::assemble(cells))
+    }
+}
+
+/// A closure or function that [`columns`](crate::Apply::columns) takes: of a `&Column`, or of its typed [`Values`].
+///
+/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of a column",
+    label = "its one argument must be `&Column` or `Values<'_, T>`",
+    note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`"
+)]
+pub trait ColumnFn<Marker>: Sync {
+    /// What it returns.
+    type Out;
+
+    /// The type of the column's values, for a typed closure.
+    #[doc(hidden)]
+    fn argument() -> Option<Argument>;
+
+    /// Calls it; or tells the first row whose value the argument's type cannot hold.
+    #[doc(hidden)]
+    fn call(
+        &self,
+        column: &Column,
+        chunks: &ColumnChunks<'_>,
+    ) -> Result<Self::Out, (usize, Fault)>;
+
+    /// The first row that is null to the argument's type.
+    #[doc(hidden)]
+    fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize>;
+}
+
+impl<Function, Out> ColumnFn<(OfWhole, Out)> for Function
+where
+    Function: Sync,
+    Function: Fn(&Column) -> Out,
+{
+    type Out = Out;
+
+    fn argument() -> Option<Argument> {
+        None
+    }
+
+    fn call(&self, column: &Column, _: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
+        Ok(self(column))
+    }
+
+    fn first_null(_: &ColumnChunks<'_>, _: usize) -> Option<usize> {
+        None
+    }
+}
+
+impl<Function, Out, T> ColumnFn<(OfCells, fn(T) -> Out)> for Function
+where
+    Function: Sync,
+    Function: for<'a> Fn(Values<'a, T>) -> Out,
+    T: Cell,
+{
+    type Out = Out;
+
+    fn argument() -> Option<Argument> {
+        Some(Argument::of::<T>())
+    }
+
+    fn call(&self, column: &Column, chunks: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
+        with_values::<T, Out>(chunks, column.len(), |values| self(values))
+    }
+
+    fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
+        first_null::<T>(chunks, rows)
+    }
+}
+
+/// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`].
+///
+/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of a part of a frame",
+    label = "its one argument must be `DataFrame`, `&DataFrame` or `Chunk`",
+    note = "annotate the argument: `|part: DataFrame| …`"
+)]
+pub trait ChunkFn<Marker>: Sync {
+    /// What it returns.
+    type Out;
+
+    #[doc(hidden)]
+    fn call(&self, chunk: Chunk) -> Self::Out;
+}
+
+impl<Function, Out> ChunkFn<(DataFrame, Out)> for Function
+where
+    Function: Sync,
+    Function: Fn(DataFrame) -> Out,
+{
+    type Out = Out;
+
+    fn call(&self, chunk: Chunk) -> Out {
+        self(chunk.into_frame())
+    }
+}
+
+impl<Function, Out> ChunkFn<(&DataFrame, Out)> for Function
+where
+    Function: Sync,
+    Function: Fn(&DataFrame) -> Out,
+{
+    type Out = Out;
+
+    fn call(&self, chunk: Chunk) -> Out {
+        self(chunk.frame())
+    }
+}
+
+impl<Function, Out> ChunkFn<(Chunk, Out)> for Function
+where
+    Function: Sync,
+    Function: Fn(Chunk) -> Out,
+{
+    type Out = Out;
+
+    fn call(&self, chunk: Chunk) -> Out {
+        self(chunk)
+    }
+}

@@ -1,0 +1,72 @@
+//! A part of a frame that knows where it lies.
+
+use std::ops::Deref;
+
+use polars::prelude::DataFrame;
+
+/// A part of the input, as a chunk closure's argument: the rows, and where in the input they lie.
+///
+/// It dereferences to the part's `DataFrame`.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["x" => [1, 2, 3, 4, 5]]?;
+/// let places = df
+///     .par_apply()
+///     .partitions(2)
+///     .chunks(|part: Chunk| (part.index() as u32, part.row_offset() as u64, part.height() as u64))?;
+/// assert_eq!(
+///     places,
+///     df!["column_0" => [0u32, 1], "column_1" => [0u64, 3], "column_2" => [3u64, 2]]?
+/// );
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    frame: DataFrame,
+    index: usize,
+    row_offset: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new(frame: DataFrame, index: usize, row_offset: usize) -> Self {
+        Chunk {
+            frame,
+            index,
+            row_offset,
+        }
+    }
+
+    /// The part's position among the parts, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The input row that the part begins with, from 0.
+    #[must_use]
+    pub fn row_offset(&self) -> usize {
+        self.row_offset
+    }
+
+    /// The part's rows.
+    #[must_use]
+    pub fn frame(&self) -> &DataFrame {
+        &self.frame
+    }
+
+    /// The part's rows, by value.
+    #[must_use]
+    pub fn into_frame(self) -> DataFrame {
+        self.frame
+    }
+}
+
+impl Deref for Chunk {
+    type Target = DataFrame;
+
+    fn deref(&self) -> &DataFrame {
+        &self.frame
+    }
+}

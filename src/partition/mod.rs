@@ -1,0 +1,10 @@
+//! Where to cut: parts of a frame as NumPy cuts them, and stretches of rows that lie in one chunk of every column.
+
+mod chunk;
+mod layout;
+mod split;
+
+pub(crate) use layout::{BLOCK, ChunkEnds, Layout};
+pub use chunk::Chunk;
+pub(crate) use layout::Place;
+pub(crate) use split::{array_split, chunk_bounds, part_bounds, slice};

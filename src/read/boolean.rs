@@ -1,0 +1,101 @@
+//! Booleans.
+
+use polars::prelude::DataType;
+use polars_arrow::array::{Array, BooleanArray};
+use polars_arrow::bitmap::Bitmap;
+
+use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+
+/// A chunk of a Boolean column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BooleanChunk<'a> {
+    values: &'a Bitmap,
+    validity: Option<&'a Bitmap>,
+}
+
+/// Reads bits.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct BooleanReader<'s> {
+    values: &'s Bitmap,
+    offset: usize,
+    mask: Mask<'s>,
+}
+
+impl Reader for BooleanReader<'_> {
+    type Item = bool;
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.mask.is_valid(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> bool {
+        // SAFETY: the bitmap has the whole block (`open`), and the caller vouches for `i`.
+        unsafe { self.values.get_bit_unchecked(self.offset + i) }
+    }
+}
+
+impl Cell for bool {
+    type Of<'a> = bool;
+    type Chunk<'a> = BooleanChunk<'a>;
+    type Scratch = ();
+    type Reader<'s> = BooleanReader<'s>;
+
+    fn type_name() -> String {
+        "bool".into()
+    }
+
+    fn fit(dtype: &DataType) -> Fit {
+        match dtype {
+            DataType::Boolean => Fit::Exact,
+            DataType::Null => Fit::Cast(DataType::Boolean),
+            dtype if dtype.is_numeric() => Fit::Lossy(DataType::Boolean),
+            _ => Fit::Never,
+        }
+    }
+
+    fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BooleanChunk<'a> {
+        BooleanChunk {
+            values: downcast::<BooleanArray>(array).values(),
+            validity: validity(array),
+        }
+    }
+
+    fn open<'s>(
+        chunk: &'s BooleanChunk<'_>,
+        offset: usize,
+        len: usize,
+        (): &'s mut (),
+    ) -> BooleanReader<'s> {
+        assert!(offset + len <= chunk.values.len());
+        BooleanReader {
+            values: chunk.values,
+            offset,
+            mask: Mask::new(chunk.validity, offset, len),
+        }
+    }
+
+    fn has_nulls(chunk: &BooleanChunk<'_>) -> bool {
+        chunk.validity.is_some()
+    }
+
+    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<bool, Misread> {
+        if array.is_null(row) {
+            return Err(Misread::Null);
+        }
+        match dtype {
+            DataType::Boolean => Ok(downcast::<BooleanArray>(array).value(row)),
+            _ => Err(Misread::Dtype),
+        }
+    }
+}
+
+impl ListItem for bool {}

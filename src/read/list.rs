@@ -1,0 +1,221 @@
+//! List and Array columns as `Vec<T>`.
+
+use polars::prelude::DataType;
+#[cfg(feature = "dtype-array")]
+use polars_arrow::array::FixedSizeListArray;
+use polars_arrow::array::{Array, ListArray};
+use polars_arrow::bitmap::Bitmap;
+
+use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
+
+/// A cell that can be an item of a `Vec`: every cell of a fixed dtype but `u8`, since `Vec<u8>` is bytes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an item of a list column",
+    note = "`Vec<u8>` is a Binary column; a list of `UInt8` is `Vec<Option<u8>>`",
+    note = "a list whose items' dtype is known only at run time is a `Series`"
+)]
+pub trait ListItem {}
+
+/// A chunk of a List or Array column: where each row's items begin and end, and the items.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ListChunk<'a, C> {
+    bounds: Bounds<'a>,
+    items: C,
+    items_len: usize,
+    validity: Option<&'a Bitmap>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bounds<'a> {
+    /// One more offset than there are rows.
+    Offsets(&'a [i64]),
+    /// So many items in each row.
+    #[cfg(feature = "dtype-array")]
+    Width(usize),
+}
+
+impl Bounds<'_> {
+    #[inline]
+    fn of(self, row: usize) -> (usize, usize) {
+        match self {
+            // Offsets are never negative.
+            Bounds::Offsets(offsets) => (offsets[row] as usize, offsets[row + 1] as usize),
+            #[cfg(feature = "dtype-array")]
+            Bounds::Width(width) => (row * width, (row + 1) * width),
+        }
+    }
+}
+
+/// The items' dtype, of a List or Array.
+pub(super) fn inner_dtype(dtype: &DataType) -> Option<&DataType> {
+    match dtype {
+        DataType::List(inner) => Some(inner),
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(inner, _) => Some(inner),
+        _ => None,
+    }
+}
+
+/// A List's or Array's bounds and items.
+fn parts<'a>(dtype: &DataType, array: &'a dyn Array) -> (Bounds<'a>, &'a dyn Array) {
+    match dtype {
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(_, width) => {
+            let array = downcast::<FixedSizeListArray>(array);
+            (Bounds::Width(*width), &**array.values())
+        }
+        _ => {
+            let array = downcast::<ListArray<i64>>(array);
+            (
+                Bounds::Offsets(array.offsets().as_slice()),
+                &**array.values(),
+            )
+        }
+    }
+}
+
+/// Reads each row's items into a vector.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ListReader<'s, R> {
+    bounds: Bounds<'s>,
+    offset: usize,
+    items: R,
+    /// The item that `items` begins with.
+    first: usize,
+    mask: Mask<'s>,
+}
+
+impl<R: Reader> ListReader<'_, R> {
+    fn items(&self, i: usize) -> std::ops::Range<usize> {
+        let (start, end) = self.bounds.of(self.offset + i);
+        start - self.first..end - self.first
+    }
+}
+
+impl<R: Reader> Reader for ListReader<'_, R> {
+    type Item = Vec<R::Item>;
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls() || self.items.has_nulls()
+    }
+
+    #[inline]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`, whose items the item reader was opened for (`open`).
+        unsafe {
+            self.mask.is_valid(i)
+                && (!self.items.has_nulls()
+                    || self.items(i).all(|item| self.items.is_valid(item)))
+        }
+    }
+
+    #[inline]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
+        // SAFETY: as above; an item is valid where its row is, and has no nulls where the block has none.
+        self.items(i)
+            .map(|item| unsafe { self.items.read::<NULLS>(item) })
+            .collect()
+    }
+
+    unsafe fn unreadable(&self, i: usize) -> bool {
+        // SAFETY: as above.
+        unsafe { self.mask.is_valid(i) && self.items(i).any(|item| self.items.unreadable(item)) }
+    }
+
+    unsafe fn fault(&self, i: usize) -> Fault {
+        // SAFETY: as above; an item is asked only where it is not valid.
+        let message = unsafe {
+            if self.unreadable(i) {
+                self.items(i)
+                    .find(|item| self.items.unreadable(*item))
+                    .and_then(|item| self.items.fault(item).message)
+            } else {
+                None
+            }
+        };
+        Fault {
+            argument: 0,
+            message,
+        }
+    }
+}
+
+impl<T: Cell + ListItem> Cell for Vec<T> {
+    type Of<'a> = Vec<T::Of<'a>>;
+    type Chunk<'a> = ListChunk<'a, T::Chunk<'a>>;
+    type Scratch = T::Scratch;
+    type Reader<'s> = ListReader<'s, T::Reader<'s>>;
+
+    fn type_name() -> String {
+        format!("Vec<{}>", T::type_name())
+    }
+
+    fn fit(dtype: &DataType) -> Fit {
+        match (dtype, inner_dtype(dtype)) {
+            (_, Some(inner)) => T::fit(inner).within(DataType::List),
+            (DataType::Null, _) => T::fit(dtype).within(DataType::List),
+            _ => Fit::Never,
+        }
+    }
+
+    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+        let (bounds, items) = parts(dtype, array);
+        let inner = inner_dtype(dtype).expect("`fit` takes lists only");
+        ListChunk {
+            bounds,
+            items: T::bind(inner, items),
+            items_len: items.len(),
+            validity: validity(array),
+        }
+    }
+
+    fn open<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::Reader<'s> {
+        let (first, last) = match len {
+            0 => (0, 0),
+            _ => (
+                chunk.bounds.of(offset).0,
+                chunk.bounds.of(offset + len - 1).1,
+            ),
+        };
+        assert!(first <= last && last <= chunk.items_len);
+        ListReader {
+            bounds: chunk.bounds,
+            offset,
+            items: T::open(&chunk.items, first, last - first, scratch),
+            first,
+            mask: Mask::new(chunk.validity, offset, len),
+        }
+    }
+
+    fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {
+        chunk.validity.is_some() || T::has_nulls(&chunk.items)
+    }
+
+    fn get<'a>(
+        dtype: &'a DataType,
+        array: &'a dyn Array,
+        row: usize,
+    ) -> Result<Self::Of<'a>, Misread> {
+        if array.is_null(row) {
+            return Err(Misread::Null);
+        }
+        let inner = inner_dtype(dtype).ok_or(Misread::Dtype)?;
+        if T::fit(inner) != Fit::Exact {
+            return Err(Misread::Dtype);
+        }
+        let (bounds, items) = parts(dtype, array);
+        let (start, end) = bounds.of(row);
+        (start..end)
+            .map(|item| T::get(inner, items, item))
+            .collect()
+    }
+}
+
+impl<T: ListItem> ListItem for Vec<T> {}

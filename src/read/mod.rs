@@ -1,0 +1,309 @@
+//! Columns → typed values: what a closure may take.
+//!
+//! A [`Cell`] is one column's value, a [`FromRow`] a whole row; both are bound once per call to the chunks where they
+//! lie, and opened once per block of rows as a [`Reader`]. The innermost loop sees readers only.
+
+mod any;
+mod boolean;
+mod cells;
+mod list;
+mod number;
+mod option;
+mod row;
+mod source;
+#[cfg(feature = "dtype-struct")]
+mod structs;
+#[cfg(any(
+    feature = "dtype-date",
+    feature = "dtype-datetime",
+    feature = "dtype-duration",
+    feature = "dtype-time"
+))]
+mod temporal;
+mod text;
+pub(crate) mod tuple;
+mod values;
+
+use polars::prelude::DataType;
+use polars_arrow::array::Array;
+use polars_arrow::bitmap::Bitmap;
+
+pub use cells::{Cells, Cons, Nil, Repeat};
+pub use list::ListItem;
+pub use row::{Row, RowIter};
+pub use source::{Argument, ColumnChunks};
+pub(crate) use source::{Names, Source, Sources, selected};
+#[cfg(feature = "dtype-struct")]
+pub use structs::Struct;
+pub(crate) use values::{first_null, with_values};
+pub use values::{Values, ValuesIter};
+
+/// One column's value as a closure argument.
+///
+/// | argument | columns it takes |
+/// |---|---|
+/// | `i8` … `i64`, `i128`, `u8` … `u64` | integers whose every value fits |
+/// | `f32`, `f64` | floats, and integers whose every value it can hold exactly |
+/// | `bool` | Boolean |
+/// | `&str`, `String` | String, Categorical, Enum |
+/// | `&[u8]`, `Vec<u8>` | Binary |
+/// | `NaiveDate`, `NaiveTime`, `TimeDelta` (of `chrono`) | Date, Time, Duration |
+/// | `NaiveDateTime` | Datetime without a time zone |
+/// | `DateTime<Utc>` | Datetime with a time zone |
+/// | `Vec<T>` | List and Array whose items `T` takes |
+/// | `Series` | List and Array |
+/// | `Struct<T>` | Struct, whose fields bind to a tuple by position and to a derived struct by name |
+/// | `AnyValue<'_>` | any |
+/// | `Option<T>` | what `T` takes, nulls as `None` |
+///
+/// A column of dtype Null (all values missing) can be taken as any of them.
+///
+/// `Vec<u8>` is bytes, in and out: a Binary column, as in the Rust database drivers. The rare list of `UInt8` is taken
+/// as `Vec<Option<u8>>` or `Series`.
+///
+/// A null inside a list or a struct whose items or fields have a plain type makes the whole cell null; take
+/// `Vec<Option<T>>`, or a field of `Option<T>`, to see it.
+///
+/// The trait cannot be implemented outside this crate: its hidden parts change without notice.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a column's value",
+    label = "cannot be read from a column",
+    note = "a closure takes cells (`f64`, `i64`, `bool`, `&str`, `Option<T>`, `Vec<T>`, …) or one whole row (a tuple, an array, a derived struct, `Row`)",
+    note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
+    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+)]
+pub trait Cell {
+    /// This type, borrowing from a column for `'a`.
+    type Of<'a>;
+
+    /// One chunk of a column, bound.
+    #[doc(hidden)]
+    type Chunk<'a>: Send + Sync;
+
+    /// Room for a block's converted values.
+    #[doc(hidden)]
+    type Scratch: Default;
+
+    /// Reads the rows of one block.
+    #[doc(hidden)]
+    type Reader<'s>: Reader<Item = Self::Of<'s>>;
+
+    /// The type as a user writes it.
+    #[doc(hidden)]
+    fn type_name() -> String;
+
+    /// Whether a column of this dtype can be taken.
+    #[doc(hidden)]
+    fn fit(dtype: &DataType) -> Fit;
+
+    /// Binds a chunk. `array` holds values of `dtype`, for which `fit` says [`Fit::Exact`].
+    #[doc(hidden)]
+    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a>;
+
+    /// Opens `len` rows of a chunk from `offset`, all of which it has.
+    #[doc(hidden)]
+    fn open<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::Reader<'s>;
+
+    /// Whether a row of the chunk can be null to this type.
+    #[doc(hidden)]
+    fn has_nulls(chunk: &Self::Chunk<'_>) -> bool;
+
+    /// One value, for rows whose types are known only at run time. `row` is within `array`.
+    #[doc(hidden)]
+    fn get<'a>(
+        dtype: &'a DataType,
+        array: &'a dyn Array,
+        row: usize,
+    ) -> Result<Self::Of<'a>, Misread>;
+}
+
+/// A whole row as a closure's one argument.
+///
+/// Tuples of 1 to 12 cells and arrays `[T; N]` take the frame's (or the selected) columns by position; a struct with
+/// `#[derive(FromRow)]` takes them by name; [`Row`] takes any.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// #[derive(FromRow)]
+/// struct Trip<'a> {
+///     #[par_apply(rename = "dest")]
+///     destination: &'a str,
+///     distance: f64,
+///     air_time: Option<f64>,
+/// }
+///
+/// let df = df![
+///     "distance" => [1400, 1416],
+///     "air_time" => [Some(227), None],
+///     "dest" => ["IAH", "IAH"],
+///     "carrier" => ["UA", "UA"],
+/// ]?;
+/// let speed = df.par_apply_rows(|t: Trip<'_>| t.air_time.map(|minutes| t.distance / minutes * 60.0))?;
+/// assert_eq!(speed.null_count(), 1);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// The trait cannot be implemented by hand: its hidden parts change without notice. Derive it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a row",
+    label = "cannot be read from a row",
+    note = "a row is a tuple of 1 to 12 cells, an array `[T; N]` of cells, a struct with `#[derive(FromRow)]`, or `Row<'_>`"
+)]
+pub trait FromRow {
+    /// This type, borrowing from the frame for `'a`.
+    type Of<'a>;
+
+    #[doc(hidden)]
+    type Cells: Cells;
+
+    /// The columns' names, for a row that binds by name.
+    #[doc(hidden)]
+    const NAMES: Option<&'static [&'static str]>;
+
+    #[doc(hidden)]
+    fn assemble<'a>(cells: <Self::Cells as Cells>::Of<'a>) -> Self::Of<'a>;
+}
+
+/// Reads the rows of one block, by position within the block.
+#[doc(hidden)]
+pub trait Reader: Copy {
+    type Item;
+
+    /// Whether any row of the block may be null, as a whole or as an `Option` within, or unreadable.
+    fn has_nulls(&self) -> bool;
+
+    /// Whether the closure can be called for row `i`: it is neither null nor unreadable.
+    ///
+    /// # Safety
+    /// `i` is less than the block's length.
+    unsafe fn is_valid(&self, i: usize) -> bool;
+
+    /// The value of row `i`.
+    ///
+    /// # Safety
+    /// `i` is less than the block's length. Where `NULLS`, `is_valid(i)`; where not, `!has_nulls()`.
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item;
+
+    /// Whether row `i` holds a value that its Rust type cannot.
+    ///
+    /// # Safety
+    /// `i` is less than the block's length.
+    #[inline(always)]
+    unsafe fn unreadable(&self, i: usize) -> bool {
+        let _ = i;
+        false
+    }
+
+    /// Why row `i` is not valid: the argument at fault, and a message where its value cannot be had (none: it is null).
+    ///
+    /// # Safety
+    /// `i` is less than the block's length, and not `is_valid(i)`.
+    #[cold]
+    unsafe fn fault(&self, i: usize) -> Fault {
+        let _ = i;
+        Fault::default()
+    }
+}
+
+/// Why a row cannot be read.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Fault {
+    /// The argument's position.
+    pub argument: usize,
+    /// What is wrong with the value; a null where there is nothing wrong.
+    pub message: Option<String>,
+}
+
+impl Fault {
+    /// Says the row in the message, where the error will name none.
+    pub(crate) fn in_row(self, row: usize) -> Self {
+        Fault {
+            message: self.message.map(|message| format!("row {row}: {message}")),
+            ..self
+        }
+    }
+}
+
+/// Whether, and how, an argument's type takes a column.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fit {
+    /// As it is.
+    Exact,
+    /// After Polars has cast it, which keeps every value.
+    Cast(DataType),
+    /// After Polars has cast it, which can lose values.
+    Lossy(DataType),
+    /// Not at all.
+    Never,
+}
+
+impl Fit {
+    /// The same for a dtype around this one.
+    fn within(self, nest: impl Fn(Box<DataType>) -> DataType) -> Fit {
+        match self {
+            Fit::Cast(dtype) => Fit::Cast(nest(Box::new(dtype))),
+            Fit::Lossy(dtype) => Fit::Lossy(nest(Box::new(dtype))),
+            other => other,
+        }
+    }
+}
+
+/// Why one value cannot be had from an untyped row.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Misread {
+    Null,
+    Dtype,
+    Value(String),
+}
+
+/// A block's validity; none where the block has no nulls, whatever the rest of the column has.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Mask<'s>(Option<(&'s Bitmap, usize)>);
+
+impl<'s> Mask<'s> {
+    /// The validity of `len` rows from `offset`, all of which the bitmap has.
+    fn new(validity: Option<&'s Bitmap>, offset: usize, len: usize) -> Self {
+        Mask(validity.and_then(|bitmap| {
+            debug_assert!(offset + len <= bitmap.len());
+            (bitmap.null_count_range(offset, len) > 0).then_some((bitmap, offset))
+        }))
+    }
+
+    fn has_nulls(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// # Safety
+    /// `i` is less than the block's length.
+    #[inline(always)]
+    unsafe fn is_valid(self, i: usize) -> bool {
+        match self.0 {
+            None => true,
+            // SAFETY: the bitmap has the whole block (`new`), and the caller vouches for `i`.
+            Some((bitmap, offset)) => unsafe { bitmap.get_bit_unchecked(offset + i) },
+        }
+    }
+}
+
+/// A chunk's validity, where it has a null at all.
+fn validity(array: &dyn Array) -> Option<&Bitmap> {
+    array.validity().filter(|bitmap| bitmap.unset_bits() > 0)
+}
+
+/// The array as the concrete type that its dtype promises.
+fn downcast<A: 'static>(array: &dyn Array) -> &A {
+    array
+        .as_any()
+        .downcast_ref()
+        .expect("a column's chunks have the physical type of its dtype")
+}

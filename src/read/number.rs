@@ -1,0 +1,168 @@
+//! Integers and floats.
+
+use polars::prelude::DataType;
+use polars_arrow::array::{Array, PrimitiveArray};
+use polars_arrow::bitmap::Bitmap;
+use polars_arrow::types::NativeType;
+
+use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+
+/// A chunk of a numeric column, taken as `T`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct NumberChunk<'a, T> {
+    values: Native<'a, T>,
+    validity: Option<&'a Bitmap>,
+}
+
+/// The values as they lie, or as they are to be widened block by block.
+#[derive(Debug)]
+enum Native<'a, T> {
+    Same(&'a [T]),
+    Widened(&'a dyn Array, Widen<T>),
+}
+
+/// Replaces the vector's content by `len` converted values of the array, from an offset.
+type Widen<T> = fn(&dyn Array, usize, usize, &mut Vec<T>);
+
+fn widen<S, T>(array: &dyn Array, offset: usize, len: usize, out: &mut Vec<T>)
+where
+    S: NativeType,
+    T: From<S>,
+{
+    let values = &downcast::<PrimitiveArray<S>>(array).values()[offset..offset + len];
+    out.clear();
+    out.extend(values.iter().map(|value| T::from(*value)));
+}
+
+/// Reads numbers from a slice.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct NumberReader<'s, T> {
+    values: &'s [T],
+    mask: Mask<'s>,
+}
+
+impl<T: Copy> Reader for NumberReader<'_, T> {
+    type Item = T;
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.mask.is_valid(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> T {
+        debug_assert!(i < self.values.len());
+        // SAFETY: `values` has the block's length (`open`), and the caller vouches for `i`.
+        unsafe { *self.values.get_unchecked(i) }
+    }
+}
+
+/// The one array type in which values of `S` lie, whose value `row` is not null.
+pub(super) fn value<S: NativeType>(array: &dyn Array, row: usize) -> S {
+    downcast::<PrimitiveArray<S>>(array).value(row)
+}
+
+macro_rules! number {
+    ($(#[$cfg:meta])* $T:ident: $Own:ident, $($From:ident $S:ident),*) => {
+        $(#[$cfg])*
+        impl Cell for $T {
+            type Of<'a> = $T;
+            type Chunk<'a> = NumberChunk<'a, $T>;
+            type Scratch = Vec<$T>;
+            type Reader<'s> = NumberReader<'s, $T>;
+
+            fn type_name() -> String {
+                stringify!($T).into()
+            }
+
+            fn fit(dtype: &DataType) -> Fit {
+                match dtype {
+                    DataType::$Own => Fit::Exact,
+                    $(DataType::$From => Fit::Exact,)*
+                    DataType::Null => Fit::Cast(DataType::$Own),
+                    DataType::Float16 if matches!(DataType::$Own, DataType::Float32 | DataType::Float64) => {
+                        Fit::Cast(DataType::$Own)
+                    }
+                    dtype if dtype.is_numeric() || dtype.is_bool() => Fit::Lossy(DataType::$Own),
+                    _ => Fit::Never,
+                }
+            }
+
+            fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+                let values = match dtype {
+                    $(DataType::$From => Native::Widened(array, widen::<$S, $T>),)*
+                    _ => Native::Same(downcast::<PrimitiveArray<$T>>(array).values().as_slice()),
+                };
+                NumberChunk { values, validity: validity(array) }
+            }
+
+            #[inline]
+            fn open<'s>(
+                chunk: &'s Self::Chunk<'_>,
+                offset: usize,
+                len: usize,
+                scratch: &'s mut Vec<$T>,
+            ) -> Self::Reader<'s> {
+                let values = match chunk.values {
+                    Native::Same(values) => &values[offset..offset + len],
+                    Native::Widened(array, widen) => {
+                        widen(array, offset, len, scratch);
+                        &scratch[..len]
+                    }
+                };
+                NumberReader { values, mask: Mask::new(chunk.validity, offset, len) }
+            }
+
+            fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {
+                chunk.validity.is_some()
+            }
+
+            #[inline]
+            fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<$T, Misread> {
+                if array.is_null(row) {
+                    return Err(Misread::Null);
+                }
+                match dtype {
+                    DataType::$Own => Ok(value::<$T>(array, row)),
+                    $(DataType::$From => Ok(<$T>::from(value::<$S>(array, row))),)*
+                    _ => Err(Misread::Dtype),
+                }
+            }
+        }
+    };
+}
+
+number!(#[cfg(feature = "dtype-i8")] i8: Int8,);
+number!(#[cfg(feature = "dtype-i16")] i16: Int16, Int8 i8, UInt8 u8);
+number!(i32: Int32, Int8 i8, Int16 i16, UInt8 u8, UInt16 u16);
+number!(i64: Int64, Int8 i8, Int16 i16, Int32 i32, UInt8 u8, UInt16 u16, UInt32 u32);
+number!(#[cfg(feature = "dtype-i128")] i128: Int128, Int8 i8, Int16 i16, Int32 i32, Int64 i64, UInt8 u8, UInt16 u16, UInt32 u32, UInt64 u64);
+number!(#[cfg(feature = "dtype-u8")] u8: UInt8,);
+number!(#[cfg(feature = "dtype-u16")] u16: UInt16, UInt8 u8);
+number!(u32: UInt32, UInt8 u8, UInt16 u16);
+number!(u64: UInt64, UInt8 u8, UInt16 u16, UInt32 u32);
+number!(f32: Float32, Int8 i8, Int16 i16, UInt8 u8, UInt16 u16);
+number!(f64: Float64, Int8 i8, Int16 i16, Int32 i32, UInt8 u8, UInt16 u16, UInt32 u32, Float32 f32);
+
+// Every number but `u8`: `Vec<u8>` is bytes.
+#[cfg(feature = "dtype-i8")]
+impl ListItem for i8 {}
+#[cfg(feature = "dtype-i16")]
+impl ListItem for i16 {}
+impl ListItem for i32 {}
+impl ListItem for i64 {}
+#[cfg(feature = "dtype-i128")]
+impl ListItem for i128 {}
+#[cfg(feature = "dtype-u16")]
+impl ListItem for u16 {}
+impl ListItem for u32 {}
+impl ListItem for u64 {}
+impl ListItem for f32 {}
+impl ListItem for f64 {}

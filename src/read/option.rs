@@ -1,0 +1,102 @@
+//! `Option<T>`: nulls as `None`.
+
+use polars::prelude::DataType;
+use polars_arrow::array::Array;
+
+use super::{Cell, Fault, Fit, ListItem, Misread, Reader};
+
+/// Reads nulls as `None`.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct OptionReader<R>(R);
+
+impl<R: Reader> Reader for OptionReader<R> {
+    type Item = Option<R::Item>;
+
+    fn has_nulls(&self) -> bool {
+        self.0.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { !self.0.unreadable(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn unreadable(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.0.unreadable(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
+        // SAFETY: the caller vouches for `i`, and the inner value is read where it is valid only.
+        unsafe {
+            if !NULLS || self.0.is_valid(i) {
+                Some(self.0.read::<NULLS>(i))
+            } else {
+                None
+            }
+        }
+    }
+
+    unsafe fn fault(&self, i: usize) -> Fault {
+        // SAFETY: not valid here means not valid inside.
+        unsafe { self.0.fault(i) }
+    }
+}
+
+impl<T: Cell> Cell for Option<T> {
+    type Of<'a> = Option<T::Of<'a>>;
+    type Chunk<'a> = T::Chunk<'a>;
+    type Scratch = T::Scratch;
+    type Reader<'s> = OptionReader<T::Reader<'s>>;
+
+    fn type_name() -> String {
+        format!("Option<{}>", T::type_name())
+    }
+
+    fn fit(dtype: &DataType) -> Fit {
+        T::fit(dtype)
+    }
+
+    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+        T::bind(dtype, array)
+    }
+
+    #[inline]
+    fn open<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::Reader<'s> {
+        OptionReader(T::open(chunk, offset, len, scratch))
+    }
+
+    fn has_nulls(_: &Self::Chunk<'_>) -> bool {
+        false
+    }
+
+    #[inline]
+    fn get<'a>(
+        dtype: &'a DataType,
+        array: &'a dyn Array,
+        row: usize,
+    ) -> Result<Self::Of<'a>, Misread> {
+        match T::get(dtype, array, row) {
+            Ok(value) => Ok(Some(value)),
+            // A type that does not fit is an error in a null's row too.
+            Err(Misread::Null) if T::fit(dtype) == Fit::Exact || *dtype == DataType::Null => {
+                Ok(None)
+            }
+            Err(Misread::Null) => Err(Misread::Dtype),
+            Err(misread) => Err(misread),
+        }
+    }
+}
+
+impl<T: ListItem> ListItem for Option<T> {}
+#[cfg(feature = "dtype-u8")]
+impl ListItem for Option<u8> {}

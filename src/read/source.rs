@@ -1,0 +1,302 @@
+//! The columns a closure is given: chosen, checked against its argument types, and held for the run.
+
+use std::borrow::Cow;
+
+use polars::chunked_array::cast::CastOptions;
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Series};
+use polars_arrow::array::Array;
+
+use super::{Cell, Fit};
+use crate::error::{Error, ErrorKind};
+use crate::options::{Casts, Options};
+use crate::partition::{BLOCK, ChunkEnds, Layout};
+
+/// One argument's type, as the checks see it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    type_name: fn() -> String,
+    fit: fn(&DataType) -> Fit,
+}
+
+impl Argument {
+    pub(crate) fn of<T: Cell>() -> Self {
+        Argument {
+            type_name: T::type_name,
+            fit: T::fit,
+        }
+    }
+
+    pub(crate) fn type_name(&self) -> String {
+        (self.type_name)()
+    }
+
+    pub(crate) fn fit(&self, dtype: &DataType) -> Fit {
+        (self.fit)(dtype)
+    }
+}
+
+/// The names of a derived row's fields.
+pub(crate) type Names = Option<&'static [&'static str]>;
+
+/// One column's chunks, ready to bind.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ColumnChunks<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dtype: &'a DataType,
+    /// Those that are not empty.
+    pub(crate) arrays: Vec<&'a dyn Array>,
+}
+
+/// One column as it is read.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    series: Cow<'a, Series>,
+    /// Whether the series is one block that stands for every block: a scalar column.
+    repeated: bool,
+}
+
+impl<'a> Source<'a> {
+    /// A scalar column is given as one block of its value, and never filled to the frame's height.
+    pub(crate) fn of(column: &'a Column) -> Self {
+        match column {
+            Column::Series(series) => Source {
+                series: Cow::Borrowed(series),
+                repeated: false,
+            },
+            Column::Scalar(scalar) => Source {
+                series: Cow::Owned(scalar.as_n_values_series(BLOCK)),
+                repeated: true,
+            },
+        }
+    }
+
+    pub(crate) fn name(&self) -> &PlSmallStr {
+        self.series.name()
+    }
+
+    pub(crate) fn dtype(&self) -> &DataType {
+        self.series.dtype()
+    }
+
+    fn arrays(&self) -> impl Iterator<Item = &dyn Array> {
+        let chunks = self.series.chunks().iter();
+        chunks
+            .map(|chunk| &**chunk)
+            .filter(|chunk| !chunk.is_empty())
+    }
+
+    pub(crate) fn chunks(&self) -> ColumnChunks<'_> {
+        ColumnChunks {
+            name: self.name(),
+            dtype: self.dtype(),
+            arrays: self.arrays().collect(),
+        }
+    }
+
+    pub(crate) fn ends(&self) -> ChunkEnds {
+        if self.repeated {
+            return ChunkEnds::Repeated(self.series.len());
+        }
+        let mut end = 0;
+        ChunkEnds::At(
+            self.arrays()
+                .map(|array| {
+                    end += array.len();
+                    end
+                })
+                .collect(),
+        )
+    }
+
+    /// Makes the column one that the argument takes, or says why that cannot be.
+    pub(crate) fn fit(
+        &mut self,
+        argument: &Argument,
+        position: usize,
+        casts: Casts,
+    ) -> Result<(), Error> {
+        let (target, lossy) = match argument.fit(self.dtype()) {
+            Fit::Exact => return Ok(()),
+            Fit::Cast(target) => (target, false),
+            Fit::Lossy(target) if casts == Casts::Lossy => (target, true),
+            unfit => {
+                return Err(ErrorKind::Dtype {
+                    column: self.name().to_string(),
+                    dtype: self.dtype().clone(),
+                    argument: position,
+                    takes: argument.type_name(),
+                    instead: natural_type(self.dtype()),
+                    lossy: unfit != Fit::Never,
+                }
+                .into());
+            }
+        };
+        let options = if lossy {
+            CastOptions::NonStrict
+        } else {
+            CastOptions::Strict
+        };
+        let cast = self.series.cast_with_options(&target, options)?;
+        self.series = Cow::Owned(cast);
+        Ok(())
+    }
+}
+
+/// The columns a closure is given, in its arguments' order.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    pub(crate) rows: usize,
+    pub(crate) columns: Vec<Source<'a>>,
+}
+
+impl<'a> Sources<'a> {
+    /// Chooses the columns and checks them; each fault is pushed, and none are left out.
+    pub(crate) fn choose(
+        frame: &'a DataFrame,
+        options: &Options,
+        arguments: Option<&[Argument]>,
+        names: Names,
+        faults: &mut Vec<Error>,
+    ) -> Self {
+        let faults_before = faults.len();
+        let mut columns = selected(frame, options, faults);
+        if let Some(names) = names {
+            columns = by_name(&columns, names, faults);
+        }
+        let mut columns: Vec<Source<'a>> = columns.into_iter().map(Source::of).collect();
+        if let Some(arguments) = arguments {
+            if arguments.len() == columns.len() {
+                for (position, (source, argument)) in columns.iter_mut().zip(arguments).enumerate()
+                {
+                    if let Err(fault) = source.fit(argument, position, options.casts) {
+                        faults.push(fault);
+                    }
+                }
+            } else if faults.len() == faults_before {
+                faults.push(
+                    ErrorKind::ArgumentCount {
+                        arguments: arguments.len(),
+                        columns: columns.iter().map(|s| s.name().to_string()).collect(),
+                    }
+                    .into(),
+                );
+            }
+        }
+        Sources {
+            rows: frame.height(),
+            columns,
+        }
+    }
+
+    pub(crate) fn chunks(&self) -> Vec<ColumnChunks<'_>> {
+        self.columns.iter().map(Source::chunks).collect()
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            rows: self.rows,
+            columns: self.columns.iter().map(Source::ends).collect(),
+        }
+    }
+}
+
+/// The selected columns, or all.
+pub(crate) fn selected<'a>(
+    frame: &'a DataFrame,
+    options: &Options,
+    faults: &mut Vec<Error>,
+) -> Vec<&'a Column> {
+    let all = frame.columns();
+    match &options.select {
+        None => all.iter().collect(),
+        Some(names) => {
+            let all: Vec<&Column> = all.iter().collect();
+            by_name(&all, names, faults)
+        }
+    }
+}
+
+fn by_name<'a, S: AsRef<str>>(
+    columns: &[&'a Column],
+    names: &[S],
+    faults: &mut Vec<Error>,
+) -> Vec<&'a Column> {
+    let find = |name: &str| columns.iter().find(|column| column.name().as_str() == name);
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let name = name.as_ref();
+        match find(name) {
+            Some(column) => found.push(*column),
+            None => faults.push(not_found(name, columns.iter().map(|column| column.name().as_str()))),
+        }
+    }
+    found
+}
+
+/// The fault of asking for a name that is not there.
+pub(crate) fn not_found<'n>(name: &str, columns: impl Iterator<Item = &'n str>) -> Error {
+    let columns: Vec<String> = columns.map(str::to_string).collect();
+    ErrorKind::ColumnNotFound {
+        column: name.to_string(),
+        near: near(name, &columns),
+        columns,
+    }
+    .into()
+}
+
+/// Up to three names that differ by case alone, or by an edit for every three characters.
+fn near(name: &str, columns: &[String]) -> Vec<String> {
+    let name = name.to_lowercase();
+    let farthest = (name.chars().count() / 3).max(1);
+    let mut near: Vec<(usize, &String)> = columns
+        .iter()
+        .map(|column| {
+            let edits = strsim::osa_distance(&name, &column.to_lowercase());
+            (edits, column)
+        })
+        .filter(|(edits, _)| *edits <= farthest)
+        .collect();
+    near.sort_by_key(|(edits, _)| *edits);
+    near.into_iter()
+        .take(3)
+        .map(|(_, column)| column.clone())
+        .collect()
+}
+
+/// The Rust type that takes a dtype as it is, as far as this build has it.
+pub(super) fn natural_type(dtype: &DataType) -> Option<&'static str> {
+    Some(match dtype {
+        DataType::Int8 if cfg!(feature = "dtype-i8") => "i8",
+        DataType::Int16 if cfg!(feature = "dtype-i16") => "i16",
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => "i32",
+        DataType::Int64 => "i64",
+        DataType::Int128 if cfg!(feature = "dtype-i128") => "i128",
+        DataType::UInt8 if cfg!(feature = "dtype-u8") => "u8",
+        DataType::UInt16 if cfg!(feature = "dtype-u16") => "u16",
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => "u32",
+        DataType::UInt64 => "u64",
+        DataType::Float32 => "f32",
+        DataType::Float64 => "f64",
+        DataType::Boolean => "bool",
+        DataType::String => "&str",
+        DataType::Binary => "&[u8]",
+        DataType::Date if cfg!(feature = "dtype-date") => "NaiveDate",
+        DataType::Time if cfg!(feature = "dtype-time") => "NaiveTime",
+        DataType::Duration(_) if cfg!(feature = "dtype-duration") => "TimeDelta",
+        DataType::Datetime(_, zone)
+            if cfg!(feature = "dtype-datetime") =>
+        {
+            if zone.is_some() { "DateTime<Utc>" } else { "NaiveDateTime" }
+        }
+        DataType::List(_) => "Vec<_> or Series",
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(..) => "Vec<_> or Series",
+        #[cfg(feature = "dtype-categorical")]
+        DataType::Categorical(..) | DataType::Enum(..) => "&str",
+        #[cfg(feature = "dtype-struct")]
+        DataType::Struct(_) => "Struct<_>",
+        _ => "AnyValue<'_>",
+    })
+}

@@ -1,0 +1,347 @@
+//! Text and bytes: `&str`, `String`, `&[u8]`, `Vec<u8>`.
+
+use polars::prelude::DataType;
+use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
+use polars_arrow::bitmap::Bitmap;
+
+use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+
+/// A chunk of text.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum TextChunk<'a> {
+    Views(&'a Utf8ViewArray),
+    #[cfg(feature = "dtype-categorical")]
+    Categories(categorical::Codes<'a>, Option<&'a Bitmap>),
+}
+
+/// Reads text where it lies.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct TextReader<'s> {
+    source: TextSource<'s>,
+    offset: usize,
+    mask: Mask<'s>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TextSource<'s> {
+    Views(&'s Utf8ViewArray),
+    #[cfg(feature = "dtype-categorical")]
+    Categories(categorical::Codes<'s>),
+}
+
+impl<'s> Reader for TextReader<'s> {
+    type Item = &'s str;
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.mask.is_valid(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> &'s str {
+        match self.source {
+            // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
+            TextSource::Views(array) => unsafe { array.value_unchecked(self.offset + i) },
+            #[cfg(feature = "dtype-categorical")]
+            TextSource::Categories(codes) => codes.text(self.offset + i),
+        }
+    }
+}
+
+impl<'x> Cell for &'x str {
+    type Of<'a> = &'a str;
+    type Chunk<'a> = TextChunk<'a>;
+    type Scratch = ();
+    type Reader<'s> = TextReader<'s>;
+
+    fn type_name() -> String {
+        "&str".into()
+    }
+
+    fn fit(dtype: &DataType) -> Fit {
+        match dtype {
+            DataType::String => Fit::Exact,
+            #[cfg(feature = "dtype-categorical")]
+            DataType::Categorical(..) | DataType::Enum(..) => Fit::Exact,
+            DataType::Null => Fit::Cast(DataType::String),
+            _ => Fit::Never,
+        }
+    }
+
+    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> TextChunk<'a> {
+        match dtype {
+            #[cfg(feature = "dtype-categorical")]
+            DataType::Categorical(_, mapping) | DataType::Enum(_, mapping) => {
+                TextChunk::Categories(categorical::Codes::bind(mapping, array), validity(array))
+            }
+            _ => TextChunk::Views(downcast(array)),
+        }
+    }
+
+    #[inline]
+    fn open<'s>(
+        chunk: &'s TextChunk<'_>,
+        offset: usize,
+        len: usize,
+        (): &'s mut (),
+    ) -> TextReader<'s> {
+        let (source, validity) = match chunk {
+            TextChunk::Views(array) => {
+                assert!(offset + len <= array.len());
+                (TextSource::Views(array), validity(*array))
+            }
+            #[cfg(feature = "dtype-categorical")]
+            TextChunk::Categories(codes, validity) => (TextSource::Categories(*codes), *validity),
+        };
+        TextReader {
+            source,
+            offset,
+            mask: Mask::new(validity, offset, len),
+        }
+    }
+
+    fn has_nulls(chunk: &TextChunk<'_>) -> bool {
+        match chunk {
+            TextChunk::Views(array) => validity(*array).is_some(),
+            #[cfg(feature = "dtype-categorical")]
+            TextChunk::Categories(_, validity) => validity.is_some(),
+        }
+    }
+
+    #[inline]
+    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<&'a str, Misread> {
+        if array.is_null(row) {
+            return Err(Misread::Null);
+        }
+        match dtype {
+            DataType::String => Ok(downcast::<Utf8ViewArray>(array).value(row)),
+            #[cfg(feature = "dtype-categorical")]
+            DataType::Categorical(_, mapping) | DataType::Enum(_, mapping) => {
+                Ok(categorical::Codes::bind(mapping, array).text(row))
+            }
+            _ => Err(Misread::Dtype),
+        }
+    }
+}
+
+impl<'x> ListItem for &'x str {}
+
+/// A chunk of bytes.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct BytesChunk<'a>(&'a BinaryViewArray);
+
+/// Reads bytes where they lie.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct BytesReader<'s> {
+    array: &'s BinaryViewArray,
+    offset: usize,
+    mask: Mask<'s>,
+}
+
+impl<'s> Reader for BytesReader<'s> {
+    type Item = &'s [u8];
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.mask.is_valid(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> &'s [u8] {
+        // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
+        unsafe { self.array.value_unchecked(self.offset + i) }
+    }
+}
+
+impl<'x> Cell for &'x [u8] {
+    type Of<'a> = &'a [u8];
+    type Chunk<'a> = BytesChunk<'a>;
+    type Scratch = ();
+    type Reader<'s> = BytesReader<'s>;
+
+    fn type_name() -> String {
+        "&[u8]".into()
+    }
+
+    fn fit(dtype: &DataType) -> Fit {
+        match dtype {
+            DataType::Binary => Fit::Exact,
+            DataType::Null => Fit::Cast(DataType::Binary),
+            _ => Fit::Never,
+        }
+    }
+
+    fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BytesChunk<'a> {
+        BytesChunk(downcast(array))
+    }
+
+    #[inline]
+    fn open<'s>(
+        chunk: &'s BytesChunk<'_>,
+        offset: usize,
+        len: usize,
+        (): &'s mut (),
+    ) -> BytesReader<'s> {
+        assert!(offset + len <= chunk.0.len());
+        BytesReader {
+            array: chunk.0,
+            offset,
+            mask: Mask::new(validity(chunk.0), offset, len),
+        }
+    }
+
+    fn has_nulls(chunk: &BytesChunk<'_>) -> bool {
+        validity(chunk.0).is_some()
+    }
+
+    #[inline]
+    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<&'a [u8], Misread> {
+        if array.is_null(row) {
+            return Err(Misread::Null);
+        }
+        match dtype {
+            DataType::Binary => Ok(downcast::<BinaryViewArray>(array).value(row)),
+            _ => Err(Misread::Dtype),
+        }
+    }
+}
+
+impl<'x> ListItem for &'x [u8] {}
+
+/// Reads a borrowed value and owns it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct OwnedReader<R>(R);
+
+macro_rules! owned {
+    ($Owned:ty, $name:literal, $Borrowed:ty) => {
+        impl<'s> Reader for OwnedReader<<$Borrowed as Cell>::Reader<'s>> {
+            type Item = $Owned;
+
+            fn has_nulls(&self) -> bool {
+                self.0.has_nulls()
+            }
+
+            #[inline(always)]
+            unsafe fn is_valid(&self, i: usize) -> bool {
+                // SAFETY: the caller vouches for `i`.
+                unsafe { self.0.is_valid(i) }
+            }
+
+            #[inline(always)]
+            unsafe fn read<const NULLS: bool>(&self, i: usize) -> $Owned {
+                // SAFETY: as the caller vouches.
+                unsafe { self.0.read::<NULLS>(i) }.into()
+            }
+        }
+
+        impl Cell for $Owned {
+            type Of<'a> = $Owned;
+            type Chunk<'a> = <$Borrowed as Cell>::Chunk<'a>;
+            type Scratch = ();
+            type Reader<'s> = OwnedReader<<$Borrowed as Cell>::Reader<'s>>;
+
+            fn type_name() -> String {
+                $name.into()
+            }
+
+            fn fit(dtype: &DataType) -> Fit {
+                <$Borrowed>::fit(dtype)
+            }
+
+            fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+                <$Borrowed>::bind(dtype, array)
+            }
+
+            #[inline]
+            fn open<'s>(
+                chunk: &'s Self::Chunk<'_>,
+                offset: usize,
+                len: usize,
+                scratch: &'s mut (),
+            ) -> Self::Reader<'s> {
+                OwnedReader(<$Borrowed>::open(chunk, offset, len, scratch))
+            }
+
+            fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {
+                <$Borrowed>::has_nulls(chunk)
+            }
+
+            fn get<'a>(
+                dtype: &'a DataType,
+                array: &'a dyn Array,
+                row: usize,
+            ) -> Result<$Owned, Misread> {
+                <$Borrowed>::get(dtype, array, row).map(Into::into)
+            }
+        }
+
+        impl ListItem for $Owned {}
+    };
+}
+
+owned!(String, "String", &'static str);
+owned!(Vec<u8>, "Vec<u8>", &'static [u8]);
+
+#[cfg(feature = "dtype-categorical")]
+mod categorical {
+    //! Categorical and Enum: codes, and the mapping that holds their text.
+
+    use polars::prelude::CategoricalMapping;
+    use polars_arrow::array::{Array, PrimitiveArray};
+
+    /// A chunk's codes; their width is the categories' own.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Codes<'a> {
+        mapping: &'a CategoricalMapping,
+        codes: Width<'a>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Width<'a> {
+        U8(&'a [u8]),
+        U16(&'a [u16]),
+        U32(&'a [u32]),
+    }
+
+    impl<'a> Codes<'a> {
+        pub(super) fn bind(mapping: &'a CategoricalMapping, array: &'a dyn Array) -> Self {
+            let any = array.as_any();
+            let codes = if let Some(codes) = any.downcast_ref::<PrimitiveArray<u8>>() {
+                Width::U8(codes.values())
+            } else if let Some(codes) = any.downcast_ref::<PrimitiveArray<u16>>() {
+                Width::U16(codes.values())
+            } else {
+                Width::U32(super::downcast::<PrimitiveArray<u32>>(array).values())
+            };
+            Codes { mapping, codes }
+        }
+
+        /// The text of a row that is not null.
+        #[inline]
+        pub(super) fn text(self, row: usize) -> &'a str {
+            let code = match self.codes {
+                Width::U8(codes) => u32::from(codes[row]),
+                Width::U16(codes) => u32::from(codes[row]),
+                Width::U32(codes) => codes[row],
+            };
+            self.mapping
+                .cat_to_str(code)
+                .expect("a category's code is in its column's mapping")
+        }
+    }
+}

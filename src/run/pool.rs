@@ -1,0 +1,94 @@
+//! Where the workers come from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use polars_core::runtime::RAYON;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::error::{ErrorKind, Result};
+
+/// A pool of workers: [Polars' own](Pool::default), or [one of a given width](Pool::new).
+///
+/// Cloning is cheap and gives the same pool; the threads of a pool of one's own end with its last clone.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["x" => [1.0, 4.0, 9.0]]?;
+/// let pool = Pool::new(2)?;
+/// let roots = df.par_apply().pool(&pool).rows(f64::sqrt)?;
+/// assert_eq!(roots.f64()?.to_vec(), [Some(1.0), Some(2.0), Some(3.0)]);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Pool(Threads);
+
+#[derive(Clone, Default)]
+enum Threads {
+    #[default]
+    Polars,
+    Own(Arc<ThreadPool>),
+}
+
+impl Pool {
+    /// Starts a pool of `workers` threads.
+    ///
+    /// # Errors
+    /// `workers` is 0, or the system gives no more threads.
+    pub fn new(workers: usize) -> Result<Self> {
+        let refused = |message: String| ErrorKind::Option {
+            option: "Pool::new",
+            message,
+        };
+        if workers == 0 {
+            return Err(refused("0 workers cannot run anything; give 1 or more".into()).into());
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .thread_name(|worker| format!("par-apply-{worker}"))
+            .build()
+            .map_err(|error| refused(format!("{workers} threads cannot be started: {error}")))?;
+        Ok(Pool(Threads::Own(Arc::new(pool))))
+    }
+
+    /// How many workers the pool has.
+    ///
+    /// Polars' pool has one on a thread of its streaming engine, which is itself one of many.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        match &self.0 {
+            Threads::Polars => RAYON.current_num_threads(),
+            Threads::Own(pool) => pool.current_num_threads(),
+        }
+    }
+
+    /// Calls `work` on `workers` of the pool's workers at once, and returns when every call has.
+    pub(super) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) {
+        let all = || {
+            rayon::scope(|scope| {
+                for _ in 1..workers {
+                    scope.spawn(|_| work());
+                }
+                work();
+            });
+        };
+        match &self.0 {
+            Threads::Polars => RAYON.install(all),
+            Threads::Own(pool) => pool.install(all),
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0 {
+            Threads::Polars => "Polars",
+            Threads::Own(_) => "Own",
+        };
+        f.debug_struct("Pool")
+            .field("threads", &kind)
+            .field("workers", &self.workers())
+            .finish()
+    }
+}

@@ -1,0 +1,57 @@
+//! `columns`: one call of the closure for each column.
+
+use polars::prelude::DataFrame;
+
+use super::{check_names, failed, unwritten};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::function::ColumnFn;
+use crate::options::{Nulls, Options};
+use crate::read::{Source, selected};
+use crate::run::{Failure, Plan, each};
+use crate::write::{IntoColumns, side_by_side};
+
+pub(crate) fn columns<M, F>(frame: &DataFrame, options: &Options, f: &F) -> Result<DataFrame>
+where
+    F: ColumnFn<M>,
+    F::Out: IntoColumns,
+{
+    let mut faults = Vec::new();
+    let columns = selected(frame, options, &mut faults);
+    let mut sources: Vec<Source<'_>> = columns.iter().copied().map(Source::of).collect();
+    if let Some(argument) = F::argument() {
+        for source in &mut sources {
+            if let Err(fault) = source.fit(&argument, 0, options.casts) {
+                faults.push(fault);
+            }
+        }
+    }
+    let plan = Plan::new(options, &mut faults);
+    let default = columns.iter().map(|column| column.name().clone()).collect();
+    let names = check_names(options, Some(default), &mut faults).unwrap_or_default();
+    Error::of_all(faults)?;
+
+    let chunks: Vec<_> = sources.iter().map(Source::chunks).collect();
+    if options.nulls == Nulls::Error {
+        let nulls = columns.iter().zip(&chunks);
+        let nulls = nulls.filter_map(|(column, chunks)| {
+            F::first_null(chunks, column.len()).map(|row| ErrorKind::Null {
+                column: column.name().to_string(),
+                row,
+            })
+        });
+        Error::of_all(nulls.map(Error::from).collect())?;
+    }
+    let results = each(columns.len(), &plan, |column| {
+        let result = f.call(columns[column], &chunks[column]);
+        result
+            .map_err(|(row, fault)| Failure::Read(fault.in_row(row)))?
+            .into_part(options.casts)
+            .map_err(unwritten)
+    });
+    let results = results.map_err(|(column, failure)| {
+        failed(failure, Place::Column(columns[column].name().to_string()))
+    })?;
+    let results = results.into_iter().zip(names);
+    let results = results.map(|(part, name)| F::Out::into_column(part, name));
+    side_by_side(results.collect::<Result<_>>()?)
+}

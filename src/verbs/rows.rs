@@ -1,0 +1,201 @@
+//! `rows`: one call of the closure for each row.
+
+use std::ops::Range;
+
+use polars::prelude::DataFrame;
+
+use super::{check_names, failed, unwritten, value};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::function::RowFn;
+use crate::options::{Casts, Nulls, Options};
+use crate::partition::Layout;
+use crate::read::{Cells, Reader, Sources};
+use crate::run::{Failure, Job, Plan, Stop, catch, over_rows};
+use crate::write::{IntoRow, RowSink, Sinks, Writer};
+
+pub(crate) fn rows<M, F>(
+    frame: &DataFrame,
+    options: &Options,
+    f: &F,
+) -> Result<<F::Out as IntoRow>::Output>
+where
+    F: RowFn<M>,
+    F::Out: IntoRow,
+{
+    let mut faults = Vec::new();
+    let arguments = F::Cells::arguments();
+    let sources = Sources::choose(frame, options, arguments.as_deref(), F::NAMES, &mut faults);
+    let plan = Plan::new(options, &mut faults);
+    let default = F::Out::names().numbered("column");
+    let names = check_names(options, Some(default), &mut faults).unwrap_or_default();
+    Error::of_all(faults)?;
+
+    let chunks = sources.chunks();
+    let layout = sources.layout();
+    let bound = F::Cells::bind(&chunks);
+    let nullable = F::Cells::has_nulls(&bound);
+    if nullable && options.nulls == Nulls::Error {
+        no_nulls::<F::Cells>(&bound, &layout, &sources)?;
+    }
+    let work = Rows::<M, F> {
+        f,
+        bound: &bound,
+        layout: &layout,
+        sink: Sinks::new(sources.rows, nullable),
+        casts: options.casts,
+    };
+    if let Some((row, failure)) = over_rows(sources.rows, &plan, &work) {
+        let place = Place::Row(row);
+        return Err(match failure {
+            Failure::Read(fault) => {
+                let column = sources.columns[fault.argument].name().to_string();
+                value(place, Some(column), fault.message.unwrap_or_default()).into()
+            }
+            Failure::Write(refused) => {
+                let column = names[refused.column].to_string();
+                value(place, Some(column), refused.message).into()
+            }
+            failure => failed(failure, place),
+        });
+    }
+    let mut columns = Vec::with_capacity(names.len());
+    // SAFETY: `over_rows` has run the job over every row, without a failure.
+    unsafe { work.sink.finish(&mut columns) }?;
+    <F::Out as IntoRow>::Sink::stack(columns, names, sources.rows)
+}
+
+/// Refuses the first null of an argument that cannot take it.
+fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'_>) -> Result<()> {
+    let mut scratch = C::Scratch::default();
+    let mut blocks = layout.blocks(0..sources.rows);
+    while let Some((row, len, places)) = blocks.next(usize::MAX) {
+        let reader = C::open(bound, places, row, len, &mut scratch);
+        if !reader.has_nulls() {
+            continue;
+        }
+        for i in 0..len {
+            // SAFETY: `i` is within the block; a fault is asked of what is not valid only.
+            let fault = unsafe { (!reader.is_valid(i)).then(|| reader.fault(i)) };
+            if let Some(fault) = fault.filter(|fault| fault.message.is_none()) {
+                return Err(ErrorKind::Null {
+                    column: sources.columns[fault.argument].name().to_string(),
+                    row: row + i,
+                }
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The job of calling a closure for rows.
+struct Rows<'r, 'a, M, F>
+where
+    F: RowFn<M>,
+    F::Out: IntoRow,
+{
+    f: &'r F,
+    bound: &'r <F::Cells as Cells>::Bound<'a>,
+    layout: &'r Layout,
+    sink: <F::Out as IntoRow>::Sink,
+    casts: Casts,
+}
+
+impl<M, F> Job for Rows<'_, '_, M, F>
+where
+    F: RowFn<M>,
+    F::Out: IntoRow,
+{
+    fn run(&self, rows: Range<usize>, block: usize, stop: &Stop) {
+        let start = rows.start;
+        // SAFETY: rows are within the frame's, for which the sink was made, and are handed out once.
+        let mut writer = unsafe { self.sink.writer(start, rows.len()) };
+        let mut scratch = <F::Cells as Cells>::Scratch::default();
+        let mut blocks = self.layout.blocks(rows);
+        while let Some((row, len, places)) = blocks.next(block) {
+            if stop.is_before(row) {
+                return;
+            }
+            let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
+            let run = if reader.has_nulls() {
+                run_block::<true, M, F, _, _>
+            } else {
+                run_block::<false, M, F, _, _>
+            };
+            // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null; the writer's
+            // rows before these are written.
+            match unsafe { run(self.f, reader, writer, row - start, len, self.casts) } {
+                Ok(next) => writer = next,
+                Err((i, failure)) => return stop.fail(row + i, failure),
+            }
+        }
+        writer.finish();
+    }
+}
+
+/// Where in a block a panic struck: noted on the way out, so that the loop itself keeps its counter in a register.
+struct At<'a> {
+    i: usize,
+    note: &'a mut usize,
+}
+
+impl Drop for At<'_> {
+    fn drop(&mut self) {
+        *self.note = self.i;
+    }
+}
+
+/// The innermost loop. Reader and writer are its own, so that the compiler need not fear that a value written is a
+/// part of them; the writer is given back.
+///
+/// # Safety
+/// The reader is open for `len` rows, and without `NULLS` has none; the next row of the writer is `first`.
+unsafe fn run_block<'s, const NULLS: bool, M, F, R, W>(
+    f: &F,
+    reader: R,
+    mut writer: W,
+    first: usize,
+    len: usize,
+    casts: Casts,
+) -> Result<W, (usize, Failure)>
+where
+    F: RowFn<M>,
+    F::Out: IntoRow,
+    R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
+    W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
+{
+    let mut panicked_at = 0;
+    let done = catch(|| {
+        let mut at = At {
+            i: 0,
+            note: &mut panicked_at,
+        };
+        for i in 0..len {
+            at.i = i;
+            // SAFETY: `i` is less than `len`, and is read where it is valid; every row before it is written.
+            unsafe {
+                if NULLS && !reader.is_valid(i) {
+                    let fault = reader.fault(i);
+                    if fault.message.is_some() {
+                        return Err((i, Failure::Read(fault)));
+                    }
+                    writer.write_null(first + i);
+                    continue;
+                }
+                match f.call(reader.read::<NULLS>(i)).into_items(casts) {
+                    Ok(items) => writer.write::<NULLS>(first + i, items),
+                    Err(error) => return Err((i, unwritten(error))),
+                }
+            }
+        }
+        if !NULLS {
+            // SAFETY: these are the last rows written.
+            unsafe { writer.finish_run(len) };
+        }
+        Ok(writer)
+    });
+    match done {
+        Ok(done) => done,
+        Err(panic) => Err((panicked_at, panic)),
+    }
+}

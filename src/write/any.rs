@@ -1,0 +1,148 @@
+//! Values whose dtype shows only when they are there: `AnyValue<'static>` and, as a List, `Series`.
+
+use polars::prelude::{AnyValue, DataType, IntoSeries, ListChunked, NamedFrom, PlSmallStr, Series};
+
+use super::parts::Parts;
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::{ErrorKind, Place, Result, dtype_name};
+use crate::options::Casts;
+
+/// Values that are made a series of at the end.
+#[doc(hidden)]
+pub trait Gathered: Send + Sized {
+    fn gather(values: Vec<Option<Self>>) -> Result<Series>;
+}
+
+/// A column of gathered values.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct GatherSink<T>(Parts<Vec<Option<T>>>);
+
+/// Gathers the values of some rows.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct GatherWriter<'s, T> {
+    sink: &'s GatherSink<T>,
+    start: usize,
+    values: Vec<Option<T>>,
+}
+
+impl<T: Gathered> CellSink for GatherSink<T> {
+    type Item = T;
+    type Writer<'s>
+        = GatherWriter<'s, T>
+    where
+        Self: 's;
+
+    fn new(_: usize, _: bool) -> Self {
+        GatherSink(Parts::new())
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> GatherWriter<'_, T> {
+        GatherWriter {
+            sink: self,
+            start,
+            values: Vec::with_capacity(len),
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        let series = T::gather(self.0.into_ordered().flatten().collect())?;
+        Ok(series.rechunk().into())
+    }
+}
+
+impl<T: Gathered> Writer for GatherWriter<'_, T> {
+    type Item = T;
+
+    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: T) {
+        self.values.push(Some(item));
+    }
+
+    unsafe fn write_null(&mut self, _: usize) {
+        self.values.push(None);
+    }
+
+    unsafe fn finish_run(&mut self, _: usize) {}
+
+    fn finish(self) {
+        self.sink.0.push(self.start, self.values);
+    }
+}
+
+/// The rows' dtypes must be one, but for nulls.
+fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType> {
+    let mut first: Option<(usize, DataType)> = None;
+    for (row, dtype) in dtypes.enumerate() {
+        let Some(dtype) = dtype.filter(|dtype| *dtype != DataType::Null) else {
+            continue;
+        };
+        match &first {
+            None => first = Some((row, dtype)),
+            Some((at, one)) if *one != dtype => {
+                return Err(ErrorKind::Stack {
+                    place: Place::Row(row),
+                    column: None,
+                    message: format!(
+                        "the result is {}, and that of row {at} is {}; return one dtype",
+                        dtype_name(&dtype),
+                        dtype_name(one)
+                    ),
+                }
+                .into());
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(first.map_or(DataType::Null, |(_, dtype)| dtype))
+}
+
+impl Gathered for AnyValue<'static> {
+    fn gather(values: Vec<Option<Self>>) -> Result<Series> {
+        let dtype = one_dtype(values.iter().map(|value| value.as_ref().map(AnyValue::dtype)))?;
+        let values: Vec<AnyValue<'_>> = values
+            .into_iter()
+            .map(|value| value.unwrap_or(AnyValue::Null))
+            .collect();
+        let name = PlSmallStr::EMPTY;
+        Ok(Series::from_any_values_and_dtype(name, &values, &dtype, true)?)
+    }
+}
+
+impl IntoCell for AnyValue<'static> {
+    type Sink = GatherSink<AnyValue<'static>>;
+
+    fn into_item(self, _: Casts) -> Result<Self, Refused> {
+        Ok(self)
+    }
+}
+
+impl Gathered for Series {
+    fn gather(values: Vec<Option<Self>>) -> Result<Series> {
+        let dtype = one_dtype(values.iter().map(|value| value.as_ref().map(|s| s.dtype().clone())))?;
+        let len = values.len();
+        let values = values.into_iter().map(|value| match value {
+            // An empty or all-null series may say no dtype of its own.
+            Some(series) if *series.dtype() != dtype => series.cast(&dtype).map(Some),
+            value => Ok(value),
+        });
+        let values = values.collect::<Result<Vec<Option<Series>>, _>>()?;
+        if values.iter().all(Option::is_none) {
+            let list = ListChunked::full_null_with_dtype(PlSmallStr::EMPTY, len, &dtype);
+            return Ok(list.into_series());
+        }
+        Ok(Series::new(PlSmallStr::EMPTY, values))
+    }
+}
+
+impl IntoCell for Series {
+    type Sink = GatherSink<Series>;
+
+    fn into_item(self, _: Casts) -> Result<Self, Refused> {
+        Ok(self)
+    }
+
+    fn into_series(item: Series) -> std::result::Result<Series, Series> {
+        Ok(item)
+    }
+}

@@ -1,0 +1,94 @@
+//! Booleans.
+
+use polars::prelude::DataType;
+use polars_arrow::array::BooleanArray;
+use polars_arrow::datatypes::ArrowDataType;
+
+use super::buffer::{BitWriter, Bits};
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+
+/// A Boolean column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BooleanSink {
+    values: Bits,
+    validity: Option<Bits>,
+}
+
+impl CellSink for BooleanSink {
+    type Item = bool;
+    type Writer<'s> = BooleanWriter<'s>;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        BooleanSink {
+            values: Bits::new(rows),
+            validity: nullable.then(|| Bits::new(rows)),
+        }
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> BooleanWriter<'_> {
+        BooleanWriter {
+            values: self.values.writer(start, len),
+            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        let validity = self.validity.and_then(Bits::into_validity);
+        let array =
+            BooleanArray::new(ArrowDataType::Boolean, self.values.into_bitmap(), validity);
+        Ok(Finished::new(DataType::Boolean, array))
+    }
+}
+
+/// Writes bits.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BooleanWriter<'s> {
+    values: BitWriter<'s>,
+    validity: Option<BitWriter<'s>>,
+}
+
+impl Writer for BooleanWriter<'_> {
+    type Item = bool;
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: bool) {
+        self.values.push(item);
+        if NULLS && let Some(validity) = &mut self.validity {
+            validity.push(true);
+        }
+    }
+
+    #[inline]
+    unsafe fn write_null(&mut self, _: usize) {
+        self.values.push(false);
+        if let Some(validity) = &mut self.validity {
+            validity.push(false);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        if let Some(validity) = &mut self.validity {
+            validity.push_set(rows);
+        }
+    }
+
+    fn finish(self) {
+        self.values.finish();
+        if let Some(validity) = self.validity {
+            validity.finish();
+        }
+    }
+}
+
+impl IntoCell for bool {
+    type Sink = BooleanSink;
+
+    #[inline(always)]
+    fn into_item(self, _: Casts) -> Result<bool, Refused> {
+        Ok(self)
+    }
+}

@@ -1,0 +1,265 @@
+//! Buffers that many workers fill at once, and nobody reads before they are full.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use polars_arrow::bitmap::Bitmap;
+
+/// One preallocated, uninitialised buffer of plain values.
+///
+/// Workers write to disjoint ranges through [`Fresh::slots`]; [`Fresh::assume_full`] makes it a vector. Values are
+/// `Copy`, so a buffer that is dropped half full has nothing to drop in it.
+pub(super) struct Fresh<T: Copy> {
+    /// Owns the memory; its length stays 0 until the buffer is full.
+    memory: Vec<T>,
+    first: *mut T,
+    len: usize,
+}
+
+// SAFETY: `first` points into `memory`, which the buffer owns; through a shared reference it is only written to, by
+// `slots`, whose callers keep to disjoint ranges.
+unsafe impl<T: Copy + Send> Send for Fresh<T> {}
+// SAFETY: as above.
+unsafe impl<T: Copy + Send> Sync for Fresh<T> {}
+
+impl<T: Copy> Fresh<T> {
+    pub(super) fn new(len: usize) -> Self {
+        let mut memory = Vec::with_capacity(len);
+        advise_huge_pages(memory.as_mut_ptr(), memory.capacity());
+        let first = memory.as_mut_ptr();
+        Fresh { memory, first, len }
+    }
+
+    /// The slots from `start` on.
+    pub(super) fn slots(&self, start: usize) -> Slots<'_, T> {
+        assert!(start <= self.len);
+        Slots {
+            // SAFETY: `start` is within the allocation, or one past its end.
+            first: unsafe { self.first.add(start) },
+            #[cfg(debug_assertions)]
+            len: self.len - start,
+            buffer: PhantomData,
+        }
+    }
+
+    /// The values.
+    ///
+    /// # Safety
+    /// Every slot has been set.
+    pub(super) unsafe fn assume_full(mut self) -> Vec<T> {
+        // SAFETY: the capacity is at least `len`, and the caller vouches that the slots are set.
+        unsafe { self.memory.set_len(self.len) };
+        self.memory
+    }
+}
+
+impl<T: Copy> fmt::Debug for Fresh<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fresh").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// Slots of a buffer, for one worker.
+pub(super) struct Slots<'s, T> {
+    first: *mut T,
+    #[cfg(debug_assertions)]
+    len: usize,
+    buffer: PhantomData<&'s T>,
+}
+
+impl<T: Copy> Slots<'_, T> {
+    /// Sets a slot.
+    ///
+    /// # Safety
+    /// The slot is within the buffer, and no other worker sets it.
+    #[inline(always)]
+    pub(super) unsafe fn set(&mut self, slot: usize, value: T) {
+        #[cfg(debug_assertions)]
+        assert!(slot < self.len);
+        // SAFETY: as the caller vouches.
+        unsafe { self.first.add(slot).write(value) };
+    }
+}
+
+impl<T> fmt::Debug for Slots<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").finish_non_exhaustive()
+    }
+}
+
+/// Asks the kernel to map a large new allocation in huge pages: three quarters of the time of writing to fresh memory
+/// goes into faulting it in, page by page. Refusal is harmless.
+#[cfg(target_os = "linux")]
+fn advise_huge_pages<T>(first: *mut T, len: usize) {
+    const PAGE: usize = 4096;
+    const HUGE: usize = 2 << 20;
+    let start = (first as usize).next_multiple_of(PAGE);
+    let end = (first as usize + len * size_of::<T>()) / PAGE * PAGE;
+    if end.saturating_sub(start) >= 2 * HUGE {
+        // SAFETY: the pages lie within one live allocation, and this advice changes no content.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_huge_pages<T>(_: *mut T, _: usize) {}
+
+/// A bitmap that workers fill at once, each its own range of bits; a byte that two ranges share is set atomically.
+#[derive(Debug)]
+pub(super) struct Bits {
+    bytes: Vec<AtomicU8>,
+    len: usize,
+}
+
+impl Bits {
+    /// So many unset bits.
+    pub(super) fn new(len: usize) -> Self {
+        let mut bytes = std::mem::ManuallyDrop::new(vec![0u8; len.div_ceil(8)]);
+        // SAFETY: an AtomicU8 has the size, alignment and bit validity of a u8; the vector is taken apart once. (A
+        // zeroed vector of bytes comes from the allocator as it is; one of atomics would be written out.)
+        let bytes = unsafe {
+            Vec::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len(), bytes.capacity())
+        };
+        Bits { bytes, len }
+    }
+
+    /// Writes bits from `start` on, to no more than `len` of them.
+    pub(super) fn writer(&self, start: usize, len: usize) -> BitWriter<'_> {
+        assert!(start + len <= self.len);
+        BitWriter {
+            bytes: &self.bytes,
+            next: start,
+            first: start,
+            pending: 0,
+        }
+    }
+
+    pub(super) fn into_bitmap(self) -> Bitmap {
+        let bytes = self.bytes.into_iter().map(AtomicU8::into_inner).collect();
+        Bitmap::from_u8_vec(bytes, self.len)
+    }
+
+    /// The bitmap, if it has an unset bit.
+    pub(super) fn into_validity(self) -> Option<Bitmap> {
+        let bitmap = self.into_bitmap();
+        (bitmap.unset_bits() > 0).then_some(bitmap)
+    }
+}
+
+/// Pushes bits.
+#[derive(Debug)]
+pub(super) struct BitWriter<'s> {
+    bytes: &'s [AtomicU8],
+    next: usize,
+    first: usize,
+    /// The bits of the byte that `next` is in.
+    pending: u8,
+}
+
+impl BitWriter<'_> {
+    #[inline(always)]
+    pub(super) fn push(&mut self, bit: bool) {
+        self.pending |= u8::from(bit) << (self.next % 8);
+        self.next += 1;
+        if self.next.is_multiple_of(8) {
+            self.flush();
+        }
+    }
+
+    /// Pushes so many set bits.
+    pub(super) fn push_set(&mut self, bits: usize) {
+        let end = self.next + bits;
+        while self.next < end && !self.next.is_multiple_of(8) {
+            self.push(true);
+        }
+        while end - self.next >= 8 {
+            self.pending = u8::MAX;
+            self.next += 8;
+            self.flush();
+        }
+        while self.next < end {
+            self.push(true);
+        }
+    }
+
+    /// Stores the byte before `next`.
+    #[inline]
+    fn flush(&mut self) {
+        let byte = (self.next - 1) / 8;
+        let bits = std::mem::take(&mut self.pending);
+        if byte * 8 >= self.first && self.next.is_multiple_of(8) {
+            // All eight bits are this writer's.
+            self.bytes[byte].store(bits, Ordering::Relaxed);
+        } else {
+            self.bytes[byte].fetch_or(bits, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn finish(mut self) {
+        if !self.next.is_multiple_of(8) {
+            self.flush();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_share_bytes_without_losing_bits() {
+        let bit = |i: usize| !i.is_multiple_of(3);
+        for cuts in [vec![0, 100], vec![0, 3, 5, 8, 21, 64, 100], vec![0, 1, 2, 99, 100]] {
+            let bits = Bits::new(100);
+            std::thread::scope(|scope| {
+                for cut in cuts.windows(2) {
+                    let bits = &bits;
+                    let (start, end) = (cut[0], cut[1]);
+                    scope.spawn(move || {
+                        let mut writer = bits.writer(start, end - start);
+                        (start..end).for_each(|i| writer.push(bit(i)));
+                        writer.finish();
+                    });
+                }
+            });
+            let bitmap = bits.into_bitmap();
+            assert!((0..100).all(|i| bitmap.get_bit(i) == bit(i)), "{cuts:?}");
+        }
+    }
+
+    #[test]
+    fn set_runs_are_the_bits_pushed_one_by_one() {
+        for start in 0..20 {
+            for run in 0..40 {
+                let bits = Bits::new(64);
+                let mut writer = bits.writer(start, run + 2);
+                writer.push(false);
+                writer.push_set(run);
+                writer.push(false);
+                writer.finish();
+                let bitmap = bits.into_bitmap();
+                let set: Vec<usize> = bitmap.true_idx_iter().collect();
+                assert_eq!(set, (start + 1..start + 1 + run).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_bitmap_is_no_validity() {
+        let bits = Bits::new(9);
+        let mut writer = bits.writer(0, 9);
+        writer.push_set(9);
+        writer.finish();
+        assert!(bits.into_validity().is_none());
+    }
+
+    #[test]
+    fn a_half_filled_buffer_is_dropped_quietly() {
+        let fresh = Fresh::<u64>::new(1 << 20);
+        let mut slots = fresh.slots(5);
+        // SAFETY: within the buffer, and there is no other worker.
+        unsafe { slots.set(0, 7) };
+        drop(fresh);
+    }
+}

@@ -1,0 +1,169 @@
+//! `Vec<T>` as a List.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use polars::prelude::DataType;
+use polars_arrow::array::{Array, ListArray};
+use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+use polars_arrow::compute::concatenate::concatenate;
+use polars_arrow::offset::Offsets;
+
+use super::parts::Parts;
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+use crate::read::ListItem;
+
+/// A List column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ListSink<S> {
+    parts: Parts<Result<Part>>,
+    nullable: bool,
+    items: PhantomData<fn() -> S>,
+}
+
+/// Some rows' lists.
+#[derive(Debug)]
+struct Part {
+    offsets: Offsets<i64>,
+    validity: Option<Bitmap>,
+    items: Finished,
+}
+
+impl<S: CellSink> ListSink<S> {
+    /// The items of many lists as one array.
+    fn items(items: Vec<S::Item>) -> Result<Finished> {
+        let len = items.len();
+        let sink = S::new(len, false);
+        // SAFETY: one writer for all rows, which writes each in order; so all are written.
+        unsafe {
+            let mut writer = sink.writer(0, len);
+            for (row, item) in items.into_iter().enumerate() {
+                writer.write::<false>(row, item);
+            }
+            writer.finish_run(len);
+            writer.finish();
+            sink.finish()
+        }
+    }
+}
+
+impl<S: CellSink> CellSink for ListSink<S> {
+    type Item = Vec<S::Item>;
+    type Writer<'s>
+        = ListWriter<'s, S>
+    where
+        Self: 's;
+
+    fn new(_: usize, nullable: bool) -> Self {
+        ListSink {
+            parts: Parts::new(),
+            nullable,
+            items: PhantomData,
+        }
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> ListWriter<'_, S> {
+        ListWriter {
+            sink: self,
+            start,
+            lengths: Vec::with_capacity(len),
+            validity: self.nullable.then(|| MutableBitmap::with_capacity(len)),
+            items: Vec::new(),
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        let mut offsets = Offsets::<i64>::new();
+        let mut validity = self.nullable.then(MutableBitmap::new);
+        let mut items = Vec::new();
+        for part in self.parts.into_ordered() {
+            let part = part?;
+            offsets.try_extend_from_self(&part.offsets)?;
+            if let (Some(all), Some(part)) = (&mut validity, &part.validity) {
+                all.extend_from_bitmap(part);
+            }
+            items.push(part.items);
+        }
+        if items.is_empty() {
+            items.push(Self::items(Vec::new())?);
+        }
+        let arrays: Vec<&dyn Array> = items.iter().map(|items| &*items.chunks[0]).collect();
+        let array = ListArray::<i64>::try_new(
+            ListArray::<i64>::default_datatype(arrays[0].dtype().clone()),
+            offsets.into(),
+            concatenate(&arrays)?,
+            validity
+                .map(Bitmap::from)
+                .filter(|bitmap| bitmap.unset_bits() > 0),
+        )?;
+        let dtype = DataType::List(Box::new(items.swap_remove(0).dtype));
+        Ok(Finished::new(dtype, array))
+    }
+}
+
+/// Gathers the lists of some rows.
+#[doc(hidden)]
+pub struct ListWriter<'s, S: CellSink> {
+    sink: &'s ListSink<S>,
+    start: usize,
+    lengths: Vec<usize>,
+    validity: Option<MutableBitmap>,
+    items: Vec<S::Item>,
+}
+
+impl<S: CellSink> fmt::Debug for ListWriter<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListWriter")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: CellSink> Writer for ListWriter<'_, S> {
+    type Item = Vec<S::Item>;
+
+    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: Vec<S::Item>) {
+        self.lengths.push(item.len());
+        self.items.extend(item);
+        if NULLS && let Some(validity) = &mut self.validity {
+            validity.push(true);
+        }
+    }
+
+    unsafe fn write_null(&mut self, _: usize) {
+        self.lengths.push(0);
+        if let Some(validity) = &mut self.validity {
+            validity.push(false);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        if let Some(validity) = &mut self.validity {
+            validity.extend_constant(rows, true);
+        }
+    }
+
+    fn finish(self) {
+        let part = || -> Result<Part> {
+            Ok(Part {
+                offsets: Offsets::try_from_lengths(self.lengths.into_iter())?,
+                validity: self.validity.map(Bitmap::from),
+                items: ListSink::<S>::items(self.items)?,
+            })
+        };
+        self.sink.parts.push(self.start, part());
+    }
+}
+
+/// A List; of `u8`, see the bytes of Binary.
+impl<T: IntoCell + ListItem> IntoCell for Vec<T> {
+    type Sink = ListSink<T::Sink>;
+
+    fn into_item(self, casts: Casts) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
+        let items = self.into_iter();
+        items.map(|item| item.into_item(casts)).collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! Results → columns: what a closure may return.
+//!
+//! A fixed-width result is written straight into its place in one preallocated buffer, text as a view in such a buffer;
+//! so however many workers write, nothing is stacked afterwards. What has no fixed width is built part by part.
+
+mod any;
+mod boolean;
+mod buffer;
+mod list;
+mod native;
+mod option;
+mod parts;
+mod rows;
+mod stack;
+#[cfg(feature = "dtype-struct")]
+mod structs;
+#[cfg(any(
+    feature = "dtype-date",
+    feature = "dtype-datetime",
+    feature = "dtype-duration",
+    feature = "dtype-time"
+))]
+mod temporal;
+mod text;
+mod unit;
+
+use polars::prelude::{ArrayRef, Column, DataType, PlSmallStr, Series};
+use polars_arrow::array::Array;
+
+use crate::error::Result;
+use crate::options::Casts;
+
+pub use rows::{
+    DefaultNames, IntoRow, Many, RowSink, SinkCons, SinkNil, Sinks, Unwritten, item,
+};
+pub use stack::{IntoColumns, IntoStack};
+pub(crate) use stack::{part_place, side_by_side};
+
+/// A result that becomes one column's value.
+///
+/// | result | column |
+/// |---|---|
+/// | `i8` … `i64`, `i128`, `u8` … `u64`, `f32`, `f64`, `bool` | of the same type |
+/// | `String`, `&'static str` | String |
+/// | `Vec<u8>` | Binary |
+/// | `NaiveDate`, `NaiveTime` (of `chrono`) | Date, Time |
+/// | `NaiveDateTime`, `DateTime<Utc>` | Datetime in microseconds, without and with the time zone UTC |
+/// | `TimeDelta` | Duration in microseconds |
+/// | `Vec<T>` | List |
+/// | `Series` | List of the series' dtype, which must be the same in every row |
+/// | `Struct<T>` | Struct with the fields of a tuple (`field_0`, `field_1`, …) or of a derived struct |
+/// | `AnyValue<'static>` | of the dtype that all the values share |
+/// | `()` | Null |
+/// | `Option<T>` | that of `T`; `None` is null |
+///
+/// A time with digits below the microsecond, or beyond what the column can hold, is an error that names its row;
+/// [`Casts::Lossy`] cuts the digits off.
+///
+/// The trait cannot be implemented outside this crate: its hidden parts change without notice.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a column's value",
+    label = "cannot be written to a column",
+    note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
+    note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
+    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+)]
+pub trait IntoCell: Sized + Send {
+    #[doc(hidden)]
+    type Sink: CellSink;
+
+    /// The value as its sink takes it.
+    #[doc(hidden)]
+    fn into_item(self, casts: Casts) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused>;
+
+    /// Gives the series back, if this is one: the results of column and chunk closures keep it whole.
+    #[doc(hidden)]
+    fn into_series(
+        item: <Self::Sink as CellSink>::Item,
+    ) -> std::result::Result<Series, <Self::Sink as CellSink>::Item> {
+        Err(item)
+    }
+}
+
+/// Where one column's values are written, by all workers at once.
+#[doc(hidden)]
+pub trait CellSink: Sync + Sized {
+    type Item: Send;
+    type Writer<'s>: Writer<Item = Self::Item>
+    where
+        Self: 's;
+
+    /// Room for so many rows; `nullable` where a row's null can come from anything but the item itself.
+    fn new(rows: usize, nullable: bool) -> Self;
+
+    /// A writer of `len` rows from `start`.
+    ///
+    /// # Safety
+    /// The rows are within the sink's, and no other writer is ever made for any of them.
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
+
+    /// The column.
+    ///
+    /// # Safety
+    /// Every row has been written, and its writer finished.
+    unsafe fn finish(self) -> Result<Finished>;
+}
+
+/// Writes rows, in ascending order, each once.
+#[doc(hidden)]
+pub trait Writer {
+    type Item;
+
+    /// Writes a row, counted from the writer's first. Where not `NULLS`, its validity is left to `finish_run`.
+    ///
+    /// # Safety
+    /// `row` is the next of the writer's rows.
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item);
+
+    /// Writes a null.
+    ///
+    /// # Safety
+    /// `row` is the next of the writer's rows, and the sink is `nullable`.
+    unsafe fn write_null(&mut self, row: usize);
+
+    /// Marks rows valid that were written without `NULLS`.
+    ///
+    /// # Safety
+    /// They are the last `rows` rows written.
+    unsafe fn finish_run(&mut self, rows: usize);
+
+    /// Hands over what was written.
+    fn finish(self);
+}
+
+/// A column without a name.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Finished {
+    dtype: DataType,
+    chunks: Vec<ArrayRef>,
+}
+
+impl Finished {
+    fn new(dtype: DataType, array: impl Array + 'static) -> Self {
+        Finished {
+            dtype,
+            chunks: vec![Box::new(array)],
+        }
+    }
+
+    /// The values as one array; those of a sink always are.
+    fn into_array(mut self) -> ArrayRef {
+        debug_assert_eq!(self.chunks.len(), 1);
+        self.chunks.swap_remove(0)
+    }
+
+    pub(crate) fn into_column(self, name: PlSmallStr) -> Column {
+        // SAFETY: a sink gives an array of its dtype's physical type, and a series' chunks are of its dtype's.
+        unsafe { Series::from_chunks_and_dtype_unchecked(name, self.chunks, &self.dtype) }.into()
+    }
+}
+
+impl From<Series> for Finished {
+    fn from(series: Series) -> Self {
+        Finished {
+            dtype: series.dtype().clone(),
+            chunks: series.chunks().clone(),
+        }
+    }
+}
+
+/// A result that its column cannot hold.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Refused {
+    /// The output column's position, where there are several.
+    pub(crate) column: usize,
+    pub(crate) message: String,
+}
+
+impl Refused {
+    pub(crate) fn new(message: String) -> Self {
+        Refused { column: 0, message }
+    }
+}

@@ -1,0 +1,149 @@
+//! Fixed-width values: numbers, and what is stored as one.
+
+use polars::prelude::DataType;
+use polars_arrow::array::PrimitiveArray;
+use polars_arrow::types::NativeType;
+
+use super::buffer::{BitWriter, Bits, Fresh, Slots};
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+
+/// A value that is stored as a native one.
+#[doc(hidden)]
+pub trait Encode: Sized {
+    type Stored: NativeType;
+
+    fn dtype() -> DataType;
+
+    /// The value as it is stored.
+    fn encode(self, casts: Casts) -> Result<Self::Stored, Refused>;
+}
+
+/// A column of fixed-width values.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct NativeSink<T: Encode> {
+    values: Fresh<T::Stored>,
+    validity: Option<Bits>,
+}
+
+impl<T: Encode> CellSink for NativeSink<T> {
+    type Item = T::Stored;
+    type Writer<'s>
+        = NativeWriter<'s, T::Stored>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        NativeSink {
+            values: Fresh::new(rows),
+            validity: nullable.then(|| Bits::new(rows)),
+        }
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> NativeWriter<'_, T::Stored> {
+        NativeWriter {
+            slots: self.values.slots(start),
+            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        let dtype = T::dtype();
+        // SAFETY: the caller vouches that every row is written.
+        let values = unsafe { self.values.assume_full() };
+        let array = PrimitiveArray::new(
+            T::Stored::PRIMITIVE.into(),
+            values.into(),
+            self.validity.and_then(Bits::into_validity),
+        );
+        Ok(Finished::new(dtype, array))
+    }
+}
+
+/// Writes fixed-width values into their places.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct NativeWriter<'s, S> {
+    slots: Slots<'s, S>,
+    validity: Option<BitWriter<'s>>,
+}
+
+impl<S: NativeType> Writer for NativeWriter<'_, S> {
+    type Item = S;
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: S) {
+        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
+        unsafe { self.slots.set(row, item) };
+        if NULLS && let Some(validity) = &mut self.validity {
+            validity.push(true);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as above.
+        unsafe { self.slots.set(row, S::default()) };
+        if let Some(validity) = &mut self.validity {
+            validity.push(false);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        if let Some(validity) = &mut self.validity {
+            validity.push_set(rows);
+        }
+    }
+
+    fn finish(self) {
+        if let Some(validity) = self.validity {
+            validity.finish();
+        }
+    }
+}
+
+macro_rules! number {
+    ($($(#[$cfg:meta])* $T:ident $Own:ident),*) => {
+        $(
+            $(#[$cfg])*
+            impl Encode for $T {
+                type Stored = $T;
+
+                fn dtype() -> DataType {
+                    DataType::$Own
+                }
+
+                #[inline(always)]
+                fn encode(self, _: Casts) -> Result<$T, Refused> {
+                    Ok(self)
+                }
+            }
+
+            $(#[$cfg])*
+            impl IntoCell for $T {
+                type Sink = NativeSink<$T>;
+
+                #[inline(always)]
+                fn into_item(self, casts: Casts) -> Result<$T, Refused> {
+                    self.encode(casts)
+                }
+            }
+        )*
+    };
+}
+
+number!(
+    #[cfg(feature = "dtype-i8")] i8 Int8,
+    #[cfg(feature = "dtype-i16")] i16 Int16,
+    i32 Int32,
+    i64 Int64,
+    #[cfg(feature = "dtype-i128")] i128 Int128,
+    #[cfg(feature = "dtype-u8")] u8 UInt8,
+    #[cfg(feature = "dtype-u16")] u16 UInt16,
+    u32 UInt32,
+    u64 UInt64,
+    f32 Float32,
+    f64 Float64
+);

@@ -1,0 +1,73 @@
+//! `Option<T>`: `None` is null.
+
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+
+/// A column in which any value may be missing.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OptionSink<S>(S);
+
+impl<S: CellSink> CellSink for OptionSink<S> {
+    type Item = Option<S::Item>;
+    type Writer<'s>
+        = OptionWriter<S::Writer<'s>>
+    where
+        Self: 's;
+
+    fn new(rows: usize, _: bool) -> Self {
+        OptionSink(S::new(rows, true))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        OptionWriter(unsafe { self.0.writer(start, len) })
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.finish() }
+    }
+}
+
+/// Writes every row with its validity.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OptionWriter<W>(W);
+
+impl<W: Writer> Writer for OptionWriter<W> {
+    type Item = Option<W::Item>;
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+        // SAFETY: as the caller vouches; the inner sink is nullable (`OptionSink::new`).
+        unsafe {
+            match item {
+                Some(item) => self.0.write::<true>(row, item),
+                None => self.0.write_null(row),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.write_null(row) };
+    }
+
+    unsafe fn finish_run(&mut self, _: usize) {}
+
+    fn finish(self) {
+        self.0.finish();
+    }
+}
+
+impl<T: IntoCell> IntoCell for Option<T> {
+    type Sink = OptionSink<T::Sink>;
+
+    #[inline(always)]
+    fn into_item(self, casts: Casts) -> Result<Option<<T::Sink as CellSink>::Item>, Refused> {
+        self.map(|item| item.into_item(casts)).transpose()
+    }
+}

@@ -1,0 +1,25 @@
+//! What has no fixed width, built part by part and put in order at the end.
+
+use std::sync::{Mutex, PoisonError};
+
+/// The parts of a column, each known by its first row.
+#[derive(Debug)]
+pub(super) struct Parts<P>(Mutex<Vec<(usize, P)>>);
+
+impl<P> Parts<P> {
+    pub(super) fn new() -> Self {
+        Parts(Mutex::new(Vec::new()))
+    }
+
+    pub(super) fn push(&self, start: usize, part: P) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.push((start, part));
+    }
+
+    /// The parts in the order of their rows.
+    pub(super) fn into_ordered(self) -> impl Iterator<Item = P> {
+        let mut parts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.sort_by_key(|(start, _)| *start);
+        parts.into_iter().map(|(_, part)| part)
+    }
+}

@@ -1,0 +1,497 @@
+//! A row's results: one cell becomes a column; a tuple, an array or a derived struct a frame.
+
+use std::fmt;
+
+use polars::prelude::{Column, DataFrame, PlSmallStr, Series};
+
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::arity::for_each_arity;
+use crate::error::Result;
+use crate::options::Casts;
+use crate::read::tuple::pairs;
+
+/// What a row closure may return.
+///
+/// | result | output | default names |
+/// |---|---|---|
+/// | one cell ([`IntoCell`]) | `Column` | `par_apply` |
+/// | a tuple of 1 to 12 cells, or `[T; N]` | `DataFrame` | `column_0`, `column_1`, … |
+/// | a struct with `#[derive(IntoRow)]` | `DataFrame` | its fields' |
+/// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` | as `T` |
+///
+/// [`names`](crate::Apply::names) sets other names. The first error ends the run; see [`Error`](crate::Error).
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// #[derive(IntoRow)]
+/// struct Split {
+///     #[par_apply(rename = "whole part")]
+///     whole: i64,
+///     rest: f64,
+/// }
+///
+/// let df = df!["x" => [1.5, -0.25]]?;
+/// let split = df.par_apply_rows(|x: f64| Split { whole: x.trunc() as i64, rest: x.fract() })?;
+/// assert_eq!(split, df!["whole part" => [1i64, 0], "rest" => [0.5, -0.25]]?);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// The trait cannot be implemented by hand: its hidden parts change without notice. Derive it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a row's result",
+    label = "cannot be written to columns",
+    note = "a closure returns a cell (`f64`, `String`, `Option<i64>`, …), a tuple or array of cells, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these",
+    note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
+    note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
+    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+)]
+pub trait IntoRow: Sized {
+    /// What the rows' results become together: a `Column` or a `DataFrame`.
+    type Output;
+
+    #[doc(hidden)]
+    type Sink: RowSink<Output = Self::Output>;
+
+    #[doc(hidden)]
+    fn names() -> DefaultNames;
+
+    #[doc(hidden)]
+    fn into_items(self, casts: Casts) -> Result<<Self::Sink as Sinks>::Item, Unwritten>;
+
+    /// Gives the series back, if this is one.
+    #[doc(hidden)]
+    fn into_series(
+        items: <Self::Sink as Sinks>::Item,
+    ) -> std::result::Result<Series, <Self::Sink as Sinks>::Item> {
+        Err(items)
+    }
+}
+
+/// Why a result is not written.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Unwritten {
+    /// It is an error.
+    Closure(anyhow::Error),
+    /// Its column cannot hold it.
+    Value(Refused),
+}
+
+/// One cell of several, as its sink takes it.
+#[doc(hidden)]
+#[inline(always)]
+pub fn item<T: IntoCell>(
+    cell: T,
+    casts: Casts,
+    column: Option<usize>,
+) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
+    cell.into_item(casts).map_err(|refused| {
+        Unwritten::Value(Refused {
+            column: column.unwrap_or(0),
+            ..refused
+        })
+    })
+}
+
+/// The names of a result's columns, where none are given.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum DefaultNames {
+    /// One column.
+    One,
+    /// So many, numbered.
+    Numbered(usize),
+    Fields(&'static [&'static str]),
+}
+
+impl DefaultNames {
+    /// The names, numbered ones with a prefix.
+    pub(crate) fn numbered(self, prefix: &str) -> Vec<PlSmallStr> {
+        match self {
+            DefaultNames::One => vec!["par_apply".into()],
+            DefaultNames::Numbered(columns) => (0..columns)
+                .map(|column| format!("{prefix}_{column}").into())
+                .collect(),
+            DefaultNames::Fields(fields) => fields.iter().map(|name| (*name).into()).collect(),
+        }
+    }
+}
+
+/// Where rows are written.
+#[doc(hidden)]
+pub trait RowSink: Sinks {
+    type Output;
+
+    /// The output, its columns named.
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<Self::Output>;
+}
+
+/// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
+#[doc(hidden)]
+pub trait Sinks: Sync + Sized {
+    type Item;
+    type Writer<'s>: Writer<Item = Self::Item>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self;
+
+    /// # Safety
+    /// As [`CellSink::writer`].
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
+
+    /// # Safety
+    /// As [`CellSink::finish`].
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()>;
+}
+
+/// One column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct One<S>(S);
+
+impl<S: CellSink> Sinks for One<S> {
+    type Item = S::Item;
+    type Writer<'s>
+        = S::Writer<'s>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        One(S::new(rows, nullable))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.writer(start, len) }
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        // SAFETY: as the caller vouches.
+        columns.push(unsafe { self.0.finish() }?);
+        Ok(())
+    }
+}
+
+impl<S: CellSink> RowSink for One<S> {
+    type Output = Column;
+
+    fn stack(mut columns: Vec<Finished>, mut names: Vec<PlSmallStr>, _: usize) -> Result<Column> {
+        Ok(columns.swap_remove(0).into_column(names.swap_remove(0)))
+    }
+}
+
+/// Several columns.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Many<S>(S);
+
+impl<S: Sinks> Sinks for Many<S> {
+    type Item = S::Item;
+    type Writer<'s>
+        = S::Writer<'s>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        Many(S::new(rows, nullable))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.writer(start, len) }
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.finish(columns) }
+    }
+}
+
+impl<S: Sinks> RowSink for Many<S> {
+    type Output = DataFrame;
+
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+        let columns = columns.into_iter().zip(names);
+        let columns = columns.map(|(column, name)| column.into_column(name)).collect();
+        Ok(DataFrame::new(rows, columns)?)
+    }
+}
+
+/// No more columns.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SinkNil;
+
+impl Sinks for SinkNil {
+    type Item = ();
+    type Writer<'s> = SinkNil;
+
+    fn new(_: usize, _: bool) -> Self {
+        SinkNil
+    }
+
+    unsafe fn writer(&self, _: usize, _: usize) -> SinkNil {
+        SinkNil
+    }
+
+    unsafe fn finish(self, _: &mut Vec<Finished>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Writer for SinkNil {
+    type Item = ();
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, _: usize, (): ()) {}
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, _: usize) {}
+
+    unsafe fn finish_run(&mut self, _: usize) {}
+
+    fn finish(self) {}
+}
+
+/// A column and those after it; of sinks, and of their writers.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SinkCons<A, B>(A, B);
+
+impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
+    type Item = (A::Item, B::Item);
+    type Writer<'s>
+        = SinkCons<A::Writer<'s>, B::Writer<'s>>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        SinkCons(
+            A::new(rows, nullable),
+            B::new(rows, nullable),
+        )
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        unsafe { SinkCons(self.0.writer(start, len), self.1.writer(start, len)) }
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            columns.push(self.0.finish()?);
+            self.1.finish(columns)
+        }
+    }
+}
+
+impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
+    type Item = (A::Item, B::Item);
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.write::<NULLS>(row, item.0);
+            self.1.write::<NULLS>(row, item.1);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.write_null(row);
+            self.1.write_null(row);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.finish_run(rows);
+            self.1.finish_run(rows);
+        }
+    }
+
+    fn finish(self) {
+        self.0.finish();
+        self.1.finish();
+    }
+}
+
+/// `N` columns alike; of sinks, and of their writers.
+#[doc(hidden)]
+pub struct SinkRepeat<S, const N: usize>([S; N]);
+
+impl<S, const N: usize> fmt::Debug for SinkRepeat<S, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SinkRepeat").field(&N).finish()
+    }
+}
+
+impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
+    type Item = [S::Item; N];
+    type Writer<'s>
+        = SinkRepeat<S::Writer<'s>, N>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        SinkRepeat(std::array::from_fn(|_| S::new(rows, nullable)))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        SinkRepeat(std::array::from_fn(|column| unsafe {
+            self.0[column].writer(start, len)
+        }))
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        for sink in self.0 {
+            // SAFETY: as the caller vouches.
+            columns.push(unsafe { sink.finish() }?);
+        }
+        Ok(())
+    }
+}
+
+impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
+    type Item = [W::Item; N];
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+        for (writer, item) in self.0.iter_mut().zip(item) {
+            // SAFETY: as the caller vouches.
+            unsafe { writer.write::<NULLS>(row, item) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches.
+        self.0
+            .iter_mut()
+            .for_each(|writer| unsafe { writer.write_null(row) });
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        // SAFETY: as the caller vouches.
+        self.0
+            .iter_mut()
+            .for_each(|writer| unsafe { writer.finish_run(rows) });
+    }
+
+    fn finish(self) {
+        self.0.into_iter().for_each(Writer::finish);
+    }
+}
+
+impl<T: IntoCell> IntoRow for T {
+    type Output = Column;
+    type Sink = One<T::Sink>;
+
+    fn names() -> DefaultNames {
+        DefaultNames::One
+    }
+
+    #[inline(always)]
+    fn into_items(self, casts: Casts) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
+        self.into_item(casts).map_err(Unwritten::Value)
+    }
+
+    fn into_series(
+        item: <T::Sink as CellSink>::Item,
+    ) -> std::result::Result<Series, <T::Sink as CellSink>::Item> {
+        T::into_series(item)
+    }
+}
+
+macro_rules! sinks {
+    () => { SinkNil };
+    ($First:ident $($Rest:ident)*) => { SinkCons<<$First as IntoCell>::Sink, sinks!($($Rest)*)> };
+}
+
+macro_rules! count {
+    () => { 0 };
+    ($first:ident $($rest:ident)*) => { 1 + count!($($rest)*) };
+}
+
+macro_rules! tuple {
+    ($($T:ident $t:ident),+) => {
+        impl<$($T: IntoCell),+> IntoRow for ($($T,)+) {
+            type Output = DataFrame;
+            type Sink = Many<sinks!($($T)+)>;
+
+            fn names() -> DefaultNames {
+                DefaultNames::Numbered(count!($($T)+))
+            }
+
+            #[inline(always)]
+            fn into_items(
+                self,
+                casts: Casts,
+            ) -> Result<<Self::Sink as Sinks>::Item, Unwritten> {
+                let ($($t,)+) = self;
+                let mut column = 0..;
+                $(let $t = item($t, casts, column.next())?;)+
+                Ok(pairs!($($t)+))
+            }
+        }
+    };
+}
+
+for_each_arity!(tuple);
+
+impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
+    type Output = DataFrame;
+    type Sink = Many<SinkRepeat<T::Sink, N>>;
+
+    fn names() -> DefaultNames {
+        DefaultNames::Numbered(N)
+    }
+
+    #[inline(always)]
+    fn into_items(
+        self,
+        casts: Casts,
+    ) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
+        let mut refused = None;
+        let mut column = 0..;
+        let items = self.map(|cell| {
+            let item = item(cell, casts, column.next());
+            item.map_err(|error| refused.get_or_insert(error)).ok()
+        });
+        match refused {
+            Some(refused) => Err(refused),
+            None => Ok(items.map(|item| item.expect("no cell was refused"))),
+        }
+    }
+}
+
+impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
+    type Output = T::Output;
+    type Sink = T::Sink;
+
+    fn names() -> DefaultNames {
+        T::names()
+    }
+
+    #[inline(always)]
+    fn into_items(self, casts: Casts) -> Result<<T::Sink as Sinks>::Item, Unwritten> {
+        match self {
+            Ok(row) => row.into_items(casts),
+            Err(error) => Err(Unwritten::Closure(error.into())),
+        }
+    }
+
+    fn into_series(
+        items: <T::Sink as Sinks>::Item,
+    ) -> std::result::Result<Series, <T::Sink as Sinks>::Item> {
+        T::into_series(items)
+    }
+}

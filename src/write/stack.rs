@@ -1,0 +1,344 @@
+//! The results of parts and of columns, put together.
+
+use std::ops::Range;
+
+use polars::prelude::{Column, DataFrame, IntoColumn, PlSmallStr, Series};
+
+use super::rows::{IntoRow, RowSink, Sinks, Unwritten};
+use super::{Finished, Writer};
+use crate::error::{Error, ErrorKind, Place, Result, dtype_name};
+use crate::options::Casts;
+
+/// What a chunk closure may return.
+///
+/// | result | output |
+/// |---|---|
+/// | `DataFrame` | the parts' frames, one below the other; their schemas must be the same |
+/// | `Column`, `Series` | one `Column`, likewise |
+/// | a cell | a `Column` with one row per part |
+/// | a tuple, an array, a struct with `#[derive(IntoRow)]` | a `DataFrame` with one row per part |
+/// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part's result",
+    label = "cannot be stacked",
+    note = "a chunk closure returns a `DataFrame`, `Column` or `Series`, a cell, a tuple or array of cells, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these",
+    note = "`usize` and `isize` are no column's type: return `u64` or `i64`"
+)]
+pub trait IntoStack: Sized {
+    /// What the parts' results become together: a `Column` or a `DataFrame`.
+    type Output;
+
+    #[doc(hidden)]
+    type Part: Send;
+
+    /// The output's names, where the type has them.
+    #[doc(hidden)]
+    fn names() -> Option<Vec<PlSmallStr>>;
+
+    #[doc(hidden)]
+    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
+
+    /// Stacks the parts of `rows`; there is at least one.
+    #[doc(hidden)]
+    fn stack(
+        parts: Vec<Self::Part>,
+        rows: &[Range<usize>],
+        names: Option<Vec<PlSmallStr>>,
+    ) -> Result<Self::Output>;
+}
+
+impl<T: IntoRow> IntoStack for T
+where
+    <T::Sink as Sinks>::Item: Send,
+{
+    type Output = T::Output;
+    type Part = <T::Sink as Sinks>::Item;
+
+    fn names() -> Option<Vec<PlSmallStr>> {
+        Some(T::names().numbered("column"))
+    }
+
+    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
+        self.into_items(casts)
+    }
+
+    fn stack(
+        parts: Vec<Self::Part>,
+        rows: &[Range<usize>],
+        names: Option<Vec<PlSmallStr>>,
+    ) -> Result<T::Output> {
+        let own_names = || T::names().numbered("column");
+        let (series, items) = whole_series::<T>(parts);
+        if items.is_empty() {
+            let series = stack_series(series, rows)?;
+            let names = names.unwrap_or_else(|| vec![series.name().clone()]);
+            let len = series.len();
+            return T::Sink::stack(vec![series.into()], names, len);
+        }
+        let len = items.len();
+        T::Sink::stack(write_all::<T>(items)?, names.unwrap_or_else(own_names), len)
+    }
+}
+
+/// The results that are series, and those that are not; all are one or the other.
+fn whole_series<T: IntoRow>(
+    parts: Vec<<T::Sink as Sinks>::Item>,
+) -> (Vec<Series>, Vec<<T::Sink as Sinks>::Item>) {
+    let mut series = Vec::new();
+    let mut items = Vec::new();
+    for part in parts {
+        match T::into_series(part) {
+            Ok(whole) => series.push(whole),
+            Err(item) => items.push(item),
+        }
+    }
+    (series, items)
+}
+
+/// One row of columns for each item.
+fn write_all<T: IntoRow>(items: Vec<<T::Sink as Sinks>::Item>) -> Result<Vec<Finished>> {
+    let len = items.len();
+    let sink = T::Sink::new(len, false);
+    let mut columns = Vec::new();
+    // SAFETY: one writer for all rows, which writes each in order; so all are written.
+    unsafe {
+        let mut writer = sink.writer(0, len);
+        for (row, item) in items.into_iter().enumerate() {
+            writer.write::<false>(row, item);
+        }
+        writer.finish_run(len);
+        writer.finish();
+        sink.finish(&mut columns)?;
+    }
+    Ok(columns)
+}
+
+macro_rules! whole {
+    ($Whole:ty, $Output:ty, $stack:path) => {
+        whole!(@impl [], $Whole, $Output, $stack, |whole| Ok(whole));
+        whole!(
+            @impl [E: Into<anyhow::Error>],
+            Result<$Whole, E>,
+            $Output,
+            $stack,
+            |result| result.map_err(|error| Unwritten::Closure(error.into()))
+        );
+    };
+    (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $stack:path, |$result:ident| $into_part:expr) => {
+        impl<$($generics)*> IntoStack for $Result {
+            type Output = $Output;
+            type Part = $Output;
+
+            fn names() -> Option<Vec<PlSmallStr>> {
+                None
+            }
+
+            fn into_part(self, _: Casts) -> Result<$Output, Unwritten> {
+                let $result = self;
+                $into_part
+            }
+
+            fn stack(
+                parts: Vec<$Output>,
+                rows: &[Range<usize>],
+                names: Option<Vec<PlSmallStr>>,
+            ) -> Result<$Output> {
+                $stack(parts, rows, names)
+            }
+        }
+    };
+}
+
+whole!(DataFrame, DataFrame, stack_frames);
+whole!(Column, Column, stack_columns);
+
+fn stack_frames(
+    parts: Vec<DataFrame>,
+    rows: &[Range<usize>],
+    names: Option<Vec<PlSmallStr>>,
+) -> Result<DataFrame> {
+    let mut parts = parts.into_iter();
+    let mut stacked = parts.next().expect("there is at least one part");
+    for (index, part) in parts.enumerate() {
+        let place = part_place(index + 1, rows);
+        same_columns(&stacked, &part, &place)?;
+        stacked.vstack_mut_owned(part)?;
+    }
+    if let Some(names) = names {
+        if names.len() != stacked.width() {
+            return Err(ErrorKind::NameCount {
+                names: names.len(),
+                columns: stacked.width(),
+            }
+            .into());
+        }
+        stacked.set_column_names(&names)?;
+    }
+    Ok(stacked)
+}
+
+/// The columns of a part must be those of the parts before it.
+fn same_columns(before: &DataFrame, part: &DataFrame, place: &Place) -> Result<()> {
+    let differs = |column: Option<&PlSmallStr>, message: String| -> Result<()> {
+        Err(ErrorKind::Stack {
+            place: place.clone(),
+            column: column.map(ToString::to_string),
+            message,
+        }
+        .into())
+    };
+    if before.width() != part.width() {
+        let message = format!(
+            "the result has {} columns, and those of the parts before it have {}; return the same columns for every part",
+            part.width(),
+            before.width()
+        );
+        return differs(None, message);
+    }
+    for (position, (is, was)) in part.columns().iter().zip(before.columns()).enumerate() {
+        if is.name() != was.name() {
+            let message = format!(
+                "it is column {position} of the result, which in the parts before it is {:?}; return the same columns, in the same order, for every part",
+                was.name().as_str()
+            );
+            return differs(Some(is.name()), message);
+        }
+        if is.dtype() != was.dtype() {
+            return differs(
+                Some(is.name()),
+                other_dtype(&dtype_name(is.dtype()), &dtype_name(was.dtype())),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn other_dtype(is: &str, was: &str) -> String {
+    format!(
+        "the result is {is}, and in the parts before it {was}; cast it, so that every part has the same dtype"
+    )
+}
+
+fn stack_columns(
+    parts: Vec<Column>,
+    rows: &[Range<usize>],
+    names: Option<Vec<PlSmallStr>>,
+) -> Result<Column> {
+    let series = parts.into_iter().map(Column::take_materialized_series);
+    let stacked = stack_series(series.collect(), rows)?.into_column();
+    Ok(match names {
+        Some(mut names) => stacked.with_name(names.swap_remove(0)),
+        None => stacked,
+    })
+}
+
+fn stack_series(parts: Vec<Series>, rows: &[Range<usize>]) -> Result<Series> {
+    let mut parts = parts.into_iter();
+    let mut stacked = parts.next().expect("there is at least one part");
+    for (index, part) in parts.enumerate() {
+        if part.dtype() != stacked.dtype() {
+            return Err(ErrorKind::Stack {
+                place: part_place(index + 1, rows),
+                column: Some(part.name().to_string()),
+                message: other_dtype(&dtype_name(part.dtype()), &dtype_name(stacked.dtype())),
+            }
+            .into());
+        }
+        stacked.append_owned(part)?;
+    }
+    Ok(stacked)
+}
+
+/// A part, by its position among the parts' rows.
+pub(crate) fn part_place(index: usize, rows: &[Range<usize>]) -> Place {
+    Place::Part {
+        index,
+        row_offset: rows[index].start,
+    }
+}
+
+/// What a column closure may return.
+///
+/// | result | output |
+/// |---|---|
+/// | a cell | a `DataFrame` of one row |
+/// | `Column`, `Series` | a `DataFrame` of that height, which must be the same for every column |
+/// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
+///
+/// The output's columns have the input's names.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a column's result",
+    label = "cannot become a column",
+    note = "a column closure returns a cell, a `Column` or `Series`, or a `Result` of one of these",
+    note = "`usize` and `isize` are no column's type: return `u64` or `i64`"
+)]
+pub trait IntoColumns: Sized {
+    #[doc(hidden)]
+    type Part: Send;
+
+    #[doc(hidden)]
+    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
+
+    #[doc(hidden)]
+    fn into_column(part: Self::Part, name: PlSmallStr) -> Result<Column>;
+}
+
+impl<T> IntoColumns for T
+where
+    T: IntoRow<Output = Column>,
+    <T::Sink as Sinks>::Item: Send,
+{
+    type Part = <T::Sink as Sinks>::Item;
+
+    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
+        self.into_items(casts)
+    }
+
+    fn into_column(part: Self::Part, name: PlSmallStr) -> Result<Column> {
+        match T::into_series(part) {
+            Ok(series) => Ok(series.into_column().with_name(name)),
+            Err(item) => T::Sink::stack(write_all::<T>(vec![item])?, vec![name], 1),
+        }
+    }
+}
+
+impl IntoColumns for Column {
+    type Part = Column;
+
+    fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
+        Ok(self)
+    }
+
+    fn into_column(part: Column, name: PlSmallStr) -> Result<Column> {
+        Ok(part.with_name(name))
+    }
+}
+
+impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
+    type Part = Column;
+
+    fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
+        self.map_err(|error| Unwritten::Closure(error.into()))
+    }
+
+    fn into_column(part: Column, name: PlSmallStr) -> Result<Column> {
+        Ok(part.with_name(name))
+    }
+}
+
+/// Columns side by side, all of one height.
+pub(crate) fn side_by_side(columns: Vec<Column>) -> Result<DataFrame> {
+    let height = columns.first().map_or(0, Column::len);
+    if let Some(column) = columns.iter().find(|column| column.len() != height) {
+        return Err(Error::from(ErrorKind::Stack {
+            place: Place::Column(column.name().to_string()),
+            column: None,
+            message: format!(
+                "the result has {} rows, and that of column {:?} has {height}; return as many for every column",
+                column.len(),
+                columns[0].name().as_str()
+            ),
+        }));
+    }
+    Ok(DataFrame::new(height, columns)?)
+}

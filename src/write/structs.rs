@@ -1,0 +1,139 @@
+//! `Struct<T>` as a Struct.
+
+use std::marker::PhantomData;
+
+use polars::prelude::{DataType, Field};
+use polars_arrow::array::StructArray;
+use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
+
+use super::buffer::{BitWriter, Bits};
+use super::rows::{IntoRow, Sinks, Unwritten};
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+use crate::read::Struct;
+
+/// A Struct column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct StructSink<T: IntoRow> {
+    fields: T::Sink,
+    validity: Option<Bits>,
+    rows: usize,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T: IntoRow> CellSink for StructSink<T>
+where
+    <T::Sink as Sinks>::Item: Send,
+{
+    type Item = <T::Sink as Sinks>::Item;
+    type Writer<'s>
+        = StructWriter<'s, <T::Sink as Sinks>::Writer<'s>>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        StructSink {
+            fields: T::Sink::new(rows, nullable),
+            validity: nullable.then(|| Bits::new(rows)),
+            rows,
+            row: PhantomData,
+        }
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        StructWriter {
+            // SAFETY: as the caller vouches.
+            fields: unsafe { self.fields.writer(start, len) },
+            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        let mut columns = Vec::new();
+        // SAFETY: as the caller vouches.
+        unsafe { self.fields.finish(&mut columns) }?;
+        let names = T::names().numbered("field");
+        let fields: Vec<Field> = columns
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| Field::new(name.clone(), column.dtype.clone()))
+            .collect();
+        let arrow = columns
+            .iter()
+            .zip(names)
+            .map(|(column, name)| ArrowField::new(name, column.chunks[0].dtype().clone(), true))
+            .collect();
+        let array = StructArray::try_new(
+            ArrowDataType::Struct(arrow),
+            self.rows,
+            columns.into_iter().map(Finished::into_array).collect(),
+            self.validity.and_then(Bits::into_validity),
+        )?;
+        Ok(Finished::new(DataType::Struct(fields), array))
+    }
+}
+
+/// Writes fields, and whether there are any.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct StructWriter<'s, W> {
+    fields: W,
+    validity: Option<BitWriter<'s>>,
+}
+
+impl<W: Writer> Writer for StructWriter<'_, W> {
+    type Item = W::Item;
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: W::Item) {
+        // SAFETY: as the caller vouches.
+        unsafe { self.fields.write::<NULLS>(row, item) };
+        if NULLS && let Some(validity) = &mut self.validity {
+            validity.push(true);
+        }
+    }
+
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches; the fields' sinks are nullable where this one is.
+        unsafe { self.fields.write_null(row) };
+        if let Some(validity) = &mut self.validity {
+            validity.push(false);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe { self.fields.finish_run(rows) };
+        if let Some(validity) = &mut self.validity {
+            validity.push_set(rows);
+        }
+    }
+
+    fn finish(self) {
+        self.fields.finish();
+        if let Some(validity) = self.validity {
+            validity.finish();
+        }
+    }
+}
+
+impl<T> IntoCell for Struct<T>
+where
+    T: IntoRow + Send,
+    <T::Sink as Sinks>::Item: Send,
+{
+    type Sink = StructSink<T>;
+
+    #[inline(always)]
+    fn into_item(self, casts: Casts) -> Result<<T::Sink as Sinks>::Item, Refused> {
+        self.0.into_items(casts).map_err(|unwritten| match unwritten {
+            Unwritten::Value(refused) => Refused {
+                column: 0,
+                ..refused
+            },
+            Unwritten::Closure(error) => Refused::new(format!("{error:#}")),
+        })
+    }
+}

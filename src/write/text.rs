@@ -1,0 +1,293 @@
+//! Text and bytes, as Arrow's views: sixteen bytes a row, written in place, that hold short text themselves and point
+//! into shared buffers for the rest.
+
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
+
+use polars::prelude::DataType;
+use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
+use polars_arrow::datatypes::ArrowDataType;
+
+use super::buffer::{BitWriter, Bits, Fresh, Slots};
+use super::{CellSink, Finished, IntoCell, Refused, Writer};
+use crate::error::Result;
+use crate::options::Casts;
+
+/// A value that is stored as a view.
+#[doc(hidden)]
+pub trait Bytes {
+    /// Whether the bytes are UTF-8.
+    const TEXT: bool;
+
+    fn bytes(&self) -> &[u8];
+}
+
+/// A column of text or bytes.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ViewSink<T> {
+    views: Fresh<View>,
+    validity: Option<Bits>,
+    shelf: Mutex<Shelf>,
+    item: PhantomData<fn() -> T>,
+}
+
+/// The buffers of the column, by the number that views know them by.
+#[derive(Debug, Default)]
+struct Shelf {
+    buffers: Vec<Vec<u8>>,
+    /// Those that have room and no writer.
+    free: Vec<usize>,
+}
+
+/// A buffer is put away for good beyond this; a view's offset has 32 bits.
+const FULL: usize = 16 << 20;
+
+impl Shelf {
+    fn take(&mut self) -> (usize, Vec<u8>) {
+        match self.free.pop() {
+            Some(number) => (number, std::mem::take(&mut self.buffers[number])),
+            None => {
+                self.buffers.push(Vec::new());
+                (self.buffers.len() - 1, Vec::new())
+            }
+        }
+    }
+
+    fn put(&mut self, number: usize, buffer: Vec<u8>) {
+        if buffer.len() < FULL {
+            self.free.push(number);
+        }
+        self.buffers[number] = buffer;
+    }
+}
+
+impl<T: Bytes + Send> CellSink for ViewSink<T> {
+    type Item = T;
+    type Writer<'s>
+        = ViewWriter<'s, T>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        ViewSink {
+            views: Fresh::new(rows),
+            validity: nullable.then(|| Bits::new(rows)),
+            shelf: Mutex::default(),
+            item: PhantomData,
+        }
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> ViewWriter<'_, T> {
+        ViewWriter {
+            views: self.views.slots(start),
+            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+            buffer: None,
+            shelf: &self.shelf,
+            item: PhantomData,
+        }
+    }
+
+    unsafe fn finish(self) -> Result<Finished> {
+        // SAFETY: the caller vouches that every row is written.
+        let views = unsafe { self.views.assume_full() };
+        let shelf = self
+            .shelf
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let buffers: Vec<_> = shelf.buffers.into_iter().map(Into::into).collect();
+        let validity = self.validity.and_then(Bits::into_validity);
+        // SAFETY: each view that is not inline was made with the number and offset at which its bytes were put
+        // (`ViewWriter::view`), and buffers keep their numbers; bytes of text are UTF-8 (`Bytes::TEXT`).
+        unsafe {
+            if T::TEXT {
+                let array = Utf8ViewArray::new_unchecked_unknown_md(
+                    ArrowDataType::Utf8View,
+                    views.into(),
+                    buffers.into(),
+                    validity,
+                    None,
+                );
+                Ok(Finished::new(DataType::String, array))
+            } else {
+                let array = BinaryViewArray::new_unchecked_unknown_md(
+                    ArrowDataType::BinaryView,
+                    views.into(),
+                    buffers.into(),
+                    validity,
+                    None,
+                );
+                Ok(Finished::new(DataType::Binary, array))
+            }
+        }
+    }
+}
+
+/// A view's length has 32 bits.
+#[inline(always)]
+fn fits<T: Bytes>(item: T) -> Result<T, Refused> {
+    if item.bytes().len() <= u32::MAX as usize {
+        return Ok(item);
+    }
+    Err(Refused::new(format!(
+        "a value of {} bytes is longer than the 4 GiB that a column's value can have",
+        item.bytes().len()
+    )))
+}
+
+/// Writes views into their places, and long text into a buffer taken from the shelf.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ViewWriter<'s, T> {
+    views: Slots<'s, View>,
+    validity: Option<BitWriter<'s>>,
+    buffer: Option<(usize, Vec<u8>)>,
+    shelf: &'s Mutex<Shelf>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> ViewWriter<'_, T> {
+    #[inline]
+    fn view(&mut self, bytes: &[u8]) -> View {
+        if bytes.len() <= View::MAX_INLINE_SIZE as usize {
+            return View::new_inline(bytes);
+        }
+        let (number, buffer) = match &mut self.buffer {
+            Some((_, buffer)) if buffer.len() + bytes.len() > FULL && !buffer.is_empty() => {
+                self.change_buffer()
+            }
+            Some(buffer) => buffer,
+            None => self.change_buffer(),
+        };
+        // The offset fits: a buffer that is not empty stays below FULL until it gets its last value.
+        let view = View::new_from_bytes(bytes, *number as u32, buffer.len() as u32);
+        buffer.extend_from_slice(bytes);
+        view
+    }
+
+    #[cold]
+    fn change_buffer(&mut self) -> &mut (usize, Vec<u8>) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = loop {
+            let next = shelf.take();
+            if next.1.len() < FULL / 2 {
+                break next;
+            }
+            // Nearly full: it stays where it is.
+            shelf.buffers[next.0] = next.1;
+        };
+        if let Some((number, buffer)) = self.buffer.take() {
+            // It is full enough to stay where it is.
+            shelf.buffers[number] = buffer;
+        }
+        drop(shelf);
+        self.buffer.insert(next)
+    }
+}
+
+impl<T: Bytes> Writer for ViewWriter<'_, T> {
+    type Item = T;
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: T) {
+        let view = self.view(item.bytes());
+        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
+        unsafe { self.views.set(row, view) };
+        if NULLS && let Some(validity) = &mut self.validity {
+            validity.push(true);
+        }
+    }
+
+    #[inline]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as above.
+        unsafe { self.views.set(row, View::default()) };
+        if let Some(validity) = &mut self.validity {
+            validity.push(false);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        if let Some(validity) = &mut self.validity {
+            validity.push_set(rows);
+        }
+    }
+
+    fn finish(self) {
+        if let Some(validity) = self.validity {
+            validity.finish();
+        }
+        if let Some((number, buffer)) = self.buffer {
+            let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            shelf.put(number, buffer);
+        }
+    }
+}
+
+macro_rules! bytes {
+    ($($T:ty, $text:literal);*) => {
+        $(
+            impl Bytes for $T {
+                const TEXT: bool = $text;
+
+                #[inline(always)]
+                fn bytes(&self) -> &[u8] {
+                    self.as_ref()
+                }
+            }
+
+            impl IntoCell for $T {
+                type Sink = ViewSink<$T>;
+
+                #[inline(always)]
+                fn into_item(self, _: Casts) -> Result<$T, Refused> {
+                    fits(self)
+                }
+            }
+        )*
+    };
+}
+
+bytes!(String, true; &'static str, true; Vec<u8>, false);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_short_runs_are_shared() {
+        let sink = ViewSink::<String>::new(1000, false);
+        for row in 0..1000 {
+            // SAFETY: each row has one writer, which writes it.
+            unsafe {
+                let mut writer = sink.writer(row, 1);
+                writer.write::<false>(0, format!("a text longer than a view {row}"));
+                writer.finish();
+            }
+        }
+        assert_eq!(sink.shelf.lock().unwrap().buffers.len(), 1);
+        // SAFETY: every row is written.
+        let column = unsafe { sink.finish() }.unwrap().into_column("t".into());
+        assert_eq!(
+            column.str().unwrap().get(999),
+            Some("a text longer than a view 999")
+        );
+    }
+
+    #[test]
+    fn a_value_longer_than_a_buffer_has_one_of_its_own() {
+        let long = "x".repeat(FULL + 1);
+        let texts = ["a short one, too long for a view", &long, &long, "inline", "another that is not inline"];
+        let sink = ViewSink::<String>::new(texts.len(), false);
+        // SAFETY: one writer for all rows, each written once, in order.
+        let column = unsafe {
+            let mut writer = sink.writer(0, texts.len());
+            for (row, text) in texts.iter().enumerate() {
+                writer.write::<false>(row, (*text).to_string());
+            }
+            writer.finish();
+            sink.finish().unwrap().into_column("t".into())
+        };
+        assert!(column.str().unwrap().into_no_null_iter().eq(texts));
+    }
+}

@@ -1,0 +1,1 @@
+//! The laws of `polars-par-apply`, as one integration test: see `laws/`.
