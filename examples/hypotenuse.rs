@@ -1,14 +1,28 @@
-//! stub
+//! A function of two columns, called for each row: the hypotenuse of each pair.
+//!
+//! `cargo run --example hypotenuse`
+//!
+//! Prints one length per row, rounded to two digits: `[9.43, 5.83, 5.0, 5.66, 11.4]`
+
+use std::io::{self, Write};
+
 use polars_par_apply::prelude::*;
 
-fn main() -> polars_par_apply::Result<()> {
+/// Runs the example and prints to `out`.
+pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
     let df = df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]]?;
-    let h = df.par_apply_rows(|a: i32, b: i32| f64::from(a * a + b * b).sqrt())?;
-    println!("{h:?}");
-    println!("{}", df.par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())?);
-    println!("{}", df.par_apply_columns(|c: &Column| -> PolarsResult<i64> { Ok(c.i32()?.into_no_null_iter().map(|x| i64::from(x * x)).sum()) })?);
-    println!("{}", df.par_apply_chunks(|part: DataFrame| { let (h, w) = part.shape(); (h as u64, w as u64) })?);
-    let df2 = df!["x" => [3.0, 5.0, 6.0], "name" => ["a", "bb", "ccc"], "y" => [Some(1.0), None, Some(2.0)]]?;
-    println!("{:?}", df2.par_apply().select(["x", "y"]).rows(f64::hypot)?);
+
+    let lengths = df.par_apply_rows(|a: i32, b: i32| f64::from(a * a + b * b).sqrt())?;
+
+    let rounded: Vec<f64> = lengths
+        .f64()?
+        .into_no_null_iter()
+        .map(|length| (length * 100.0).round() / 100.0)
+        .collect();
+    writeln!(out, "{rounded:?}")?;
     Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    run(&mut io::stdout().lock())
 }

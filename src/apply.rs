@@ -5,7 +5,7 @@ use polars::prelude::{DataFrame, PlSmallStr};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
 use crate::options::{Casts, Nulls, Options};
-use crate::run::Pool;
+use crate::pool::Pool;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 

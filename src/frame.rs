@@ -8,30 +8,155 @@ use crate::function::{ChunkFn, ColumnFn, RowFn};
 use crate::partition;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
-/// Maps closures over a `DataFrame`'s rows, columns and parts, on all cores.
+/// Maps your own closure over a `DataFrame`'s rows, columns or partitions, on all cores.
+///
+/// Row `i` of the output comes from row `i` of the input, and the closure is called once for it, whatever the workers
+/// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
+///
+/// The trait is sealed: it is implemented for `DataFrame`.
 pub trait ParApply: sealed::Sealed {
-    /// Starts a call with options; see [`Apply`].
+    /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`columns`](Apply::columns) and
+    /// [`chunks`](Apply::chunks) ends.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3], "y" => [4, 5, 6]]?;
+    /// let sum = df.par_apply().select(["x", "y"]).workers(2).rows(|x: i32, y: i32| x + y)?;
+    /// assert_eq!(sum.i32()?.to_vec(), [Some(5), Some(7), Some(9)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     fn par_apply(&self) -> Apply<'_>;
 
-    /// Calls `f` for each row.
+    /// Calls `f` with each row's values, and gives the results as a `Column` or a `DataFrame` of the same height.
+    ///
+    /// `f` takes 1 to 12 [cells](crate::Cell), to which the columns bind by position, or one [row](crate::FromRow); it
+    /// returns a [cell, a tuple, an array or a derived struct](crate::IntoRow), or a `Result` of one. A row in which an
+    /// argument of a plain type (not an `Option`) is null is not given to `f`: its output is null.
+    ///
+    /// The first rows run on the calling thread, and other workers are woken when it has shown that the rest is worth
+    /// it; so the call's fixed cost is a few microseconds.
+    ///
+    /// # Errors
+    /// Before `f` is called: a column that is missing, of a dtype that the argument does not take without loss, or
+    /// other than one for each argument. From the run: the error or panic of `f` in the lowest failing row, with the
+    /// row's number; a value that does not fit its Rust type or its output column.
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]]?;
+    /// let hypotenuse = df.par_apply_rows(|a: i32, b: i32| f64::from(a * a + b * b).sqrt())?;
+    /// assert_eq!(hypotenuse.f64()?.get(2), Some(5.0));
+    ///
+    /// let df = df!["name" => ["oak", "ash"], "height" => [Some(20.5), None]]?;
+    /// let label = df.par_apply_rows(|name: &str, height: Option<f64>| match height {
+    ///     Some(metres) => format!("{name}: {metres} m"),
+    ///     None => format!("{name}: unknown"),
+    /// })?;
+    /// assert_eq!(label.str()?.get(1), Some("ash: unknown"));
+    ///
+    /// let df = df!["text" => ["1.5", "x"]]?;
+    /// let error = df.par_apply_rows(|text: &str| text.parse::<f64>()).unwrap_err();
+    /// assert_eq!(error.row(), Some(1));
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "row 1: the closure returned an error: invalid float literal"
+    /// );
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// A closure whose arguments have no known type does not compile:
+    /// ```compile_fail,E0282
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1.0]].unwrap();
+    /// let _ = df.par_apply_rows(|x| x);
+    /// ```
+    /// nor does one that takes or returns what is no column's value:
+    /// ```compile_fail,E0277
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => ["a"]].unwrap();
+    /// let _ = df.par_apply_rows(|x: &str| x.len());
+    /// ```
     fn par_apply_rows<M, F>(&self, f: F) -> Result<<F::Out as IntoRow>::Output>
     where
         F: RowFn<M>,
         F::Out: IntoRow;
 
-    /// Calls `f` for each column.
+    /// Calls `f` with each column, and gives the results as a `DataFrame` with the same names.
+    ///
+    /// `f` takes a `&Column`, or the column's typed [`Values`](crate::Values). It returns a cell, which gives a frame of
+    /// one row; or a `Column` or `Series`, which gives a frame of that height; or a `Result` of one.
+    ///
+    /// Each column is one piece of work: a frame of two columns keeps two workers busy.
+    ///
+    /// # Errors
+    /// Before `f` is called: a column of a dtype that the values' type does not take without loss. From the run: the
+    /// error or panic of `f` in the first failing column, with the column's name; results of different heights.
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]]?;
+    /// let squares = df.par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())?;
+    /// assert_eq!(squares, df!["a" => [163i64], "b" => [147i64]]?);
+    ///
+    /// let sorted = df.par_apply_columns(|column: &Column| column.sort(SortOptions::default()))?;
+    /// assert_eq!(sorted, df!["a" => [3, 4, 5, 7, 8], "b" => [3, 4, 4, 5, 9]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     fn par_apply_columns<M, F>(&self, f: F) -> Result<DataFrame>
     where
         F: ColumnFn<M>,
         F::Out: IntoColumns;
 
-    /// Calls `f` for each part.
+    /// Calls `f` with each of the frame's partitions, one for each worker, and stacks the results in order.
+    ///
+    /// `f` takes a `DataFrame`, a `&DataFrame`, or a [`Chunk`](crate::Chunk), which knows its index and row offset. The
+    /// parts are cut as [`array_split`](ParApply::array_split) cuts, and share the frame's memory;
+    /// [`partitions`](Apply::partitions) and [`chunk_rows`](Apply::chunk_rows) cut otherwise. A frame without rows is one
+    /// empty part, so the output's schema is right.
+    ///
+    /// Frames and columns stack below each other; a cell, a tuple, an array or a derived struct gives one row per part.
+    ///
+    /// # Errors
+    /// The error or panic of `f` in the first failing part; a part whose result has other columns or dtypes than those
+    /// before it.
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4, 5]]?;
+    /// let heights = df.par_apply().partitions(2).chunks(|part: DataFrame| part.height() as u64)?;
+    /// assert_eq!(heights.u64()?.to_vec(), [Some(3), Some(2)]);
+    ///
+    /// let same = df.par_apply_chunks(|part: DataFrame| part)?;
+    /// assert_eq!(same, df);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     fn par_apply_chunks<M, F>(&self, f: F) -> Result<<F::Out as IntoStack>::Output>
     where
         F: ChunkFn<M>,
         F::Out: IntoStack;
 
-    /// Cuts.
+    /// Cuts the frame into `n` parts as NumPy's `array_split` does: the first `height % n` are one row longer, and those
+    /// past the height are empty. The parts share the frame's memory.
+    ///
+    /// # Errors
+    /// `n` is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4, 5]]?;
+    /// let heights: Vec<usize> = df.array_split(3)?.iter().map(DataFrame::height).collect();
+    /// assert_eq!(heights, [2, 2, 1]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     fn array_split(&self, n: usize) -> Result<Vec<DataFrame>>;
 }
 

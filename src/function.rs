@@ -105,11 +105,8 @@ pub trait ColumnFn<Marker>: Sync {
 
     /// Calls it; or tells the first row whose value the argument's type cannot hold.
     #[doc(hidden)]
-    fn call(
-        &self,
-        column: &Column,
-        chunks: &ColumnChunks<'_>,
-    ) -> Result<Self::Out, (usize, Fault)>;
+    fn call(&self, column: &Column, chunks: &ColumnChunks<'_>)
+    -> Result<Self::Out, (usize, Fault)>;
 
     /// The first row that is null to the argument's type.
     #[doc(hidden)]
@@ -149,7 +146,7 @@ where
     }
 
     fn call(&self, column: &Column, chunks: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
-        with_values::<T, Out>(chunks, column.len(), |values| self(values))
+        with_values::<T, Out>(chunks, column.len(), self)
     }
 
     fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {

@@ -1,4 +1,103 @@
-//! stub
+//! Map your own Rust closure over the rows, columns or partitions of a Polars `DataFrame`, on all cores, and get a
+//! `DataFrame` back.
+//!
+//! ```
+//! use polars_par_apply::prelude::*;
+//!
+//! let df = df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]]?;
+//!
+//! let hypotenuse = df.par_apply_rows(|a: i32, b: i32| f64::from(a * a + b * b).sqrt())?;
+//! let squares = df.par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())?;
+//! let heights = df.par_apply_chunks(|part: DataFrame| part.height() as u64)?;
+//!
+//! assert_eq!(hypotenuse.f64()?.get(2), Some(5.0)); // a Column of 5 rows
+//! assert_eq!(squares, df!["a" => [163i64], "b" => [147i64]]?); // a DataFrame of one row
+//! assert_eq!(heights.u64()?.sum(), Some(5)); // a Column with one row per partition
+//! # Ok::<(), polars_par_apply::Error>(())
+//! ```
+//!
+//! Where a Polars expression exists, the expression is the right tool: it is optimised with the rest of its query. This
+//! crate is for what no expression says: a parser, a formula of your own, a call into another crate.
+//!
+//! # Verbs
+//!
+//! | call | the closure takes | it returns | together |
+//! |---|---|---|---|
+//! | [`par_apply_rows`](ParApply::par_apply_rows) | 1 to 12 [cells](Cell), or one [row](FromRow): a tuple, `[T; N]`, a derived struct, [`Row`] | a [cell, tuple, array or derived struct](IntoRow) | a `Column` or `DataFrame` of the same height |
+//! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
+//! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
+//!
+//! Each may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns, what
+//! names, how many workers, what nulls do; see [`Apply`]. [`array_split`](ParApply::array_split) cuts a frame as NumPy
+//! does.
+//!
+//! # Promises
+//!
+//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks.
+//! 2. **Exactly once.** The closure is called once per row; never on invented data, never twice to probe.
+//! 3. **Same answer** on one worker and on many. [`sequential`](Apply::sequential) runs on the calling thread.
+//! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
+//! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
+//!    mend it, and [`Casts::Lossy`] permits it.
+//! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
+//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`] and `AnyValue` see every row.
+//! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
+//!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
+//! 8. **Panics** in the closure become an [`Error`] with the row and the message; the pool stays usable. (A program built
+//!    with `panic = "abort"` aborts.)
+//! 9. **Empty frames** give the right schema.
+//! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
+//!     text are written into one preallocated column.
+//! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
+//!     of Polars' streaming engine, which is one of many already, a call runs on that thread.
+//!
+//! # Output names
+//!
+//! One cell: `par_apply`. A tuple or an array: `column_0`, `column_1`, … A derived struct: its fields. `columns`: the
+//! input's. A `DataFrame`, `Column` or `Series` from `chunks`: its own. [`names`](Apply::names) sets others.
+//!
+//! # Speed
+//!
+//! The closure is compiled into a loop over plain slices, which the compiler can vectorise; where a block of rows has no
+//! nulls, no validity is looked at. Most of what such a loop takes is the kernel mapping fresh memory for the output, so
+//! on Linux large outputs ask for huge pages, and an allocator that keeps memory (mimalloc, jemalloc) helps a program that
+//! makes many columns. `cargo bench` prints the figures; the README has them.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `derive` | yes | `#[derive(FromRow)]`, `#[derive(IntoRow)]` |
+//! | `dtype-slim` | yes | `dtype-date`, `dtype-datetime`, `dtype-duration` |
+//! | `dtype-full` | | every dtype feature |
+//! | `dtype-date` | by `dtype-slim` | Date as `chrono::NaiveDate` |
+//! | `dtype-datetime` | by `dtype-slim` | Datetime as `chrono::NaiveDateTime`, with a time zone as `chrono::DateTime<Utc>` |
+//! | `dtype-duration` | by `dtype-slim` | Duration as `chrono::TimeDelta` |
+//! | `dtype-time` | | Time as `chrono::NaiveTime` |
+//! | `dtype-i8`, `dtype-i16`, `dtype-i128`, `dtype-u8`, `dtype-u16` | | the integers of those widths |
+//! | `dtype-categorical` | | Categorical and Enum as `&str` |
+//! | `dtype-array` | | Array as `Vec<T>` and `Series` |
+//! | `dtype-struct` | | Struct columns as [`Struct<T>`](Struct) |
+//! | `timezones` | | Polars' time zone conversions |
+//!
+//! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
+//! [`polars`](crate::polars).
+//!
+//! # The house
+//!
+//! Data flows one way, and a module imports only those before it:
+//!
+//! | module | what |
+//! |---|---|
+//! | `error`, `options`, `pool` | what every stage may use |
+//! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
+//! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
+//! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
+//! | `run` | the order in which rows are handed out, early stop, panics |
+//! | `function` | closures as functions of rows, columns and parts |
+//! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
+//! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod apply;
@@ -8,6 +107,7 @@ mod frame;
 mod function;
 mod options;
 mod partition;
+mod pool;
 pub mod prelude;
 mod read;
 mod run;
@@ -23,10 +123,10 @@ pub use partition::Chunk;
 pub use polars;
 #[cfg(feature = "derive")]
 pub use polars_par_apply_derive::{FromRow, IntoRow};
+pub use pool::Pool;
 #[cfg(feature = "dtype-struct")]
 pub use read::Struct;
 pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
-pub use run::Pool;
 pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
 
 /// What derived code uses; not for others.

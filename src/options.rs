@@ -2,7 +2,7 @@
 
 use polars::prelude::PlSmallStr;
 
-use crate::run::Pool;
+use crate::pool::Pool;
 
 /// What a null does to a row whose argument has a plain type (`T`, not `Option<T>`).
 ///
@@ -30,7 +30,6 @@ pub enum Casts {
     /// output column's unit cannot hold exactly is cut to it.
     Lossy,
 }
-
 
 /// All options, as given: nothing is checked before a verb is called, so that every fault is reported at once.
 #[derive(Clone, Debug, Default)]

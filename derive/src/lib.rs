@@ -149,7 +149,9 @@ fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> 
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => &fields.named,
             Fields::Unnamed(fields) => {
-                let message = format!("`{derive}` needs named fields, which are the columns' names; a tuple needs no derive");
+                let message = format!(
+                    "`{derive}` needs named fields, which are the columns' names; a tuple needs no derive"
+                );
                 return Err(Error::new(fields.span(), message));
             }
             Fields::Unit => {

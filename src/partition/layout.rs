@@ -93,7 +93,10 @@ impl Cursor<'_> {
         for (place, column) in self.places.iter_mut().zip(&self.layout.columns) {
             if let ChunkEnds::At(ends) = column {
                 place.offset += len;
-                if ends.get(place.chunk).is_some_and(|end| *end <= self.rows.start) {
+                if ends
+                    .get(place.chunk)
+                    .is_some_and(|end| *end <= self.rows.start)
+                {
                     *place = Place {
                         chunk: place.chunk + 1,
                         offset: 0,

@@ -4,7 +4,7 @@ mod chunk;
 mod layout;
 mod split;
 
-pub(crate) use layout::{BLOCK, ChunkEnds, Layout};
 pub use chunk::Chunk;
 pub(crate) use layout::Place;
+pub(crate) use layout::{BLOCK, ChunkEnds, Layout};
 pub(crate) use split::{array_split, chunk_bounds, part_bounds, slice};

@@ -54,8 +54,9 @@ mod tests {
 
     #[test]
     fn parts_are_cut_as_numpy_cuts_them() {
-        let lengths =
-            |rows, parts| -> Vec<usize> { part_bounds(rows, parts).map(|part| part.len()).collect() };
+        let lengths = |rows, parts| -> Vec<usize> {
+            part_bounds(rows, parts).map(|part| part.len()).collect()
+        };
         assert_eq!(lengths(15, 8), [2, 2, 2, 2, 2, 2, 2, 1]);
         assert_eq!(lengths(9, 4), [3, 2, 2, 2]);
         assert_eq!(lengths(3, 5), [1, 1, 1, 0, 0]);

@@ -40,8 +40,7 @@ impl<'a> AnyChunk<'a> {
         };
         value.unwrap_or_else(|| {
             let one = series(self.dtype, self.array, row, 1);
-            one.get(0)
-                .map_or(AnyValue::Null, |value| value.into_static())
+            one.get(0).map_or(AnyValue::Null, AnyValue::into_static)
         })
     }
 }

@@ -89,13 +89,7 @@ impl Cells for Nil {
         debug_assert!(columns.is_empty());
     }
 
-    fn open<'s>(
-        (): &'s (),
-        _: &'s [Place],
-        _: usize,
-        _: usize,
-        (): &'s mut (),
-    ) -> Nil {
+    fn open<'s>((): &'s (), _: &'s [Place], _: usize, _: usize, (): &'s mut ()) -> Nil {
         Nil
     }
 
@@ -250,16 +244,22 @@ impl<R: Reader, const N: usize> Reader for RepeatReader<R, N> {
 
     unsafe fn fault(&self, i: usize) -> Fault {
         // SAFETY: as the caller vouches; a cell is asked only where it is not valid.
-        let mut faults = self.0.iter().enumerate().filter_map(|(argument, reader)| unsafe {
-            (!reader.is_valid(i)).then(|| Fault {
-                argument,
-                ..reader.fault(i)
-            })
-        });
+        let mut faults = self
+            .0
+            .iter()
+            .enumerate()
+            .filter_map(|(argument, reader)| unsafe {
+                (!reader.is_valid(i)).then(|| Fault {
+                    argument,
+                    ..reader.fault(i)
+                })
+            });
         let first = faults.next().unwrap_or_default();
         match first.message {
             Some(_) => first,
-            None => faults.find(|fault| fault.message.is_some()).unwrap_or(first),
+            None => faults
+                .find(|fault| fault.message.is_some())
+                .unwrap_or(first),
         }
     }
 }

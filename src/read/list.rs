@@ -106,8 +106,7 @@ impl<R: Reader> Reader for ListReader<'_, R> {
         // SAFETY: the caller vouches for `i`, whose items the item reader was opened for (`open`).
         unsafe {
             self.mask.is_valid(i)
-                && (!self.items.has_nulls()
-                    || self.items(i).all(|item| self.items.is_valid(item)))
+                && (!self.items.has_nulls() || self.items(i).all(|item| self.items.is_valid(item)))
         }
     }
 

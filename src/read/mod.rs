@@ -28,15 +28,15 @@ use polars::prelude::DataType;
 use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
 
-pub use cells::{Cells, Cons, Nil, Repeat};
+pub(crate) use cells::Repeat;
+pub use cells::{Cells, Cons, Nil};
 pub use list::ListItem;
 pub use row::{Row, RowIter};
-pub use source::{Argument, ColumnChunks};
-pub(crate) use source::{Names, Source, Sources, selected};
+pub(crate) use source::{Argument, ColumnChunks, Names, Source, Sources, selected};
 #[cfg(feature = "dtype-struct")]
 pub use structs::Struct;
-pub(crate) use values::{first_null, with_values};
 pub use values::{Values, ValuesIter};
+pub(crate) use values::{first_null, with_values};
 
 /// One column's value as a closure argument.
 ///
@@ -266,9 +266,8 @@ pub enum Misread {
 }
 
 /// A block's validity; none where the block has no nulls, whatever the rest of the column has.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct Mask<'s>(Option<(&'s Bitmap, usize)>);
+pub(crate) struct Mask<'s>(Option<(&'s Bitmap, usize)>);
 
 impl<'s> Mask<'s> {
     /// The validity of `len` rows from `offset`, all of which the bitmap has.

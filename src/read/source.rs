@@ -229,7 +229,10 @@ fn by_name<'a, S: AsRef<str>>(
         let name = name.as_ref();
         match find(name) {
             Some(column) => found.push(*column),
-            None => faults.push(not_found(name, columns.iter().map(|column| column.name().as_str()))),
+            None => faults.push(not_found(
+                name,
+                columns.iter().map(|column| column.name().as_str()),
+            )),
         }
     }
     found
@@ -285,10 +288,12 @@ pub(super) fn natural_type(dtype: &DataType) -> Option<&'static str> {
         DataType::Date if cfg!(feature = "dtype-date") => "NaiveDate",
         DataType::Time if cfg!(feature = "dtype-time") => "NaiveTime",
         DataType::Duration(_) if cfg!(feature = "dtype-duration") => "TimeDelta",
-        DataType::Datetime(_, zone)
-            if cfg!(feature = "dtype-datetime") =>
-        {
-            if zone.is_some() { "DateTime<Utc>" } else { "NaiveDateTime" }
+        DataType::Datetime(_, zone) if cfg!(feature = "dtype-datetime") => {
+            if zone.is_some() {
+                "DateTime<Utc>"
+            } else {
+                "NaiveDateTime"
+            }
         }
         DataType::List(_) => "Vec<_> or Series",
         #[cfg(feature = "dtype-array")]

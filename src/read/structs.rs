@@ -144,7 +144,11 @@ impl<T: FromRow> Cell for Struct<T> {
             return Fit::Never;
         };
         let (Some(chosen), Some(arguments)) = (chosen::<T>(fields), T::Cells::arguments()) else {
-            return if T::NAMES.is_none() { Fit::Exact } else { Fit::Never };
+            return if T::NAMES.is_none() {
+                Fit::Exact
+            } else {
+                Fit::Never
+            };
         };
         if chosen.len() != arguments.len() {
             return Fit::Never;

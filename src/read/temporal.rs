@@ -189,10 +189,22 @@ macro_rules! temporal {
     };
 }
 
-temporal!(#[cfg(feature = "dtype-date")] chrono::NaiveDate);
-temporal!(#[cfg(feature = "dtype-time")] chrono::NaiveTime);
-temporal!(#[cfg(feature = "dtype-duration")] chrono::TimeDelta);
-temporal!(#[cfg(feature = "dtype-datetime")] chrono::NaiveDateTime);
+temporal!(
+    #[cfg(feature = "dtype-date")]
+    chrono::NaiveDate
+);
+temporal!(
+    #[cfg(feature = "dtype-time")]
+    chrono::NaiveTime
+);
+temporal!(
+    #[cfg(feature = "dtype-duration")]
+    chrono::TimeDelta
+);
+temporal!(
+    #[cfg(feature = "dtype-datetime")]
+    chrono::NaiveDateTime
+);
 temporal!(#[cfg(feature = "dtype-datetime")] chrono::DateTime<chrono::Utc>);
 
 #[cfg(feature = "dtype-date")]

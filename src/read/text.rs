@@ -55,7 +55,7 @@ impl<'s> Reader for TextReader<'s> {
     }
 }
 
-impl<'x> Cell for &'x str {
+impl Cell for &str {
     type Of<'a> = &'a str;
     type Chunk<'a> = TextChunk<'a>;
     type Scratch = ();
@@ -131,7 +131,7 @@ impl<'x> Cell for &'x str {
     }
 }
 
-impl<'x> ListItem for &'x str {}
+impl ListItem for &str {}
 
 /// A chunk of bytes.
 #[doc(hidden)]
@@ -167,7 +167,7 @@ impl<'s> Reader for BytesReader<'s> {
     }
 }
 
-impl<'x> Cell for &'x [u8] {
+impl Cell for &[u8] {
     type Of<'a> = &'a [u8];
     type Chunk<'a> = BytesChunk<'a>;
     type Scratch = ();
@@ -220,7 +220,7 @@ impl<'x> Cell for &'x [u8] {
     }
 }
 
-impl<'x> ListItem for &'x [u8] {}
+impl ListItem for &[u8] {}
 
 /// Reads a borrowed value and owns it.
 #[doc(hidden)]

@@ -177,9 +177,8 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
 }
 
 /// Rows that one reader reads.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct Run<R> {
+pub(super) struct Run<R> {
     reader: R,
     len: usize,
 }
@@ -259,13 +258,16 @@ fn open<'s, T: Cell>(
 
 /// The first row of which something holds, of the runs that have nulls or unreadable values: its number in the column,
 /// its reader, and its number there.
-fn first<R: Reader>(runs: &[Run<R>], holds: impl Fn(R, usize) -> bool) -> Option<(usize, R, usize)> {
+fn first<R: Reader>(
+    runs: &[Run<R>],
+    holds: impl Fn(R, usize) -> bool,
+) -> Option<(usize, R, usize)> {
     let mut before = 0;
     for run in runs {
-        if run.reader.has_nulls() {
-            if let Some(row) = (0..run.len).find(|row| holds(run.reader, *row)) {
-                return Some((before + row, run.reader, row));
-            }
+        if run.reader.has_nulls()
+            && let Some(row) = (0..run.len).find(|row| holds(run.reader, *row))
+        {
+            return Some((before + row, run.reader, row));
         }
         before += run.len;
     }

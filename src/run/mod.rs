@@ -3,9 +3,7 @@
 mod drive;
 mod failure;
 mod plan;
-mod pool;
 
 pub(crate) use drive::{Job, each, over_rows};
 pub(crate) use failure::{Failure, Stop, catch};
 pub(crate) use plan::Plan;
-pub use pool::Pool;

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::Pool;
 use crate::error::{Error, ErrorKind};
 use crate::options::Options;
 use crate::partition::{chunk_bounds, part_bounds};
+use crate::pool::Pool;
 
 /// Who runs a call.
 #[derive(Clone, Debug)]
@@ -41,7 +41,9 @@ impl Plan {
             Some(asked) if asked > width && options.pool.is_some() => {
                 refuse(
                     "workers",
-                    format!("{asked} workers are more than the {width} of the pool given; ask for fewer, or make the pool wider"),
+                    format!(
+                        "{asked} workers are more than the {width} of the pool given; ask for fewer, or make the pool wider"
+                    ),
                 );
                 width
             }

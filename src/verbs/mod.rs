@@ -34,7 +34,12 @@ fn check_names(
     }
     let names = options.names.clone().or(default);
     for (position, name) in names.iter().flatten().enumerate() {
-        if names.iter().flatten().take(position).any(|earlier| earlier == name) {
+        if names
+            .iter()
+            .flatten()
+            .take(position)
+            .any(|earlier| earlier == name)
+        {
             faults.push(
                 ErrorKind::DuplicateName {
                     name: name.to_string(),

@@ -99,13 +99,19 @@ fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType>
 
 impl Gathered for AnyValue<'static> {
     fn gather(values: Vec<Option<Self>>) -> Result<Series> {
-        let dtype = one_dtype(values.iter().map(|value| value.as_ref().map(AnyValue::dtype)))?;
+        let dtype = one_dtype(
+            values
+                .iter()
+                .map(|value| value.as_ref().map(AnyValue::dtype)),
+        )?;
         let values: Vec<AnyValue<'_>> = values
             .into_iter()
             .map(|value| value.unwrap_or(AnyValue::Null))
             .collect();
         let name = PlSmallStr::EMPTY;
-        Ok(Series::from_any_values_and_dtype(name, &values, &dtype, true)?)
+        Ok(Series::from_any_values_and_dtype(
+            name, &values, &dtype, true,
+        )?)
     }
 }
 
@@ -119,7 +125,11 @@ impl IntoCell for AnyValue<'static> {
 
 impl Gathered for Series {
     fn gather(values: Vec<Option<Self>>) -> Result<Series> {
-        let dtype = one_dtype(values.iter().map(|value| value.as_ref().map(|s| s.dtype().clone())))?;
+        let dtype = one_dtype(
+            values
+                .iter()
+                .map(|value| value.as_ref().map(|s| s.dtype().clone())),
+        )?;
         let len = values.len();
         let values = values.into_iter().map(|value| match value {
             // An empty or all-null series may say no dtype of its own.

@@ -37,8 +37,7 @@ impl CellSink for BooleanSink {
 
     unsafe fn finish(self) -> Result<Finished> {
         let validity = self.validity.and_then(Bits::into_validity);
-        let array =
-            BooleanArray::new(ArrowDataType::Boolean, self.values.into_bitmap(), validity);
+        let array = BooleanArray::new(ArrowDataType::Boolean, self.values.into_bitmap(), validity);
         Ok(Finished::new(DataType::Boolean, array))
     }
 }

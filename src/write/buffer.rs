@@ -56,7 +56,9 @@ impl<T: Copy> Fresh<T> {
 
 impl<T: Copy> fmt::Debug for Fresh<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fresh").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Fresh")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }
 
@@ -210,7 +212,11 @@ mod tests {
     #[test]
     fn writers_share_bytes_without_losing_bits() {
         let bit = |i: usize| !i.is_multiple_of(3);
-        for cuts in [vec![0, 100], vec![0, 3, 5, 8, 21, 64, 100], vec![0, 1, 2, 99, 100]] {
+        for cuts in [
+            vec![0, 100],
+            vec![0, 3, 5, 8, 21, 64, 100],
+            vec![0, 1, 2, 99, 100],
+        ] {
             let bits = Bits::new(100);
             std::thread::scope(|scope| {
                 for cut in cuts.windows(2) {

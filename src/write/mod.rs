@@ -30,9 +30,8 @@ use polars_arrow::array::Array;
 use crate::error::Result;
 use crate::options::Casts;
 
-pub use rows::{
-    DefaultNames, IntoRow, Many, RowSink, SinkCons, SinkNil, Sinks, Unwritten, item,
-};
+pub(crate) use rows::RowSink;
+pub use rows::{DefaultNames, IntoRow, Many, SinkCons, SinkNil, Sinks, Unwritten, item};
 pub use stack::{IntoColumns, IntoStack};
 pub(crate) use stack::{part_place, side_by_side};
 
@@ -70,7 +69,10 @@ pub trait IntoCell: Sized + Send {
 
     /// The value as its sink takes it.
     #[doc(hidden)]
-    fn into_item(self, casts: Casts) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused>;
+    fn into_item(
+        self,
+        casts: Casts,
+    ) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused>;
 
     /// Gives the series back, if this is one: the results of column and chunk closures keep it whole.
     #[doc(hidden)]

@@ -214,7 +214,9 @@ impl<S: Sinks> RowSink for Many<S> {
 
     fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
         let columns = columns.into_iter().zip(names);
-        let columns = columns.map(|(column, name)| column.into_column(name)).collect();
+        let columns = columns
+            .map(|(column, name)| column.into_column(name))
+            .collect();
         Ok(DataFrame::new(rows, columns)?)
     }
 }
@@ -268,10 +270,7 @@ impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
         Self: 's;
 
     fn new(rows: usize, nullable: bool) -> Self {
-        SinkCons(
-            A::new(rows, nullable),
-            B::new(rows, nullable),
-        )
+        SinkCons(A::new(rows, nullable), B::new(rows, nullable))
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
@@ -456,10 +455,7 @@ impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
     }
 
     #[inline(always)]
-    fn into_items(
-        self,
-        casts: Casts,
-    ) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
+    fn into_items(self, casts: Casts) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
         let mut refused = None;
         let mut column = 0..;
         let items = self.map(|cell| {

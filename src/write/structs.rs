@@ -128,12 +128,14 @@ where
 
     #[inline(always)]
     fn into_item(self, casts: Casts) -> Result<<T::Sink as Sinks>::Item, Refused> {
-        self.0.into_items(casts).map_err(|unwritten| match unwritten {
-            Unwritten::Value(refused) => Refused {
-                column: 0,
-                ..refused
-            },
-            Unwritten::Closure(error) => Refused::new(format!("{error:#}")),
-        })
+        self.0
+            .into_items(casts)
+            .map_err(|unwritten| match unwritten {
+                Unwritten::Value(refused) => Refused {
+                    column: 0,
+                    ..refused
+                },
+                Unwritten::Closure(error) => Refused::new(format!("{error:#}")),
+            })
     }
 }

@@ -46,8 +46,8 @@ impl Encode for chrono::NaiveTime {
         use chrono::Timelike;
 
         const SECOND: i64 = 1_000_000_000;
-        let nanoseconds = i64::from(self.num_seconds_from_midnight()) * SECOND
-            + i64::from(self.nanosecond());
+        let nanoseconds =
+            i64::from(self.num_seconds_from_midnight()) * SECOND + i64::from(self.nanosecond());
         // chrono counts a leap second beyond its minute; in the day's last minute that is beyond the day.
         if nanoseconds < 86_400 * SECOND {
             Ok(nanoseconds)
@@ -86,7 +86,11 @@ impl Encode for chrono::DateTime<chrono::Utc> {
 
     #[inline]
     fn encode(self, casts: Casts) -> Result<i64, Refused> {
-        microseconds(self.timestamp_micros(), self.timestamp_subsec_nanos(), casts)
+        microseconds(
+            self.timestamp_micros(),
+            self.timestamp_subsec_nanos(),
+            casts,
+        )
     }
 }
 

@@ -277,7 +277,13 @@ mod tests {
     #[test]
     fn a_value_longer_than_a_buffer_has_one_of_its_own() {
         let long = "x".repeat(FULL + 1);
-        let texts = ["a short one, too long for a view", &long, &long, "inline", "another that is not inline"];
+        let texts = [
+            "a short one, too long for a view",
+            &long,
+            &long,
+            "inline",
+            "another that is not inline",
+        ];
         let sink = ViewSink::<String>::new(texts.len(), false);
         // SAFETY: one writer for all rows, each written once, in order.
         let column = unsafe {

@@ -31,7 +31,10 @@ impl CellSink for UnitSink {
     }
 
     unsafe fn finish(self) -> Result<Finished> {
-        Ok(Finished::new(DataType::Null, NullArray::new(ArrowDataType::Null, self.0)))
+        Ok(Finished::new(
+            DataType::Null,
+            NullArray::new(ArrowDataType::Null, self.0),
+        ))
     }
 }
 

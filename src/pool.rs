@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// Calls `work` on `workers` of the pool's workers at once, and returns when every call has.
-    pub(super) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) {
+    pub(crate) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) {
         let all = || {
             rayon::scope(|scope| {
                 for _ in 1..workers {

@@ -1,0 +1,57 @@
+//! A function of a row as an array: how many of each row's five digits lie in 4..=8.
+//!
+//! `cargo run --release --example count_in_range`
+//!
+//! Prints the counts of the first ten of 200,000 rows of random digits, which are the same on every machine, then the
+//! time of `par_apply_rows` and that of a plain loop, which gives the same counts. Without `--release`, the times say
+//! little.
+//!
+//! ```text
+//! [3, 3, 1, 1, 4, 1, 3, 2, 4, 2]
+//! par_apply_rows: 1.2 ms
+//! plain loop: 0.4 ms
+//! ```
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use polars_par_apply::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+const ROWS: usize = 200_000;
+const SEED: u64 = 100;
+
+/// Runs the example and prints to `out`.
+pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
+    let mut random = Pcg64::seed_from_u64(SEED);
+    let rows: Vec<[i64; 5]> = (0..ROWS)
+        .map(|_| std::array::from_fn(|_| random.random_range(0..10)))
+        .collect();
+    let digits = |column: usize| rows.iter().map(|row| row[column]).collect::<Vec<_>>();
+    let df = df![
+        "a" => digits(0), "b" => digits(1), "c" => digits(2), "d" => digits(3), "e" => digits(4),
+    ]?;
+
+    let in_range = |row: [i64; 5]| row.iter().filter(|n| (4..=8).contains(*n)).count() as u32;
+
+    let start = Instant::now();
+    let counts = df.par_apply_rows(in_range)?;
+    let parallel = start.elapsed();
+
+    let start = Instant::now();
+    let expected: Vec<u32> = rows.iter().map(|row| in_range(*row)).collect();
+    let plain = start.elapsed();
+
+    let counts: Vec<u32> = counts.u32()?.into_no_null_iter().collect();
+    assert_eq!(counts, expected);
+
+    writeln!(out, "{:?}", &counts[..10])?;
+    writeln!(out, "par_apply_rows: {parallel:.1?}")?;
+    writeln!(out, "plain loop: {plain:.1?}")?;
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    run(&mut io::stdout().lock())
+}
