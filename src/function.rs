@@ -21,6 +21,9 @@ use crate::read::{
     message = "`{Self}` is not a function of a row",
     label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
     note = "annotate every argument: `|price: f64, name: &str| …`",
+    note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
+    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype",
+    note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures",
     note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
 )]
 pub trait RowFn<Marker>: Sync {

@@ -138,3 +138,8 @@ pub mod __private {
     pub use crate::read::{Cells, Cons, Nil};
     pub use crate::write::{DefaultNames, Many, SinkCons, SinkNil, Sinks, Unwritten, item};
 }
+
+/// Runs the README's programs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -29,7 +29,12 @@ impl Plan {
             faults.push(ErrorKind::Option { option, message }.into());
         };
         let pool = options.pool.clone().unwrap_or_default();
-        let width = pool.workers();
+        // A sequential call does not as much as start the pool.
+        let width = if options.sequential {
+            1
+        } else {
+            pool.workers()
+        };
         if options.workers == Some(0) {
             refuse(
                 "workers",

@@ -42,6 +42,7 @@ use crate::read::tuple::pairs;
     message = "`{Self}` is not a row's result",
     label = "cannot be written to columns",
     note = "a closure returns a cell (`f64`, `String`, `Option<i64>`, …), a tuple or array of cells, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these",
+    note = "an error's type must be `Into<anyhow::Error>`: one that implements `std::error::Error`, or `anyhow::Error`; text alone is neither",
     note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
     note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
