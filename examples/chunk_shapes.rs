@@ -3,7 +3,7 @@
 //! `cargo run --example chunk_shapes`
 //!
 //! Prints how many parts a frame of 500 rows is cut into, which is one for each worker, and a table with one row per
-//! part. On two workers, `500 rows in 2 parts` and twice 250 rows and 2 columns.
+//! part. On two workers: `rows: 500, parts: 2`, and twice a height of 250 and a width of 2.
 
 use std::io::{self, Write};
 
@@ -26,7 +26,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
     // Every row is in one part.
     assert_eq!(shapes.column("height")?.u64()?.sum(), Some(500));
 
-    writeln!(out, "{} rows in {} parts", df.height(), shapes.height())?;
+    writeln!(out, "rows: {}, parts: {}", df.height(), shapes.height())?;
     writeln!(out, "{shapes}")?;
     Ok(())
 }

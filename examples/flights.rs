@@ -1,12 +1,194 @@
-//! scratch
+//! Row functions on real data: all flights out of New York's three airports in 2013, with the places of the airports.
+//!
+//! `cargo run --example flights [OUTPUT]`
+//!
+//! Computes each flight's great-circle distance, parses its scheduled hour and grades its delays; writes all of it to
+//! the Parquet file OUTPUT, by default `target/flights_graded.parquet` beside `Cargo.toml`; and prints a summary:
+//!
+//! ```text
+//! flights: 336776 rows
+//! scheduled: 2013-01-01 10:00:00 to 2014-01-01 04:00:00 UTC
+//! without coordinates: 7602
+//! worst relative difference from `distance`: 2.53 % (EWR-LGA, 16.57 for 17 miles)
+//! cancelled: 8255
+//! no arrival: 1175
+//! on time: 247246
+//! late: 51783
+//! very late: 28317
+//! written: OUTPUT
+//! ```
+//!
+//! The files read are described in `data/README.md`. The worst difference is a rounding: `distance` is in whole miles,
+//! and that route is short. On every other route the difference is below 0.6 %, from rounding and from the Earth being
+//! no sphere.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use chrono::NaiveDateTime;
 use polars_par_apply::prelude::*;
-use std::fs::File;
-fn main() -> anyhow::Result<()> {
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
-    let f = ParquetReader::new(File::open(format!("{data}/flights.parquet"))?).finish()?;
-    println!("{:?} {}", f.schema(), f);
-    println!("{}", f.null_count());
-    let a = CsvReadOptions::default().try_into_reader_with_file_path(Some(format!("{data}/airports.csv").into()))?.finish()?;
-    println!("{:?} {}", a.schema(), a);
+
+/// Runs the example on the files in `data`, writes the file `output` and prints to `out`.
+pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let flights = read(data)?;
+
+    // Columns by position: the selected are the arguments, in this order. A null among them makes the results null.
+    let distances = flights
+        .par_apply()
+        .select([
+            "origin_lat",
+            "origin_lon",
+            "dest_lat",
+            "dest_lon",
+            "distance",
+        ])
+        .names(["great_circle", "relative_difference"])
+        .rows(
+            |lat: f64, lon: f64, to_lat: f64, to_lon: f64, distance: i64| {
+                let miles = great_circle((lat, lon), (to_lat, to_lon));
+                (miles, (miles - distance as f64).abs() / distance as f64)
+            },
+        )?;
+
+    // A closure may fail: the first text that is no time would end the call with an error that names its row.
+    let scheduled = flights
+        .par_apply()
+        .select(["time_hour"])
+        .names(["scheduled_utc"])
+        .rows(|text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ"))?;
+
+    // Columns by name: the fields of a derived struct, in and out.
+    let grades = flights.par_apply_rows(grade)?;
+
+    let mut graded = flights
+        .hstack(distances.columns())?
+        .hstack(&[scheduled])?
+        .hstack(grades.columns())?;
+    let file =
+        File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
+    ParquetWriter::new(file).finish(&mut graded)?;
+
+    summarise(&graded, out)?;
+    writeln!(out, "written: {}", output.display())?;
     Ok(())
+}
+
+/// Reads the flights, each with the coordinates of its two airports; null where the airport is not in the list.
+fn read(data: &Path) -> anyhow::Result<DataFrame> {
+    let open = |name: &str| {
+        let path = data.join(name);
+        File::open(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let mut flights = ParquetReader::new(open("flights.parquet")?).finish()?;
+    let airports = CsvReader::new(open("airports.csv")?).finish()?;
+    for end in ["origin", "dest"] {
+        let mut places = airports.select(["faa", "lat", "lon"])?;
+        places.set_column_names(&[end, &format!("{end}_lat"), &format!("{end}_lon")])?;
+        let mut left = JoinArgs::new(JoinType::Left);
+        left.maintain_order = MaintainOrderJoin::Left;
+        flights = flights.join(&places, [end], [end], left, None)?;
+    }
+    Ok(flights)
+}
+
+/// The great-circle distance, in statute miles, of two places given as latitude and longitude in degrees.
+///
+/// The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984, p. 159), on a sphere
+/// of the Earth's mean radius (6371.0088 km: IUGG, Geodetic Reference System 1980).
+fn great_circle((lat, lon): (f64, f64), (to_lat, to_lon): (f64, f64)) -> f64 {
+    const KILOMETRES_PER_MILE: f64 = 1.609_344;
+    const EARTH_RADIUS: f64 = 6371.0088 / KILOMETRES_PER_MILE;
+
+    let haversine = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
+    let cosines = lat.to_radians().cos() * to_lat.to_radians().cos();
+    let h = haversine(lat, to_lat) + cosines * haversine(lon, to_lon);
+    2.0 * EARTH_RADIUS * h.sqrt().asin()
+}
+
+/// What a grade depends on. The delays, in minutes, are null for a flight that did not leave or did not arrive.
+#[derive(FromRow)]
+struct Flight<'a> {
+    carrier: &'a str,
+    #[par_apply(rename = "flight")]
+    number: i64,
+    dep_delay: Option<i64>,
+    arr_delay: Option<i64>,
+}
+
+#[derive(IntoRow)]
+struct Grade {
+    designator: String,
+    grade: &'static str,
+    /// The minutes of delay that were made up on the way.
+    made_up: Option<i64>,
+}
+
+const GRADES: [&str; 5] = ["cancelled", "no arrival", "on time", "late", "very late"];
+
+/// Grades a flight by its delay. On time is less than 15 minutes late, as the US Department of Transportation counts.
+fn grade(flight: Flight<'_>) -> Grade {
+    let [cancelled, no_arrival, on_time, late, very_late] = GRADES;
+    let delays = flight.dep_delay.zip(flight.arr_delay);
+    Grade {
+        designator: format!("{}{}", flight.carrier, flight.number),
+        grade: match (flight.dep_delay, flight.arr_delay) {
+            (None, _) => cancelled,
+            (_, None) => no_arrival,
+            (_, Some(..15)) => on_time,
+            (_, Some(15..60)) => late,
+            (_, Some(60..)) => very_late,
+        },
+        made_up: delays.map(|(departure, arrival)| departure - arrival),
+    }
+}
+
+fn summarise(graded: &DataFrame, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(out, "flights: {} rows", graded.height())?;
+
+    let scheduled = graded.column("scheduled_utc")?;
+    let (first, last) = (scheduled.min_reduce()?, scheduled.max_reduce()?);
+    writeln!(out, "scheduled: {} to {} UTC", first.value(), last.value())?;
+
+    let great_circle = graded.column("great_circle")?.f64()?;
+    writeln!(out, "without coordinates: {}", great_circle.null_count())?;
+
+    let differences = graded.column("relative_difference")?.f64()?;
+    let worst = differences
+        .iter()
+        .enumerate()
+        .filter_map(|(row, difference)| Some((row, difference?)))
+        .max_by(|(_, a), (_, b)| a.total_cmp(b));
+    if let Some((row, difference)) = worst {
+        let cell = |name: &str| graded.column(name)?.get(row);
+        writeln!(
+            out,
+            "worst relative difference from `distance`: {:.2} % ({}-{}, {:.2} for {} miles)",
+            difference * 100.0,
+            cell("origin")?.str_value(),
+            cell("dest")?.str_value(),
+            cell("great_circle")?.try_extract::<f64>()?,
+            cell("distance")?,
+        )?;
+    }
+
+    let grades = graded.column("grade")?.str()?;
+    for grade in GRADES {
+        let flights = grades.iter().filter(|of| *of == Some(grade)).count();
+        writeln!(out, "{grade}: {flights}")?;
+    }
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = match std::env::args_os().nth(1) {
+        Some(output) => PathBuf::from(output),
+        None => {
+            fs::create_dir_all(root.join("target"))?;
+            root.join("target/flights_graded.parquet")
+        }
+    };
+    run(&root.join("data"), &output, &mut io::stdout().lock())
 }

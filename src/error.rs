@@ -52,16 +52,16 @@ pub enum ErrorKind {
         /// The columns it was to be given.
         columns: Vec<String>,
     },
-    /// An argument's type does not take the column's dtype.
+    /// A type does not take the column's dtype.
     #[non_exhaustive]
     Dtype {
         /// The column.
         column: String,
         /// Its dtype.
         dtype: DataType,
-        /// The argument's position.
-        argument: usize,
-        /// The argument's Rust type.
+        /// The argument's position; none where [`Row::get`](crate::Row::get) asked for the type.
+        argument: Option<usize>,
+        /// The Rust type that was to take it.
         takes: String,
         /// A Rust type that does take the column as it is.
         instead: Option<&'static str>,
@@ -135,7 +135,6 @@ pub enum ErrorKind {
         message: String,
     },
     /// Several faults of one call, all found before the closure was called.
-    #[non_exhaustive]
     Several(Vec<Error>),
     /// An error of Polars.
     Polars(PolarsError),
@@ -238,6 +237,14 @@ impl From<PolarsError> for Error {
 /// Gives back an [`Error`] that had become an `anyhow::Error`, and wraps any other.
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
+        // Not through context that was added to it, which would be lost.
+        let is_own = error
+            .chain()
+            .next()
+            .is_some_and(<dyn std::error::Error>::is::<Error>);
+        if !is_own {
+            return ErrorKind::Other(error).into();
+        }
         error
             .downcast::<Error>()
             .unwrap_or_else(|error| ErrorKind::Other(error).into())
@@ -258,8 +265,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
             ErrorKind::Closure { cause, .. } => Some(cause.as_ref()),
-            ErrorKind::Polars(error) => Some(error),
-            ErrorKind::Other(error) => Some(error.as_ref()),
+            // These speak for themselves: their message is this error's.
+            ErrorKind::Polars(error) => error.source(),
+            ErrorKind::Other(error) => error.source(),
             ErrorKind::Several(faults) => faults.first().map(|fault| fault as _),
             _ => None,
         }
@@ -296,11 +304,11 @@ impl fmt::Display for Error {
                 instead,
                 lossy,
             } => {
-                write!(
-                    f,
-                    "column {column:?} is {}, and argument {argument} takes {takes}",
-                    dtype_name(dtype)
-                )?;
+                write!(f, "column {column:?} is {}, and ", dtype_name(dtype))?;
+                match argument {
+                    Some(argument) => write!(f, "argument {argument} takes {takes}")?,
+                    None => write!(f, "get::<{takes}> asked for another type")?,
+                }
                 f.write_str(if *lossy {
                     ", which could lose values; "
                 } else {
@@ -333,10 +341,9 @@ impl fmt::Display for Error {
                 }
                 f.write_str(message)
             }
-            ErrorKind::DuplicateName { name } => write!(
-                f,
-                "two output columns are named {name:?}; give each its own name with .names([…])"
-            ),
+            ErrorKind::DuplicateName { name } => {
+                write!(f, "two columns are named {name:?}; give each its own name")
+            }
             ErrorKind::NameCount { names, columns } => write!(
                 f,
                 ".names([…]) gives {}, and the closure returns {}",

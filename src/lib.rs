@@ -71,14 +71,14 @@
 //! | `dtype-slim` | yes | `dtype-date`, `dtype-datetime`, `dtype-duration` |
 //! | `dtype-full` | | every dtype feature |
 //! | `dtype-date` | by `dtype-slim` | Date as `chrono::NaiveDate` |
-//! | `dtype-datetime` | by `dtype-slim` | Datetime as `chrono::NaiveDateTime`, with a time zone as `chrono::DateTime<Utc>` |
+//! | `dtype-datetime` | by `dtype-slim` | Datetime without a time zone as `chrono::NaiveDateTime` |
 //! | `dtype-duration` | by `dtype-slim` | Duration as `chrono::TimeDelta` |
 //! | `dtype-time` | | Time as `chrono::NaiveTime` |
 //! | `dtype-i8`, `dtype-i16`, `dtype-i128`, `dtype-u8`, `dtype-u16` | | the integers of those widths |
 //! | `dtype-categorical` | | Categorical and Enum as `&str` |
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as [`Struct<T>`](Struct) |
-//! | `timezones` | | Polars' time zone conversions |
+//! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
 //! [`polars`](crate::polars).
@@ -136,7 +136,7 @@ pub mod __private {
 
     pub use crate::options::Casts;
     pub use crate::read::{Cells, Cons, Nil};
-    pub use crate::write::{DefaultNames, Many, SinkCons, SinkNil, Sinks, Unwritten, item};
+    pub use crate::write::{DefaultNames, SinkCons, SinkNil, Sinks, Unwritten, item};
 }
 
 /// Runs the README's programs.

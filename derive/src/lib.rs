@@ -103,13 +103,13 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
     Ok(quote! {
         const _: () = {
             use ::polars_par_apply::__private::{
-                Casts, DataFrame, DefaultNames, Many, SinkNil, Sinks, Unwritten, item,
+                Casts, DataFrame, DefaultNames, SinkNil, Sinks, Unwritten, item,
             };
 
             #[automatically_derived]
             impl #impl_generics ::polars_par_apply::IntoRow for #ident #ty_generics #where_clause {
                 type Output = DataFrame;
-                type Sink = Many<#sink>;
+                type Sink = #sink;
 
                 fn names() -> DefaultNames {
                     DefaultNames::Fields(&[#(#names),*])

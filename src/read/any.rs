@@ -5,7 +5,7 @@ use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
 
 use super::list::inner_dtype;
-use super::{Cell, Fit, Mask, Misread, Reader, validity};
+use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, validity};
 
 /// A chunk whose dtype is known only at run time.
 #[doc(hidden)]
@@ -125,13 +125,12 @@ pub struct SeriesChunk<'a> {
     validity: Option<&'a Bitmap>,
 }
 
-/// Reads a list as a series.
+/// Finds a list as a series.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct SeriesReader<'s> {
+pub struct SeriesLookup<'s> {
     chunk: AnyChunk<'s>,
     offset: usize,
-    mask: Mask<'s>,
 }
 
 /// The items of one list, without a name; they share the column's memory.
@@ -144,20 +143,10 @@ fn items(chunk: AnyChunk<'_>, row: usize) -> Option<Series> {
     }
 }
 
-impl Reader for SeriesReader<'_> {
+impl Lookup for SeriesLookup<'_> {
     type Item = Series;
 
-    fn has_nulls(&self) -> bool {
-        self.mask.has_nulls()
-    }
-
-    #[inline]
-    unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
-        unsafe { self.mask.is_valid(i) }
-    }
-
-    unsafe fn read<const NULLS: bool>(&self, i: usize) -> Series {
+    unsafe fn at(&self, i: usize) -> Series {
         items(self.chunk, self.offset + i).expect("a list that is not null has items")
     }
 }
@@ -166,7 +155,7 @@ impl Cell for Series {
     type Of<'a> = Series;
     type Chunk<'a> = SeriesChunk<'a>;
     type Scratch = ();
-    type Reader<'s> = SeriesReader<'s>;
+    type Reader<'s> = Masked<'s, SeriesLookup<'s>>;
 
     fn type_name() -> String {
         "Series".into()
@@ -192,10 +181,12 @@ impl Cell for Series {
         offset: usize,
         len: usize,
         (): &'s mut (),
-    ) -> SeriesReader<'s> {
-        SeriesReader {
-            chunk: chunk.chunk,
-            offset,
+    ) -> Self::Reader<'s> {
+        Masked {
+            values: SeriesLookup {
+                chunk: chunk.chunk,
+                offset,
+            },
             mask: Mask::new(chunk.validity, offset, len),
         }
     }

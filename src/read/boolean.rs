@@ -4,7 +4,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::{Array, BooleanArray};
 use polars_arrow::bitmap::Bitmap;
 
-use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of a Boolean column.
 #[doc(hidden)]
@@ -14,30 +14,19 @@ pub struct BooleanChunk<'a> {
     validity: Option<&'a Bitmap>,
 }
 
-/// Reads bits.
+/// Finds bits.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct BooleanReader<'s> {
+pub struct BooleanLookup<'s> {
     values: &'s Bitmap,
     offset: usize,
-    mask: Mask<'s>,
 }
 
-impl Reader for BooleanReader<'_> {
+impl Lookup for BooleanLookup<'_> {
     type Item = bool;
 
-    fn has_nulls(&self) -> bool {
-        self.mask.has_nulls()
-    }
-
     #[inline(always)]
-    unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
-        unsafe { self.mask.is_valid(i) }
-    }
-
-    #[inline(always)]
-    unsafe fn read<const NULLS: bool>(&self, i: usize) -> bool {
+    unsafe fn at(&self, i: usize) -> bool {
         // SAFETY: the bitmap has the whole block (`open`), and the caller vouches for `i`.
         unsafe { self.values.get_bit_unchecked(self.offset + i) }
     }
@@ -47,7 +36,7 @@ impl Cell for bool {
     type Of<'a> = bool;
     type Chunk<'a> = BooleanChunk<'a>;
     type Scratch = ();
-    type Reader<'s> = BooleanReader<'s>;
+    type Reader<'s> = Masked<'s, BooleanLookup<'s>>;
 
     fn type_name() -> String {
         "bool".into()
@@ -74,11 +63,13 @@ impl Cell for bool {
         offset: usize,
         len: usize,
         (): &'s mut (),
-    ) -> BooleanReader<'s> {
+    ) -> Self::Reader<'s> {
         assert!(offset + len <= chunk.values.len());
-        BooleanReader {
-            values: chunk.values,
-            offset,
+        Masked {
+            values: BooleanLookup {
+                values: chunk.values,
+                offset,
+            },
             mask: Mask::new(chunk.validity, offset, len),
         }
     }

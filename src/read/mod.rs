@@ -294,6 +294,46 @@ impl<'s> Mask<'s> {
     }
 }
 
+/// Finds the values of one block, nulls or not.
+#[doc(hidden)]
+pub trait Lookup: Copy {
+    type Item;
+
+    /// The value of row `i`.
+    ///
+    /// # Safety
+    /// `i` is less than the block's length, and the row is not null.
+    unsafe fn at(&self, i: usize) -> Self::Item;
+}
+
+/// Reads values of which some may be null.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Masked<'s, L> {
+    values: L,
+    mask: Mask<'s>,
+}
+
+impl<L: Lookup> Reader for Masked<'_, L> {
+    type Item = L::Item;
+
+    fn has_nulls(&self) -> bool {
+        self.mask.has_nulls()
+    }
+
+    #[inline(always)]
+    unsafe fn is_valid(&self, i: usize) -> bool {
+        // SAFETY: the caller vouches for `i`.
+        unsafe { self.mask.is_valid(i) }
+    }
+
+    #[inline(always)]
+    unsafe fn read<const NULLS: bool>(&self, i: usize) -> L::Item {
+        // SAFETY: the caller vouches for `i`, and that it is valid.
+        unsafe { self.values.at(i) }
+    }
+}
+
 /// A chunk's validity, where it has a null at all.
 fn validity(array: &dyn Array) -> Option<&Bitmap> {
     array.validity().filter(|bitmap| bitmap.unset_bits() > 0)

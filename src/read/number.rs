@@ -5,7 +5,7 @@ use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::types::NativeType;
 
-use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of a numeric column, taken as `T`.
 #[doc(hidden)]
@@ -35,32 +35,14 @@ where
     out.extend(values.iter().map(|value| T::from(*value)));
 }
 
-/// Reads numbers from a slice.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct NumberReader<'s, T> {
-    values: &'s [T],
-    mask: Mask<'s>,
-}
-
-impl<T: Copy> Reader for NumberReader<'_, T> {
+impl<T: Copy> Lookup for &[T] {
     type Item = T;
 
-    fn has_nulls(&self) -> bool {
-        self.mask.has_nulls()
-    }
-
     #[inline(always)]
-    unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
-        unsafe { self.mask.is_valid(i) }
-    }
-
-    #[inline(always)]
-    unsafe fn read<const NULLS: bool>(&self, i: usize) -> T {
-        debug_assert!(i < self.values.len());
-        // SAFETY: `values` has the block's length (`open`), and the caller vouches for `i`.
-        unsafe { *self.values.get_unchecked(i) }
+    unsafe fn at(&self, i: usize) -> T {
+        debug_assert!(i < self.len());
+        // SAFETY: the slice is the block (`open`), and the caller vouches for `i`.
+        unsafe { *self.get_unchecked(i) }
     }
 }
 
@@ -76,7 +58,7 @@ macro_rules! number {
             type Of<'a> = $T;
             type Chunk<'a> = NumberChunk<'a, $T>;
             type Scratch = Vec<$T>;
-            type Reader<'s> = NumberReader<'s, $T>;
+            type Reader<'s> = Masked<'s, &'s [$T]>;
 
             fn type_name() -> String {
                 stringify!($T).into()
@@ -117,7 +99,7 @@ macro_rules! number {
                         &scratch[..len]
                     }
                 };
-                NumberReader { values, mask: Mask::new(chunk.validity, offset, len) }
+                Masked { values, mask: Mask::new(chunk.validity, offset, len) }
             }
 
             fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {

@@ -131,7 +131,7 @@ impl<'a> Row<'a> {
             Misread::Dtype => ErrorKind::Dtype {
                 column: name,
                 dtype: chunk.dtype.clone(),
-                argument: column,
+                argument: None,
                 takes: T::type_name(),
                 instead: natural_type(chunk.dtype),
                 lossy: false,

@@ -125,7 +125,7 @@ impl<'a> Source<'a> {
                 return Err(ErrorKind::Dtype {
                     column: self.name().to_string(),
                     dtype: self.dtype().clone(),
-                    argument: position,
+                    argument: Some(position),
                     takes: argument.type_name(),
                     instead: natural_type(self.dtype()),
                     lossy: unfit != Fit::Never,
@@ -133,12 +133,16 @@ impl<'a> Source<'a> {
                 .into());
             }
         };
-        let options = if lossy {
-            CastOptions::NonStrict
+        let cast = if *self.dtype() == DataType::Null {
+            // Polars casts nulls to most dtypes, but not to all.
+            Series::full_null(self.name().clone(), self.series.len(), &target)
+        } else if lossy {
+            self.series
+                .cast_with_options(&target, CastOptions::NonStrict)?
         } else {
-            CastOptions::Strict
+            self.series
+                .cast_with_options(&target, CastOptions::Strict)?
         };
-        let cast = self.series.cast_with_options(&target, options)?;
         self.series = Cow::Owned(cast);
         Ok(())
     }
@@ -160,29 +164,41 @@ impl<'a> Sources<'a> {
         names: Names,
         faults: &mut Vec<Error>,
     ) -> Self {
-        let faults_before = faults.len();
-        let mut columns = selected(frame, options, faults);
+        let mut wanted = wanted(frame, options, faults);
         if let Some(names) = names {
-            columns = by_name(&columns, names, faults);
+            let columns: Vec<&Column> = wanted.iter().copied().flatten().collect();
+            wanted = by_name(&columns, names, faults);
         }
-        let mut columns: Vec<Source<'a>> = columns.into_iter().map(Source::of).collect();
-        if let Some(arguments) = arguments {
-            if arguments.len() == columns.len() {
-                for (position, (source, argument)) in columns.iter_mut().zip(arguments).enumerate()
-                {
-                    if let Err(fault) = source.fit(argument, position, options.casts) {
-                        faults.push(fault);
-                    }
+        if let Some(arguments) = arguments
+            && arguments.len() != wanted.len()
+        {
+            faults.push(
+                ErrorKind::ArgumentCount {
+                    arguments: arguments.len(),
+                    columns: wanted
+                        .iter()
+                        .map(|column| {
+                            column
+                                .map_or("?", |column| column.name().as_str())
+                                .to_string()
+                        })
+                        .collect(),
                 }
-            } else if faults.len() == faults_before {
-                faults.push(
-                    ErrorKind::ArgumentCount {
-                        arguments: arguments.len(),
-                        columns: columns.iter().map(|s| s.name().to_string()).collect(),
-                    }
-                    .into(),
-                );
+                .into(),
+            );
+        }
+        let mut columns = Vec::with_capacity(wanted.len());
+        for (position, column) in wanted.into_iter().enumerate() {
+            let Some(mut source) = column.map(Source::of) else {
+                continue;
+            };
+            // A missing column leaves its argument's place empty, so the others are checked against their own.
+            if let Some(argument) = arguments.and_then(|arguments| arguments.get(position))
+                && let Err(fault) = source.fit(argument, position, options.casts)
+            {
+                faults.push(fault);
             }
+            columns.push(source);
         }
         Sources {
             rows: frame.height(),
@@ -202,19 +218,28 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The selected columns, or all.
+/// The selected columns that there are, or all.
 pub(crate) fn selected<'a>(
     frame: &'a DataFrame,
     options: &Options,
     faults: &mut Vec<Error>,
 ) -> Vec<&'a Column> {
-    let all = frame.columns();
+    wanted(frame, options, faults)
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The selected columns, or all; none in the place of one that is missing.
+fn wanted<'a>(
+    frame: &'a DataFrame,
+    options: &Options,
+    faults: &mut Vec<Error>,
+) -> Vec<Option<&'a Column>> {
+    let all = frame.columns().iter();
     match &options.select {
-        None => all.iter().collect(),
-        Some(names) => {
-            let all: Vec<&Column> = all.iter().collect();
-            by_name(&all, names, faults)
-        }
+        None => all.map(Some).collect(),
+        Some(names) => by_name(&all.collect::<Vec<_>>(), names, faults),
     }
 }
 
@@ -222,20 +247,18 @@ fn by_name<'a, S: AsRef<str>>(
     columns: &[&'a Column],
     names: &[S],
     faults: &mut Vec<Error>,
-) -> Vec<&'a Column> {
-    let find = |name: &str| columns.iter().find(|column| column.name().as_str() == name);
-    let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        let name = name.as_ref();
-        match find(name) {
-            Some(column) => found.push(*column),
-            None => faults.push(not_found(
-                name,
-                columns.iter().map(|column| column.name().as_str()),
-            )),
-        }
-    }
-    found
+) -> Vec<Option<&'a Column>> {
+    let names = names.iter().map(AsRef::as_ref);
+    names
+        .map(|name| {
+            let found = columns.iter().find(|column| column.name() == name).copied();
+            if found.is_none() {
+                let columns = columns.iter().map(|column| column.name().as_str());
+                faults.push(not_found(name, columns));
+            }
+            found
+        })
+        .collect()
 }
 
 /// The fault of asking for a name that is not there.
@@ -288,13 +311,11 @@ pub(super) fn natural_type(dtype: &DataType) -> Option<&'static str> {
         DataType::Date if cfg!(feature = "dtype-date") => "NaiveDate",
         DataType::Time if cfg!(feature = "dtype-time") => "NaiveTime",
         DataType::Duration(_) if cfg!(feature = "dtype-duration") => "TimeDelta",
-        DataType::Datetime(_, zone) if cfg!(feature = "dtype-datetime") => {
-            if zone.is_some() {
-                "DateTime<Utc>"
-            } else {
-                "NaiveDateTime"
-            }
-        }
+        DataType::Datetime(_, zone) if cfg!(feature = "dtype-datetime") => match zone {
+            None => "NaiveDateTime",
+            Some(_) if cfg!(feature = "timezones") => "DateTime<Utc>",
+            Some(_) => "DateTime<Utc> (with the feature `timezones`)",
+        },
         DataType::List(_) => "Vec<_> or Series",
         #[cfg(feature = "dtype-array")]
         DataType::Array(..) => "Vec<_> or Series",

@@ -116,6 +116,22 @@ fn chosen<T: FromRow>(fields: &[Field]) -> Option<Vec<usize>> {
     }
 }
 
+/// A column of nulls becomes one of null structs with fields that the row takes.
+fn null_struct<T: FromRow>() -> Fit {
+    let arguments = T::Cells::arguments().unwrap_or_default();
+    let fields = arguments.iter().enumerate().map(|(position, argument)| {
+        let name = match T::NAMES {
+            Some(names) => names[position].into(),
+            None => format!("field_{position}").into(),
+        };
+        match argument.fit(&DataType::Null) {
+            Fit::Cast(dtype) => Field::new(name, dtype),
+            _ => Field::new(name, DataType::Null),
+        }
+    });
+    Fit::Cast(DataType::Struct(fields.collect()))
+}
+
 fn fields(dtype: &DataType) -> &[Field] {
     match dtype {
         DataType::Struct(fields) => fields,
@@ -141,7 +157,10 @@ impl<T: FromRow> Cell for Struct<T> {
 
     fn fit(dtype: &DataType) -> Fit {
         let DataType::Struct(fields) = dtype else {
-            return Fit::Never;
+            return match dtype {
+                DataType::Null => null_struct::<T>(),
+                _ => Fit::Never,
+            };
         };
         let (Some(chosen), Some(arguments)) = (chosen::<T>(fields), T::Cells::arguments()) else {
             return if T::NAMES.is_none() {

@@ -205,7 +205,7 @@ temporal!(
     #[cfg(feature = "dtype-datetime")]
     chrono::NaiveDateTime
 );
-temporal!(#[cfg(feature = "dtype-datetime")] chrono::DateTime<chrono::Utc>);
+temporal!(#[cfg(feature = "timezones")] chrono::DateTime<chrono::Utc>);
 
 #[cfg(feature = "dtype-date")]
 impl Temporal for chrono::NaiveDate {

@@ -1,10 +1,12 @@
 //! Text and bytes: `&str`, `String`, `&[u8]`, `Vec<u8>`.
 
+use std::marker::PhantomData;
+
 use polars::prelude::DataType;
 use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
 use polars_arrow::bitmap::Bitmap;
 
-use super::{Cell, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of text.
 #[doc(hidden)]
@@ -15,13 +17,12 @@ pub enum TextChunk<'a> {
     Categories(categorical::Codes<'a>, Option<&'a Bitmap>),
 }
 
-/// Reads text where it lies.
+/// Finds text where it lies.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct TextReader<'s> {
+pub struct TextLookup<'s> {
     source: TextSource<'s>,
     offset: usize,
-    mask: Mask<'s>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,21 +32,11 @@ enum TextSource<'s> {
     Categories(categorical::Codes<'s>),
 }
 
-impl<'s> Reader for TextReader<'s> {
+impl<'s> Lookup for TextLookup<'s> {
     type Item = &'s str;
 
-    fn has_nulls(&self) -> bool {
-        self.mask.has_nulls()
-    }
-
     #[inline(always)]
-    unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
-        unsafe { self.mask.is_valid(i) }
-    }
-
-    #[inline(always)]
-    unsafe fn read<const NULLS: bool>(&self, i: usize) -> &'s str {
+    unsafe fn at(&self, i: usize) -> &'s str {
         match self.source {
             // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
             TextSource::Views(array) => unsafe { array.value_unchecked(self.offset + i) },
@@ -59,7 +50,7 @@ impl Cell for &str {
     type Of<'a> = &'a str;
     type Chunk<'a> = TextChunk<'a>;
     type Scratch = ();
-    type Reader<'s> = TextReader<'s>;
+    type Reader<'s> = Masked<'s, TextLookup<'s>>;
 
     fn type_name() -> String {
         "&str".into()
@@ -91,7 +82,7 @@ impl Cell for &str {
         offset: usize,
         len: usize,
         (): &'s mut (),
-    ) -> TextReader<'s> {
+    ) -> Self::Reader<'s> {
         let (source, validity) = match chunk {
             TextChunk::Views(array) => {
                 assert!(offset + len <= array.len());
@@ -100,9 +91,8 @@ impl Cell for &str {
             #[cfg(feature = "dtype-categorical")]
             TextChunk::Categories(codes, validity) => (TextSource::Categories(*codes), *validity),
         };
-        TextReader {
-            source,
-            offset,
+        Masked {
+            values: TextLookup { source, offset },
             mask: Mask::new(validity, offset, len),
         }
     }
@@ -138,30 +128,19 @@ impl ListItem for &str {}
 #[derive(Clone, Copy, Debug)]
 pub struct BytesChunk<'a>(&'a BinaryViewArray);
 
-/// Reads bytes where they lie.
+/// Finds bytes where they lie.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct BytesReader<'s> {
+pub struct BytesLookup<'s> {
     array: &'s BinaryViewArray,
     offset: usize,
-    mask: Mask<'s>,
 }
 
-impl<'s> Reader for BytesReader<'s> {
+impl<'s> Lookup for BytesLookup<'s> {
     type Item = &'s [u8];
 
-    fn has_nulls(&self) -> bool {
-        self.mask.has_nulls()
-    }
-
     #[inline(always)]
-    unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
-        unsafe { self.mask.is_valid(i) }
-    }
-
-    #[inline(always)]
-    unsafe fn read<const NULLS: bool>(&self, i: usize) -> &'s [u8] {
+    unsafe fn at(&self, i: usize) -> &'s [u8] {
         // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
         unsafe { self.array.value_unchecked(self.offset + i) }
     }
@@ -171,7 +150,7 @@ impl Cell for &[u8] {
     type Of<'a> = &'a [u8];
     type Chunk<'a> = BytesChunk<'a>;
     type Scratch = ();
-    type Reader<'s> = BytesReader<'s>;
+    type Reader<'s> = Masked<'s, BytesLookup<'s>>;
 
     fn type_name() -> String {
         "&[u8]".into()
@@ -195,11 +174,13 @@ impl Cell for &[u8] {
         offset: usize,
         len: usize,
         (): &'s mut (),
-    ) -> BytesReader<'s> {
+    ) -> Self::Reader<'s> {
         assert!(offset + len <= chunk.0.len());
-        BytesReader {
-            array: chunk.0,
-            offset,
+        Masked {
+            values: BytesLookup {
+                array: chunk.0,
+                offset,
+            },
             mask: Mask::new(validity(chunk.0), offset, len),
         }
     }
@@ -222,38 +203,36 @@ impl Cell for &[u8] {
 
 impl ListItem for &[u8] {}
 
-/// Reads a borrowed value and owns it.
+/// Finds a borrowed value and owns it.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct OwnedReader<R>(R);
+#[derive(Debug)]
+pub struct Owned<L, T>(L, PhantomData<fn() -> T>);
+
+impl<L: Copy, T> Clone for Owned<L, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: Copy, T> Copy for Owned<L, T> {}
+
+impl<L: Lookup, T: From<L::Item>> Lookup for Owned<L, T> {
+    type Item = T;
+
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> T {
+        // SAFETY: as the caller vouches.
+        T::from(unsafe { self.0.at(i) })
+    }
+}
 
 macro_rules! owned {
-    ($Owned:ty, $name:literal, $Borrowed:ty) => {
-        impl<'s> Reader for OwnedReader<<$Borrowed as Cell>::Reader<'s>> {
-            type Item = $Owned;
-
-            fn has_nulls(&self) -> bool {
-                self.0.has_nulls()
-            }
-
-            #[inline(always)]
-            unsafe fn is_valid(&self, i: usize) -> bool {
-                // SAFETY: the caller vouches for `i`.
-                unsafe { self.0.is_valid(i) }
-            }
-
-            #[inline(always)]
-            unsafe fn read<const NULLS: bool>(&self, i: usize) -> $Owned {
-                // SAFETY: as the caller vouches.
-                unsafe { self.0.read::<NULLS>(i) }.into()
-            }
-        }
-
+    ($Owned:ty, $name:literal, $Borrowed:ty, $Lookup:ident) => {
         impl Cell for $Owned {
             type Of<'a> = $Owned;
             type Chunk<'a> = <$Borrowed as Cell>::Chunk<'a>;
             type Scratch = ();
-            type Reader<'s> = OwnedReader<<$Borrowed as Cell>::Reader<'s>>;
+            type Reader<'s> = Masked<'s, Owned<$Lookup<'s>, $Owned>>;
 
             fn type_name() -> String {
                 $name.into()
@@ -274,7 +253,11 @@ macro_rules! owned {
                 len: usize,
                 scratch: &'s mut (),
             ) -> Self::Reader<'s> {
-                OwnedReader(<$Borrowed>::open(chunk, offset, len, scratch))
+                let Masked { values, mask } = <$Borrowed>::open(chunk, offset, len, scratch);
+                Masked {
+                    values: Owned(values, PhantomData),
+                    mask,
+                }
             }
 
             fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {
@@ -294,8 +277,8 @@ macro_rules! owned {
     };
 }
 
-owned!(String, "String", &'static str);
-owned!(Vec<u8>, "Vec<u8>", &'static [u8]);
+owned!(String, "String", &'static str, TextLookup);
+owned!(Vec<u8>, "Vec<u8>", &'static [u8], BytesLookup);
 
 #[cfg(feature = "dtype-categorical")]
 mod categorical {

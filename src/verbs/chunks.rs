@@ -2,7 +2,7 @@
 
 use polars::prelude::DataFrame;
 
-use super::{check_names, failed, unwritten};
+use super::{check_duplicates, check_names, failed, names_of, unwritten};
 use crate::error::{Error, Result};
 use crate::function::ChunkFn;
 use crate::options::Options;
@@ -23,7 +23,8 @@ where
     let mut faults = Vec::new();
     let columns = selected(frame, options, &mut faults);
     let plan = Plan::new(options, &mut faults);
-    check_names(options, F::Out::names(), &mut faults);
+    check_names(options, F::Out::width(), &mut faults);
+    check_duplicates(&names_of(&columns), &mut faults);
     Error::of_all(faults)?;
 
     let frame = match options.select {

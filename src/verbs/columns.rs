@@ -2,7 +2,7 @@
 
 use polars::prelude::DataFrame;
 
-use super::{check_names, failed, unwritten};
+use super::{check_duplicates, check_names, failed, names_of, unwritten};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::ColumnFn;
 use crate::options::{Nulls, Options};
@@ -26,8 +26,14 @@ where
         }
     }
     let plan = Plan::new(options, &mut faults);
-    let default = columns.iter().map(|column| column.name().clone()).collect();
-    let names = check_names(options, Some(default), &mut faults).unwrap_or_default();
+    // A column that is missing is a fault already; it counts here.
+    let width = options.select.as_ref().map_or(columns.len(), Vec::len);
+    check_names(options, Some(width), &mut faults);
+    let names = options.names.clone().unwrap_or_else(|| {
+        let own = names_of(&columns);
+        check_duplicates(&own, &mut faults);
+        own
+    });
     Error::of_all(faults)?;
 
     let chunks: Vec<_> = sources.iter().map(Source::chunks).collect();

@@ -4,7 +4,7 @@ mod chunks;
 mod columns;
 mod rows;
 
-use polars::prelude::PlSmallStr;
+use polars::prelude::{Column, PlSmallStr};
 
 pub(crate) use chunks::chunks;
 pub(crate) use columns::columns;
@@ -15,40 +15,38 @@ use crate::options::Options;
 use crate::run::Failure;
 use crate::write::Unwritten;
 
-/// Checks names that are given for so many columns (none: not known yet) and the names in force.
-fn check_names(
-    options: &Options,
-    default: Option<Vec<PlSmallStr>>,
-    faults: &mut Vec<Error>,
-) -> Option<Vec<PlSmallStr>> {
-    if let (Some(names), Some(default)) = (&options.names, &default)
-        && names.len() != default.len()
+/// Checks the names that are given against how many columns come out, where that is known.
+fn check_names(options: &Options, width: Option<usize>, faults: &mut Vec<Error>) {
+    let Some(names) = &options.names else {
+        return;
+    };
+    if let Some(columns) = width
+        && names.len() != columns
     {
         faults.push(
             ErrorKind::NameCount {
                 names: names.len(),
-                columns: default.len(),
+                columns,
             }
             .into(),
         );
     }
-    let names = options.names.clone().or(default);
-    for (position, name) in names.iter().flatten().enumerate() {
-        if names
-            .iter()
-            .flatten()
-            .take(position)
-            .any(|earlier| earlier == name)
-        {
-            faults.push(
-                ErrorKind::DuplicateName {
-                    name: name.to_string(),
-                }
-                .into(),
-            );
+    check_duplicates(names, faults);
+}
+
+/// No two output columns may have the same name; each such name is told once.
+fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
+    for (position, name) in names.iter().enumerate() {
+        let same = |other: &&PlSmallStr| *other == name;
+        if names[..position].iter().filter(same).count() == 1 {
+            let name = name.to_string();
+            faults.push(ErrorKind::DuplicateName { name }.into());
         }
     }
-    names
+}
+
+fn names_of(columns: &[&Column]) -> Vec<PlSmallStr> {
+    columns.iter().map(|column| column.name().clone()).collect()
 }
 
 /// A result that is not written, as a failure of the run.

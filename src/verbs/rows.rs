@@ -27,7 +27,8 @@ where
     let sources = Sources::choose(frame, options, arguments.as_deref(), F::NAMES, &mut faults);
     let plan = Plan::new(options, &mut faults);
     let default = F::Out::names().numbered("column");
-    let names = check_names(options, Some(default), &mut faults).unwrap_or_default();
+    check_names(options, Some(default.len()), &mut faults);
+    let names = options.names.clone().unwrap_or(default);
     Error::of_all(faults)?;
 
     let chunks = sources.chunks();

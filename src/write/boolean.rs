@@ -4,7 +4,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::BooleanArray;
 use polars_arrow::datatypes::ArrowDataType;
 
-use super::buffer::{BitWriter, Bits};
+use super::buffer::{BitWriter, Bits, Validity, ValidityWriter};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -14,7 +14,7 @@ use crate::options::Casts;
 #[derive(Debug)]
 pub struct BooleanSink {
     values: Bits,
-    validity: Option<Bits>,
+    validity: Validity,
 }
 
 impl CellSink for BooleanSink {
@@ -24,19 +24,19 @@ impl CellSink for BooleanSink {
     fn new(rows: usize, nullable: bool) -> Self {
         BooleanSink {
             values: Bits::new(rows),
-            validity: nullable.then(|| Bits::new(rows)),
+            validity: Validity::new(rows, nullable),
         }
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> BooleanWriter<'_> {
         BooleanWriter {
             values: self.values.writer(start, len),
-            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+            validity: self.validity.writer(start, len),
         }
     }
 
     unsafe fn finish(self) -> Result<Finished> {
-        let validity = self.validity.and_then(Bits::into_validity);
+        let validity = self.validity.into_bitmap();
         let array = BooleanArray::new(ArrowDataType::Boolean, self.values.into_bitmap(), validity);
         Ok(Finished::new(DataType::Boolean, array))
     }
@@ -47,7 +47,7 @@ impl CellSink for BooleanSink {
 #[derive(Debug)]
 pub struct BooleanWriter<'s> {
     values: BitWriter<'s>,
-    validity: Option<BitWriter<'s>>,
+    validity: ValidityWriter<'s>,
 }
 
 impl Writer for BooleanWriter<'_> {
@@ -56,30 +56,24 @@ impl Writer for BooleanWriter<'_> {
     #[inline(always)]
     unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: bool) {
         self.values.push(item);
-        if NULLS && let Some(validity) = &mut self.validity {
-            validity.push(true);
+        if NULLS {
+            self.validity.push(true);
         }
     }
 
     #[inline]
     unsafe fn write_null(&mut self, _: usize) {
         self.values.push(false);
-        if let Some(validity) = &mut self.validity {
-            validity.push(false);
-        }
+        self.validity.push(false);
     }
 
     unsafe fn finish_run(&mut self, rows: usize) {
-        if let Some(validity) = &mut self.validity {
-            validity.push_set(rows);
-        }
+        self.validity.push_valid(rows);
     }
 
     fn finish(self) {
         self.values.finish();
-        if let Some(validity) = self.validity {
-            validity.finish();
-        }
+        self.validity.finish();
     }
 }
 

@@ -141,12 +141,6 @@ impl Bits {
         let bytes = self.bytes.into_iter().map(AtomicU8::into_inner).collect();
         Bitmap::from_u8_vec(bytes, self.len)
     }
-
-    /// The bitmap, if it has an unset bit.
-    pub(super) fn into_validity(self) -> Option<Bitmap> {
-        let bitmap = self.into_bitmap();
-        (bitmap.unset_bits() > 0).then_some(bitmap)
-    }
 }
 
 /// Pushes bits.
@@ -205,6 +199,51 @@ impl BitWriter<'_> {
     }
 }
 
+/// A column's validity, if it can have nulls.
+#[derive(Debug)]
+pub(super) struct Validity(Option<Bits>);
+
+impl Validity {
+    pub(super) fn new(rows: usize, nullable: bool) -> Self {
+        Validity(nullable.then(|| Bits::new(rows)))
+    }
+
+    pub(super) fn writer(&self, start: usize, len: usize) -> ValidityWriter<'_> {
+        ValidityWriter(self.0.as_ref().map(|bits| bits.writer(start, len)))
+    }
+
+    /// The bitmap, if it has a null.
+    pub(super) fn into_bitmap(self) -> Option<Bitmap> {
+        let bitmap = self.0?.into_bitmap();
+        (bitmap.unset_bits() > 0).then_some(bitmap)
+    }
+}
+
+/// Marks rows valid or null, each once, in order; nothing where the column has no nulls.
+#[derive(Debug)]
+pub(super) struct ValidityWriter<'s>(Option<BitWriter<'s>>);
+
+impl ValidityWriter<'_> {
+    #[inline(always)]
+    pub(super) fn push(&mut self, valid: bool) {
+        if let Some(bits) = &mut self.0 {
+            bits.push(valid);
+        }
+    }
+
+    pub(super) fn push_valid(&mut self, rows: usize) {
+        if let Some(bits) = &mut self.0 {
+            bits.push_set(rows);
+        }
+    }
+
+    pub(super) fn finish(self) {
+        if let Some(bits) = self.0 {
+            bits.finish();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bitmap_is_no_validity() {
-        let bits = Bits::new(9);
-        let mut writer = bits.writer(0, 9);
-        writer.push_set(9);
+    fn a_column_without_nulls_has_no_bitmap() {
+        let validity = Validity::new(9, true);
+        let mut writer = validity.writer(0, 9);
+        writer.push_valid(9);
         writer.finish();
-        assert!(bits.into_validity().is_none());
+        assert!(validity.into_bitmap().is_none());
     }
 
     #[test]

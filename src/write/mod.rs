@@ -31,7 +31,7 @@ use crate::error::Result;
 use crate::options::Casts;
 
 pub(crate) use rows::RowSink;
-pub use rows::{DefaultNames, IntoRow, Many, SinkCons, SinkNil, Sinks, Unwritten, item};
+pub use rows::{DefaultNames, IntoRow, SinkCons, SinkNil, Sinks, Unwritten, item};
 pub use stack::{IntoColumns, IntoStack};
 pub(crate) use stack::{part_place, side_by_side};
 

@@ -4,7 +4,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::PrimitiveArray;
 use polars_arrow::types::NativeType;
 
-use super::buffer::{BitWriter, Bits, Fresh, Slots};
+use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -25,7 +25,7 @@ pub trait Encode: Sized {
 #[derive(Debug)]
 pub struct NativeSink<T: Encode> {
     values: Fresh<T::Stored>,
-    validity: Option<Bits>,
+    validity: Validity,
 }
 
 impl<T: Encode> CellSink for NativeSink<T> {
@@ -38,14 +38,14 @@ impl<T: Encode> CellSink for NativeSink<T> {
     fn new(rows: usize, nullable: bool) -> Self {
         NativeSink {
             values: Fresh::new(rows),
-            validity: nullable.then(|| Bits::new(rows)),
+            validity: Validity::new(rows, nullable),
         }
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> NativeWriter<'_, T::Stored> {
         NativeWriter {
             slots: self.values.slots(start),
-            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+            validity: self.validity.writer(start, len),
         }
     }
 
@@ -56,7 +56,7 @@ impl<T: Encode> CellSink for NativeSink<T> {
         let array = PrimitiveArray::new(
             T::Stored::PRIMITIVE.into(),
             values.into(),
-            self.validity.and_then(Bits::into_validity),
+            self.validity.into_bitmap(),
         );
         Ok(Finished::new(dtype, array))
     }
@@ -67,7 +67,7 @@ impl<T: Encode> CellSink for NativeSink<T> {
 #[derive(Debug)]
 pub struct NativeWriter<'s, S> {
     slots: Slots<'s, S>,
-    validity: Option<BitWriter<'s>>,
+    validity: ValidityWriter<'s>,
 }
 
 impl<S: NativeType> Writer for NativeWriter<'_, S> {
@@ -77,8 +77,8 @@ impl<S: NativeType> Writer for NativeWriter<'_, S> {
     unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: S) {
         // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
         unsafe { self.slots.set(row, item) };
-        if NULLS && let Some(validity) = &mut self.validity {
-            validity.push(true);
+        if NULLS {
+            self.validity.push(true);
         }
     }
 
@@ -86,21 +86,15 @@ impl<S: NativeType> Writer for NativeWriter<'_, S> {
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as above.
         unsafe { self.slots.set(row, S::default()) };
-        if let Some(validity) = &mut self.validity {
-            validity.push(false);
-        }
+        self.validity.push(false);
     }
 
     unsafe fn finish_run(&mut self, rows: usize) {
-        if let Some(validity) = &mut self.validity {
-            validity.push_set(rows);
-        }
+        self.validity.push_valid(rows);
     }
 
     fn finish(self) {
-        if let Some(validity) = self.validity {
-            validity.finish();
-        }
+        self.validity.finish();
     }
 }
 

@@ -183,43 +183,11 @@ impl<S: CellSink> RowSink for One<S> {
     }
 }
 
-/// Several columns.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Many<S>(S);
-
-impl<S: Sinks> Sinks for Many<S> {
-    type Item = S::Item;
-    type Writer<'s>
-        = S::Writer<'s>
-    where
-        Self: 's;
-
-    fn new(rows: usize, nullable: bool) -> Self {
-        Many(S::new(rows, nullable))
-    }
-
-    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
-        // SAFETY: as the caller vouches.
-        unsafe { self.0.writer(start, len) }
-    }
-
-    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
-        // SAFETY: as the caller vouches.
-        unsafe { self.0.finish(columns) }
-    }
-}
-
-impl<S: Sinks> RowSink for Many<S> {
-    type Output = DataFrame;
-
-    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
-        let columns = columns.into_iter().zip(names);
-        let columns = columns
-            .map(|(column, name)| column.into_column(name))
-            .collect();
-        Ok(DataFrame::new(rows, columns)?)
-    }
+/// A frame of the columns.
+fn frame(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+    let columns = columns.into_iter().zip(names);
+    let columns = columns.map(|(column, name)| column.into_column(name));
+    Ok(DataFrame::new(rows, columns.collect())?)
 }
 
 /// No more columns.
@@ -285,6 +253,14 @@ impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
             columns.push(self.0.finish()?);
             self.1.finish(columns)
         }
+    }
+}
+
+impl<A: CellSink, B: Sinks> RowSink for SinkCons<A, B> {
+    type Output = DataFrame;
+
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+        frame(columns, names, rows)
     }
 }
 
@@ -360,6 +336,14 @@ impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
     }
 }
 
+impl<S: CellSink, const N: usize> RowSink for SinkRepeat<S, N> {
+    type Output = DataFrame;
+
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+        frame(columns, names, rows)
+    }
+}
+
 impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
     type Item = [W::Item; N];
 
@@ -425,7 +409,7 @@ macro_rules! tuple {
     ($($T:ident $t:ident),+) => {
         impl<$($T: IntoCell),+> IntoRow for ($($T,)+) {
             type Output = DataFrame;
-            type Sink = Many<sinks!($($T)+)>;
+            type Sink = sinks!($($T)+);
 
             fn names() -> DefaultNames {
                 DefaultNames::Numbered(count!($($T)+))
@@ -449,7 +433,7 @@ for_each_arity!(tuple);
 
 impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
     type Output = DataFrame;
-    type Sink = Many<SinkRepeat<T::Sink, N>>;
+    type Sink = SinkRepeat<T::Sink, N>;
 
     fn names() -> DefaultNames {
         DefaultNames::Numbered(N)

@@ -31,9 +31,9 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     type Part: Send;
 
-    /// The output's names, where the type has them.
+    /// How many columns come out, where the type says so.
     #[doc(hidden)]
-    fn names() -> Option<Vec<PlSmallStr>>;
+    fn width() -> Option<usize>;
 
     #[doc(hidden)]
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
@@ -54,8 +54,8 @@ where
     type Output = T::Output;
     type Part = <T::Sink as Sinks>::Item;
 
-    fn names() -> Option<Vec<PlSmallStr>> {
-        Some(T::names().numbered("column"))
+    fn width() -> Option<usize> {
+        Some(T::names().numbered("column").len())
     }
 
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
@@ -114,23 +114,24 @@ fn write_all<T: IntoRow>(items: Vec<<T::Sink as Sinks>::Item>) -> Result<Vec<Fin
 }
 
 macro_rules! whole {
-    ($Whole:ty, $Output:ty, $stack:path) => {
-        whole!(@impl [], $Whole, $Output, $stack, |whole| Ok(whole));
+    ($Whole:ty, $width:expr, $stack:path) => {
+        whole!(@impl [], $Whole, $Whole, $width, $stack, |whole| Ok(whole));
         whole!(
             @impl [E: Into<anyhow::Error>],
             Result<$Whole, E>,
-            $Output,
+            $Whole,
+            $width,
             $stack,
             |result| result.map_err(|error| Unwritten::Closure(error.into()))
         );
     };
-    (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $stack:path, |$result:ident| $into_part:expr) => {
+    (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $width:expr, $stack:path, |$result:ident| $into_part:expr) => {
         impl<$($generics)*> IntoStack for $Result {
             type Output = $Output;
             type Part = $Output;
 
-            fn names() -> Option<Vec<PlSmallStr>> {
-                None
+            fn width() -> Option<usize> {
+                $width
             }
 
             fn into_part(self, _: Casts) -> Result<$Output, Unwritten> {
@@ -149,8 +150,8 @@ macro_rules! whole {
     };
 }
 
-whole!(DataFrame, DataFrame, stack_frames);
-whole!(Column, Column, stack_columns);
+whole!(DataFrame, None, stack_frames);
+whole!(Column, Some(1), stack_columns);
 
 fn stack_frames(
     parts: Vec<DataFrame>,

@@ -6,7 +6,7 @@ use polars::prelude::{DataType, Field};
 use polars_arrow::array::StructArray;
 use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
 
-use super::buffer::{BitWriter, Bits};
+use super::buffer::{Validity, ValidityWriter};
 use super::rows::{IntoRow, Sinks, Unwritten};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::read::Struct;
 #[derive(Debug)]
 pub struct StructSink<T: IntoRow> {
     fields: T::Sink,
-    validity: Option<Bits>,
+    validity: Validity,
     rows: usize,
     row: PhantomData<fn() -> T>,
 }
@@ -36,7 +36,7 @@ where
     fn new(rows: usize, nullable: bool) -> Self {
         StructSink {
             fields: T::Sink::new(rows, nullable),
-            validity: nullable.then(|| Bits::new(rows)),
+            validity: Validity::new(rows, nullable),
             rows,
             row: PhantomData,
         }
@@ -46,7 +46,7 @@ where
         StructWriter {
             // SAFETY: as the caller vouches.
             fields: unsafe { self.fields.writer(start, len) },
-            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+            validity: self.validity.writer(start, len),
         }
     }
 
@@ -69,7 +69,7 @@ where
             ArrowDataType::Struct(arrow),
             self.rows,
             columns.into_iter().map(Finished::into_array).collect(),
-            self.validity.and_then(Bits::into_validity),
+            self.validity.into_bitmap(),
         )?;
         Ok(Finished::new(DataType::Struct(fields), array))
     }
@@ -80,7 +80,7 @@ where
 #[derive(Debug)]
 pub struct StructWriter<'s, W> {
     fields: W,
-    validity: Option<BitWriter<'s>>,
+    validity: ValidityWriter<'s>,
 }
 
 impl<W: Writer> Writer for StructWriter<'_, W> {
@@ -90,32 +90,26 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
     unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: W::Item) {
         // SAFETY: as the caller vouches.
         unsafe { self.fields.write::<NULLS>(row, item) };
-        if NULLS && let Some(validity) = &mut self.validity {
-            validity.push(true);
+        if NULLS {
+            self.validity.push(true);
         }
     }
 
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as the caller vouches; the fields' sinks are nullable where this one is.
         unsafe { self.fields.write_null(row) };
-        if let Some(validity) = &mut self.validity {
-            validity.push(false);
-        }
+        self.validity.push(false);
     }
 
     unsafe fn finish_run(&mut self, rows: usize) {
         // SAFETY: as the caller vouches.
         unsafe { self.fields.finish_run(rows) };
-        if let Some(validity) = &mut self.validity {
-            validity.push_set(rows);
-        }
+        self.validity.push_valid(rows);
     }
 
     fn finish(self) {
         self.fields.finish();
-        if let Some(validity) = self.validity {
-            validity.finish();
-        }
+        self.validity.finish();
     }
 }
 

@@ -136,6 +136,6 @@ temporal!(
     #[cfg(feature = "dtype-date")] chrono::NaiveDate,
     #[cfg(feature = "dtype-time")] chrono::NaiveTime,
     #[cfg(feature = "dtype-datetime")] chrono::NaiveDateTime,
-    #[cfg(feature = "dtype-datetime")] chrono::DateTime<chrono::Utc>,
+    #[cfg(feature = "timezones")] chrono::DateTime<chrono::Utc>,
     #[cfg(feature = "dtype-duration")] chrono::TimeDelta
 );

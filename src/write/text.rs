@@ -8,7 +8,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
 use polars_arrow::datatypes::ArrowDataType;
 
-use super::buffer::{BitWriter, Bits, Fresh, Slots};
+use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -27,7 +27,7 @@ pub trait Bytes {
 #[derive(Debug)]
 pub struct ViewSink<T> {
     views: Fresh<View>,
-    validity: Option<Bits>,
+    validity: Validity,
     shelf: Mutex<Shelf>,
     item: PhantomData<fn() -> T>,
 }
@@ -72,7 +72,7 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
     fn new(rows: usize, nullable: bool) -> Self {
         ViewSink {
             views: Fresh::new(rows),
-            validity: nullable.then(|| Bits::new(rows)),
+            validity: Validity::new(rows, nullable),
             shelf: Mutex::default(),
             item: PhantomData,
         }
@@ -81,7 +81,7 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
     unsafe fn writer(&self, start: usize, len: usize) -> ViewWriter<'_, T> {
         ViewWriter {
             views: self.views.slots(start),
-            validity: self.validity.as_ref().map(|bits| bits.writer(start, len)),
+            validity: self.validity.writer(start, len),
             buffer: None,
             shelf: &self.shelf,
             item: PhantomData,
@@ -96,7 +96,7 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         let buffers: Vec<_> = shelf.buffers.into_iter().map(Into::into).collect();
-        let validity = self.validity.and_then(Bits::into_validity);
+        let validity = self.validity.into_bitmap();
         // SAFETY: each view that is not inline was made with the number and offset at which its bytes were put
         // (`ViewWriter::view`), and buffers keep their numbers; bytes of text are UTF-8 (`Bytes::TEXT`).
         unsafe {
@@ -140,7 +140,7 @@ fn fits<T: Bytes>(item: T) -> Result<T, Refused> {
 #[derive(Debug)]
 pub struct ViewWriter<'s, T> {
     views: Slots<'s, View>,
-    validity: Option<BitWriter<'s>>,
+    validity: ValidityWriter<'s>,
     buffer: Option<(usize, Vec<u8>)>,
     shelf: &'s Mutex<Shelf>,
     item: PhantomData<fn() -> T>,
@@ -193,8 +193,8 @@ impl<T: Bytes> Writer for ViewWriter<'_, T> {
         let view = self.view(item.bytes());
         // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
         unsafe { self.views.set(row, view) };
-        if NULLS && let Some(validity) = &mut self.validity {
-            validity.push(true);
+        if NULLS {
+            self.validity.push(true);
         }
     }
 
@@ -202,21 +202,15 @@ impl<T: Bytes> Writer for ViewWriter<'_, T> {
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as above.
         unsafe { self.views.set(row, View::default()) };
-        if let Some(validity) = &mut self.validity {
-            validity.push(false);
-        }
+        self.validity.push(false);
     }
 
     unsafe fn finish_run(&mut self, rows: usize) {
-        if let Some(validity) = &mut self.validity {
-            validity.push_set(rows);
-        }
+        self.validity.push_valid(rows);
     }
 
     fn finish(self) {
-        if let Some(validity) = self.validity {
-            validity.finish();
-        }
+        self.validity.finish();
         if let Some((number, buffer)) = self.buffer {
             let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
             shelf.put(number, buffer);
