@@ -1,1 +1,23 @@
-fn main() {}
+//! Every group against its rivals, in one process: `cargo bench -p polars-par-apply-benches --bench apply`.
+
+// What only the bars measure.
+#[allow(dead_code)]
+mod groups;
+
+use criterion::{criterion_group, criterion_main};
+
+criterion_group!(
+    apply,
+    groups::rows_f64::bench,
+    groups::rows_nullable::bench,
+    groups::rows_text::bench,
+    groups::rows_count_in_range::bench,
+    groups::rows_struct::bench,
+    groups::rows_untyped::bench,
+    groups::columns::bench,
+    groups::chunks::bench,
+    groups::many_chunks::bench,
+    groups::skewed::bench,
+    groups::small::bench,
+);
+criterion_main!(apply);

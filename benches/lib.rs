@@ -1,1 +1,2 @@
-//! Benchmarks of `polars-par-apply`: see `apply.rs`.
+//! Benchmarks of `polars-par-apply`; see `README.md`. The code is in the bench targets `apply`, `bars` and
+//! `bars_mimalloc`.

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use polars::prelude::DataType;
 use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
+#[cfg(feature = "dtype-categorical")]
 use polars_arrow::bitmap::Bitmap;
 
 use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};

@@ -150,12 +150,6 @@ impl Finished {
         }
     }
 
-    /// The values as one array; those of a sink always are.
-    fn into_array(mut self) -> ArrayRef {
-        debug_assert_eq!(self.chunks.len(), 1);
-        self.chunks.swap_remove(0)
-    }
-
     pub(crate) fn into_column(self, name: PlSmallStr) -> Column {
         // SAFETY: a sink gives an array of its dtype's physical type, and a series' chunks are of its dtype's.
         unsafe { Series::from_chunks_and_dtype_unchecked(name, self.chunks, &self.dtype) }.into()

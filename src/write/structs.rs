@@ -68,7 +68,10 @@ where
         let array = StructArray::try_new(
             ArrowDataType::Struct(arrow),
             self.rows,
-            columns.into_iter().map(Finished::into_array).collect(),
+            columns
+                .into_iter()
+                .map(|mut column| column.chunks.swap_remove(0))
+                .collect(),
             self.validity.into_bitmap(),
         )?;
         Ok(Finished::new(DataType::Struct(fields), array))
