@@ -79,8 +79,8 @@ pub enum ErrorKind {
     /// A value that its column's type can hold and the argument's or the output's cannot.
     #[non_exhaustive]
     Value {
-        /// The row, where the verb has rows.
-        row: Option<usize>,
+        /// Where the value is.
+        place: Place,
         /// The input or output column, where it is known.
         column: Option<String>,
         /// What does not fit.
@@ -178,8 +178,8 @@ impl Error {
     pub fn row(&self) -> Option<usize> {
         match &*self.0 {
             ErrorKind::Null { row, .. } => Some(*row),
-            ErrorKind::Value { row, .. } => *row,
-            ErrorKind::Closure { place, .. }
+            ErrorKind::Value { place, .. }
+            | ErrorKind::Closure { place, .. }
             | ErrorKind::Panic { place, .. }
             | ErrorKind::Stack { place, .. } => match place {
                 Place::Row(row) => Some(*row),
@@ -197,12 +197,16 @@ impl Error {
             | ErrorKind::Dtype { column, .. }
             | ErrorKind::Null { column, .. } => Some(column),
             ErrorKind::DuplicateName { name } => Some(name),
-            ErrorKind::Value { column, .. } => column.as_deref(),
-            ErrorKind::Stack {
+            ErrorKind::Value {
+                column: Some(column),
+                ..
+            }
+            | ErrorKind::Stack {
                 column: Some(column),
                 ..
             } => Some(column),
-            ErrorKind::Closure { place, .. }
+            ErrorKind::Value { place, .. }
+            | ErrorKind::Closure { place, .. }
             | ErrorKind::Panic { place, .. }
             | ErrorKind::Stack { place, .. } => match place {
                 Place::Column(column) => Some(column),
@@ -328,19 +332,6 @@ impl fmt::Display for Error {
                 "column {column:?} is null in row {row}, and Nulls::Error allows none; \
                  take Option<_>, or fill or drop the nulls first",
             ),
-            ErrorKind::Value {
-                row,
-                column,
-                message,
-            } => {
-                if let Some(row) = row {
-                    write!(f, "row {row}: ")?;
-                }
-                if let Some(column) = column {
-                    write!(f, "column {column:?}: ")?;
-                }
-                f.write_str(message)
-            }
             ErrorKind::DuplicateName { name } => {
                 write!(f, "two columns are named {name:?}; give each its own name")
             }
@@ -357,7 +348,12 @@ impl fmt::Display for Error {
             ErrorKind::Panic { place, message } => {
                 write!(f, "{place}: the closure panicked: {message}")
             }
-            ErrorKind::Stack {
+            ErrorKind::Value {
+                place,
+                column,
+                message,
+            }
+            | ErrorKind::Stack {
                 place,
                 column,
                 message,

@@ -15,31 +15,62 @@ pub(crate) fn array_split(frame: &DataFrame, parts: usize) -> Result<Vec<DataFra
         }
         .into());
     }
-    Ok(part_bounds(frame.height(), parts)
-        .map(|rows| slice(frame, &rows))
-        .collect())
+    let cut = Cut::Partitions(parts);
+    let mut frames = room_for(parts, "array_split")?;
+    frames.extend((0..parts).map(|part| slice(frame, &cut.rows_of(part, frame.height()))));
+    Ok(frames)
 }
 
-/// The rows of each of `parts` parts.
-pub(crate) fn part_bounds(
-    rows: usize,
-    parts: usize,
-) -> impl ExactSizeIterator<Item = Range<usize>> {
-    let (short, longer) = (rows / parts, rows % parts);
-    let start = move |part: usize| part * short + part.min(longer);
-    (0..parts).map(move |part| start(part)..start(part + 1))
+/// A vector with room for one thing for each part; an error where the memory cannot be had.
+pub(crate) fn room_for<T>(parts: usize, option: &'static str) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(parts).map_err(|_| {
+        let message = format!("{parts} parts are more than memory can hold; give fewer");
+        ErrorKind::Option { option, message }
+    })?;
+    Ok(room)
 }
 
-/// The rows of each part of `chunk_rows` rows; the last may be shorter. One empty part where there are no rows.
-pub(crate) fn chunk_bounds(
-    rows: usize,
-    chunk_rows: usize,
-) -> impl ExactSizeIterator<Item = Range<usize>> {
-    let parts = rows.div_ceil(chunk_rows).max(1);
-    (0..parts).map(move |part| {
-        let start = part * chunk_rows;
-        start..start.saturating_add(chunk_rows).min(rows)
-    })
+/// How rows are cut into parts; the numbers are 1 or more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// So many parts, the first `rows % parts` of them one row longer, as NumPy's `array_split` cuts.
+    Partitions(usize),
+    /// Parts of so many rows; the last may be shorter. One empty part where there are no rows.
+    ChunkRows(usize),
+}
+
+impl Cut {
+    /// The option that asks for it.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Cut::Partitions(_) => "partitions",
+            Cut::ChunkRows(_) => "chunk_rows",
+        }
+    }
+
+    /// How many parts `rows` rows have.
+    pub(crate) fn parts(self, rows: usize) -> usize {
+        match self {
+            Cut::Partitions(parts) => parts,
+            Cut::ChunkRows(chunk_rows) => rows.div_ceil(chunk_rows).max(1),
+        }
+    }
+
+    /// The rows of a part.
+    pub(crate) fn rows_of(self, part: usize, rows: usize) -> Range<usize> {
+        match self {
+            Cut::Partitions(parts) => {
+                let (short, longer) = (rows / parts, rows % parts);
+                let start = |part: usize| part * short + part.min(longer);
+                start(part)..start(part + 1)
+            }
+            Cut::ChunkRows(chunk_rows) => {
+                let start = part * chunk_rows;
+                start..start.saturating_add(chunk_rows).min(rows)
+            }
+        }
+    }
 }
 
 /// The rows of one part as a frame that shares the input's memory.
@@ -52,10 +83,16 @@ pub(crate) fn slice(frame: &DataFrame, rows: &Range<usize>) -> DataFrame {
 mod tests {
     use super::*;
 
+    fn cut(cut: Cut, rows: usize) -> Vec<Range<usize>> {
+        let parts = 0..cut.parts(rows);
+        parts.map(|part| cut.rows_of(part, rows)).collect()
+    }
+
     #[test]
     fn parts_are_cut_as_numpy_cuts_them() {
         let lengths = |rows, parts| -> Vec<usize> {
-            part_bounds(rows, parts).map(|part| part.len()).collect()
+            let parts = cut(Cut::Partitions(parts), rows);
+            parts.iter().map(Range::len).collect()
         };
         assert_eq!(lengths(15, 8), [2, 2, 2, 2, 2, 2, 2, 1]);
         assert_eq!(lengths(9, 4), [3, 2, 2, 2]);
@@ -67,16 +104,23 @@ mod tests {
     fn parts_cover_every_row_once() {
         for rows in 0..40 {
             for n in 1..12 {
-                let parts: Vec<usize> = part_bounds(rows, n).flatten().collect();
-                assert_eq!(parts, (0..rows).collect::<Vec<_>>());
-                let chunks: Vec<usize> = chunk_bounds(rows, n).flatten().collect();
-                assert_eq!(chunks, (0..rows).collect::<Vec<_>>());
+                for how in [Cut::Partitions(n), Cut::ChunkRows(n)] {
+                    let covered: Vec<usize> = cut(how, rows).into_iter().flatten().collect();
+                    assert_eq!(covered, (0..rows).collect::<Vec<_>>(), "{how:?}");
+                }
             }
         }
     }
 
     #[test]
     fn no_rows_are_one_empty_chunk() {
-        assert_eq!(chunk_bounds(0, 5).collect::<Vec<_>>(), [0..0]);
+        assert_eq!(cut(Cut::ChunkRows(5), 0), [0..0]);
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        let last = Cut::Partitions(usize::MAX).rows_of(usize::MAX - 1, 10);
+        assert_eq!(last, 10..10);
+        assert_eq!(cut(Cut::ChunkRows(usize::MAX), 3), [0..3]);
     }
 }

@@ -1,47 +1,98 @@
 //! Values of any dtype: `AnyValue` and, for List and Array columns, `Series`.
 
 use polars::prelude::{AnyValue, DataType, PlSmallStr, Series};
-use polars_arrow::array::Array;
+use polars_arrow::array::{Array, BinaryViewArray, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::list::inner_dtype;
-use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, validity};
+use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, downcast, validity};
 
-/// A chunk whose dtype is known only at run time.
+/// A chunk whose dtype is known only at run time: its values are found once, so that reading one is a match and an index.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct AnyChunk<'a> {
     pub(super) dtype: &'a DataType,
     pub(super) array: &'a dyn Array,
+    validity: Option<&'a Bitmap>,
+    pub(super) typed: Typed<'a>,
 }
 
-impl<'a> AnyChunk<'a> {
-    /// The value of a row, nulls as `AnyValue::Null`.
-    pub(super) fn value(self, row: usize) -> AnyValue<'a> {
-        /// The value if the row has one and the type takes it.
-        fn get<'a, T: Cell>(chunk: AnyChunk<'a>, row: usize) -> Option<T::Of<'a>> {
-            T::get(chunk.dtype, chunk.array, row).ok()
+macro_rules! typed {
+    ($($Own:ident $T:ident),*) => {
+        /// A chunk's values, by its column's dtype.
+        #[derive(Clone, Copy, Debug)]
+        pub(super) enum Typed<'a> {
+            $($Own(&'a [$T]),)*
+            Boolean(&'a Bitmap),
+            String(&'a Utf8ViewArray),
+            Binary(&'a BinaryViewArray),
+            Other,
         }
 
-        if self.array.is_null(row) {
+        impl<'a> Typed<'a> {
+            fn find(dtype: &DataType, array: &'a dyn Array) -> Self {
+                match dtype {
+                    $(DataType::$Own => Typed::$Own(downcast::<PrimitiveArray<$T>>(array).values()),)*
+                    DataType::Boolean => Typed::Boolean(downcast::<BooleanArray>(array).values()),
+                    DataType::String => Typed::String(downcast(array)),
+                    DataType::Binary => Typed::Binary(downcast(array)),
+                    _ => Typed::Other,
+                }
+            }
+
+            #[inline]
+            fn value(self, row: usize) -> Option<AnyValue<'a>> {
+                Some(match self {
+                    $(Typed::$Own(values) => AnyValue::$Own(values[row]),)*
+                    Typed::Boolean(values) => AnyValue::Boolean(values.get_bit(row)),
+                    Typed::String(array) => AnyValue::String(array.value(row)),
+                    Typed::Binary(array) => AnyValue::Binary(array.value(row)),
+                    Typed::Other => return None,
+                })
+            }
+        }
+    };
+}
+
+typed!(
+    Int8 i8, Int16 i16, Int32 i32, Int64 i64, Int128 i128,
+    UInt8 u8, UInt16 u16, UInt32 u32, UInt64 u64,
+    Float32 f32, Float64 f64
+);
+
+impl<'a> AnyChunk<'a> {
+    /// `array` holds values of `dtype`.
+    pub(super) fn new(dtype: &'a DataType, array: &'a dyn Array) -> Self {
+        AnyChunk {
+            dtype,
+            array,
+            validity: validity(array),
+            typed: Typed::find(dtype, array),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_null(&self, row: usize) -> bool {
+        match self.validity {
+            Some(validity) => !validity.get_bit(row),
+            None => *self.dtype == DataType::Null,
+        }
+    }
+
+    /// The value of a row, nulls as `AnyValue::Null`.
+    #[inline]
+    pub(super) fn value(&self, row: usize) -> AnyValue<'a> {
+        if self.is_null(row) {
             return AnyValue::Null;
         }
-        let value = match self.dtype {
-            DataType::Boolean => get::<bool>(self, row).map(AnyValue::Boolean),
-            DataType::Int32 => get::<i32>(self, row).map(AnyValue::Int32),
-            DataType::Int64 => get::<i64>(self, row).map(AnyValue::Int64),
-            DataType::UInt32 => get::<u32>(self, row).map(AnyValue::UInt32),
-            DataType::UInt64 => get::<u64>(self, row).map(AnyValue::UInt64),
-            DataType::Float32 => get::<f32>(self, row).map(AnyValue::Float32),
-            DataType::Float64 => get::<f64>(self, row).map(AnyValue::Float64),
-            DataType::String => get::<&str>(self, row).map(AnyValue::String),
-            DataType::Binary => get::<&[u8]>(self, row).map(AnyValue::Binary),
-            _ => None,
-        };
-        value.unwrap_or_else(|| {
-            let one = series(self.dtype, self.array, row, 1);
-            one.get(0).map_or(AnyValue::Null, AnyValue::into_static)
-        })
+        self.typed.value(row).unwrap_or_else(|| self.other(row))
+    }
+
+    /// The value of a row of any dtype.
+    #[cold]
+    fn other(&self, row: usize) -> AnyValue<'a> {
+        let one = series(self.dtype, self.array, row, 1);
+        one.get(0).map_or(AnyValue::Null, AnyValue::into_static)
     }
 }
 
@@ -94,7 +145,7 @@ impl<'x> Cell for AnyValue<'x> {
     }
 
     fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> AnyChunk<'a> {
-        AnyChunk { dtype, array }
+        AnyChunk::new(dtype, array)
     }
 
     fn open<'s>(chunk: &'s AnyChunk<'_>, offset: usize, _: usize, (): &'s mut ()) -> AnyReader<'s> {
@@ -108,12 +159,8 @@ impl<'x> Cell for AnyValue<'x> {
         false
     }
 
-    fn get<'a>(
-        dtype: &'a DataType,
-        array: &'a dyn Array,
-        row: usize,
-    ) -> Result<AnyValue<'a>, Misread> {
-        Ok(AnyChunk { dtype, array }.value(row))
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<AnyValue<'a>, Misread> {
+        Ok(chunk.value(row))
     }
 }
 
@@ -171,7 +218,7 @@ impl Cell for Series {
 
     fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> SeriesChunk<'a> {
         SeriesChunk {
-            chunk: AnyChunk { dtype, array },
+            chunk: AnyChunk::new(dtype, array),
             validity: validity(array),
         }
     }
@@ -195,13 +242,13 @@ impl Cell for Series {
         chunk.validity.is_some()
     }
 
-    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<Series, Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Series, Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        if inner_dtype(dtype).is_none() {
+        if inner_dtype(chunk.dtype).is_none() {
             return Err(Misread::Dtype);
         }
-        items(AnyChunk { dtype, array }, row).ok_or(Misread::Null)
+        items(*chunk, row).ok_or(Misread::Null)
     }
 }

@@ -4,6 +4,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::{Array, BooleanArray};
 use polars_arrow::bitmap::Bitmap;
 
+use super::any::{AnyChunk, Typed};
 use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of a Boolean column.
@@ -78,12 +79,12 @@ impl Cell for bool {
         chunk.validity.is_some()
     }
 
-    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<bool, Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<bool, Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        match dtype {
-            DataType::Boolean => Ok(downcast::<BooleanArray>(array).value(row)),
+        match chunk.typed {
+            Typed::Boolean(values) => Ok(values.get_bit(row)),
             _ => Err(Misread::Dtype),
         }
     }

@@ -5,9 +5,7 @@
 
 use std::marker::PhantomData;
 
-use polars::prelude::DataType;
-use polars_arrow::array::Array;
-
+use super::any::AnyChunk;
 use super::{Argument, Cell, ColumnChunks, Fault, Misread, Reader};
 use crate::partition::Place;
 
@@ -37,9 +35,9 @@ pub trait Cells {
     /// Whether the closure may be skipped for a row.
     fn has_nulls(bound: &Self::Bound<'_>) -> bool;
 
-    /// The cells of one row, the arrays in the arguments' order.
+    /// The cells of one row, the chunks in the arguments' order.
     fn get<'a>(
-        columns: &mut dyn Iterator<Item = (&'a DataType, &'a dyn Array)>,
+        columns: &mut dyn Iterator<Item = AnyChunk<'a>>,
         row: usize,
     ) -> Result<Self::Of<'a>, Misread>;
 }
@@ -97,10 +95,7 @@ impl Cells for Nil {
         false
     }
 
-    fn get<'a>(
-        _: &mut dyn Iterator<Item = (&'a DataType, &'a dyn Array)>,
-        _: usize,
-    ) -> Result<(), Misread> {
+    fn get<'a>(_: &mut dyn Iterator<Item = AnyChunk<'a>>, _: usize) -> Result<(), Misread> {
         Ok(())
     }
 }
@@ -203,11 +198,11 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
 
     #[inline]
     fn get<'a>(
-        columns: &mut dyn Iterator<Item = (&'a DataType, &'a dyn Array)>,
+        columns: &mut dyn Iterator<Item = AnyChunk<'a>>,
         row: usize,
     ) -> Result<Self::Of<'a>, Misread> {
-        let (dtype, array) = columns.next().ok_or(Misread::Dtype)?;
-        Ok((A::get(dtype, array, row)?, B::get(columns, row)?))
+        let first = columns.next().ok_or(Misread::Dtype)?;
+        Ok((A::get(&first, row)?, B::get(columns, row)?))
     }
 }
 
@@ -300,7 +295,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
     }
 
     fn get<'a>(
-        columns: &mut dyn Iterator<Item = (&'a DataType, &'a dyn Array)>,
+        columns: &mut dyn Iterator<Item = AnyChunk<'a>>,
         row: usize,
     ) -> Result<Self::Of<'a>, Misread> {
         let mut failed = None;
@@ -311,7 +306,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
             let cell = columns
                 .next()
                 .ok_or(Misread::Dtype)
-                .and_then(|(dtype, array)| T::get(dtype, array, row));
+                .and_then(|chunk| T::get(&chunk, row));
             cell.map_err(|misread| failed = Some(misread)).ok()
         });
         match failed {

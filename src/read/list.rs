@@ -6,6 +6,7 @@ use polars_arrow::array::FixedSizeListArray;
 use polars_arrow::array::{Array, ListArray};
 use polars_arrow::bitmap::Bitmap;
 
+use super::any::AnyChunk;
 use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
 
 /// A cell that can be an item of a `Vec`: every cell of a fixed dtype but `u8`, since `Vec<u8>` is bytes.
@@ -197,23 +198,18 @@ impl<T: Cell + ListItem> Cell for Vec<T> {
         chunk.validity.is_some() || T::has_nulls(&chunk.items)
     }
 
-    fn get<'a>(
-        dtype: &'a DataType,
-        array: &'a dyn Array,
-        row: usize,
-    ) -> Result<Self::Of<'a>, Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        let inner = inner_dtype(dtype).ok_or(Misread::Dtype)?;
-        if T::fit(inner) != Fit::Exact {
+        let inner = inner_dtype(chunk.dtype).ok_or(Misread::Dtype)?;
+        if !T::fit(inner).is_direct() {
             return Err(Misread::Dtype);
         }
-        let (bounds, items) = parts(dtype, array);
+        let (bounds, items) = parts(chunk.dtype, chunk.array);
         let (start, end) = bounds.of(row);
-        (start..end)
-            .map(|item| T::get(inner, items, item))
-            .collect()
+        let items = AnyChunk::new(inner, items);
+        (start..end).map(|item| T::get(&items, item)).collect()
     }
 }
 

@@ -28,6 +28,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
 
+pub(crate) use any::AnyChunk;
 pub(crate) use cells::Repeat;
 pub use cells::{Cells, Cons, Nil};
 pub use list::ListItem;
@@ -113,13 +114,9 @@ pub trait Cell {
     #[doc(hidden)]
     fn has_nulls(chunk: &Self::Chunk<'_>) -> bool;
 
-    /// One value, for rows whose types are known only at run time. `row` is within `array`.
+    /// One value, for rows whose types are known only at run time. `row` is within the chunk.
     #[doc(hidden)]
-    fn get<'a>(
-        dtype: &'a DataType,
-        array: &'a dyn Array,
-        row: usize,
-    ) -> Result<Self::Of<'a>, Misread>;
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread>;
 }
 
 /// A whole row as a closure's one argument.
@@ -221,22 +218,14 @@ pub struct Fault {
     pub message: Option<String>,
 }
 
-impl Fault {
-    /// Says the row in the message, where the error will name none.
-    pub(crate) fn in_row(self, row: usize) -> Self {
-        Fault {
-            message: self.message.map(|message| format!("row {row}: {message}")),
-            ..self
-        }
-    }
-}
-
 /// Whether, and how, an argument's type takes a column.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fit {
     /// As it is.
     Exact,
+    /// As it is, each value converted when its block is read.
+    Converted,
     /// After Polars has cast it, which keeps every value.
     Cast(DataType),
     /// After Polars has cast it, which can lose values.
@@ -246,6 +235,11 @@ pub enum Fit {
 }
 
 impl Fit {
+    /// Whether the column need not be cast.
+    fn is_direct(&self) -> bool {
+        matches!(self, Fit::Exact | Fit::Converted)
+    }
+
     /// The same for a dtype around this one.
     fn within(self, nest: impl Fn(Box<DataType>) -> DataType) -> Fit {
         match self {

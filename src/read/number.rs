@@ -5,6 +5,7 @@ use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::types::NativeType;
 
+use super::any::{AnyChunk, Typed};
 use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of a numeric column, taken as `T`.
@@ -46,11 +47,6 @@ impl<T: Copy> Lookup for &[T] {
     }
 }
 
-/// The one array type in which values of `S` lie, whose value `row` is not null.
-pub(super) fn value<S: NativeType>(array: &dyn Array, row: usize) -> S {
-    downcast::<PrimitiveArray<S>>(array).value(row)
-}
-
 macro_rules! number {
     ($(#[$cfg:meta])* $T:ident: $Own:ident, $($From:ident $S:ident),*) => {
         $(#[$cfg])*
@@ -67,7 +63,7 @@ macro_rules! number {
             fn fit(dtype: &DataType) -> Fit {
                 match dtype {
                     DataType::$Own => Fit::Exact,
-                    $(DataType::$From => Fit::Exact,)*
+                    $(DataType::$From => Fit::Converted,)*
                     DataType::Null => Fit::Cast(DataType::$Own),
                     DataType::Float16 if matches!(DataType::$Own, DataType::Float32 | DataType::Float64) => {
                         Fit::Cast(DataType::$Own)
@@ -107,13 +103,13 @@ macro_rules! number {
             }
 
             #[inline]
-            fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<$T, Misread> {
-                if array.is_null(row) {
+            fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<$T, Misread> {
+                if chunk.is_null(row) {
                     return Err(Misread::Null);
                 }
-                match dtype {
-                    DataType::$Own => Ok(value::<$T>(array, row)),
-                    $(DataType::$From => Ok(<$T>::from(value::<$S>(array, row))),)*
+                match chunk.typed {
+                    Typed::$Own(values) => Ok(values[row]),
+                    $(Typed::$From(values) => Ok(<$T>::from(values[row])),)*
                     _ => Err(Misread::Dtype),
                 }
             }

@@ -3,6 +3,7 @@
 use polars::prelude::DataType;
 use polars_arrow::array::Array;
 
+use super::any::AnyChunk;
 use super::{Cell, Fault, Fit, ListItem, Misread, Reader};
 
 /// Reads nulls as `None`.
@@ -80,15 +81,13 @@ impl<T: Cell> Cell for Option<T> {
     }
 
     #[inline]
-    fn get<'a>(
-        dtype: &'a DataType,
-        array: &'a dyn Array,
-        row: usize,
-    ) -> Result<Self::Of<'a>, Misread> {
-        match T::get(dtype, array, row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread> {
+        match T::get(chunk, row) {
             Ok(value) => Ok(Some(value)),
             // A type that does not fit is an error in a null's row too.
-            Err(Misread::Null) if T::fit(dtype) == Fit::Exact || *dtype == DataType::Null => {
+            Err(Misread::Null)
+                if T::fit(chunk.dtype).is_direct() || *chunk.dtype == DataType::Null =>
+            {
                 Ok(None)
             }
             Err(Misread::Null) => Err(Misread::Dtype),

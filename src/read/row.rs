@@ -1,13 +1,12 @@
 //! Untyped rows, for schemas known only at run time.
 
-use polars::prelude::{AnyValue, DataType};
-use polars_arrow::array::Array;
+use polars::prelude::AnyValue;
 
 use super::any::AnyChunk;
 use super::source::{natural_type, not_found};
 use super::{Argument, Cell, Cells, ColumnChunks, FromRow, Misread, Reader};
-use crate::error::{Error, ErrorKind, Result};
-use crate::partition::Place;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::partition::Place as BlockPlace;
 
 /// A row whose columns and types are known only at run time.
 ///
@@ -29,7 +28,7 @@ use crate::partition::Place;
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [UntypedColumn<'a>],
-    places: &'a [Place],
+    places: &'a [BlockPlace],
     /// The position within the block.
     i: usize,
     /// The block's first row.
@@ -73,8 +72,7 @@ impl<'a> Row<'a> {
         match self.columns.iter().position(|column| column.name == name) {
             Some(column) => {
                 let (chunk, row) = self.locate(column);
-                T::get(chunk.dtype, chunk.array, row)
-                    .map_err(|misread| self.misread::<T>(column, misread))
+                T::get(chunk, row).map_err(|misread| self.misread::<T>(column, misread))
             }
             None => Err(not_found(name, self.names())),
         }
@@ -102,10 +100,10 @@ impl<'a> Row<'a> {
 
 impl<'a> Row<'a> {
     #[inline]
-    fn locate(&self, column: usize) -> (AnyChunk<'a>, usize) {
+    fn locate(&self, column: usize) -> (&'a AnyChunk<'a>, usize) {
         let place = self.places[column];
         (
-            self.columns[column].chunks[place.chunk],
+            &self.columns[column].chunks[place.chunk],
             place.offset + self.i,
         )
     }
@@ -116,7 +114,7 @@ impl<'a> Row<'a> {
         let name = self.columns[column].name.to_string();
         match misread {
             Misread::Null => ErrorKind::Value {
-                row: Some(self.index()),
+                place: Place::Row(self.index()),
                 column: Some(name),
                 message: format!(
                     "the value is null; take Option<{0}> in place of {0}",
@@ -124,7 +122,7 @@ impl<'a> Row<'a> {
                 ),
             },
             Misread::Value(message) => ErrorKind::Value {
-                row: Some(self.index()),
+                place: Place::Row(self.index()),
                 column: Some(name),
                 message,
             },
@@ -212,7 +210,7 @@ pub struct UntypedColumn<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct RowReader<'s> {
     columns: &'s [UntypedColumn<'s>],
-    places: &'s [Place],
+    places: &'s [BlockPlace],
     first: usize,
 }
 
@@ -255,10 +253,7 @@ impl Cells for Untyped {
             chunks: column
                 .arrays
                 .iter()
-                .map(|array| AnyChunk {
-                    dtype: column.dtype,
-                    array: *array,
-                })
+                .map(|array| AnyChunk::new(column.dtype, *array))
                 .collect(),
         };
         columns.iter().map(column).collect()
@@ -266,7 +261,7 @@ impl Cells for Untyped {
 
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
-        places: &'s [Place],
+        places: &'s [BlockPlace],
         row: usize,
         _: usize,
         (): &'s mut (),
@@ -282,10 +277,7 @@ impl Cells for Untyped {
         false
     }
 
-    fn get<'a>(
-        _: &mut dyn Iterator<Item = (&'a DataType, &'a dyn Array)>,
-        _: usize,
-    ) -> Result<Row<'a>, Misread> {
+    fn get<'a>(_: &mut dyn Iterator<Item = AnyChunk<'a>>, _: usize) -> Result<Row<'a>, Misread> {
         Err(Misread::Dtype)
     }
 }

@@ -9,7 +9,7 @@ use polars_arrow::array::Array;
 use super::{Cell, Fit};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Options};
-use crate::partition::{BLOCK, ChunkEnds, Layout};
+use crate::partition::{BLOCK, CONVERTED_BLOCK, ChunkEnds, Layout};
 
 /// One argument's type, as the checks see it.
 #[doc(hidden)]
@@ -55,6 +55,8 @@ pub(crate) struct Source<'a> {
     series: Cow<'a, Series>,
     /// Whether the series is one block that stands for every block: a scalar column.
     repeated: bool,
+    /// Whether values are converted as they are read.
+    converted: bool,
 }
 
 impl<'a> Source<'a> {
@@ -64,10 +66,12 @@ impl<'a> Source<'a> {
             Column::Series(series) => Source {
                 series: Cow::Borrowed(series),
                 repeated: false,
+                converted: false,
             },
             Column::Scalar(scalar) => Source {
-                series: Cow::Owned(scalar.as_n_values_series(BLOCK)),
+                series: Cow::Owned(scalar.as_n_values_series(CONVERTED_BLOCK)),
                 repeated: true,
+                converted: false,
             },
         }
     }
@@ -119,6 +123,10 @@ impl<'a> Source<'a> {
     ) -> Result<(), Error> {
         let (target, lossy) = match argument.fit(self.dtype()) {
             Fit::Exact => return Ok(()),
+            Fit::Converted => {
+                self.converted = true;
+                return Ok(());
+            }
             Fit::Cast(target) => (target, false),
             Fit::Lossy(target) if casts == Casts::Lossy => (target, true),
             unfit => {
@@ -211,8 +219,10 @@ impl<'a> Sources<'a> {
     }
 
     pub(crate) fn layout(&self) -> Layout {
+        let converted = self.columns.iter().any(|column| column.converted);
         Layout {
             rows: self.rows,
+            block: if converted { CONVERTED_BLOCK } else { BLOCK },
             columns: self.columns.iter().map(Source::ends).collect(),
         }
     }

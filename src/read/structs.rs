@@ -6,6 +6,7 @@ use polars::prelude::{DataType, Field};
 use polars_arrow::array::{Array, StructArray};
 use polars_arrow::bitmap::Bitmap;
 
+use super::any::AnyChunk;
 use super::{
     Argument, Cell, Cells, ColumnChunks, Fault, Fit, FromRow, ListItem, Mask, Misread, Reader,
     downcast, validity,
@@ -163,20 +164,21 @@ impl<T: FromRow> Cell for Struct<T> {
             };
         };
         let (Some(chosen), Some(arguments)) = (chosen::<T>(fields), T::Cells::arguments()) else {
-            return if T::NAMES.is_none() {
-                Fit::Exact
-            } else {
-                Fit::Never
-            };
+            // A field is missing; or it is an untyped row, which knows its place in a frame, and not in a struct.
+            return Fit::Never;
         };
         if chosen.len() != arguments.len() {
             return Fit::Never;
         }
         let mut target = fields.clone();
-        let (mut cast, mut lossy) = (false, false);
+        let (mut converted, mut cast, mut lossy) = (false, false, false);
         for (field, argument) in chosen.iter().zip(&arguments) {
             let to = match argument.fit(&fields[*field].dtype) {
                 Fit::Exact => continue,
+                Fit::Converted => {
+                    converted = true;
+                    continue;
+                }
                 Fit::Never => return Fit::Never,
                 Fit::Cast(to) => to,
                 Fit::Lossy(to) => {
@@ -188,6 +190,7 @@ impl<T: FromRow> Cell for Struct<T> {
             target[*field].dtype = to;
         }
         match (cast, lossy) {
+            (false, _) if converted => Fit::Converted,
             (false, _) => Fit::Exact,
             (true, false) => Fit::Cast(DataType::Struct(target)),
             (true, true) => Fit::Lossy(DataType::Struct(target)),
@@ -240,25 +243,21 @@ impl<T: FromRow> Cell for Struct<T> {
         chunk.validity.is_some() || T::Cells::has_nulls(&chunk.fields)
     }
 
-    fn get<'a>(
-        dtype: &'a DataType,
-        array: &'a dyn Array,
-        row: usize,
-    ) -> Result<Self::Of<'a>, Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        let DataType::Struct(fields) = dtype else {
+        let DataType::Struct(fields) = chunk.dtype else {
             return Err(Misread::Dtype);
         };
-        if Self::fit(dtype) != Fit::Exact {
+        if !Self::fit(chunk.dtype).is_direct() {
             return Err(Misread::Dtype);
         }
         let chosen = chosen::<T>(fields).ok_or(Misread::Dtype)?;
-        let values = downcast::<StructArray>(array).values();
+        let values = downcast::<StructArray>(chunk.array).values();
         let mut columns = chosen
             .into_iter()
-            .map(|field| (&fields[field].dtype, &*values[field]));
+            .map(|field| AnyChunk::new(&fields[field].dtype, &*values[field]));
         T::Cells::get(&mut columns, row).map(|cells| Struct(T::assemble(cells)))
     }
 }

@@ -5,7 +5,7 @@ use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::types::NativeType;
 
-use super::number::value;
+use super::any::AnyChunk;
 use super::{Cell, Fault, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
 
 /// A `chrono` type as Polars stores it: a count of days, or of a unit of time.
@@ -135,7 +135,7 @@ macro_rules! temporal {
             fn fit(dtype: &DataType) -> Fit {
                 match dtype {
                     DataType::Null => Fit::Cast(<$T as Temporal>::default_dtype()),
-                    dtype if <$T as Temporal>::takes(dtype) => Fit::Exact,
+                    dtype if <$T as Temporal>::takes(dtype) => Fit::Converted,
                     _ => Fit::Never,
                 }
             }
@@ -171,15 +171,16 @@ macro_rules! temporal {
                 chunk.validity.is_some()
             }
 
-            fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<$T, Misread> {
-                if array.is_null(row) {
+            fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<$T, Misread> {
+                if chunk.is_null(row) {
                     return Err(Misread::Null);
                 }
-                if !<$T as Temporal>::takes(dtype) {
+                if !<$T as Temporal>::takes(chunk.dtype) {
                     return Err(Misread::Dtype);
                 }
-                let stored = value::<<$T as Temporal>::Stored>(array, row);
-                <$T as Temporal>::decode(stored, unit(dtype))
+                let array: &PrimitiveArray<<$T as Temporal>::Stored> = downcast(chunk.array);
+                let stored = array.value(row);
+                <$T as Temporal>::decode(stored, unit(chunk.dtype))
                     .ok_or_else(|| Misread::Value(beyond::<$T>(stored)))
             }
         }

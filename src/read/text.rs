@@ -7,6 +7,7 @@ use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
 #[cfg(feature = "dtype-categorical")]
 use polars_arrow::bitmap::Bitmap;
 
+use super::any::{AnyChunk, Typed};
 use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
 
 /// A chunk of text.
@@ -107,15 +108,15 @@ impl Cell for &str {
     }
 
     #[inline]
-    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<&'a str, Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<&'a str, Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        match dtype {
-            DataType::String => Ok(downcast::<Utf8ViewArray>(array).value(row)),
+        match (chunk.typed, chunk.dtype) {
+            (Typed::String(array), _) => Ok(array.value(row)),
             #[cfg(feature = "dtype-categorical")]
-            DataType::Categorical(_, mapping) | DataType::Enum(_, mapping) => {
-                Ok(categorical::Codes::bind(mapping, array).text(row))
+            (_, DataType::Categorical(_, mapping) | DataType::Enum(_, mapping)) => {
+                Ok(categorical::Codes::bind(mapping, chunk.array).text(row))
             }
             _ => Err(Misread::Dtype),
         }
@@ -191,12 +192,12 @@ impl Cell for &[u8] {
     }
 
     #[inline]
-    fn get<'a>(dtype: &'a DataType, array: &'a dyn Array, row: usize) -> Result<&'a [u8], Misread> {
-        if array.is_null(row) {
+    fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<&'a [u8], Misread> {
+        if chunk.is_null(row) {
             return Err(Misread::Null);
         }
-        match dtype {
-            DataType::Binary => Ok(downcast::<BinaryViewArray>(array).value(row)),
+        match chunk.typed {
+            Typed::Binary(array) => Ok(array.value(row)),
             _ => Err(Misread::Dtype),
         }
     }
@@ -265,12 +266,8 @@ macro_rules! owned {
                 <$Borrowed>::has_nulls(chunk)
             }
 
-            fn get<'a>(
-                dtype: &'a DataType,
-                array: &'a dyn Array,
-                row: usize,
-            ) -> Result<$Owned, Misread> {
-                <$Borrowed>::get(dtype, array, row).map(Into::into)
+            fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<$Owned, Misread> {
+                <$Borrowed>::get(chunk, row).map(Into::into)
             }
         }
 

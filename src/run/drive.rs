@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Failure, Plan, Stop, catch};
-use crate::partition::BLOCK;
+use crate::partition::{BLOCK, Cut, room_for};
 
 /// Work over rows.
 pub(crate) trait Job: Sync {
@@ -30,6 +30,9 @@ const SHARE: usize = 4;
 const SHORTEST: Duration = Duration::from_micros(10);
 const LONGEST: Duration = Duration::from_millis(5);
 
+/// The fewest rows in a morsel of a fast closure.
+const FEWEST: usize = 1 << 10;
+
 /// Time between looks at `stop`.
 const LOOK: Duration = Duration::from_micros(100);
 
@@ -41,9 +44,13 @@ const WORTH_WAKING: Duration = Duration::from_micros(100);
 pub(crate) fn over_rows(rows: usize, plan: &Plan, job: &dyn Job) -> Option<(usize, Failure)> {
     let stop = Stop::new();
     if let Some(cut) = plan.cut {
-        let parts = cut.bounds(rows);
-        take_turns(parts.len(), plan, &|part| {
-            let part = parts[part].clone();
+        let cut = match cut {
+            // Parts past the last row have nothing to do.
+            Cut::Partitions(parts) => Cut::Partitions(parts.min(rows).max(1)),
+            cut => cut,
+        };
+        take_turns(cut.parts(rows), plan, &|part| {
+            let part = cut.rows_of(part, rows);
             if !stop.is_before(part.start) {
                 job.run(part, BLOCK, &stop);
             }
@@ -131,7 +138,7 @@ fn help(
     let mut before = Instant::now();
     let mut start = next.load(Ordering::Relaxed);
     while start < rows && !stop.is_before(start) {
-        let least = pace.rows_in(SHORTEST).min(BLOCK / 4);
+        let least = pace.rows_in(SHORTEST).min(FEWEST);
         let most = pace.rows_in(LONGEST).min(MORSEL).max(least);
         let left = rows - start;
         let end = start + (left / (SHARE * workers)).clamp(least, most).min(left);
@@ -176,7 +183,11 @@ where
     T: Send,
 {
     let stop = Stop::new();
-    let results: Vec<Mutex<Option<T>>> = (0..items).map(|_| Mutex::new(None)).collect();
+    let mut results: Vec<Mutex<Option<T>>> = match room_for(items, "partitions") {
+        Ok(room) => room,
+        Err(error) => return Err((0, Failure::Known(error))),
+    };
+    results.extend((0..items).map(|_| Mutex::new(None)));
     take_turns(items, plan, &|item| {
         if stop.is_before(item) {
             return;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::error::Error;
 use crate::read::Fault;
 use crate::write::Refused;
 
@@ -19,6 +20,8 @@ pub(crate) enum Failure {
     Read(Fault),
     /// A result could not be written.
     Write(Refused),
+    /// An error that says where it struck.
+    Known(Error),
 }
 
 /// The lowest failure of a run so far; those who work beyond it stop.

@@ -1,10 +1,8 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
-use std::ops::Range;
-
 use crate::error::{Error, ErrorKind};
 use crate::options::Options;
-use crate::partition::{chunk_bounds, part_bounds};
+use crate::partition::Cut;
 use crate::pool::Pool;
 
 /// Who runs a call.
@@ -14,13 +12,6 @@ pub(crate) struct Plan {
     /// 1: the calling thread.
     pub(super) workers: usize,
     pub(super) cut: Option<Cut>,
-}
-
-/// How the user asked for the rows to be cut.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Cut {
-    Partitions(usize),
-    ChunkRows(usize),
 }
 
 impl Plan {
@@ -93,20 +84,9 @@ impl Plan {
         Plan { pool, workers, cut }
     }
 
-    /// The parts of so many rows: as asked for, else one for each worker, but no empty ones. At least one.
-    pub(crate) fn parts(&self, rows: usize) -> Vec<Range<usize>> {
-        match self.cut {
-            Some(cut) => cut.bounds(rows),
-            None => part_bounds(rows, self.workers.min(rows).max(1)).collect(),
-        }
-    }
-}
-
-impl Cut {
-    pub(super) fn bounds(self, rows: usize) -> Vec<Range<usize>> {
-        match self {
-            Cut::Partitions(parts) => part_bounds(rows, parts).collect(),
-            Cut::ChunkRows(chunk_rows) => chunk_bounds(rows, chunk_rows).collect(),
-        }
+    /// How so many rows are cut into parts: as asked for, else one for each worker, but no empty ones.
+    pub(crate) fn cut(&self, rows: usize) -> Cut {
+        let workers = self.workers.min(rows).max(1);
+        self.cut.unwrap_or(Cut::Partitions(workers))
     }
 }

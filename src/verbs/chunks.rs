@@ -6,7 +6,7 @@ use super::{check_duplicates, check_names, failed, names_of, unwritten};
 use crate::error::{Error, Result};
 use crate::function::ChunkFn;
 use crate::options::Options;
-use crate::partition::{Chunk, slice};
+use crate::partition::{Chunk, room_for, slice};
 use crate::read::selected;
 use crate::run::{Plan, each};
 use crate::write::{IntoStack, part_place};
@@ -31,13 +31,20 @@ where
         Some(_) => DataFrame::new(frame.height(), columns.into_iter().cloned().collect())?,
         None => frame.clone(),
     };
-    let rows = plan.parts(frame.height());
+    let height = frame.height();
+    let cut = plan.cut(height);
+    let mut rows = room_for(cut.parts(height), cut.option())?;
+    rows.extend((0..cut.parts(height)).map(|part| cut.rows_of(part, height)));
     let parts = each(rows.len(), &plan, |index| {
         let part = slice(&frame, &rows[index]);
         f.call(Chunk::new(part, index, rows[index].start))
             .into_part(options.casts)
             .map_err(unwritten)
     });
-    let parts = parts.map_err(|(index, failure)| failed(failure, part_place(index, &rows)))?;
+    let parts = parts.map_err(|(index, failure)| {
+        let names = options.names.clone().or_else(F::Out::names);
+        let output = |column: usize| Some(names.as_ref()?.get(column)?.to_string());
+        failed(failure, part_place(index, &rows), |_| None, output)
+    })?;
     F::Out::stack(parts, &rows, options.names.clone())
 }

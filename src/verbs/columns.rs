@@ -48,14 +48,21 @@ where
         Error::of_all(nulls.map(Error::from).collect())?;
     }
     let results = each(columns.len(), &plan, |column| {
-        let result = f.call(columns[column], &chunks[column]);
-        result
-            .map_err(|(row, fault)| Failure::Read(fault.in_row(row)))?
-            .into_part(options.casts)
-            .map_err(unwritten)
+        match f.call(columns[column], &chunks[column]) {
+            Ok(result) => result.into_part(options.casts).map_err(unwritten),
+            Err((row, fault)) => Err(Failure::Known(
+                ErrorKind::Value {
+                    place: Place::Row(row),
+                    column: Some(columns[column].name().to_string()),
+                    message: fault.message.unwrap_or_default(),
+                }
+                .into(),
+            )),
+        }
     });
     let results = results.map_err(|(column, failure)| {
-        failed(failure, Place::Column(columns[column].name().to_string()))
+        let name = columns[column].name().to_string();
+        failed(failure, Place::Column(name), |_| None, |_| None)
     })?;
     let results = results.into_iter().zip(names);
     let results = results.map(|(part, name)| F::Out::into_column(part, name));

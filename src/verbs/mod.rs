@@ -57,26 +57,27 @@ fn unwritten(unwritten: Unwritten) -> Failure {
     }
 }
 
-/// A failure where a row, column or part is all there is to say of it.
-fn failed(failure: Failure, place: Place) -> Error {
+/// A failure as the call's error: where it struck, and the input and output columns that it may name by position.
+fn failed(
+    failure: Failure,
+    place: Place,
+    input: impl Fn(usize) -> Option<String>,
+    output: impl Fn(usize) -> Option<String>,
+) -> Error {
     match failure {
+        Failure::Known(error) => return error,
         Failure::Closure(cause) => ErrorKind::Closure { place, cause },
         Failure::Panic(message) => ErrorKind::Panic { place, message },
-        Failure::Read(fault) => value(place, None, fault.message.unwrap_or_default()),
-        Failure::Write(refused) => value(place, None, refused.message),
+        Failure::Read(fault) => ErrorKind::Value {
+            place,
+            column: input(fault.argument),
+            message: fault.message.unwrap_or_default(),
+        },
+        Failure::Write(refused) => ErrorKind::Value {
+            place,
+            column: output(refused.column),
+            message: refused.message,
+        },
     }
     .into()
-}
-
-fn value(place: Place, column: Option<String>, message: String) -> ErrorKind {
-    let (row, column) = match place {
-        Place::Row(row) => (Some(row), column),
-        Place::Column(name) => (None, Some(name)),
-        Place::Part { row_offset, .. } => (Some(row_offset), column),
-    };
-    ErrorKind::Value {
-        row,
-        column,
-        message,
-    }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use polars::prelude::DataFrame;
 
-use super::{check_names, failed, unwritten, value};
+use super::{check_names, failed, unwritten};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, Options};
@@ -46,18 +46,9 @@ where
         casts: options.casts,
     };
     if let Some((row, failure)) = over_rows(sources.rows, &plan, &work) {
-        let place = Place::Row(row);
-        return Err(match failure {
-            Failure::Read(fault) => {
-                let column = sources.columns[fault.argument].name().to_string();
-                value(place, Some(column), fault.message.unwrap_or_default()).into()
-            }
-            Failure::Write(refused) => {
-                let column = names[refused.column].to_string();
-                value(place, Some(column), refused.message).into()
-            }
-            failure => failed(failure, place),
-        });
+        let input = |argument: usize| Some(sources.columns[argument].name().to_string());
+        let output = |column: usize| Some(names[column].to_string());
+        return Err(failed(failure, Place::Row(row), input, output));
     }
     let mut columns = Vec::with_capacity(names.len());
     // SAFETY: `over_rows` has run the job over every row, without a failure.
@@ -146,15 +137,14 @@ impl Drop for At<'_> {
     }
 }
 
-/// The innermost loop. Reader and writer are its own, so that the compiler need not fear that a value written is a
-/// part of them; the writer is given back.
+/// The innermost loop. The writer is its own while it runs, and is given back.
 ///
 /// # Safety
 /// The reader is open for `len` rows, and without `NULLS` has none; the next row of the writer is `first`.
 unsafe fn run_block<'s, const NULLS: bool, M, F, R, W>(
     f: &F,
     reader: R,
-    mut writer: W,
+    writer: W,
     first: usize,
     len: usize,
     casts: Casts,
@@ -166,11 +156,11 @@ where
     W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
 {
     let mut panicked_at = 0;
-    let done = catch(|| {
-        let mut at = At {
-            i: 0,
-            note: &mut panicked_at,
-        };
+    let note = &mut panicked_at;
+    let done = catch(move || {
+        // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
+        let (reader, mut writer) = (reader, writer);
+        let mut at = At { i: 0, note };
         for i in 0..len {
             at.i = i;
             // SAFETY: `i` is less than `len`, and is read where it is valid; every row before it is written.

@@ -115,11 +115,18 @@ impl Gathered for AnyValue<'static> {
     }
 }
 
+/// A category is written as its text: the value alone does not say what categories its column has.
 impl IntoCell for AnyValue<'static> {
     type Sink = GatherSink<AnyValue<'static>>;
 
     fn into_item(self, _: Casts) -> Result<Self, Refused> {
-        Ok(self)
+        Ok(match self {
+            AnyValue::String(_) | AnyValue::StringOwned(_) => self,
+            value => match value.get_str() {
+                Some(text) => AnyValue::StringOwned(text.into()),
+                None => value,
+            },
+        })
     }
 }
 

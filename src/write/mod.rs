@@ -48,7 +48,7 @@ pub(crate) use stack::{part_place, side_by_side};
 /// | `Vec<T>` | List |
 /// | `Series` | List of the series' dtype, which must be the same in every row |
 /// | `Struct<T>` | Struct with the fields of a tuple (`field_0`, `field_1`, …) or of a derived struct |
-/// | `AnyValue<'static>` | of the dtype that all the values share |
+/// | `AnyValue<'static>` | of the dtype that all the values share; a category as its text |
 /// | `()` | Null |
 /// | `Option<T>` | that of `T`; `None` is null |
 ///

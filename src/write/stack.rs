@@ -31,6 +31,12 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     type Part: Send;
 
+    /// The output's names, where the type has them.
+    #[doc(hidden)]
+    fn names() -> Option<Vec<PlSmallStr>> {
+        None
+    }
+
     /// How many columns come out, where the type says so.
     #[doc(hidden)]
     fn width() -> Option<usize>;
@@ -54,8 +60,12 @@ where
     type Output = T::Output;
     type Part = <T::Sink as Sinks>::Item;
 
+    fn names() -> Option<Vec<PlSmallStr>> {
+        Some(T::names().numbered("column"))
+    }
+
     fn width() -> Option<usize> {
-        Some(T::names().numbered("column").len())
+        <T as IntoStack>::names().map(|names| names.len())
     }
 
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
@@ -67,7 +77,6 @@ where
         rows: &[Range<usize>],
         names: Option<Vec<PlSmallStr>>,
     ) -> Result<T::Output> {
-        let own_names = || T::names().numbered("column");
         let (series, items) = whole_series::<T>(parts);
         if items.is_empty() {
             let series = stack_series(series, rows)?;
@@ -76,7 +85,11 @@ where
             return T::Sink::stack(vec![series.into()], names, len);
         }
         let len = items.len();
-        T::Sink::stack(write_all::<T>(items)?, names.unwrap_or_else(own_names), len)
+        T::Sink::stack(
+            write_all::<T>(items)?,
+            names.or_else(<T as IntoStack>::names).unwrap_or_default(),
+            len,
+        )
     }
 }
 
