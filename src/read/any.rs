@@ -26,6 +26,7 @@ macro_rules! typed {
             Boolean(&'a Bitmap),
             String(&'a Utf8ViewArray),
             Binary(&'a BinaryViewArray),
+            Null,
             Other,
         }
 
@@ -36,19 +37,28 @@ macro_rules! typed {
                     DataType::Boolean => Typed::Boolean(downcast::<BooleanArray>(array).values()),
                     DataType::String => Typed::String(downcast(array)),
                     DataType::Binary => Typed::Binary(downcast(array)),
+                    DataType::Null => Typed::Null,
                     _ => Typed::Other,
                 }
             }
+        }
 
+        impl<'a> AnyChunk<'a> {
+            /// The value of a row, nulls as `AnyValue::Null`.
             #[inline]
-            fn value(self, row: usize) -> Option<AnyValue<'a>> {
-                Some(match self {
+            pub(super) fn value(&self, row: usize) -> AnyValue<'a> {
+                if self.is_null(row) {
+                    return AnyValue::Null;
+                }
+                // Each arm makes the value where it is returned: moving one costs more than making it.
+                match self.typed {
                     $(Typed::$Own(values) => AnyValue::$Own(values[row]),)*
                     Typed::Boolean(values) => AnyValue::Boolean(values.get_bit(row)),
                     Typed::String(array) => AnyValue::String(array.value(row)),
                     Typed::Binary(array) => AnyValue::Binary(array.value(row)),
-                    Typed::Other => return None,
-                })
+                    Typed::Null => AnyValue::Null,
+                    Typed::Other => self.other(row),
+                }
             }
         }
     };
@@ -75,17 +85,8 @@ impl<'a> AnyChunk<'a> {
     pub(super) fn is_null(&self, row: usize) -> bool {
         match self.validity {
             Some(validity) => !validity.get_bit(row),
-            None => *self.dtype == DataType::Null,
+            None => matches!(self.typed, Typed::Null),
         }
-    }
-
-    /// The value of a row, nulls as `AnyValue::Null`.
-    #[inline]
-    pub(super) fn value(&self, row: usize) -> AnyValue<'a> {
-        if self.is_null(row) {
-            return AnyValue::Null;
-        }
-        self.typed.value(row).unwrap_or_else(|| self.other(row))
     }
 
     /// The value of a row of any dtype.

@@ -83,6 +83,7 @@ impl<'a> Row<'a> {
     /// # Panics
     /// Where the row has no such column.
     #[must_use]
+    #[inline]
     pub fn value(&self, column: usize) -> AnyValue<'a> {
         let (chunk, row) = self.locate(column);
         chunk.value(row)
@@ -167,6 +168,7 @@ pub struct RowIter<'a> {
 impl<'a> Iterator for RowIter<'a> {
     type Item = (&'a str, AnyValue<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let column = self.row.columns.get(self.column)?;
         self.column += 1;
@@ -176,6 +178,18 @@ impl<'a> Iterator for RowIter<'a> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.row.len() - self.column;
         (left, Some(left))
+    }
+
+    /// Without the `Option` that `next` wraps each value in, and moves it with.
+    #[inline]
+    fn fold<B, F>(self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        let columns = self.row.columns.iter().enumerate().skip(self.column);
+        columns.fold(init, |folded, (position, column)| {
+            f(folded, (column.name, self.row.value(position)))
+        })
     }
 }
 
