@@ -77,11 +77,11 @@
 //! | `dtype-i8`, `dtype-i16`, `dtype-i128`, `dtype-u8`, `dtype-u16` | | the integers of those widths |
 //! | `dtype-categorical` | | Categorical and Enum as `&str` |
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
-//! | `dtype-struct` | | Struct columns as [`Struct<T>`](Struct) |
+//! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
-//! [`polars`](crate::polars).
+//! [`polars`].
 //!
 //! # The house
 //!

@@ -1,16 +1,40 @@
-//! The laws of `polars-par-apply`.
+//! The laws of `polars-par-apply`: one file each. Each promise of the crate, and what fails if it is broken:
+//!
+//! | promise | guarded by |
+//! |---|---|
+//! | 1 order | `order`, `layouts` |
+//! | 2 exactly once | `exactly_once` |
+//! | 3 same answer on one worker and on many | `same_answer`, `properties` |
+//! | 4 all checks before the first row, every fault at once | `checks_first`, `options`, `messages` |
+//! | 5 types: lossless is silent, lossy is an error or permitted | `types`, `cells` |
+//! | 6 nulls | `nulls` |
+//! | 7 errors: the lowest failing row, early stop, cause | `errors`, `properties` |
+//! | 8 panics become errors, nothing is poisoned or leaked | `panics` |
+//! | 9 empty frames have the right schema | `empty` |
+//! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
+//! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools` |
+//!
+//! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks` and `cells`. `properties` puts random
+//! frames through it all. `frames` is no law: it makes frames of every dtype in awkward layouts.
 
 mod cells;
 mod checks_first;
+mod chunks;
+mod columns;
 mod copies;
 mod empty;
 mod errors;
 mod exactly_once;
 mod frames;
 mod layouts;
+mod messages;
 mod nulls;
+mod options;
 mod order;
 mod panics;
 mod pools;
+mod properties;
+mod rows_in;
+mod rows_out;
 mod same_answer;
 mod types;
