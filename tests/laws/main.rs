@@ -14,7 +14,7 @@
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools` |
 //!
-//! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks` and `cells`. `properties` puts random
+//! `examples` runs the programs in `examples/`. What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks` and `cells`. `properties` puts random
 //! frames through it all. `frames` is no law: it makes frames of every dtype in awkward layouts.
 
 mod cells;
@@ -25,6 +25,7 @@ mod copies;
 mod empty;
 mod errors;
 mod exactly_once;
+mod examples;
 mod frames;
 mod layouts;
 mod messages;

@@ -1,0 +1,41 @@
+//! Checks every bar of speed and memory and prints one table: `cargo bench -p polars-par-apply-benches --bench bars`.
+//!
+//! Times are medians of rounds in which we and the rivals take turns. The program succeeds whatever it finds.
+
+mod checks;
+// What only the criterion benches measure.
+#[allow(dead_code)]
+mod groups;
+mod measure;
+
+use groups::workers::Workers;
+use measure::peak;
+use measure::run::Run;
+use measure::table::Table;
+
+type Check = fn(&Run, &mut Table);
+
+fn main() {
+    if peak::print_if_asked() {
+        return;
+    }
+    let run = Run::from_arguments();
+    run.describe(Workers::All.count(), "the system allocator");
+    let mut table = Table::new();
+    let checks: [(&str, Check); 8] = [
+        ("rows_f64", checks::rows_f64::check),
+        ("rows_count_in_range", checks::rows_count_in_range::check),
+        ("rows_nullable", checks::rows_nullable::check),
+        ("rows_text", checks::rows_text::check),
+        ("many_chunks", checks::many_chunks::check),
+        ("rows_untyped", checks::rows_untyped::check),
+        ("small", checks::small::check),
+        ("peak_memory", checks::peak_memory::check),
+    ];
+    for (name, check) in checks {
+        if run.wants(name) {
+            check(&run, &mut table);
+        }
+    }
+    table.finish();
+}

@@ -1,0 +1,11 @@
+//! The bars, by the group whose data they are measured on.
+
+pub(crate) mod expression;
+pub(crate) mod many_chunks;
+pub(crate) mod peak_memory;
+pub(crate) mod rows_count_in_range;
+pub(crate) mod rows_f64;
+pub(crate) mod rows_nullable;
+pub(crate) mod rows_text;
+pub(crate) mod rows_untyped;
+pub(crate) mod small;

@@ -1,0 +1,30 @@
+//! `Row` against Polars' `get_row`.
+
+use polars_par_apply::prelude::*;
+
+use crate::groups::rows_untyped::{ROWS, Untyped};
+use crate::groups::workers::{BOTH, Workers};
+use crate::measure::race::Race;
+use crate::measure::run::Run;
+use crate::measure::table::{Limit, Table};
+
+pub(crate) fn check(run: &Run, table: &mut Table) {
+    let case = Untyped::new(run.rows(ROWS));
+    case.check();
+    let ways: [(&str, fn(&Untyped, Workers) -> Column); 2] = [
+        ("all values of a Row", Untyped::ours_values),
+        ("values of a Row by name", Untyped::ours_get),
+    ];
+    for workers in BOTH {
+        for (what, ours) in ways {
+            let results = Race::new(run.clone())
+                .enter("ours", || ours(&case, workers))
+                .enter("get_row", || case.get_row())
+                .enter("amortized", || case.get_row_amortized())
+                .results();
+            let name = format!("rows_untyped, {}, {what}", workers.label());
+            table.times_faster(&name, &results, "get_row", Limit::AtLeast(10.0));
+            table.times_faster(&name, &results, "amortized", Limit::None);
+        }
+    }
+}

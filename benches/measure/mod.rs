@@ -1,0 +1,6 @@
+//! How the bars are measured and told.
+
+pub(crate) mod peak;
+pub(crate) mod race;
+pub(crate) mod run;
+pub(crate) mod table;

@@ -1,0 +1,61 @@
+//! What the command line asks for.
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) rounds: usize,
+    pub(crate) warm_up: usize,
+    /// The rows of each case are divided by this.
+    shrink: usize,
+    filters: Vec<String>,
+}
+
+impl Run {
+    /// `cargo bench` says `--bench`; without it, as in `cargo test --benches`, all is run once, on small data. Any other
+    /// word is a part of the names of the groups to run.
+    pub(crate) fn from_arguments() -> Self {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let (options, filters): (Vec<String>, Vec<String>) = arguments
+            .into_iter()
+            .partition(|argument| argument.starts_with("--"));
+        if options.iter().any(|option| option == "--bench") {
+            Run {
+                rounds: 21,
+                warm_up: 3,
+                shrink: 1,
+                filters,
+            }
+        } else {
+            Run {
+                rounds: 1,
+                warm_up: 0,
+                shrink: 100,
+                filters,
+            }
+        }
+    }
+
+    /// Prints what the numbers depend on.
+    pub(crate) fn describe(&self, threads: usize, allocator: &str) {
+        let huge_pages = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+        let huge_pages = huge_pages.as_deref().unwrap_or("unknown").trim();
+        println!("{threads} threads; {allocator}; transparent huge pages: {huge_pages}");
+        println!(
+            "medians of {} rounds; as \"best\" the same of the fastest rounds",
+            self.rounds
+        );
+        println!("lines without a limit explain others");
+    }
+
+    pub(crate) fn rows(&self, rows: usize) -> usize {
+        rows / self.shrink
+    }
+
+    pub(crate) fn wants(&self, group: &str) -> bool {
+        self.filters.is_empty()
+            || self
+                .filters
+                .iter()
+                .any(|filter| group.contains(filter.as_str()))
+    }
+}

@@ -1,0 +1,258 @@
+//! What a column closure may take and return.
+
+use polars_par_apply::Place;
+use polars_par_apply::prelude::*;
+
+use crate::frames::{assert_same_frame, cut, layouts};
+
+fn five() -> DataFrame {
+    df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]].unwrap()
+}
+
+#[test]
+fn a_cell_per_column_is_one_row() {
+    let df = five();
+    let expected = df!["a" => [163i64], "b" => [147i64]].unwrap();
+    for (layout, df) in layouts(&df) {
+        let typed = df
+            .par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())
+            .unwrap();
+        assert_same_frame(&typed, &expected, layout);
+        let whole = df
+            .par_apply_columns(|c: &Column| -> PolarsResult<i64> {
+                Ok(c.i32()?
+                    .iter()
+                    .flatten()
+                    .map(|x| i64::from(x) * i64::from(x))
+                    .sum())
+            })
+            .unwrap();
+        assert_same_frame(&whole, &expected, layout);
+    }
+}
+
+#[test]
+fn cells_of_every_kind() {
+    let df = five();
+    macro_rules! one_row {
+        ($($result:expr => $dtype:expr;)*) => {$({
+            let out = df.par_apply_columns(|c: &Column| { let _ = c; $result }).unwrap();
+            assert_eq!(out.shape(), (1, 2));
+            assert_eq!(out.dtypes(), vec![$dtype; 2]);
+            assert_eq!(out.get_column_names(), ["a", "b"]);
+        })*};
+    }
+    one_row! {
+        1.5f32 => DataType::Float32;
+        true => DataType::Boolean;
+        "static" => DataType::String;
+        String::from("a text that lies in a buffer") => DataType::String;
+        Some(1u8) => DataType::UInt8;
+        None::<i64> => DataType::Int64;
+        anyhow::Ok(Some(1i128)) => DataType::Int128;
+        vec![1i64, 2] => DataType::List(Box::new(DataType::Int64));
+        vec![1u8, 2] => DataType::Binary;
+        AnyValue::Int16(1) => DataType::Int16;
+        Some(Series::new("".into(), [1i64])) => DataType::List(Box::new(DataType::Int64));
+        chrono::NaiveDate::MIN => DataType::Date;
+        () => DataType::Null;
+    }
+    // Each column may become another dtype.
+    let any = df
+        .par_apply_columns(|c: &Column| {
+            if c.name() == "a" {
+                AnyValue::Int64(1)
+            } else {
+                AnyValue::StringOwned("b".into())
+            }
+        })
+        .unwrap();
+    assert_eq!(any.dtypes(), [DataType::Int64, DataType::String]);
+}
+
+#[test]
+fn a_column_or_series_per_column_is_a_frame() {
+    let df = five();
+    for (layout, df) in layouts(&df) {
+        let doubled = df!["a" => [16, 10, 6, 8, 14], "b" => [10, 6, 8, 8, 18]].unwrap();
+        let columns = df.par_apply_columns(|c: &Column| c * 2).unwrap();
+        assert_same_frame(&columns, &doubled, layout);
+        let fallible = df
+            .par_apply_columns(|c: &Column| -> PolarsResult<Column> { c + c })
+            .unwrap();
+        assert_same_frame(&fallible, &doubled, layout);
+        let series = df
+            .par_apply_columns(|v: Values<'_, i32>| {
+                Series::new("".into(), v.iter().map(|x| x * 2).collect::<Vec<i32>>())
+            })
+            .unwrap();
+        assert_same_frame(&series, &doubled, layout);
+        let fallible = df
+            .par_apply_columns(|c: &Column| anyhow::Ok((c * 2).take_materialized_series()))
+            .unwrap();
+        assert_same_frame(&fallible, &doubled, layout);
+    }
+    let longer = df
+        .par_apply_columns(|c: &Column| Column::new("other".into(), [c.len() as u64; 9]))
+        .unwrap();
+    assert_eq!(
+        (longer.shape(), longer.get_column_names()),
+        ((9, 2), vec![&PlSmallStr::from("a"), &PlSmallStr::from("b")])
+    );
+    let scalar = df
+        .par_apply_columns(|c: &Column| {
+            Column::new_scalar("x".into(), Scalar::from(c.len() as i64), 100)
+        })
+        .unwrap();
+    assert_eq!(scalar.shape(), (100, 2));
+}
+
+#[test]
+fn unequal_heights_are_an_error_naming_the_column() {
+    let df = five();
+    let df = df.hstack(&[Column::new("c".into(), [1; 5])]).unwrap();
+    let error = df
+        .par_apply_columns(|c: &Column| c.head(Some(if c.name() == "b" { 2 } else { 3 })))
+        .unwrap_err();
+    let ErrorKind::Stack { place, message, .. } = error.kind() else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*place, Place::Column("b".into()));
+    assert!(
+        message.contains("2 rows") && message.contains("has 3"),
+        "{message}"
+    );
+    assert_eq!(error.column(), Some("b"));
+    let series = df
+        .par_apply_columns(|v: Values<'_, i32>| {
+            Series::new("".into(), vec![1; (v.iter().sum::<i32>() % 3) as usize])
+        })
+        .unwrap_err();
+    assert!(
+        matches!(series.kind(), ErrorKind::Stack { .. }),
+        "{series:?}"
+    );
+}
+
+#[test]
+fn values_know_their_column() {
+    let df = df!["x" => [Some(1i32), None, Some(3)], "y" => [None::<i32>; 3]].unwrap();
+    for (layout, df) in layouts(&df) {
+        let facts = df
+            .par_apply_columns(|v: Values<'_, i64>| {
+                assert_eq!((v.len(), v.is_empty()), (3, false));
+                let all: Vec<i64> = v.iter().collect();
+                let mut one_by_one = Vec::new();
+                let mut iter = v.iter();
+                while let Some(x) = iter.next() {
+                    one_by_one.push(x);
+                    assert_eq!(iter.clone().count(), v.iter().count() - one_by_one.len());
+                    assert!(iter.size_hint().1.unwrap() <= 3 - one_by_one.len());
+                }
+                assert_eq!(all, one_by_one);
+                assert_eq!(iter.next(), None);
+                assert_eq!(
+                    v.iter().fold(1, |product, x| product * x * 2),
+                    all.iter().fold(1, |product, x| product * x * 2)
+                );
+                assert!((&v).into_iter().eq(v.clone()));
+                let mut skipped = v.iter();
+                skipped.next();
+                assert!(skipped.eq(all.iter().skip(1).copied()));
+                format!("{} {all:?}", v.name())
+            })
+            .unwrap();
+        assert_eq!(
+            facts.column("x").unwrap().str().unwrap().get(0),
+            Some("x [1, 3]"),
+            "{layout}"
+        );
+        assert_eq!(
+            facts.column("y").unwrap().str().unwrap().get(0),
+            Some("y []"),
+            "{layout}"
+        );
+        let options = df
+            .par_apply_columns(|v: Values<'_, Option<f64>>| {
+                format!("{:?}", v.iter().collect::<Vec<_>>())
+            })
+            .unwrap();
+        assert_eq!(
+            options.column("x").unwrap().str().unwrap().get(0),
+            Some("[Some(1.0), None, Some(3.0)]"),
+            "{layout}"
+        );
+        assert_eq!(
+            options.column("y").unwrap().str().unwrap().get(0),
+            Some("[None, None, None]"),
+            "{layout}"
+        );
+    }
+}
+
+#[test]
+fn values_of_text_lists_and_anything() {
+    let df = df!["s" => [Some("ab"), None, Some("c")], "t" => [Some("x"), Some("y"), Some("z")]]
+        .unwrap();
+    let joined = df
+        .par_apply_columns(|v: Values<'_, &str>| v.iter().collect::<Vec<&str>>().join("-"))
+        .unwrap();
+    assert_eq!(
+        joined.column("s").unwrap().str().unwrap().get(0),
+        Some("ab-c")
+    );
+    let longest = df
+        .par_apply_columns(|v: Values<'_, Option<&str>>| {
+            v.iter().map(|s| s.map_or(-1, |s| s.len() as i64)).min()
+        })
+        .unwrap();
+    assert_eq!(longest.column("s").unwrap().i64().unwrap().get(0), Some(-1));
+    let any = df
+        .par_apply_columns(|v: Values<'_, AnyValue<'_>>| {
+            v.iter().filter(AnyValue::is_null).count() as u64
+        })
+        .unwrap();
+    assert_eq!(any, df!["s" => [1u64], "t" => [0u64]].unwrap());
+    let lists = [
+        Series::new("".into(), [1i64, 2]),
+        Series::new("".into(), [3i64]),
+    ];
+    let lists = DataFrame::new(2, vec![cut(&Column::new("l".into(), lists), [1])]).unwrap();
+    let sum = lists
+        .par_apply_columns(|v: Values<'_, Vec<i64>>| v.iter().flatten().sum::<i64>())
+        .unwrap();
+    assert_eq!(sum.column("l").unwrap().i64().unwrap().get(0), Some(6));
+}
+
+#[test]
+fn names_select_and_the_checks_of_types() {
+    let df = five();
+    let df = df.hstack(&[Column::new("s".into(), ["x"; 5])]).unwrap();
+    let error = df
+        .par_apply_columns(|v: Values<'_, f64>| v.iter().sum::<f64>())
+        .unwrap_err();
+    let ErrorKind::Dtype {
+        column,
+        argument: Some(0),
+        takes,
+        ..
+    } = error.kind()
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!((column.as_str(), takes.as_str()), ("s", "f64"));
+    let sums = df
+        .par_apply()
+        .select(["b", "a"])
+        .names(["sum b", "sum a"])
+        .columns(|v: Values<'_, f64>| v.iter().sum::<f64>())
+        .unwrap();
+    assert_eq!(sums, df!["sum b" => [25.0], "sum a" => [27.0]].unwrap());
+    let twice = df
+        .par_apply()
+        .select(["a", "a"])
+        .names(["x", "y"])
+        .columns(|c: &Column| c.len() as u64)
+        .unwrap();
+    assert_eq!(twice, df!["x" => [5u64], "y" => [5u64]].unwrap());
+}

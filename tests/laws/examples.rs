@@ -1,0 +1,119 @@
+//! The example programs print what their documentation says.
+
+use std::path::Path;
+
+use polars_par_apply::prelude::*;
+
+// The programs as they are; nobody calls their `main`.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/chunk_shapes.rs"]
+mod chunk_shapes_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/common_items.rs"]
+mod common_items_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/count_in_range.rs"]
+mod count_in_range_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/flights.rs"]
+mod flights_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/hypotenuse.rs"]
+mod hypotenuse_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/normalize_rows.rs"]
+mod normalize_rows_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/sum_of_squares.rs"]
+mod sum_of_squares_program;
+
+/// What a program prints.
+fn printed(run: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
+    let mut out = Vec::new();
+    run(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn hypotenuse() {
+    let out = printed(|out| Ok(hypotenuse_program::run(out)?));
+    assert_eq!(out.trim(), "[9.43, 5.83, 5.0, 5.66, 11.4]");
+}
+
+#[test]
+fn sum_of_squares() {
+    let out = printed(|out| Ok(sum_of_squares_program::run(out)?));
+    assert_eq!(out.trim(), "[163, 147]");
+}
+
+#[test]
+fn chunk_shapes() {
+    let out = printed(|out| Ok(chunk_shapes_program::run(out)?));
+    let workers = Pool::default().workers();
+    let first_line = format!("rows: 500, parts: {workers}");
+    assert_eq!(out.lines().next(), Some(first_line.as_str()));
+}
+
+#[test]
+fn count_in_range() {
+    let out = printed(|out| Ok(count_in_range_program::run(out)?));
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("[3, 3, 1, 1, 4, 1, 3, 2, 4, 2]"));
+    assert!(lines.next().unwrap().starts_with("par_apply_rows: "));
+    assert!(lines.next().unwrap().starts_with("plain loop: "));
+}
+
+#[test]
+fn common_items() {
+    let out = printed(|out| Ok(common_items_program::run(out)?));
+    assert_eq!(
+        out,
+        "[1, 2, 3] and [2, 3, 4, 5] share [2, 3]\n\
+         [5, 6, 7, 8] and [6, 9, 10] share [6]\n\
+         [10, 11, 12] and [11, 12, 13, 14] share [11, 12]\n\
+         [20, 21] and [21, 24, 25] share [21]\n"
+    );
+}
+
+#[test]
+fn normalize_rows() {
+    let out = printed(|out| Ok(normalize_rows_program::run(out)?));
+    assert_eq!(
+        out,
+        "[0.00, 0.33, 0.67, 1.00]\n\
+         [0.00, 0.50, 0.67, 1.00]\n\
+         [0.00, 0.33, 0.67, 1.00]\n\
+         [0.00, 0.60, 0.80, 1.00]\n"
+    );
+}
+
+#[test]
+fn flights() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flights_graded.parquet");
+    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"));
+    let out = printed(|out| Ok(flights_program::run(data, &file, out)?));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(
+        lines[..9],
+        [
+            "flights: 336776 rows",
+            "scheduled: 2013-01-01 10:00:00 to 2014-01-01 04:00:00 UTC",
+            "without coordinates: 7602",
+            "worst relative difference from `distance`: 2.53 % (EWR-LGA, 16.57 for 17 miles)",
+            "cancelled: 8255",
+            "no arrival: 1175",
+            "on time: 247246",
+            "late: 51783",
+            "very late: 28317",
+        ]
+    );
+    assert_eq!(lines[9], format!("written: {}", file.display()));
+
+    let written = ParquetReader::new(std::fs::File::open(&file).unwrap())
+        .finish()
+        .unwrap();
+    assert_eq!(written.height(), 336_776);
+    let grades = written.column("grade").unwrap();
+    assert_eq!(grades.null_count(), 0);
+}
