@@ -8,10 +8,12 @@ use crate::measure::race::Race;
 use crate::measure::run::Run;
 use crate::measure::table::{Limit, Table};
 
+type Ours = fn(&Untyped, Workers) -> Column;
+
 pub(crate) fn check(run: &Run, table: &mut Table) {
     let case = Untyped::new(run.rows(ROWS));
     case.check();
-    let ways: [(&str, fn(&Untyped, Workers) -> Column); 2] = [
+    let ways: [(&str, Ours); 2] = [
         ("all values of a Row", Untyped::ours_values),
         ("values of a Row by name", Untyped::ours_get),
     ];

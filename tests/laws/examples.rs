@@ -36,19 +36,19 @@ fn printed(run: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
 
 #[test]
 fn hypotenuse() {
-    let out = printed(|out| Ok(hypotenuse_program::run(out)?));
+    let out = printed(hypotenuse_program::run);
     assert_eq!(out.trim(), "[9.43, 5.83, 5.0, 5.66, 11.4]");
 }
 
 #[test]
 fn sum_of_squares() {
-    let out = printed(|out| Ok(sum_of_squares_program::run(out)?));
+    let out = printed(sum_of_squares_program::run);
     assert_eq!(out.trim(), "[163, 147]");
 }
 
 #[test]
 fn chunk_shapes() {
-    let out = printed(|out| Ok(chunk_shapes_program::run(out)?));
+    let out = printed(chunk_shapes_program::run);
     let workers = Pool::default().workers();
     let first_line = format!("rows: 500, parts: {workers}");
     assert_eq!(out.lines().next(), Some(first_line.as_str()));
@@ -56,7 +56,7 @@ fn chunk_shapes() {
 
 #[test]
 fn count_in_range() {
-    let out = printed(|out| Ok(count_in_range_program::run(out)?));
+    let out = printed(count_in_range_program::run);
     let mut lines = out.lines();
     assert_eq!(lines.next(), Some("[3, 3, 1, 1, 4, 1, 3, 2, 4, 2]"));
     assert!(lines.next().unwrap().starts_with("par_apply_rows: "));
@@ -65,7 +65,7 @@ fn count_in_range() {
 
 #[test]
 fn common_items() {
-    let out = printed(|out| Ok(common_items_program::run(out)?));
+    let out = printed(common_items_program::run);
     assert_eq!(
         out,
         "[1, 2, 3] and [2, 3, 4, 5] share [2, 3]\n\
@@ -77,7 +77,7 @@ fn common_items() {
 
 #[test]
 fn normalize_rows() {
-    let out = printed(|out| Ok(normalize_rows_program::run(out)?));
+    let out = printed(normalize_rows_program::run);
     assert_eq!(
         out,
         "[0.00, 0.33, 0.67, 1.00]\n\
@@ -92,7 +92,7 @@ fn flights() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flights_graded.parquet");
     let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"));
-    let out = printed(|out| Ok(flights_program::run(data, &file, out)?));
+    let out = printed(|out| flights_program::run(data, &file, out));
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(
         lines[..9],
