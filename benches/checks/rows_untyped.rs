@@ -13,9 +13,10 @@ type Ours = fn(&Untyped, Workers) -> Column;
 pub(crate) fn check(run: &Run, table: &mut Table) {
     let case = Untyped::new(run.rows(ROWS));
     case.check();
-    let ways: [(&str, Ours); 2] = [
-        ("all values of a Row", Untyped::ours_values),
-        ("values of a Row by name", Untyped::ours_get),
+    let ways: [(&str, Ours); 3] = [
+        ("Row::value(i) of all", Untyped::ours_values),
+        ("Row::get(name) of all", Untyped::ours_get),
+        ("Row::iter()", Untyped::ours_iter),
     ];
     for workers in BOTH {
         for (what, ours) in ways {

@@ -48,6 +48,16 @@ impl Untyped {
     /// Every value of the row, as `get_row` gives them.
     pub(crate) fn ours_values(&self, workers: Workers) -> Column {
         let call = workers.apply(&self.frame);
+        call.rows(|row: Row<'_>| {
+            let values = (0..row.len()).map(|column| measure(&row.value(column)));
+            values.sum::<f64>()
+        })
+        .expect("untyped rows take any columns")
+    }
+
+    /// The same by the row's iterator, which gives the names too.
+    pub(crate) fn ours_iter(&self, workers: Workers) -> Column {
+        let call = workers.apply(&self.frame);
         call.rows(|row: Row<'_>| row.iter().map(|(_, value)| measure(&value)).sum::<f64>())
             .expect("untyped rows take any columns")
     }
@@ -99,6 +109,7 @@ impl Untyped {
         for workers in BOTH {
             for ours in [
                 self.ours_values(workers),
+                self.ours_iter(workers),
                 self.ours_get(workers),
                 self.ours_typed(workers),
             ] {
@@ -118,10 +129,11 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = Group::new(criterion, "rows_untyped", ROWS);
     for workers in BOTH {
         let label = workers.label();
-        group.bench(&format!("Row, all values, {label}"), || {
+        group.bench(&format!("Row, value(i), {label}"), || {
             case.ours_values(workers)
         });
-        group.bench(&format!("Row, values by name, {label}"), || {
+        group.bench(&format!("Row, iter(), {label}"), || case.ours_iter(workers));
+        group.bench(&format!("Row, get(name), {label}"), || {
             case.ours_get(workers)
         });
         group.bench(&format!("typed, {label}"), || case.ours_typed(workers));

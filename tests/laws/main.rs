@@ -12,10 +12,11 @@
 //! | 8 panics become errors, nothing is poisoned or leaked | `panics` |
 //! | 9 empty frames have the right schema | `empty` |
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
-//! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools` |
+//! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
 //!
-//! `examples` runs the programs in `examples/`. What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks` and `cells`. `properties` puts random
-//! frames through it all. `frames` is no law: it makes frames of every dtype in awkward layouts.
+//! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks`, `cells`, `temporal` and
+//! `run_time_cells`. `properties` puts random frames through it all. `examples` runs the programs in `examples/`.
+//! `frames` is no law: it makes frames of every dtype in awkward layouts.
 
 mod cells;
 mod checks_first;
@@ -29,6 +30,7 @@ mod examples;
 mod frames;
 mod layouts;
 mod messages;
+mod nested;
 mod nulls;
 mod options;
 mod order;
@@ -37,5 +39,7 @@ mod pools;
 mod properties;
 mod rows_in;
 mod rows_out;
+mod run_time_cells;
 mod same_answer;
+mod temporal;
 mod types;

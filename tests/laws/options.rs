@@ -116,6 +116,31 @@ fn partitions_beyond_the_rows_cost_nothing() {
 }
 
 #[test]
+fn parts_beyond_memory_are_an_error() {
+    let df = counting(10);
+    let too_many = df.array_split(usize::MAX).unwrap_err();
+    assert!(matches!(
+        too_many.kind(),
+        ErrorKind::Option {
+            option: "array_split",
+            ..
+        }
+    ));
+    let too_many = df
+        .par_apply()
+        .partitions(usize::MAX)
+        .chunks(|part: DataFrame| part)
+        .unwrap_err();
+    assert!(matches!(
+        too_many.kind(),
+        ErrorKind::Option {
+            option: "partitions",
+            ..
+        }
+    ));
+}
+
+#[test]
 fn several_bad_options_are_told_together() {
     let df = counting(10);
     let error = df
