@@ -82,8 +82,9 @@ impl<'a> Apply<'a> {
 
     /// How many workers call the closure at the same time, at most; the pool's width by default.
     ///
-    /// One worker is the calling thread. More than Polars' pool has are made for this call, which suits closures that
-    /// wait more than they compute; more than a pool given by [`pool`](Apply::pool) has are an error.
+    /// One worker is the calling thread. More than Polars' pool has are made for this call, when it comes to need them,
+    /// which suits closures that wait more than they compute; more than a pool given by [`pool`](Apply::pool) has, or
+    /// more than 4,096, are an error.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);
         self

@@ -32,15 +32,28 @@ enum Threads {
 }
 
 impl Pool {
+    /// The most workers a pool can have: far beyond use, and short of what brings a system down.
+    pub(crate) const WIDEST: usize = 4096;
+
+    pub(crate) fn too_wide(workers: usize) -> String {
+        format!(
+            "{workers} workers are more than the {} a pool can have",
+            Self::WIDEST
+        )
+    }
+
     /// Starts a pool of `workers` threads.
     ///
     /// # Errors
-    /// `workers` is 0, or the system gives no more threads.
+    /// `workers` is 0 or more than 4,096, or the system gives no more threads.
     pub fn new(workers: usize) -> Result<Self> {
         let refused = |message: String| ErrorKind::Option {
             option: "Pool::new",
             message,
         };
+        if workers > Self::WIDEST {
+            return Err(refused(Self::too_wide(workers)).into());
+        }
         if workers == 0 {
             return Err(refused("0 workers cannot run anything; give 1 or more".into()).into());
         }

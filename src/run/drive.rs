@@ -49,20 +49,26 @@ pub(crate) fn over_rows(rows: usize, plan: &Plan, job: &dyn Job) -> Option<(usiz
             Cut::Partitions(parts) => Cut::Partitions(parts.min(rows).max(1)),
             cut => cut,
         };
-        take_turns(cut.parts(rows), plan, &|part| {
+        let run = take_turns(cut.parts(rows), plan, &|part| {
             let part = cut.rows_of(part, rows);
             if !stop.is_before(part.start) {
                 job.run(part, BLOCK, &stop);
             }
         });
+        if let Err(error) = run {
+            stop.fail(0, Failure::Known(error));
+        }
     } else {
         let left = start_alone(rows, plan, job, &stop);
         if !left.rows.is_empty() {
             let next = AtomicUsize::new(left.rows.start);
             let workers = plan.workers.min(left.rows.len());
-            plan.pool.run(workers, &|| {
+            let run = plan.run(workers, &|| {
                 help(&next, rows, workers, left.pace, job, &stop);
             });
+            if let Err(error) = run {
+                stop.fail(left.rows.start, Failure::Known(error));
+            }
         }
     }
     stop.into_failure()
@@ -156,13 +162,18 @@ fn help(
 }
 
 /// Calls `work` for each item, in ascending order, on the plan's workers.
-fn take_turns(items: usize, plan: &Plan, work: &(dyn Fn(usize) + Sync)) {
+fn take_turns(
+    items: usize,
+    plan: &Plan,
+    work: &(dyn Fn(usize) + Sync),
+) -> crate::error::Result<()> {
     let workers = plan.workers.min(items);
     if workers <= 1 {
-        return (0..items).for_each(work);
+        (0..items).for_each(work);
+        return Ok(());
     }
     let next = AtomicUsize::new(0);
-    plan.pool.run(workers, &|| {
+    plan.run(workers, &|| {
         loop {
             let item = next.fetch_add(1, Ordering::Relaxed);
             if item >= items {
@@ -170,7 +181,7 @@ fn take_turns(items: usize, plan: &Plan, work: &(dyn Fn(usize) + Sync)) {
             }
             work(item);
         }
-    });
+    })
 }
 
 /// The results of `work` for each item, in order; or the lowest failure.
@@ -188,7 +199,7 @@ where
         Err(error) => return Err((0, Failure::Known(error))),
     };
     results.extend((0..items).map(|_| Mutex::new(None)));
-    take_turns(items, plan, &|item| {
+    let run = take_turns(items, plan, &|item| {
         if stop.is_before(item) {
             return;
         }
@@ -199,6 +210,9 @@ where
             Err(failure) => stop.fail(item, failure),
         }
     });
+    if let Err(error) = run {
+        stop.fail(0, Failure::Known(error));
+    }
     match stop.into_failure() {
         Some(failure) => Err(failure),
         None => Ok(results

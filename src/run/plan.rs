@@ -1,6 +1,6 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::partition::Cut;
 use crate::pool::Pool;
@@ -8,7 +8,7 @@ use crate::pool::Pool;
 /// Who runs a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(super) pool: Pool,
+    pool: Pool,
     /// 1: the calling thread.
     pub(super) workers: usize,
     pub(super) cut: Option<Cut>,
@@ -43,6 +43,10 @@ impl Plan {
                 );
                 width
             }
+            Some(asked) if asked > Pool::WIDEST => {
+                refuse("workers", Pool::too_wide(asked));
+                width
+            }
             Some(asked) => asked,
             None => width,
         };
@@ -72,16 +76,19 @@ impl Plan {
             (None, Some(rows)) => Some(Cut::ChunkRows(rows)),
             (None, None) => None,
         };
-        // More workers than Polars' pool has: asked for by number, so they are made, for this call.
-        let pool = if workers > width && faults.is_empty() {
-            Pool::new(workers).unwrap_or_else(|error| {
-                faults.push(error);
-                pool
-            })
-        } else {
-            pool
-        };
         Plan { pool, workers, cut }
+    }
+
+    /// Calls `work` on so many workers at once, and returns when every call has.
+    ///
+    /// More than Polars' pool has were asked for by number, so they are made, for this run.
+    pub(super) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) -> Result<()> {
+        if workers > self.pool.workers() {
+            Pool::new(workers)?.run(workers, work);
+        } else {
+            self.pool.run(workers, work);
+        }
+        Ok(())
     }
 
     /// How so many rows are cut into parts: as asked for, else one for each worker, but no empty ones.

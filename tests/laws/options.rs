@@ -116,6 +116,33 @@ fn partitions_beyond_the_rows_cost_nothing() {
 }
 
 #[test]
+fn workers_beyond_reason_are_an_error() {
+    let df = counting(10);
+    for workers in [5000, usize::MAX] {
+        let error = df
+            .par_apply()
+            .workers(workers)
+            .rows(|i: i64| i)
+            .unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Option {
+                option: "workers",
+                ..
+            }
+        ));
+        let error = Pool::new(workers).unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Option {
+                option: "Pool::new",
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
 fn parts_beyond_memory_are_an_error() {
     let df = counting(10);
     let too_many = df.array_split(usize::MAX).unwrap_err();
