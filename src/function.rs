@@ -107,13 +107,22 @@ pub trait ColumnFn<Marker>: Sync {
     fn argument() -> Option<Argument>;
 
     /// Calls it; or tells the first row whose value the argument's type cannot hold.
+    ///
+    /// # Safety
+    /// The chunks are of one column of their dtype, which `argument` takes without a cast.
     #[doc(hidden)]
-    fn call(&self, column: &Column, chunks: &ColumnChunks<'_>)
-    -> Result<Self::Out, (usize, Fault)>;
+    unsafe fn call(
+        &self,
+        column: &Column,
+        chunks: &ColumnChunks<'_>,
+    ) -> Result<Self::Out, (usize, Fault)>;
 
     /// The first row that is null to the argument's type.
+    ///
+    /// # Safety
+    /// As `call`.
     #[doc(hidden)]
-    fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize>;
+    unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize>;
 }
 
 impl<Function, Out> ColumnFn<(OfWhole, Out)> for Function
@@ -127,11 +136,11 @@ where
         None
     }
 
-    fn call(&self, column: &Column, _: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
+    unsafe fn call(&self, column: &Column, _: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
         Ok(self(column))
     }
 
-    fn first_null(_: &ColumnChunks<'_>, _: usize) -> Option<usize> {
+    unsafe fn first_null(_: &ColumnChunks<'_>, _: usize) -> Option<usize> {
         None
     }
 }
@@ -148,12 +157,18 @@ where
         Some(Argument::of::<T>())
     }
 
-    fn call(&self, column: &Column, chunks: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
-        with_values::<T, Out>(chunks, column.len(), self)
+    unsafe fn call(
+        &self,
+        column: &Column,
+        chunks: &ColumnChunks<'_>,
+    ) -> Result<Out, (usize, Fault)> {
+        // SAFETY: as the caller vouches.
+        unsafe { with_values::<T, Out>(chunks, column.len(), self) }
     }
 
-    fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
-        first_null::<T>(chunks, rows)
+    unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
+        // SAFETY: as the caller vouches.
+        unsafe { first_null::<T>(chunks, rows) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use polars_core::runtime::RAYON;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{ErrorKind, Result};
 
@@ -76,14 +76,15 @@ impl Pool {
         }
     }
 
-    /// Calls `work` on `workers` of the pool's workers at once, and returns when every call has.
-    pub(crate) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) {
+    /// Calls `work` on `workers` of the pool's workers at once, and returns when every call has. Each call is given a
+    /// way to have one more made.
+    pub(crate) fn run(&self, workers: usize, work: &(dyn Fn(&dyn Fn()) + Sync)) {
         let all = || {
             rayon::scope(|scope| {
                 for _ in 1..workers {
-                    scope.spawn(|_| work());
+                    scope.spawn(move |scope| call(scope, work));
                 }
-                work();
+                call(scope, work);
             });
         };
         match &self.0 {
@@ -91,6 +92,10 @@ impl Pool {
             Threads::Own(pool) => pool.install(all),
         }
     }
+}
+
+fn call<'s>(scope: &Scope<'s>, work: &'s (dyn Fn(&dyn Fn()) + Sync)) {
+    work(&|| scope.spawn(move |scope| call(scope, work)));
 }
 
 impl fmt::Debug for Pool {

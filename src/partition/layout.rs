@@ -72,14 +72,14 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// The next block: its first row, how many rows it has (at most `limit`), and where it begins in each column.
-    pub(crate) fn next(&mut self, limit: usize) -> Option<(usize, usize, &[Place])> {
+    /// The next block: its first row, how many rows it has, and where it begins in each column.
+    pub(crate) fn next(&mut self) -> Option<(usize, usize, &[Place])> {
         self.advance();
         if self.rows.is_empty() {
             return None;
         }
         let row = self.rows.start;
-        let mut len = self.rows.len().min(limit).min(self.layout.block);
+        let mut len = self.rows.len().min(self.layout.block);
         for (place, column) in self.places.iter().zip(&self.layout.columns) {
             len = len.min(match column {
                 ChunkEnds::At(ends) => ends[place.chunk] - row,
@@ -128,7 +128,7 @@ mod tests {
         };
         let mut cursor = layout.blocks(1..9);
         let mut seen = Vec::new();
-        while let Some((row, len, places)) = cursor.next(BLOCK) {
+        while let Some((row, len, places)) = cursor.next() {
             let places: Vec<_> = places.iter().map(|p| (p.chunk, p.offset)).collect();
             seen.push((row, len, places));
         }
@@ -152,9 +152,8 @@ mod tests {
             columns: vec![],
         };
         let mut cursor = layout.blocks(0..5);
-        assert_eq!(cursor.next(9).map(|(row, len, _)| (row, len)), Some((0, 3)));
-        assert_eq!(cursor.next(1).map(|(row, len, _)| (row, len)), Some((3, 1)));
-        assert_eq!(cursor.next(9).map(|(row, len, _)| (row, len)), Some((4, 1)));
-        assert!(cursor.next(9).is_none());
+        assert_eq!(cursor.next().map(|(row, len, _)| (row, len)), Some((0, 3)));
+        assert_eq!(cursor.next().map(|(row, len, _)| (row, len)), Some((3, 2)));
+        assert!(cursor.next().is_none());
     }
 }

@@ -71,8 +71,9 @@ typed!(
 );
 
 impl<'a> AnyChunk<'a> {
-    /// `array` holds values of `dtype`.
-    pub(super) fn new(dtype: &'a DataType, array: &'a dyn Array) -> Self {
+    /// # Safety
+    /// `array` is a chunk of a column of `dtype`.
+    pub(super) unsafe fn new(dtype: &'a DataType, array: &'a dyn Array) -> Self {
         AnyChunk {
             dtype,
             array,
@@ -92,15 +93,15 @@ impl<'a> AnyChunk<'a> {
     /// The value of a row of any dtype.
     #[cold]
     fn other(&self, row: usize) -> AnyValue<'a> {
-        let one = series(self.dtype, self.array, row, 1);
+        let one = series(*self, row);
         one.get(0).map_or(AnyValue::Null, AnyValue::into_static)
     }
 }
 
-/// Rows of an array as a series that shares its memory.
-fn series(dtype: &DataType, array: &dyn Array, offset: usize, len: usize) -> Series {
-    let chunk = array.sliced(offset, len);
-    // SAFETY: the array is (a part of) a chunk of a column of `dtype`, so it has the dtype's physical type.
+/// One row of a chunk as a series that shares its memory.
+fn series(AnyChunk { dtype, array, .. }: AnyChunk<'_>, row: usize) -> Series {
+    let chunk = array.sliced(row, 1);
+    // SAFETY: the array is a part of a chunk of a column of `dtype` (`AnyChunk::new`), so it has its physical type.
     unsafe { Series::from_chunks_and_dtype_unchecked(PlSmallStr::EMPTY, vec![chunk], dtype) }
 }
 
@@ -145,8 +146,9 @@ impl<'x> Cell for AnyValue<'x> {
         Fit::Exact
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> AnyChunk<'a> {
-        AnyChunk::new(dtype, array)
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> AnyChunk<'a> {
+        // SAFETY: as the caller vouches.
+        unsafe { AnyChunk::new(dtype, array) }
     }
 
     fn open<'s>(chunk: &'s AnyChunk<'_>, offset: usize, _: usize, (): &'s mut ()) -> AnyReader<'s> {
@@ -183,7 +185,7 @@ pub struct SeriesLookup<'s> {
 
 /// The items of one list, without a name; they share the column's memory.
 fn items(chunk: AnyChunk<'_>, row: usize) -> Option<Series> {
-    match series(chunk.dtype, chunk.array, row, 1).get(0) {
+    match series(chunk, row).get(0) {
         Ok(AnyValue::List(items)) => Some(items),
         #[cfg(feature = "dtype-array")]
         Ok(AnyValue::Array(items, _)) => Some(items),
@@ -217,9 +219,10 @@ impl Cell for Series {
         }
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> SeriesChunk<'a> {
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> SeriesChunk<'a> {
         SeriesChunk {
-            chunk: AnyChunk::new(dtype, array),
+            // SAFETY: as the caller vouches.
+            chunk: unsafe { AnyChunk::new(dtype, array) },
             validity: validity(array),
         }
     }

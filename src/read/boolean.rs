@@ -52,7 +52,7 @@ impl Cell for bool {
         }
     }
 
-    fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BooleanChunk<'a> {
+    unsafe fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BooleanChunk<'a> {
         BooleanChunk {
             values: downcast::<BooleanArray>(array).values(),
             validity: validity(array),

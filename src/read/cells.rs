@@ -21,7 +21,10 @@ pub trait Cells {
     fn arguments() -> Option<Vec<Argument>>;
 
     /// Binds the columns, one for each argument.
-    fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a>;
+    ///
+    /// # Safety
+    /// Each column's arrays are chunks of a column of its dtype, which its argument takes without a cast.
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a>;
 
     /// Opens a block of `len` rows that begin at `places`, one for each argument.
     fn open<'s>(
@@ -83,7 +86,7 @@ impl Cells for Nil {
         Some(Vec::new())
     }
 
-    fn bind<'a>(columns: &[ColumnChunks<'a>]) {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) {
         debug_assert!(columns.is_empty());
     }
 
@@ -151,9 +154,15 @@ impl<A: Reader, B: Reader> Reader for ConsReader<A, B> {
 }
 
 /// One column, bound chunk by chunk.
-fn bind_chunks<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<T::Chunk<'a>> {
+///
+/// # Safety
+/// As [`Cells::bind`].
+unsafe fn bind_chunks<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<T::Chunk<'a>> {
     let arrays = column.arrays.iter();
-    arrays.map(|array| T::bind(column.dtype, *array)).collect()
+    arrays
+        // SAFETY: as the caller vouches.
+        .map(|array| unsafe { T::bind(column.dtype, *array) })
+        .collect()
 }
 
 impl<A: Cell, B: Cells> Cells for Cons<A, B> {
@@ -168,11 +177,12 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
         Some(arguments)
     }
 
-    fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
         let (first, rest) = columns
             .split_first()
             .expect("there is a column for each argument");
-        (bind_chunks::<A>(first), B::bind(rest))
+        // SAFETY: as the caller vouches.
+        unsafe { (bind_chunks::<A>(first), B::bind(rest)) }
     }
 
     #[inline]
@@ -269,9 +279,13 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
         Some((0..N).map(|_| Argument::of::<T>()).collect())
     }
 
-    fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
         debug_assert_eq!(columns.len(), N);
-        columns.iter().map(bind_chunks::<T>).collect()
+        columns
+            .iter()
+            // SAFETY: as the caller vouches.
+            .map(|column| unsafe { bind_chunks::<T>(column) })
+            .collect()
     }
 
     #[inline]

@@ -160,12 +160,13 @@ impl<T: Cell + ListItem> Cell for Vec<T> {
         }
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
         let (bounds, items) = parts(dtype, array);
         let inner = inner_dtype(dtype).expect("`fit` takes lists only");
         ListChunk {
             bounds,
-            items: T::bind(inner, items),
+            // SAFETY: the items of a list's chunk are a chunk of the items' dtype.
+            items: unsafe { T::bind(inner, items) },
             items_len: items.len(),
             validity: validity(array),
         }
@@ -208,7 +209,8 @@ impl<T: Cell + ListItem> Cell for Vec<T> {
         }
         let (bounds, items) = parts(chunk.dtype, chunk.array);
         let (start, end) = bounds.of(row);
-        let items = AnyChunk::new(inner, items);
+        // SAFETY: the items of a list's chunk are a chunk of the items' dtype.
+        let items = unsafe { AnyChunk::new(inner, items) };
         (start..end).map(|item| T::get(&items, item)).collect()
     }
 }

@@ -97,9 +97,12 @@ pub trait Cell {
     #[doc(hidden)]
     fn fit(dtype: &DataType) -> Fit;
 
-    /// Binds a chunk. `array` holds values of `dtype`, for which `fit` says [`Fit::Exact`].
+    /// Binds a chunk.
+    ///
+    /// # Safety
+    /// `array` is a chunk of a column of `dtype`, which this type takes without a cast.
     #[doc(hidden)]
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a>;
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a>;
 
     /// Opens `len` rows of a chunk from `offset`, all of which it has.
     #[doc(hidden)]

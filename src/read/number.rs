@@ -73,7 +73,7 @@ macro_rules! number {
                 }
             }
 
-            fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+            unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
                 let values = match dtype {
                     $(DataType::$From => Native::Widened(array, widen::<$S, $T>),)*
                     _ => Native::Same(downcast::<PrimitiveArray<$T>>(array).values().as_slice()),

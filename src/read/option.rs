@@ -62,8 +62,9 @@ impl<T: Cell> Cell for Option<T> {
         T::fit(dtype)
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
-        T::bind(dtype, array)
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+        // SAFETY: as the caller vouches.
+        unsafe { T::bind(dtype, array) }
     }
 
     #[inline]

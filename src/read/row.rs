@@ -261,13 +261,14 @@ impl Cells for Untyped {
         None
     }
 
-    fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
         let column = |column: &ColumnChunks<'a>| UntypedColumn {
             name: column.name,
             chunks: column
                 .arrays
                 .iter()
-                .map(|array| AnyChunk::new(column.dtype, *array))
+                // SAFETY: as the caller vouches.
+                .map(|array| unsafe { AnyChunk::new(column.dtype, *array) })
                 .collect(),
         };
         columns.iter().map(column).collect()

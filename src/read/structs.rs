@@ -197,7 +197,7 @@ impl<T: FromRow> Cell for Struct<T> {
         }
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
         let values = downcast::<StructArray>(array).values();
         let fields = fields(dtype);
         let columns: Vec<ColumnChunks<'a>> = chosen::<T>(fields)
@@ -211,7 +211,8 @@ impl<T: FromRow> Cell for Struct<T> {
             .collect();
         StructChunk {
             cells: columns.len(),
-            fields: T::Cells::bind(&columns),
+            // SAFETY: a field of a struct's chunk is a chunk of the field's dtype.
+            fields: unsafe { T::Cells::bind(&columns) },
             validity: validity(array),
         }
     }
@@ -257,7 +258,8 @@ impl<T: FromRow> Cell for Struct<T> {
         let values = downcast::<StructArray>(chunk.array).values();
         let mut columns = chosen
             .into_iter()
-            .map(|field| AnyChunk::new(&fields[field].dtype, &*values[field]));
+            // SAFETY: a field of a struct's chunk is a chunk of the field's dtype.
+            .map(|field| unsafe { AnyChunk::new(&fields[field].dtype, &*values[field]) });
         T::Cells::get(&mut columns, row).map(|cells| Struct(T::assemble(cells)))
     }
 }

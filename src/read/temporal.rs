@@ -140,7 +140,7 @@ macro_rules! temporal {
                 }
             }
 
-            fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+            unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
                 TemporalChunk {
                     values: downcast::<PrimitiveArray<<$T as Temporal>::Stored>>(array).values(),
                     unit: unit(dtype),

@@ -68,7 +68,7 @@ impl Cell for &str {
         }
     }
 
-    fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> TextChunk<'a> {
+    unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> TextChunk<'a> {
         match dtype {
             #[cfg(feature = "dtype-categorical")]
             DataType::Categorical(_, mapping) | DataType::Enum(_, mapping) => {
@@ -166,7 +166,7 @@ impl Cell for &[u8] {
         }
     }
 
-    fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BytesChunk<'a> {
+    unsafe fn bind<'a>(_: &'a DataType, array: &'a dyn Array) -> BytesChunk<'a> {
         BytesChunk(downcast(array))
     }
 
@@ -244,8 +244,9 @@ macro_rules! owned {
                 <$Borrowed>::fit(dtype)
             }
 
-            fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
-                <$Borrowed>::bind(dtype, array)
+            unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
+                // SAFETY: as the caller vouches.
+                unsafe { <$Borrowed>::bind(dtype, array) }
             }
 
             #[inline]

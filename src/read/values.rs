@@ -184,7 +184,10 @@ pub(super) struct Run<R> {
 }
 
 /// Opens a column of `rows` rows as a whole and lends its values; or tells the first row whose value `T` cannot hold.
-pub(crate) fn with_values<T, O>(
+///
+/// # Safety
+/// As [`Cells::bind`](super::Cells::bind), of the one column.
+pub(crate) unsafe fn with_values<T, O>(
     column: &ColumnChunks<'_>,
     rows: usize,
     f: impl for<'s> FnOnce(Values<'s, T>) -> O,
@@ -192,7 +195,8 @@ pub(crate) fn with_values<T, O>(
 where
     T: Cell,
 {
-    let chunks = bind::<T>(column);
+    // SAFETY: as the caller vouches.
+    let chunks = unsafe { bind::<T>(column) };
     let mut scratches: Vec<T::Scratch> = chunks.iter().map(|_| Default::default()).collect();
     let runs = open::<T>(&chunks, rows, &mut scratches);
     match first(&runs, |reader, row| {
@@ -210,11 +214,15 @@ where
 }
 
 /// The first row of the column that is null to `T`.
-pub(crate) fn first_null<T>(column: &ColumnChunks<'_>, rows: usize) -> Option<usize>
+///
+/// # Safety
+/// As [`Cells::bind`](super::Cells::bind), of the one column.
+pub(crate) unsafe fn first_null<T>(column: &ColumnChunks<'_>, rows: usize) -> Option<usize>
 where
     T: Cell,
 {
-    let chunks = bind::<T>(column);
+    // SAFETY: as the caller vouches.
+    let chunks = unsafe { bind::<T>(column) };
     if !chunks.iter().any(|(chunk, _)| T::has_nulls(chunk)) {
         return None;
     }
@@ -227,10 +235,13 @@ where
     .map(|(row, ..)| row)
 }
 
-fn bind<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<(T::Chunk<'a>, usize)> {
+/// # Safety
+/// As [`Cells::bind`](super::Cells::bind), of the one column.
+unsafe fn bind<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<(T::Chunk<'a>, usize)> {
     let arrays = column.arrays.iter();
     arrays
-        .map(|array| (T::bind(column.dtype, *array), array.len()))
+        // SAFETY: as the caller vouches.
+        .map(|array| (unsafe { T::bind(column.dtype, *array) }, array.len()))
         .collect()
 }
 

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::read::Fault;
@@ -47,27 +47,41 @@ impl Stop {
     }
 
     pub(crate) fn fail(&self, row: usize, failure: Failure) {
-        let mut lowest = self
-            .failure
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if lowest.as_ref().is_none_or(|(at, _)| row < *at) {
-            *lowest = Some((row, failure));
-            self.lowest.store(row, Ordering::Relaxed);
-        }
+        let loser = {
+            let mut lowest = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            if lowest.as_ref().is_none_or(|(at, _)| row < *at) {
+                self.lowest.store(row, Ordering::Relaxed);
+                lowest.replace((row, failure))
+            } else {
+                Some((row, failure))
+            }
+        };
+        // It may hold an error of the user's, whose drop is not to be trusted either.
+        quietly_drop(loser);
     }
 
     pub(super) fn into_failure(self) -> Option<(usize, Failure)> {
         self.failure
             .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Calls `work`, a panic in it becoming a failure.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     // Unwind safe: what a panicking closure leaves half done of ours is thrown away with the run.
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Failure::Panic(message(&*payload)))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let message = message(&*payload);
+        quietly_drop(payload);
+        Failure::Panic(message)
+    })
+}
+
+/// Drops what is the user's; should that panic, what is left of it is leaked.
+fn quietly_drop<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        std::mem::forget(payload);
+    }
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

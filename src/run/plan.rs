@@ -79,10 +79,10 @@ impl Plan {
         Plan { pool, workers, cut }
     }
 
-    /// Calls `work` on so many workers at once, and returns when every call has.
+    /// Calls `work` on so many workers at once, and returns when every call has; see [`Pool::run`].
     ///
     /// More than Polars' pool has were asked for by number, so they are made, for this run.
-    pub(super) fn run(&self, workers: usize, work: &(dyn Fn() + Sync)) -> Result<()> {
+    pub(super) fn run(&self, workers: usize, work: &(dyn Fn(&dyn Fn()) + Sync)) -> Result<()> {
         if workers > self.pool.workers() {
             Pool::new(workers)?.run(workers, work);
         } else {

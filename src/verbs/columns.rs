@@ -40,7 +40,8 @@ where
     if options.nulls == Nulls::Error {
         let nulls = columns.iter().zip(&chunks);
         let nulls = nulls.filter_map(|(column, chunks)| {
-            F::first_null(chunks, column.len()).map(|row| ErrorKind::Null {
+            // SAFETY: the chunks are those of the column, cast to what the argument takes (`Source::fit`).
+            unsafe { F::first_null(chunks, column.len()) }.map(|row| ErrorKind::Null {
                 column: column.name().to_string(),
                 row,
             })
@@ -48,7 +49,8 @@ where
         Error::of_all(nulls.map(Error::from).collect())?;
     }
     let results = each(columns.len(), &plan, |column| {
-        match f.call(columns[column], &chunks[column]) {
+        // SAFETY: as above.
+        match unsafe { f.call(columns[column], &chunks[column]) } {
             Ok(result) => result.into_part(options.casts).map_err(unwritten),
             Err((row, fault)) => Err(Failure::Known(
                 ErrorKind::Value {

@@ -1,6 +1,7 @@
 //! `rows`: one call of the closure for each row.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use polars::prelude::DataFrame;
 
@@ -33,7 +34,8 @@ where
 
     let chunks = sources.chunks();
     let layout = sources.layout();
-    let bound = F::Cells::bind(&chunks);
+    // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
+    let bound = unsafe { F::Cells::bind(&chunks) };
     let nullable = F::Cells::has_nulls(&bound);
     if nullable && options.nulls == Nulls::Error {
         no_nulls::<F::Cells>(&bound, &layout, &sources)?;
@@ -60,7 +62,7 @@ where
 fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'_>) -> Result<()> {
     let mut scratch = C::Scratch::default();
     let mut blocks = layout.blocks(0..sources.rows);
-    while let Some((row, len, places)) = blocks.next(usize::MAX) {
+    while let Some((row, len, places)) = blocks.next() {
         let reader = C::open(bound, places, row, len, &mut scratch);
         if !reader.has_nulls() {
             continue;
@@ -98,34 +100,62 @@ where
     F: RowFn<M>,
     F::Out: IntoRow,
 {
-    fn run(&self, rows: Range<usize>, block: usize, stop: &Stop) {
-        let start = rows.start;
+    fn run(&self, rows: Range<usize>, patience: Duration, stop: &Stop) -> usize {
+        let (start, end) = (rows.start, rows.end);
         // SAFETY: rows are within the frame's, for which the sink was made, and are handed out once.
         let mut writer = unsafe { self.sink.writer(start, rows.len()) };
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = self.layout.blocks(rows);
-        while let Some((row, len, places)) = blocks.next(block) {
-            if stop.is_before(row) {
-                return;
-            }
+        let began = Instant::now();
+        let mut stride = SHORT_STRIDE;
+        while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
             let run = if reader.has_nulls() {
-                run_block::<true, M, F, _, _>
+                run_stride::<true, M, F, _, _>
             } else {
-                run_block::<false, M, F, _, _>
+                run_stride::<false, M, F, _, _>
             };
-            // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null; the writer's
-            // rows before these are written.
-            match unsafe { run(self.f, reader, writer, row - start, len, self.casts) } {
-                Ok(next) => writer = next,
-                Err((i, failure)) => return stop.fail(row + i, failure),
+            let mut done = 0;
+            while done < len {
+                let next = done..len.min(done + stride);
+                // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null; the
+                // writer's rows before these are written.
+                match unsafe {
+                    run(
+                        self.f,
+                        reader,
+                        writer,
+                        row - start,
+                        next.clone(),
+                        self.casts,
+                    )
+                } {
+                    Ok(next) => writer = next,
+                    Err((i, failure)) => {
+                        stop.fail(row + i, failure);
+                        return end;
+                    }
+                }
+                done = next.end;
+                stride = (stride * 4).min(LONG_STRIDE);
+                let reached = row + done;
+                if reached < end && (stop.is_before(reached) || began.elapsed() >= patience) {
+                    writer.finish();
+                    return reached;
+                }
             }
         }
         writer.finish();
+        end
     }
 }
 
-/// Where in a block a panic struck: noted on the way out, so that the loop itself keeps its counter in a register.
+/// The rows between looks at the clock and at `stop`: few at first, so that slow rows are soon shared out; more where
+/// they are fast, so that looking costs nothing.
+const SHORT_STRIDE: usize = 16;
+const LONG_STRIDE: usize = 1 << 11;
+
+/// Where a panic struck: noted on the way out, so that the loop itself keeps its counter in a register.
 struct At<'a> {
     i: usize,
     note: &'a mut usize,
@@ -140,13 +170,14 @@ impl Drop for At<'_> {
 /// The innermost loop. The writer is its own while it runs, and is given back.
 ///
 /// # Safety
-/// The reader is open for `len` rows, and without `NULLS` has none; the next row of the writer is `first`.
-unsafe fn run_block<'s, const NULLS: bool, M, F, R, W>(
+/// The reader is open for the rows of `stride`, and without `NULLS` has none; the writer's next row is `first` and the
+/// stride's start.
+unsafe fn run_stride<'s, const NULLS: bool, M, F, R, W>(
     f: &F,
     reader: R,
     writer: W,
     first: usize,
-    len: usize,
+    stride: Range<usize>,
     casts: Casts,
 ) -> Result<W, (usize, Failure)>
 where
@@ -161,9 +192,10 @@ where
         // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
         let (reader, mut writer) = (reader, writer);
         let mut at = At { i: 0, note };
-        for i in 0..len {
+        let len = stride.len();
+        for i in stride {
             at.i = i;
-            // SAFETY: `i` is less than `len`, and is read where it is valid; every row before it is written.
+            // SAFETY: `i` is within the stride, and is read where it is valid; every row before it is written.
             unsafe {
                 if NULLS && !reader.is_valid(i) {
                     let fault = reader.fault(i);

@@ -29,6 +29,7 @@ pub struct GatherWriter<'s, T> {
 
 impl<T: Gathered> CellSink for GatherSink<T> {
     type Item = T;
+    const FIXED: bool = false;
     type Writer<'s>
         = GatherWriter<'s, T>
     where
@@ -72,19 +73,19 @@ impl<T: Gathered> Writer for GatherWriter<'_, T> {
 
 /// The rows' dtypes must be one, but for nulls.
 fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType> {
-    let mut first: Option<(usize, DataType)> = None;
+    let mut first: Option<DataType> = None;
     for (row, dtype) in dtypes.enumerate() {
         let Some(dtype) = dtype.filter(|dtype| *dtype != DataType::Null) else {
             continue;
         };
         match &first {
-            None => first = Some((row, dtype)),
-            Some((at, one)) if *one != dtype => {
+            None => first = Some(dtype),
+            Some(one) if *one != dtype => {
                 return Err(ErrorKind::Stack {
                     place: Place::Row(row),
                     column: None,
                     message: format!(
-                        "the result is {}, and that of row {at} is {}; return one dtype",
+                        "the result is {}, and the first was {}; return one dtype for every row",
                         dtype_name(&dtype),
                         dtype_name(one)
                     ),
@@ -94,7 +95,7 @@ fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType>
             Some(_) => {}
         }
     }
-    Ok(first.map_or(DataType::Null, |(_, dtype)| dtype))
+    Ok(first.unwrap_or(DataType::Null))
 }
 
 impl Gathered for AnyValue<'static> {

@@ -1,7 +1,6 @@
 //! `Vec<T>` as a List.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use polars::prelude::DataType;
 use polars_arrow::array::{Array, ListArray};
@@ -11,25 +10,35 @@ use polars_arrow::offset::Offsets;
 
 use super::parts::Parts;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::options::Casts;
 use crate::read::ListItem;
 
 /// A List column.
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct ListSink<S> {
-    parts: Parts<Result<Part>>,
+pub struct ListSink<S: CellSink> {
+    parts: Parts<Result<Part<S>>>,
     nullable: bool,
-    items: PhantomData<fn() -> S>,
+}
+
+impl<S: CellSink> fmt::Debug for ListSink<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListSink").finish_non_exhaustive()
+    }
 }
 
 /// Some rows' lists.
-#[derive(Debug)]
-struct Part {
+struct Part<S: CellSink> {
     offsets: Offsets<i64>,
     validity: Option<Bitmap>,
-    items: Finished,
+    items: Items<S>,
+}
+
+/// The items of some rows' lists, one after the other.
+enum Items<S: CellSink> {
+    Written(Finished),
+    /// Their dtype shows only when all are there.
+    Gathered(Vec<S::Item>),
 }
 
 impl<S: CellSink> ListSink<S> {
@@ -52,6 +61,7 @@ impl<S: CellSink> ListSink<S> {
 
 impl<S: CellSink> CellSink for ListSink<S> {
     type Item = Vec<S::Item>;
+    const FIXED: bool = S::FIXED;
     type Writer<'s>
         = ListWriter<'s, S>
     where
@@ -61,7 +71,6 @@ impl<S: CellSink> CellSink for ListSink<S> {
         ListSink {
             parts: Parts::new(),
             nullable,
-            items: PhantomData,
         }
     }
 
@@ -78,19 +87,27 @@ impl<S: CellSink> CellSink for ListSink<S> {
     unsafe fn finish(self) -> Result<Finished> {
         let mut offsets = Offsets::<i64>::new();
         let mut validity = self.nullable.then(MutableBitmap::new);
-        let mut items = Vec::new();
+        let mut written = Vec::new();
+        let mut gathered = Vec::new();
         for part in self.parts.into_ordered() {
             let part = part?;
             offsets.try_extend_from_self(&part.offsets)?;
             if let (Some(all), Some(part)) = (&mut validity, &part.validity) {
                 all.extend_from_bitmap(part);
             }
-            items.push(part.items);
+            match part.items {
+                Items::Written(items) => written.push(items),
+                Items::Gathered(items) => gathered.extend(items),
+            }
         }
-        if items.is_empty() {
-            items.push(Self::items(Vec::new())?);
+        if written.is_empty() {
+            let items = Self::items(gathered);
+            written.push(items.map_err(|error| in_list(error, &offsets))?);
         }
-        let arrays: Vec<&dyn Array> = items.iter().map(|items| &*items.chunks[0]).collect();
+        let dtype = written[0].dtype.clone();
+        // A fixed dtype is every part's; the array below has the first one's.
+        assert!(written.iter().all(|items| items.dtype == dtype));
+        let arrays: Vec<&dyn Array> = written.iter().map(|items| &*items.chunks[0]).collect();
         let array = ListArray::<i64>::try_new(
             ListArray::<i64>::default_datatype(arrays[0].dtype().clone()),
             offsets.into(),
@@ -99,8 +116,29 @@ impl<S: CellSink> CellSink for ListSink<S> {
                 .map(Bitmap::from)
                 .filter(|bitmap| bitmap.unset_bits() > 0),
         )?;
-        let dtype = DataType::List(Box::new(items.swap_remove(0).dtype));
-        Ok(Finished::new(dtype, array))
+        Ok(Finished::new(DataType::List(Box::new(dtype)), array))
+    }
+}
+
+/// An error of an item, as one of the list that it is in.
+fn in_list(error: Error, offsets: &Offsets<i64>) -> Error {
+    match error.into_kind() {
+        ErrorKind::Stack {
+            place: Place::Row(item),
+            column,
+            message,
+        } => {
+            let row = offsets
+                .as_slice()
+                .partition_point(|start| *start as usize <= item);
+            ErrorKind::Stack {
+                place: Place::Row(row.saturating_sub(1)),
+                column,
+                message,
+            }
+            .into()
+        }
+        kind => kind.into(),
     }
 }
 
@@ -147,11 +185,15 @@ impl<S: CellSink> Writer for ListWriter<'_, S> {
     }
 
     fn finish(self) {
-        let part = || -> Result<Part> {
+        let part = || -> Result<Part<S>> {
             Ok(Part {
                 offsets: Offsets::try_from_lengths(self.lengths.into_iter())?,
                 validity: self.validity.map(Bitmap::from),
-                items: ListSink::<S>::items(self.items)?,
+                items: if S::FIXED {
+                    Items::Written(ListSink::<S>::items(self.items)?)
+                } else {
+                    Items::Gathered(self.items)
+                },
             })
         };
         self.sink.parts.push(self.start, part());

@@ -87,6 +87,10 @@ pub trait IntoCell: Sized + Send {
 #[doc(hidden)]
 pub trait CellSink: Sync + Sized {
     type Item: Send;
+
+    /// Whether the dtype is known without the values.
+    const FIXED: bool = true;
+
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;

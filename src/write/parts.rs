@@ -1,10 +1,16 @@
 //! What has no fixed width, built part by part and put in order at the end.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 /// The parts of a column, each known by its first row.
-#[derive(Debug)]
 pub(super) struct Parts<P>(Mutex<Vec<(usize, P)>>);
+
+impl<P> fmt::Debug for Parts<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
 
 impl<P> Parts<P> {
     pub(super) fn new() -> Self {

@@ -132,6 +132,7 @@ pub trait RowSink: Sinks {
 #[doc(hidden)]
 pub trait Sinks: Sync + Sized {
     type Item;
+    const FIXED: bool;
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;
@@ -154,6 +155,7 @@ pub struct One<S>(S);
 
 impl<S: CellSink> Sinks for One<S> {
     type Item = S::Item;
+    const FIXED: bool = S::FIXED;
     type Writer<'s>
         = S::Writer<'s>
     where
@@ -197,6 +199,7 @@ pub struct SinkNil;
 
 impl Sinks for SinkNil {
     type Item = ();
+    const FIXED: bool = true;
     type Writer<'s> = SinkNil;
 
     fn new(_: usize, _: bool) -> Self {
@@ -233,6 +236,7 @@ pub struct SinkCons<A, B>(A, B);
 
 impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
     type Item = (A::Item, B::Item);
+    const FIXED: bool = A::FIXED && B::FIXED;
     type Writer<'s>
         = SinkCons<A::Writer<'s>, B::Writer<'s>>
     where
@@ -311,6 +315,7 @@ impl<S, const N: usize> fmt::Debug for SinkRepeat<S, N> {
 
 impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
     type Item = [S::Item; N];
+    const FIXED: bool = S::FIXED;
     type Writer<'s>
         = SinkRepeat<S::Writer<'s>, N>
     where

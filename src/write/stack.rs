@@ -85,11 +85,29 @@ where
             return T::Sink::stack(vec![series.into()], names, len);
         }
         let len = items.len();
+        let columns = write_all::<T>(items).map_err(|error| in_part(error, rows))?;
         T::Sink::stack(
-            write_all::<T>(items)?,
+            columns,
             names.or_else(<T as IntoStack>::names).unwrap_or_default(),
             len,
         )
+    }
+}
+
+/// An error of a row of the output, as one of the part that the row is of.
+fn in_part(error: Error, rows: &[Range<usize>]) -> Error {
+    match error.into_kind() {
+        ErrorKind::Stack {
+            place: Place::Row(part),
+            column,
+            message,
+        } => ErrorKind::Stack {
+            place: part_place(part, rows),
+            column,
+            message,
+        }
+        .into(),
+        kind => kind.into(),
     }
 }
 

@@ -28,6 +28,7 @@ where
     <T::Sink as Sinks>::Item: Send,
 {
     type Item = <T::Sink as Sinks>::Item;
+    const FIXED: bool = <T::Sink as Sinks>::FIXED;
     type Writer<'s>
         = StructWriter<'s, <T::Sink as Sinks>::Writer<'s>>
     where
