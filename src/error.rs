@@ -25,7 +25,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.to_string(), r#"column "prise" not found; did you mean "price"?"#);
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
-#[derive(Debug)]
+///
+/// `Debug` shows the message too, as a `main` that returns an error prints it.
 pub struct Error(Box<ErrorKind>);
 
 /// The kinds of [`Error`].
@@ -278,6 +279,12 @@ impl std::error::Error for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -311,7 +318,7 @@ impl fmt::Display for Error {
                 write!(f, "column {column:?} is {}, and ", dtype_name(dtype))?;
                 match argument {
                     Some(argument) => write!(f, "argument {argument} takes {takes}")?,
-                    None => write!(f, "get::<{takes}> asked for another type")?,
+                    None => write!(f, "Row::get asked for {takes}")?,
                 }
                 f.write_str(if *lossy {
                     ", which could lose values; "
@@ -341,9 +348,12 @@ impl fmt::Display for Error {
                 counted(*names, "name"),
                 counted(*columns, "column"),
             ),
-            ErrorKind::Option { option, message } => write!(f, ".{option}(…): {message}"),
+            ErrorKind::Option { option, message } => {
+                let dot = if option.contains("::") { "" } else { "." };
+                write!(f, "{dot}{option}(…): {message}")
+            }
             ErrorKind::Closure { place, cause } => {
-                write!(f, "{place}: the closure returned an error: {cause}")
+                write!(f, "{place}: the closure returned an error: {cause:#}")
             }
             ErrorKind::Panic { place, message } => {
                 write!(f, "{place}: the closure panicked: {message}")
@@ -417,7 +427,7 @@ pub(crate) fn dtype_name(dtype: &DataType) -> String {
     }
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -16,7 +16,26 @@ use crate::read::{
 
 /// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+/// It is implemented for every such `Fn`; its parameter is inferred and never written, but by functions that pass a
+/// closure on:
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// fn of_x<M, F>(df: &DataFrame, f: F) -> Result<<F::Out as IntoRow>::Output>
+/// where
+///     F: RowFn<M>,
+///     F::Out: IntoRow,
+/// {
+///     df.par_apply().select(["x"]).rows(f)
+/// }
+///
+/// let df = df!["x" => [1.0, 4.0], "y" => [0, 0]]?;
+/// assert_eq!(of_x(&df, f64::sqrt)?.f64()?.to_vec(), [Some(1.0), Some(2.0)]);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// A function that is generic over `F: Fn(f64) -> f64 + Sync` passes `&f`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a row",
     label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",

@@ -40,12 +40,12 @@
 //! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
 //!    mend it, and [`Casts::Lossy`] permits it.
 //! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
-//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`] and `AnyValue` see every row.
+//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
 //!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
 //! 8. **Panics** in the closure become an [`Error`] with the row and the message; the pool stays usable. (A program built
 //!    with `panic = "abort"` aborts.)
-//! 9. **Empty frames** give the right schema.
+//! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not).
 //! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
 //!     text are written into one preallocated column.
 //! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread

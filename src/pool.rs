@@ -37,7 +37,7 @@ impl Pool {
 
     pub(crate) fn too_wide(workers: usize) -> String {
         format!(
-            "{workers} workers are more than the {} a pool can have",
+            "{workers} workers are more than the {} a pool can have; give fewer",
             Self::WIDEST
         )
     }

@@ -6,6 +6,6 @@ pub use polars::prelude::*;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
 pub use crate::{
-    Apply, Casts, Cell, Chunk, Error, ErrorKind, FromRow, IntoCell, IntoRow, Nulls, ParApply, Pool,
-    Result, Row, Values,
+    Apply, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell, IntoColumns,
+    IntoRow, IntoStack, Nulls, ParApply, Place, Pool, Result, Row, RowFn, Values,
 };

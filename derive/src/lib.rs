@@ -56,18 +56,24 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
         GenericParam::Type(_) => unreachable!("`columns` refuses type parameters"),
     });
     let fields: Vec<_> = columns.iter().map(|column| column.field).collect();
-    let cells = fold(&columns, quote!(Nil), |column, rest| {
-        let ty = column.ty;
-        quote_spanned!(ty.span()=> ::polars_par_apply::__private::Cons<#ty, #rest>)
-    });
-    let pattern = fold(&columns, quote!(()), |column, rest| {
-        let field = column.field;
-        quote!((#field, #rest))
-    });
+    let cells = fold(
+        &columns,
+        quote!(::polars_par_apply::__private::Nil),
+        |column, rest| {
+            let ty = column.ty;
+            quote_spanned!(ty.span()=> ::polars_par_apply::__private::Cons<#ty, #rest>)
+        },
+    );
+    // Names of our own, which nothing in scope can be mistaken for.
+    let bound: Vec<Ident> = (0..columns.len())
+        .map(|number| quote::format_ident!("__cell_{number}"))
+        .collect();
+    let pattern = bound
+        .iter()
+        .rev()
+        .fold(quote!(()), |rest, cell| quote!((#cell, #rest)));
     Ok(quote! {
         const _: () = {
-            use ::polars_par_apply::__private::{Cells, Nil};
-
             #[automatically_derived]
             impl #impl_generics ::polars_par_apply::FromRow for #ident #ty_generics #where_clause {
                 type Of<#row> = #ident<#(#arguments),*>;
@@ -76,9 +82,11 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
                     ::core::option::Option::Some(&[#(#names),*]);
 
                 #[inline(always)]
-                fn assemble<#row>(cells: <Self::Cells as Cells>::Of<#row>) -> Self::Of<#row> {
+                fn assemble<#row>(
+                    cells: <Self::Cells as ::polars_par_apply::__private::Cells>::Of<#row>,
+                ) -> Self::Of<#row> {
                     let #pattern = cells;
-                    #ident { #(#fields),* }
+                    #ident { #(#fields: #bound),* }
                 }
             }
         };
@@ -87,39 +95,53 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
 
 fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
     let columns = columns(input, "IntoRow")?;
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let message = "`IntoRow` writes owned cells: a field is a `String` or a `&'static str`";
+        return Err(Error::new(lifetime.span(), message));
+    }
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     let (ident, names) = (&input.ident, names(&columns));
-    let sink = fold(&columns, quote!(SinkNil), |column, rest| {
-        let ty = column.ty;
-        quote_spanned!(ty.span()=>
-            ::polars_par_apply::__private::SinkCons<<#ty as ::polars_par_apply::IntoCell>::Sink, #rest>
-        )
-    });
+    let sink = fold(
+        &columns,
+        quote!(::polars_par_apply::__private::SinkNil),
+        |column, rest| {
+            let ty = column.ty;
+            quote_spanned!(ty.span()=>
+                ::polars_par_apply::__private::SinkCons<<#ty as ::polars_par_apply::IntoCell>::Sink, #rest>
+            )
+        },
+    );
     let numbered = columns.iter().enumerate().rev();
     let items = numbered.fold(quote!(()), |rest, (number, column)| {
         let field = column.field;
-        quote!((item(self.#field, casts, ::core::option::Option::Some(#number))?, #rest))
+        quote!((
+            ::polars_par_apply::__private::item(
+                self.#field,
+                casts,
+                ::core::option::Option::Some(#number),
+            )?,
+            #rest
+        ))
     });
     Ok(quote! {
         const _: () = {
-            use ::polars_par_apply::__private::{
-                Casts, DataFrame, DefaultNames, SinkNil, Sinks, Unwritten, item,
-            };
-
             #[automatically_derived]
             impl #impl_generics ::polars_par_apply::IntoRow for #ident #ty_generics #where_clause {
-                type Output = DataFrame;
+                type Output = ::polars_par_apply::__private::DataFrame;
                 type Sink = #sink;
 
-                fn names() -> DefaultNames {
-                    DefaultNames::Fields(&[#(#names),*])
+                fn names() -> ::polars_par_apply::__private::DefaultNames {
+                    ::polars_par_apply::__private::DefaultNames::Fields(&[#(#names),*])
                 }
 
                 #[inline(always)]
                 fn into_items(
                     self,
-                    casts: Casts,
-                ) -> ::core::result::Result<<Self::Sink as Sinks>::Item, Unwritten> {
+                    casts: ::polars_par_apply::__private::Casts,
+                ) -> ::core::result::Result<
+                    <Self::Sink as ::polars_par_apply::__private::Sinks>::Item,
+                    ::polars_par_apply::__private::Unwritten,
+                > {
                     ::core::result::Result::Ok(#items)
                 }
             }
@@ -167,6 +189,14 @@ fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> 
     if let Some(parameter) = input.generics.type_params().next() {
         let message = format!("`{derive}` takes no type parameters: a column's type must be known");
         return Err(Error::new(parameter.span(), message));
+    }
+    if let Some(attribute) = input
+        .attrs
+        .iter()
+        .find(|it| it.path().is_ident("par_apply"))
+    {
+        let message = "`par_apply` has options for fields only";
+        return Err(Error::new(attribute.span(), message));
     }
     let mut columns: Vec<Column<'_>> = Vec::with_capacity(fields.len());
     for field in fields {

@@ -13,7 +13,7 @@ pub(crate) const CONVERTED_BLOCK: usize = 1 << 12;
 
 /// Where a block begins in one column.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
+pub struct BlockStart {
     /// The chunk, among the column's chunks that are not empty.
     pub(crate) chunk: usize,
     /// The first row within the chunk.
@@ -42,12 +42,12 @@ impl Layout {
     /// Walks the blocks of `rows`.
     pub(crate) fn blocks(&self, rows: Range<usize>) -> Cursor<'_> {
         debug_assert!(rows.end <= self.rows);
-        let mut places = vec![Place::default(); self.columns.len()];
+        let mut places = vec![BlockStart::default(); self.columns.len()];
         for (place, column) in places.iter_mut().zip(&self.columns) {
             if let ChunkEnds::At(ends) = column {
                 let chunk = ends.partition_point(|end| *end <= rows.start);
                 let start = if chunk == 0 { 0 } else { ends[chunk - 1] };
-                *place = Place {
+                *place = BlockStart {
                     chunk,
                     offset: rows.start - start,
                 };
@@ -68,12 +68,12 @@ pub(crate) struct Cursor<'a> {
     layout: &'a Layout,
     rows: Range<usize>,
     last: usize,
-    places: Vec<Place>,
+    places: Vec<BlockStart>,
 }
 
 impl Cursor<'_> {
     /// The next block: its first row, how many rows it has, and where it begins in each column.
-    pub(crate) fn next(&mut self) -> Option<(usize, usize, &[Place])> {
+    pub(crate) fn next(&mut self) -> Option<(usize, usize, &[BlockStart])> {
         self.advance();
         if self.rows.is_empty() {
             return None;
@@ -101,7 +101,7 @@ impl Cursor<'_> {
                     .get(place.chunk)
                     .is_some_and(|end| *end <= self.rows.start)
                 {
-                    *place = Place {
+                    *place = BlockStart {
                         chunk: place.chunk + 1,
                         offset: 0,
                     };

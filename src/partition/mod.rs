@@ -5,6 +5,6 @@ mod layout;
 mod split;
 
 pub use chunk::Chunk;
-pub(crate) use layout::Place;
+pub(crate) use layout::BlockStart;
 pub(crate) use layout::{BLOCK, CONVERTED_BLOCK, ChunkEnds, Layout};
 pub(crate) use split::{Cut, array_split, room_for, slice};

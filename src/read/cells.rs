@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::any::AnyChunk;
 use super::{Argument, Cell, ColumnChunks, Fault, Misread, Reader};
-use crate::partition::Place;
+use crate::partition::BlockStart;
 
 /// Cells of several columns, read side by side.
 #[doc(hidden)]
@@ -29,7 +29,7 @@ pub trait Cells {
     /// Opens a block of `len` rows that begin at `places`, one for each argument.
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
-        places: &'s [Place],
+        places: &'s [BlockStart],
         row: usize,
         len: usize,
         scratch: &'s mut Self::Scratch,
@@ -90,7 +90,7 @@ impl Cells for Nil {
         debug_assert!(columns.is_empty());
     }
 
-    fn open<'s>((): &'s (), _: &'s [Place], _: usize, _: usize, (): &'s mut ()) -> Nil {
+    fn open<'s>((): &'s (), _: &'s [BlockStart], _: usize, _: usize, (): &'s mut ()) -> Nil {
         Nil
     }
 
@@ -188,7 +188,7 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
     #[inline]
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
-        places: &'s [Place],
+        places: &'s [BlockStart],
         row: usize,
         len: usize,
         scratch: &'s mut Self::Scratch,
@@ -291,7 +291,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
     #[inline]
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
-        places: &'s [Place],
+        places: &'s [BlockStart],
         _: usize,
         len: usize,
         scratch: &'s mut Self::Scratch,

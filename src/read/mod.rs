@@ -149,7 +149,7 @@ pub trait Cell {
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// The trait cannot be implemented by hand: its hidden parts change without notice. Derive it.
+/// The trait is not to be implemented by hand: its hidden parts change without notice. Derive it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row",
     label = "cannot be read from a row",
@@ -270,7 +270,7 @@ impl<'s> Mask<'s> {
     /// The validity of `len` rows from `offset`, all of which the bitmap has.
     fn new(validity: Option<&'s Bitmap>, offset: usize, len: usize) -> Self {
         Mask(validity.and_then(|bitmap| {
-            debug_assert!(offset + len <= bitmap.len());
+            assert!(offset + len <= bitmap.len());
             (bitmap.null_count_range(offset, len) > 0).then_some((bitmap, offset))
         }))
     }

@@ -4,9 +4,9 @@ use polars::prelude::AnyValue;
 
 use super::any::AnyChunk;
 use super::source::{natural_type, not_found};
-use super::{Argument, Cell, Cells, ColumnChunks, FromRow, Misread, Reader};
+use super::{Argument, Cell, Cells, ColumnChunks, Fit, FromRow, Misread, Reader};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::partition::Place as BlockPlace;
+use crate::partition::BlockStart;
 
 /// A row whose columns and types are known only at run time.
 ///
@@ -28,7 +28,7 @@ use crate::partition::Place as BlockPlace;
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [UntypedColumn<'a>],
-    places: &'a [BlockPlace],
+    places: &'a [BlockStart],
     /// The position within the block.
     i: usize,
     /// The block's first row.
@@ -59,7 +59,8 @@ impl<'a> Row<'a> {
         self.columns.iter().map(|column| column.name)
     }
 
-    /// The value in the column of that name, taken as `T` as a typed closure would take it.
+    /// The value in the column of that name, taken as `T` as a typed closure would take it without a cast; the call's
+    /// `Casts` do not reach here.
     ///
     /// # Errors
     /// The row has no such column; `T` does not take its dtype without loss; the value is null and `T` is not an
@@ -114,7 +115,7 @@ impl<'a> Row<'a> {
         let (chunk, _) = self.locate(column);
         let name = self.columns[column].name.to_string();
         match misread {
-            Misread::Null => ErrorKind::Value {
+            Misread::Null if T::fit(chunk.dtype) != Fit::Never => ErrorKind::Value {
                 place: Place::Row(self.index()),
                 column: Some(name),
                 message: format!(
@@ -127,7 +128,7 @@ impl<'a> Row<'a> {
                 column: Some(name),
                 message,
             },
-            Misread::Dtype => ErrorKind::Dtype {
+            Misread::Null | Misread::Dtype => ErrorKind::Dtype {
                 column: name,
                 dtype: chunk.dtype.clone(),
                 argument: None,
@@ -224,7 +225,7 @@ pub struct UntypedColumn<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct RowReader<'s> {
     columns: &'s [UntypedColumn<'s>],
-    places: &'s [BlockPlace],
+    places: &'s [BlockStart],
     first: usize,
 }
 
@@ -276,7 +277,7 @@ impl Cells for Untyped {
 
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
-        places: &'s [BlockPlace],
+        places: &'s [BlockStart],
         row: usize,
         _: usize,
         (): &'s mut (),

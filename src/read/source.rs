@@ -180,17 +180,19 @@ impl<'a> Sources<'a> {
         if let Some(arguments) = arguments
             && arguments.len() != wanted.len()
         {
+            let asked = match (names, &options.select) {
+                (Some(names), _) => names.iter().map(ToString::to_string).collect(),
+                (None, Some(select)) => select.iter().map(ToString::to_string).collect(),
+                (None, None) => frame
+                    .columns()
+                    .iter()
+                    .map(|c| c.name().to_string())
+                    .collect(),
+            };
             faults.push(
                 ErrorKind::ArgumentCount {
                     arguments: arguments.len(),
-                    columns: wanted
-                        .iter()
-                        .map(|column| {
-                            column
-                                .map_or("?", |column| column.name().as_str())
-                                .to_string()
-                        })
-                        .collect(),
+                    columns: asked,
                 }
                 .into(),
             );

@@ -11,7 +11,7 @@ use super::{
     Argument, Cell, Cells, ColumnChunks, Fault, Fit, FromRow, ListItem, Mask, Misread, Reader,
     downcast, validity,
 };
-use crate::partition::Place;
+use crate::partition::BlockStart;
 
 /// A Struct column's value: its fields as a tuple (by position) or a derived struct (by name).
 ///
@@ -45,7 +45,7 @@ pub struct StructChunk<'a, B> {
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct StructScratch<S> {
-    places: Vec<Place>,
+    places: Vec<BlockStart>,
     fields: S,
 }
 
@@ -226,7 +226,7 @@ impl<T: FromRow> Cell for Struct<T> {
         scratch.places.clear();
         scratch
             .places
-            .resize(chunk.cells, Place { chunk: 0, offset });
+            .resize(chunk.cells, BlockStart { chunk: 0, offset });
         StructReader {
             fields: T::Cells::open(
                 &chunk.fields,

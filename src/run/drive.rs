@@ -20,14 +20,15 @@ pub(crate) trait Job: Sync {
     fn run(&self, rows: Range<usize>, patience: Duration, stop: &Stop) -> usize;
 }
 
-/// The most rows in a morsel: of eight-byte values, a huge page of output, so that workers seldom fault in the same one.
-const MORSEL: usize = 1 << 18;
+/// The most rows in a morsel: of eight-byte values, some huge pages of output, so that workers seldom fault in the same
+/// one.
+const MORSEL: usize = 1 << 20;
 
 /// The fewest rows in a morsel of a fast closure.
-const FEWEST: usize = 1 << 10;
+const FEWEST: usize = 1 << 12;
 
 /// How many morsels each worker should still be able to take of what is left.
-const SHARE: usize = 4;
+const SHARE: usize = 2;
 
 /// A morsel takes about this long at least, so that handing it out costs nothing; what is not done after the longest is
 /// given back, so that the other workers can share it.

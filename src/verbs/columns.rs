@@ -67,6 +67,6 @@ where
         failed(failure, Place::Column(name), |_| None, |_| None)
     })?;
     let results = results.into_iter().zip(names);
-    let results = results.map(|(part, name)| F::Out::into_column(part, name));
+    let results = results.map(|(part, name)| F::Out::part_into_column(part, name));
     side_by_side(results.collect::<Result<_>>()?)
 }

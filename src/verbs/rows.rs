@@ -139,7 +139,10 @@ where
                 done = next.end;
                 stride = (stride * 4).min(LONG_STRIDE);
                 let reached = row + done;
-                if reached < end && (stop.is_before(reached) || began.elapsed() >= patience) {
+                if reached < end
+                    && (stop.is_before(reached)
+                        || patience < Duration::MAX && began.elapsed() >= patience)
+                {
                     writer.finish();
                     return reached;
                 }
@@ -153,7 +156,7 @@ where
 /// The rows between looks at the clock and at `stop`: few at first, so that slow rows are soon shared out; more where
 /// they are fast, so that looking costs nothing.
 const SHORT_STRIDE: usize = 16;
-const LONG_STRIDE: usize = 1 << 11;
+const LONG_STRIDE: usize = 1 << 12;
 
 /// Where a panic struck: noted on the way out, so that the loop itself keeps its counter in a register.
 struct At<'a> {

@@ -160,7 +160,7 @@ impl IntoCell for Series {
         Ok(self)
     }
 
-    fn into_series(item: Series) -> std::result::Result<Series, Series> {
+    fn item_into_series(item: Series) -> std::result::Result<Series, Series> {
         Ok(item)
     }
 }

@@ -61,6 +61,7 @@ pub(crate) use stack::{part_place, side_by_side};
     label = "cannot be written to a column",
     note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
     note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
+    note = "a struct needs `#[derive(IntoRow)]`, and within another result `Struct(…)` around it; a row of nulls is a tuple of `Option`s",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
 )]
 pub trait IntoCell: Sized + Send {
@@ -76,7 +77,7 @@ pub trait IntoCell: Sized + Send {
 
     /// Gives the series back, if this is one: the results of column and chunk closures keep it whole.
     #[doc(hidden)]
-    fn into_series(
+    fn item_into_series(
         item: <Self::Sink as CellSink>::Item,
     ) -> std::result::Result<Series, <Self::Sink as CellSink>::Item> {
         Err(item)

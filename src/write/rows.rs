@@ -37,7 +37,7 @@ use crate::read::tuple::pairs;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// The trait cannot be implemented by hand: its hidden parts change without notice. Derive it.
+/// The trait is not to be implemented by hand: its hidden parts change without notice. Derive it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row's result",
     label = "cannot be written to columns",
@@ -62,7 +62,7 @@ pub trait IntoRow: Sized {
 
     /// Gives the series back, if this is one.
     #[doc(hidden)]
-    fn into_series(
+    fn item_into_series(
         items: <Self::Sink as Sinks>::Item,
     ) -> std::result::Result<Series, <Self::Sink as Sinks>::Item> {
         Err(items)
@@ -393,10 +393,10 @@ impl<T: IntoCell> IntoRow for T {
         self.into_item(casts).map_err(Unwritten::Value)
     }
 
-    fn into_series(
+    fn item_into_series(
         item: <T::Sink as CellSink>::Item,
     ) -> std::result::Result<Series, <T::Sink as CellSink>::Item> {
-        T::into_series(item)
+        T::item_into_series(item)
     }
 }
 
@@ -475,9 +475,9 @@ impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
         }
     }
 
-    fn into_series(
+    fn item_into_series(
         items: <T::Sink as Sinks>::Item,
     ) -> std::result::Result<Series, <T::Sink as Sinks>::Item> {
-        T::into_series(items)
+        T::item_into_series(items)
     }
 }

@@ -6,7 +6,7 @@ use polars::prelude::{Column, DataFrame, IntoColumn, PlSmallStr, Series};
 
 use super::rows::{IntoRow, RowSink, Sinks, Unwritten};
 use super::{Finished, Writer};
-use crate::error::{Error, ErrorKind, Place, Result, dtype_name};
+use crate::error::{Error, ErrorKind, Place, Result, counted, dtype_name};
 use crate::options::Casts;
 
 /// What a chunk closure may return.
@@ -14,7 +14,7 @@ use crate::options::Casts;
 /// | result | output |
 /// |---|---|
 /// | `DataFrame` | the parts' frames, one below the other; their schemas must be the same |
-/// | `Column`, `Series` | one `Column`, likewise |
+/// | `Column`, `Series` | one `Column`, likewise; its name is the first part's |
 /// | a cell | a `Column` with one row per part |
 /// | a tuple, an array, a struct with `#[derive(IntoRow)]` | a `DataFrame` with one row per part |
 /// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
@@ -118,7 +118,7 @@ fn whole_series<T: IntoRow>(
     let mut series = Vec::new();
     let mut items = Vec::new();
     for part in parts {
-        match T::into_series(part) {
+        match T::item_into_series(part) {
             Ok(whole) => series.push(whole),
             Err(item) => items.push(item),
         }
@@ -221,8 +221,8 @@ fn same_columns(before: &DataFrame, part: &DataFrame, place: &Place) -> Result<(
     };
     if before.width() != part.width() {
         let message = format!(
-            "the result has {} columns, and those of the parts before it have {}; return the same columns for every part",
-            part.width(),
+            "the result has {}, and those of the parts before it {}; return the same columns for every part",
+            counted(part.width(), "column"),
             before.width()
         );
         return differs(None, message);
@@ -312,7 +312,7 @@ pub trait IntoColumns: Sized {
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
 
     #[doc(hidden)]
-    fn into_column(part: Self::Part, name: PlSmallStr) -> Result<Column>;
+    fn part_into_column(part: Self::Part, name: PlSmallStr) -> Result<Column>;
 }
 
 impl<T> IntoColumns for T
@@ -326,8 +326,8 @@ where
         self.into_items(casts)
     }
 
-    fn into_column(part: Self::Part, name: PlSmallStr) -> Result<Column> {
-        match T::into_series(part) {
+    fn part_into_column(part: Self::Part, name: PlSmallStr) -> Result<Column> {
+        match T::item_into_series(part) {
             Ok(series) => Ok(series.into_column().with_name(name)),
             Err(item) => T::Sink::stack(write_all::<T>(vec![item])?, vec![name], 1),
         }
@@ -341,7 +341,7 @@ impl IntoColumns for Column {
         Ok(self)
     }
 
-    fn into_column(part: Column, name: PlSmallStr) -> Result<Column> {
+    fn part_into_column(part: Column, name: PlSmallStr) -> Result<Column> {
         Ok(part.with_name(name))
     }
 }
@@ -353,7 +353,7 @@ impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
         self.map_err(|error| Unwritten::Closure(error.into()))
     }
 
-    fn into_column(part: Column, name: PlSmallStr) -> Result<Column> {
+    fn part_into_column(part: Column, name: PlSmallStr) -> Result<Column> {
         Ok(part.with_name(name))
     }
 }

@@ -1,6 +1,8 @@
 //! Dates, times, datetimes and durations, from `chrono`'s types.
 
-use polars::prelude::{DataType, TimeUnit};
+use polars::prelude::DataType;
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+use polars::prelude::TimeUnit;
 
 use super::native::{Encode, NativeSink};
 use super::{IntoCell, Refused};

@@ -247,6 +247,6 @@ fn untyped_rows() {
     );
     says(
         ask(|row| row.get::<f64>("carrier").unwrap_err()),
-        r#"column "carrier" is String, and get::<f64> asked for another type; take &str, or cast the column first"#,
+        r#"column "carrier" is String, and Row::get asked for f64; take &str, or cast the column first"#,
     );
 }

@@ -334,3 +334,53 @@ fn the_input_is_not_held_on_to() {
         .unwrap_err();
     assert_eq!(Arc::strong_count(&series.0), before);
 }
+
+/// Dropping what the closure throws may panic as well.
+#[test]
+fn a_payload_or_an_error_that_panics_when_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[derive(Debug)]
+    struct BombError(#[allow(dead_code)] usize);
+    impl std::fmt::Display for BombError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a bomb")
+        }
+    }
+    impl std::error::Error for BombError {}
+    impl Drop for BombError {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                panic!("dropped");
+            }
+        }
+    }
+
+    let df = counting(5_000);
+    let error = df
+        .par_apply()
+        .workers(2)
+        .rows(|i: i64| -> i64 {
+            if i == 17 {
+                panic_any(Bomb);
+            }
+            i
+        })
+        .unwrap_err();
+    assert_eq!(error.row(), Some(17));
+
+    // Every part fails; all but the lowest failure are dropped.
+    let error = df
+        .par_apply()
+        .workers(2)
+        .chunk_rows(1)
+        .rows(|i: i64| Err::<i64, _>(BombError(i as usize)))
+        .unwrap_err();
+    assert_eq!(error.row(), Some(0));
+    assert!(df.par_apply_rows(|i: i64| i).is_ok());
+}

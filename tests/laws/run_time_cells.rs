@@ -152,3 +152,47 @@ fn results_known_at_run_time_must_agree() {
         .unwrap();
     assert_eq!(nulls.i64().unwrap().to_vec(), [None, Some(1), None]);
 }
+
+/// Lists of such cells: the dtype is that of all the items, however the rows are cut.
+#[test]
+fn items_known_at_run_time_have_one_dtype_in_every_cut() {
+    let df = df!["i" => (0..40i64).collect::<Vec<_>>()].unwrap();
+    let null_first = |i: i64| match i {
+        0..7 => vec![Struct((AnyValue::Null,))],
+        _ => vec![Struct((AnyValue::Int32(i as i32),)); 2],
+    };
+    let expected = df.par_apply().sequential().rows(null_first).unwrap();
+    for parts in [1, 2, 3, 6, 40] {
+        let apply = df.par_apply().partitions(parts).workers(2);
+        assert_same(
+            &apply.rows(null_first).unwrap(),
+            &expected,
+            "list of AnyValue",
+        );
+    }
+
+    // Dtypes that are stored alike are still not one.
+    let mixed = |i: i64| match i {
+        0..30 => vec![Struct((AnyValue::Date(i as i32),))],
+        _ => vec![Struct((AnyValue::Int32(i as i32),))],
+    };
+    for parts in [1, 2, 40] {
+        let error = df.par_apply().partitions(parts).rows(mixed).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Stack { .. }), "{error}");
+        assert_eq!(error.row(), Some(30));
+    }
+
+    let categories = Series::new("".into(), ["a", "b"])
+        .cast(&DataType::from_categories(Categories::global()))
+        .unwrap();
+    let numbers = Series::new("".into(), [3_000_000u32]);
+    let mixed = |i: i64| {
+        let series = if i == 0 { &categories } else { &numbers };
+        vec![Struct((series.clone(),))]
+    };
+    for parts in [1, 2, 40] {
+        let error = df.par_apply().partitions(parts).rows(mixed).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Stack { .. }), "{error}");
+        assert_eq!(error.row(), Some(1));
+    }
+}
