@@ -89,7 +89,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `options`, `pool` | what every stage may use |
+//! | `error`, `options`, `pool`, `arity` | what every stage may use |
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |

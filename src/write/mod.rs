@@ -11,6 +11,7 @@ mod native;
 mod option;
 mod parts;
 mod rows;
+mod sinks;
 mod stack;
 #[cfg(feature = "dtype-struct")]
 mod structs;
@@ -30,8 +31,9 @@ use polars_arrow::array::Array;
 use crate::error::Result;
 use crate::options::Casts;
 
-pub(crate) use rows::RowSink;
-pub use rows::{DefaultNames, IntoRow, SinkCons, SinkNil, Sinks, Unwritten, item};
+pub use rows::{DefaultNames, IntoRow, Unwritten, item};
+pub(crate) use sinks::RowSink;
+pub use sinks::{SinkCons, SinkNil, Sinks};
 pub use stack::{IntoColumns, IntoStack};
 pub(crate) use stack::{part_place, side_by_side};
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use polars::prelude::{Column, DataFrame, IntoColumn, PlSmallStr, Series};
 
-use super::rows::{IntoRow, RowSink, Sinks, Unwritten};
+use super::rows::{IntoRow, Unwritten};
+use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
 use crate::error::{Error, ErrorKind, Place, Result, counted, dtype_name};
 use crate::options::Casts;

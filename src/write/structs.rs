@@ -7,7 +7,8 @@ use polars_arrow::array::StructArray;
 use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
 
 use super::buffer::{Validity, ValidityWriter};
-use super::rows::{IntoRow, Sinks, Unwritten};
+use super::rows::{IntoRow, Unwritten};
+use super::sinks::Sinks;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;

@@ -1,0 +1,184 @@
+//! What errors say.
+
+use std::fmt;
+
+use polars::prelude::DataType;
+
+use super::{Error, ErrorKind, Place};
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            ErrorKind::ColumnNotFound {
+                column,
+                near,
+                columns,
+            } => {
+                write!(f, "column {column:?} not found")?;
+                match (near.as_slice(), columns.as_slice()) {
+                    ([], []) => f.write_str("; there are no columns"),
+                    ([], columns) => write!(f, " among the columns{}", parenthesised(columns)),
+                    (near, _) => write!(f, "; did you mean {}?", listed(near, " or ")),
+                }
+            }
+            ErrorKind::ArgumentCount { arguments, columns } => write!(
+                f,
+                "the closure takes {} and is given {}{}; choose columns with .select([…]), one for each argument",
+                counted(*arguments, "argument"),
+                counted(columns.len(), "column"),
+                parenthesised(columns),
+            ),
+            ErrorKind::Dtype {
+                column,
+                dtype,
+                argument,
+                takes,
+                instead,
+                lossy,
+            } => {
+                write!(f, "column {column:?} is {}, and ", dtype_name(dtype))?;
+                match argument {
+                    Some(argument) => write!(f, "argument {argument} takes {takes}")?,
+                    None => write!(f, "Row::get asked for {takes}")?,
+                }
+                f.write_str(if *lossy {
+                    ", which could lose values; "
+                } else {
+                    "; "
+                })?;
+                if let Some(instead) = instead {
+                    write!(f, "take {instead}, or ")?;
+                }
+                f.write_str("cast the column first")?;
+                if *lossy {
+                    f.write_str(", or permit it with .casts(Casts::Lossy)")?;
+                }
+                Ok(())
+            }
+            ErrorKind::Null { column, row } => write!(
+                f,
+                "column {column:?} is null in row {row}, and Nulls::Error allows none; \
+                 take Option<_>, or fill or drop the nulls first",
+            ),
+            ErrorKind::DuplicateName { name } => {
+                write!(f, "two columns are named {name:?}; give each its own name")
+            }
+            ErrorKind::NameCount { names, columns } => write!(
+                f,
+                ".names([…]) gives {}, and the closure returns {}",
+                counted(*names, "name"),
+                counted(*columns, "column"),
+            ),
+            ErrorKind::Option { option, message } => {
+                let dot = if option.contains("::") { "" } else { "." };
+                write!(f, "{dot}{option}(…): {message}")
+            }
+            ErrorKind::Closure { place, cause } => {
+                write!(f, "{place}: the closure returned an error: {cause:#}")
+            }
+            ErrorKind::Panic { place, message } => {
+                write!(f, "{place}: the closure panicked: {message}")
+            }
+            ErrorKind::Value {
+                place,
+                column,
+                message,
+            }
+            | ErrorKind::Stack {
+                place,
+                column,
+                message,
+            } => {
+                write!(f, "{place}: ")?;
+                if let Some(column) = column {
+                    write!(f, "column {column:?}: ")?;
+                }
+                f.write_str(message)
+            }
+            ErrorKind::Several(faults) => {
+                write!(f, "{}:", counted(faults.len(), "fault"))?;
+                faults
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(i, fault)| write!(f, "\n  {}. {fault}", i + 1))
+            }
+            ErrorKind::Polars(error) => error.fmt(f),
+            ErrorKind::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Row(row) => write!(f, "row {row}"),
+            Place::Column(column) => write!(f, "column {column:?}"),
+            Place::Part { index, row_offset } => {
+                write!(f, "part {index} (from row {row_offset})")
+            }
+        }
+    }
+}
+
+/// A dtype by the name that Polars' Rust users type.
+pub(crate) fn dtype_name(dtype: &DataType) -> String {
+    match dtype {
+        DataType::Int8 => "Int8".into(),
+        DataType::Int16 => "Int16".into(),
+        DataType::Int32 => "Int32".into(),
+        DataType::Int64 => "Int64".into(),
+        DataType::Int128 => "Int128".into(),
+        DataType::UInt8 => "UInt8".into(),
+        DataType::UInt16 => "UInt16".into(),
+        DataType::UInt32 => "UInt32".into(),
+        DataType::UInt64 => "UInt64".into(),
+        DataType::UInt128 => "UInt128".into(),
+        DataType::Float32 => "Float32".into(),
+        DataType::Float64 => "Float64".into(),
+        DataType::Boolean => "Boolean".into(),
+        DataType::String => "String".into(),
+        DataType::Binary => "Binary".into(),
+        DataType::Date => "Date".into(),
+        DataType::Time => "Time".into(),
+        DataType::Null => "Null".into(),
+        DataType::List(inner) => format!("List({})", dtype_name(inner)),
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(inner, width) => format!("Array({}, {width})", dtype_name(inner)),
+        other => format!("{other:?}"),
+    }
+}
+
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn listed(names: &[String], last: &str) -> String {
+    let mut text = String::new();
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            text += if i + 1 == names.len() { last } else { ", " };
+        }
+        text += &format!("{name:?}");
+    }
+    text
+}
+
+/// The names in brackets, cut off where there are many.
+fn parenthesised(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match names.len() {
+        0 => String::new(),
+        n if n <= SHOWN => format!(" ({})", listed(names, ", ")),
+        n => format!(
+            " ({}, and {} more)",
+            listed(&names[..SHOWN], ", "),
+            n - SHOWN
+        ),
+    }
+}

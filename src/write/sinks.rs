@@ -1,0 +1,269 @@
+//! Where a row's results are written: one column, or several side by side.
+
+use std::fmt;
+
+use polars::prelude::{Column, DataFrame, PlSmallStr};
+
+use super::{CellSink, Finished, Writer};
+use crate::error::Result;
+
+/// Where rows are written.
+#[doc(hidden)]
+pub trait RowSink: Sinks {
+    type Output;
+
+    /// The output, its columns named.
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<Self::Output>;
+}
+
+/// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
+#[doc(hidden)]
+pub trait Sinks: Sync + Sized {
+    type Item;
+    const FIXED: bool;
+    type Writer<'s>: Writer<Item = Self::Item>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self;
+
+    /// # Safety
+    /// As [`CellSink::writer`].
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
+
+    /// # Safety
+    /// As [`CellSink::finish`].
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()>;
+}
+
+/// One column.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct One<S>(S);
+
+impl<S: CellSink> Sinks for One<S> {
+    type Item = S::Item;
+    const FIXED: bool = S::FIXED;
+    type Writer<'s>
+        = S::Writer<'s>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        One(S::new(rows, nullable))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.writer(start, len) }
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        // SAFETY: as the caller vouches.
+        columns.push(unsafe { self.0.finish() }?);
+        Ok(())
+    }
+}
+
+impl<S: CellSink> RowSink for One<S> {
+    type Output = Column;
+
+    fn stack(mut columns: Vec<Finished>, mut names: Vec<PlSmallStr>, _: usize) -> Result<Column> {
+        Ok(columns.swap_remove(0).into_column(names.swap_remove(0)))
+    }
+}
+
+/// A frame of the columns.
+fn frame(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+    let columns = columns.into_iter().zip(names);
+    let columns = columns.map(|(column, name)| column.into_column(name));
+    Ok(DataFrame::new(rows, columns.collect())?)
+}
+
+/// No more columns.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SinkNil;
+
+impl Sinks for SinkNil {
+    type Item = ();
+    const FIXED: bool = true;
+    type Writer<'s> = SinkNil;
+
+    fn new(_: usize, _: bool) -> Self {
+        SinkNil
+    }
+
+    unsafe fn writer(&self, _: usize, _: usize) -> SinkNil {
+        SinkNil
+    }
+
+    unsafe fn finish(self, _: &mut Vec<Finished>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Writer for SinkNil {
+    type Item = ();
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, _: usize, (): ()) {}
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, _: usize) {}
+
+    unsafe fn finish_run(&mut self, _: usize) {}
+
+    fn finish(self) {}
+}
+
+/// A column and those after it; of sinks, and of their writers.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SinkCons<A, B>(A, B);
+
+impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
+    type Item = (A::Item, B::Item);
+    const FIXED: bool = A::FIXED && B::FIXED;
+    type Writer<'s>
+        = SinkCons<A::Writer<'s>, B::Writer<'s>>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        SinkCons(A::new(rows, nullable), B::new(rows, nullable))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        unsafe { SinkCons(self.0.writer(start, len), self.1.writer(start, len)) }
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            columns.push(self.0.finish()?);
+            self.1.finish(columns)
+        }
+    }
+}
+
+impl<A: CellSink, B: Sinks> RowSink for SinkCons<A, B> {
+    type Output = DataFrame;
+
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+        frame(columns, names, rows)
+    }
+}
+
+impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
+    type Item = (A::Item, B::Item);
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.write::<NULLS>(row, item.0);
+            self.1.write::<NULLS>(row, item.1);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.write_null(row);
+            self.1.write_null(row);
+        }
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            self.0.finish_run(rows);
+            self.1.finish_run(rows);
+        }
+    }
+
+    fn finish(self) {
+        self.0.finish();
+        self.1.finish();
+    }
+}
+
+/// `N` columns alike; of sinks, and of their writers.
+#[doc(hidden)]
+pub struct SinkRepeat<S, const N: usize>([S; N]);
+
+impl<S, const N: usize> fmt::Debug for SinkRepeat<S, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SinkRepeat").field(&N).finish()
+    }
+}
+
+impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
+    type Item = [S::Item; N];
+    const FIXED: bool = S::FIXED;
+    type Writer<'s>
+        = SinkRepeat<S::Writer<'s>, N>
+    where
+        Self: 's;
+
+    fn new(rows: usize, nullable: bool) -> Self {
+        SinkRepeat(std::array::from_fn(|_| S::new(rows, nullable)))
+    }
+
+    unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
+        // SAFETY: as the caller vouches.
+        SinkRepeat(std::array::from_fn(|column| unsafe {
+            self.0[column].writer(start, len)
+        }))
+    }
+
+    unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
+        for sink in self.0 {
+            // SAFETY: as the caller vouches.
+            columns.push(unsafe { sink.finish() }?);
+        }
+        Ok(())
+    }
+}
+
+impl<S: CellSink, const N: usize> RowSink for SinkRepeat<S, N> {
+    type Output = DataFrame;
+
+    fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
+        frame(columns, names, rows)
+    }
+}
+
+impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
+    type Item = [W::Item; N];
+
+    #[inline(always)]
+    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+        for (writer, item) in self.0.iter_mut().zip(item) {
+            // SAFETY: as the caller vouches.
+            unsafe { writer.write::<NULLS>(row, item) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_null(&mut self, row: usize) {
+        // SAFETY: as the caller vouches.
+        self.0
+            .iter_mut()
+            .for_each(|writer| unsafe { writer.write_null(row) });
+    }
+
+    unsafe fn finish_run(&mut self, rows: usize) {
+        // SAFETY: as the caller vouches.
+        self.0
+            .iter_mut()
+            .for_each(|writer| unsafe { writer.finish_run(rows) });
+    }
+
+    fn finish(self) {
+        self.0.into_iter().for_each(Writer::finish);
+    }
+}
