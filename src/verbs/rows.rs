@@ -102,7 +102,8 @@ where
 {
     fn run(&self, rows: Range<usize>, patience: Duration, stop: &Stop) -> usize {
         let (start, end) = (rows.start, rows.end);
-        // SAFETY: rows are within the frame's, for which the sink was made, and are handed out once.
+        // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
+        // given back (from the row returned on) are handed out again, but not written here.
         let mut writer = unsafe { self.sink.writer(start, rows.len()) };
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = self.layout.blocks(rows);

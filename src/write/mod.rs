@@ -101,10 +101,11 @@ pub trait CellSink: Sync + Sized {
     /// Room for so many rows; `nullable` where a row's null can come from anything but the item itself.
     fn new(rows: usize, nullable: bool) -> Self;
 
-    /// A writer of `len` rows from `start`.
+    /// A writer of up to `len` rows from `start`, the first of them first.
     ///
     /// # Safety
-    /// The rows are within the sink's, and no other writer is ever made for any of them.
+    /// The rows are within the sink's, and no row is written by two writers. A writer may be finished before it has
+    /// written all of its rows; those left over may then be another's.
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
 
     /// The column.
