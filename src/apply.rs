@@ -1,11 +1,20 @@
 //! The builder: options, then one verb.
 
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
 use polars::prelude::{DataFrame, PlSmallStr};
 
+use crate::cancel::CancelToken;
+use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
-use crate::options::{Casts, Nulls, Options};
+use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
+use crate::outcome::Outcome;
 use crate::pool::Pool;
+use crate::progress::Progress;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
@@ -23,11 +32,65 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// assert_eq!(length, Column::new("length".into(), [5.0, 10.0]));
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
+///
+/// # A long run
+///
+/// These options keep it in hand; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them
+/// at work. None costs anything that is not used.
+///
+/// | option | what |
+/// |---|---|
+/// | [`on_error`](Apply::on_error), [`max_failures`](Apply::max_failures) | what becomes of rows that fail, and how many may |
+/// | `retry` | a row that fails is tried again, later |
+/// | [`cancel_token`](Apply::cancel_token), [`deadline`](Apply::deadline), [`on_cancel`](Apply::on_cancel) | the run is stopped from outside, and what it then gives |
+/// | [`progress`](Apply::progress) | who is told how far it is |
+/// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has a state of its own: a compiled regex, a connection, a counter |
+/// | `seed` | each row has a random stream of its own |
+/// | [`outcome`](Apply::outcome) | what happened is returned with the output |
+///
+/// The first type parameter says which leading arguments the closure has, the second whether the verb gives its output
+/// plain or in an [`Outcome`]; both follow from the options.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
-#[derive(Clone, Debug)]
-pub struct Apply<'a> {
+#[derive(Clone)]
+pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain> {
     frame: &'a DataFrame,
-    options: Options,
+    options: Options<'a>,
+    lead: L,
+    gives: PhantomData<fn() -> G>,
+}
+
+/// The verb gives its output.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+/// The verb gives an [`Outcome`].
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Told;
+
+/// What a verb gives.
+#[doc(hidden)]
+pub trait Gives {
+    type Of<T>;
+
+    fn give<T>(outcome: Outcome<T>) -> Self::Of<T>;
+}
+
+impl Gives for Plain {
+    type Of<T> = T;
+
+    fn give<T>(outcome: Outcome<T>) -> T {
+        outcome.output
+    }
+}
+
+impl Gives for Told {
+    type Of<T> = Outcome<T>;
+
+    fn give<T>(outcome: Outcome<T>) -> Outcome<T> {
+        outcome
+    }
 }
 
 impl<'a> Apply<'a> {
@@ -35,9 +98,16 @@ impl<'a> Apply<'a> {
         Apply {
             frame,
             options: Options::default(),
+            lead: Leading {
+                state: NoState,
+                seed: NoSeed,
+            },
+            gives: PhantomData,
         }
     }
+}
 
+impl<'a, L, G> Apply<'a, L, G> {
     /// The columns used, in the order of the closure's arguments; all of them by default.
     ///
     /// ```
@@ -144,28 +214,282 @@ impl<'a> Apply<'a> {
         self
     }
 
+    /// What becomes of a row (column, part) that fails; by default its error ends the call. The verb then gives an
+    /// [`Outcome`], which tells and counts every failure.
+    ///
+    /// Panics are failures like errors. The program's panic hook sees the first panic of a call, and not one for every
+    /// row: the crate puts a hook of its own around the program's when it meets the first.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["text" => ["1", "two", "3"]]?;
+    /// let outcome = df.par_apply().on_error(OnError::Null).rows(|text: &str| text.parse::<i32>())?;
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(1), None, Some(3)]);
+    /// assert_eq!(
+    ///     outcome.failures.column("error")?.str()?.get(0),
+    ///     Some("invalid digit found in string")
+    /// );
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn on_error(mut self, on_error: OnError) -> Apply<'a, L, Told> {
+        self.options.on_error = on_error;
+        self.outcome()
+    }
+
+    /// How many failures [`on_error`](Apply::on_error) lets pass; any number by default. One more, and the call returns an
+    /// error of the kind [`TooManyFailures`](crate::ErrorKind::TooManyFailures), which has them all: the lowest ones,
+    /// always the same.
+    ///
+    /// Each failure takes the memory of its error until the call ends.
+    pub fn max_failures(mut self, failures: usize) -> Self {
+        self.options.max_failures = Some(failures);
+        self
+    }
+
+    /// Tries a row (column, part) again whose closure returned an error; only what has failed is called again. A panic is
+    /// not tried again, nor a value that cannot be read or written. The row fails with its last error.
+    ///
+    /// No worker sleeps over a row: it waits in a queue, the other rows go on, and the first worker that is done with its
+    /// rows when the delay has passed takes it. When only such rows are left, the workers are given back to their pool,
+    /// and the calling thread waits; if that is itself a worker of a pool, it goes on working for its pool meanwhile.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU32, Ordering};
+    /// # use std::time::Duration;
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// let calls = AtomicU32::new(0);
+    /// let outcome = df
+    ///     .par_apply()
+    ///     .retry(Retry::attempts(3).min_delay(Duration::from_millis(1)))
+    ///     .outcome()
+    ///     .rows(|x: i32| {
+    ///         let busy = x == 2 && calls.fetch_add(1, Ordering::Relaxed) == 0;
+    ///         if busy { Err(std::io::Error::other("busy")) } else { Ok(x) }
+    ///     })?;
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(1), Some(2), Some(3)]);
+    /// assert_eq!(outcome.stats.retries, 1);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[cfg(feature = "retry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "retry")))]
+    pub fn retry(mut self, retry: crate::Retry) -> Self {
+        self.options.retry = Some(retry);
+        self
+    }
+
+    /// A token that cancels the call: each worker ends after the row that it is in.
+    ///
+    /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), or what
+    /// [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.
+    pub fn cancel_token(mut self, token: &CancelToken) -> Self {
+        self.options.cancel = Some(token.clone());
+        self
+    }
+
+    /// Cancels the call when so much time has passed since the verb was called.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use polars_par_apply::{ErrorKind, prelude::*};
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// let late = df.par_apply().deadline(Duration::ZERO).rows(|x: i32| x).unwrap_err();
+    /// assert!(matches!(late.kind(), ErrorKind::Cancelled { done: 0, .. }));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// What a cancelled call gives, or one whose deadline has passed; an error by default. The verb then gives an
+    /// [`Outcome`].
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3, 4]]?;
+    /// let token = CancelToken::new();
+    /// let outcome = df
+    ///     .par_apply()
+    ///     .sequential()
+    ///     .cancel_token(&token)
+    ///     .on_cancel(OnCancel::Partial)
+    ///     .rows(|x: i32| {
+    ///         if x == 3 {
+    ///             token.cancel();
+    ///         }
+    ///         x * 10
+    ///     })?;
+    /// assert!(outcome.stats.cancelled);
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(10), Some(20), Some(30)]);
+    /// assert_eq!(outcome.kept_rows().to_vec(), [Some(0), Some(1), Some(2)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Apply<'a, L, Told> {
+        self.options.on_cancel = on_cancel;
+        self.outcome()
+    }
+
+    /// Who is told how far the run is: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`].
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// df.par_apply()
+    ///     .progress(|tick: Tick| eprintln!("{} of {}", tick.done, tick.total))
+    ///     .rows(|x: i32| x)?;
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn progress<P>(mut self, progress: P) -> Self
+    where
+        P: Progress + 'a,
+    {
+        self.options.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// The verb gives an [`Outcome`]: with its output, what happened.
+    pub fn outcome(mut self) -> Apply<'a, L, Told> {
+        self.options.told = true;
+        Apply {
+            frame: self.frame,
+            options: self.options,
+            lead: self.lead,
+            gives: PhantomData,
+        }
+    }
+}
+
+impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
+    /// Gives each worker a state of its own, which the closure takes as its first argument, `&mut S`.
+    ///
+    /// `init` returns the state, or a `Result` of it, whose error ends the call. It is called by a worker that comes to its
+    /// first row: at most once for each worker, and never for workers that are not needed. A state is never shared: a
+    /// closure has it for itself, also while it calls this crate. It outlives an error or a panic of the closure as it
+    /// was then. All states are dropped before the call returns.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// let text = df
+    ///     .par_apply()
+    ///     .state(|| String::with_capacity(64))
+    ///     .rows(|buffer: &mut String, x: i32| {
+    ///         use std::fmt::Write;
+    ///         buffer.clear();
+    ///         write!(buffer, "{x:>3}").map(|()| buffer.len() as u32)
+    ///     })?;
+    /// assert_eq!(text.u32()?.to_vec(), [Some(3), Some(3), Some(3)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn state<I>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
+        Apply {
+            frame: self.frame,
+            options: self.options,
+            lead: Leading {
+                state: context::State {
+                    init,
+                    finish: NoFinish,
+                },
+                seed: self.lead.seed,
+            },
+            gives: PhantomData,
+        }
+    }
+
+    /// Gives each row a random stream of its own, which the closure takes as `&mut RowRng` before the row's values (and
+    /// after the state, if there is one).
+    ///
+    /// The stream depends on the seed and the row's number alone; see [`RowRng`](crate::RowRng). So one worker, many
+    /// workers and any cut give the same column. Of `columns`, the number is the column's position; of `chunks`, the
+    /// part's first row, and the cut must be given by [`partitions`](Apply::partitions) or
+    /// [`chunk_rows`](Apply::chunk_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    /// use polars_par_apply::rand::RngExt;
+    ///
+    /// let df = df!["x" => [1.0, 2.0, 3.0]]?;
+    /// let noisy = || df.par_apply().seed(7).rows(|rng: &mut RowRng, x: f64| x + rng.random_range(-0.1..0.1));
+    /// assert_eq!(noisy()?, noisy()?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[cfg(feature = "rand")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rand")))]
+    pub fn seed(self, seed: u64) -> Apply<'a, Leading<State, context::Seed>, G> {
+        Apply {
+            frame: self.frame,
+            options: self.options,
+            lead: Leading {
+                state: self.lead.state,
+                seed: context::Seed(seed),
+            },
+            gives: PhantomData,
+        }
+    }
+}
+
+impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
+    /// Gives every state to a closure when the rows are done: to add up counters, to flush buffers.
+    ///
+    /// It is called on the calling thread, once for each state, in the order of the workers; also after a failure, a
+    /// cancel or a panic, when it sees what was done until then. It may return a `Result`, whose error the call then
+    /// returns if nothing else went wrong; the other states are finished first.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3, 4]]?;
+    /// let mut even = 0;
+    /// df.par_apply()
+    ///     .state(|| 0)
+    ///     .finish(|count: i32| even += count)
+    ///     .rows(|count: &mut i32, x: i32| *count += i32::from(x % 2 == 0))?;
+    /// assert_eq!(even, 2);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn finish<H>(self, hook: H) -> Apply<'a, Leading<context::State<I, Hook<H>>, Seed>, G> {
+        Apply {
+            frame: self.frame,
+            options: self.options,
+            lead: Leading {
+                state: context::State {
+                    init: self.lead.state.init,
+                    finish: Hook(hook),
+                },
+                seed: self.lead.seed,
+            },
+            gives: PhantomData,
+        }
+    }
+}
+
+impl<L, G: Gives> Apply<'_, L, G> {
     /// Calls the closure for each row; see [`ParApply::par_apply_rows`](crate::ParApply::par_apply_rows).
     ///
     /// # Errors
     /// As there; and an option that cannot be followed.
-    pub fn rows<M, F>(self, f: F) -> Result<<F::Out as IntoRow>::Output>
+    pub fn rows<M, C, F>(self, f: F) -> Result<G::Of<<F::Out as IntoRow>::Output>>
     where
-        F: RowFn<M>,
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
         F::Out: IntoRow,
     {
-        verbs::rows(self.frame, &self.options, &f)
+        verbs::rows(self.frame, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
     ///
     /// # Errors
     /// As there; and an option that cannot be followed.
-    pub fn columns<M, F>(self, f: F) -> Result<DataFrame>
+    pub fn columns<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
     where
-        F: ColumnFn<M>,
+        L: Lead<C>,
+        C: Context + Send,
+        F: ColumnFn<M, C>,
         F::Out: IntoColumns,
     {
-        verbs::columns(self.frame, &self.options, &f)
+        verbs::columns(self.frame, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each part of the rows; see
@@ -173,11 +497,22 @@ impl<'a> Apply<'a> {
     ///
     /// # Errors
     /// As there; and an option that cannot be followed.
-    pub fn chunks<M, F>(self, f: F) -> Result<<F::Out as IntoStack>::Output>
+    pub fn chunks<M, C, F>(self, f: F) -> Result<G::Of<<F::Out as IntoStack>::Output>>
     where
-        F: ChunkFn<M>,
+        L: Lead<C>,
+        C: Context + Send,
+        F: ChunkFn<M, C>,
         F::Out: IntoStack,
     {
-        verbs::chunks(self.frame, &self.options, &f)
+        verbs::chunks(self.frame, &self.options, self.lead, &f).map(G::give)
+    }
+}
+
+impl<L, G> fmt::Debug for Apply<'_, L, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apply")
+            .field("frame", &self.frame)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

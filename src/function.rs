@@ -7,6 +7,9 @@
 use polars::prelude::{Column, DataFrame};
 
 use crate::arity::for_each_arity;
+use crate::context::{NoContext, OwnState};
+#[cfg(feature = "rand")]
+use crate::context::{RowRng, Seeded, StateAndSeeded};
 use crate::partition::Chunk;
 use crate::read::tuple::{list, pairs};
 use crate::read::{
@@ -45,7 +48,7 @@ use crate::read::{
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures",
     note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
 )]
-pub trait RowFn<Marker>: Sync {
+pub trait RowFn<Marker, Context = NoContext>: Sync {
     /// What it returns.
     type Out;
 
@@ -56,7 +59,7 @@ pub trait RowFn<Marker>: Sync {
     const NAMES: Names;
 
     #[doc(hidden)]
-    fn call<'a>(&self, cells: <Self::Cells as Cells>::Of<'a>) -> Self::Out;
+    fn call<'a>(&self, context: &mut Context, cells: <Self::Cells as Cells>::Of<'a>) -> Self::Out;
 }
 
 /// Marks closures of cells.
@@ -69,13 +72,29 @@ pub struct OfCells;
 #[derive(Debug)]
 pub struct OfWhole;
 
+/// Calls a macro once for each context: its type parameters, the type, the leading arguments' types, and the arguments
+/// taken from it by a name.
+macro_rules! for_each_context {
+    ($macro:ident! { $($rest:tt)* }) => {
+        $macro!(@ [] NoContext, [], context [], $($rest)*);
+        $macro!(@ [S] OwnState<S>, [S], context [&mut context.0], $($rest)*);
+        #[cfg(feature = "rand")]
+        $macro!(@ [] Seeded, [RowRng], context [&mut context.0], $($rest)*);
+        #[cfg(feature = "rand")]
+        $macro!(@ [S] StateAndSeeded<S>, [S, RowRng], context [&mut context.0, &mut context.1], $($rest)*);
+    };
+}
+
 macro_rules! row_fn {
-    ($($T:ident $t:ident),+) => {
-        impl<Function, Out, $($T),+> RowFn<(OfCells, fn($($T),+) -> Out)> for Function
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+        $($T:ident $t:ident),+
+    ) => {
+        impl<Function, Out, $($G,)? $($T),+> RowFn<(OfCells, fn($($T),+) -> Out), $Context> for Function
         where
             Function: Sync,
-            Function: Fn($($T),+) -> Out,
-            Function: for<'a> Fn($($T::Of<'a>),+) -> Out,
+            Function: Fn($(&mut $Lead,)* $($T),+) -> Out,
+            Function: for<'a> Fn($(&mut $Lead,)* $($T::Of<'a>),+) -> Out,
             $($T: Cell,)+
         {
             type Out = Out;
@@ -83,31 +102,52 @@ macro_rules! row_fn {
             const NAMES: Names = None;
 
             #[inline(always)]
-            fn call<'a>(&self, pairs!($($t)+): <Self::Cells as Cells>::Of<'a>) -> Out {
-                self($($t),+)
+            fn call<'a>(
+                &self,
+                $context: &mut $Context,
+                pairs!($($t)+): <Self::Cells as Cells>::Of<'a>,
+            ) -> Out {
+                let _ = &$context;
+                self($($lead,)* $($t),+)
             }
         }
+    };
+    ($($cell:tt)+) => {
+        for_each_context!(row_fn! { $($cell)+ });
     };
 }
 
 for_each_arity!(row_fn);
 
-impl<Function, Out, R> RowFn<(OfWhole, fn(R) -> Out)> for Function
-where
-    Function: Sync,
-    Function: Fn(R) -> Out,
-    Function: for<'a> Fn(R::Of<'a>) -> Out,
-    R: FromRow,
-{
-    type Out = Out;
-    type Cells = R::Cells;
-    const NAMES: Names = R::NAMES;
+macro_rules! whole_row_fn {
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+    ) => {
+        impl<Function, Out, $($G,)? R> RowFn<(OfWhole, fn(R) -> Out), $Context> for Function
+        where
+            Function: Sync,
+            Function: Fn($(&mut $Lead,)* R) -> Out,
+            Function: for<'a> Fn($(&mut $Lead,)* R::Of<'a>) -> Out,
+            R: FromRow,
+        {
+            type Out = Out;
+            type Cells = R::Cells;
+            const NAMES: Names = R::NAMES;
 
-    #[inline(always)]
-    fn call<'a>(&self, cells: <Self::Cells as Cells>::Of<'a>) -> Out {
-        self(R::assemble(cells))
-    }
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                $context: &mut $Context,
+                cells: <Self::Cells as Cells>::Of<'a>,
+            ) -> Out {
+                let _ = &$context;
+                self($($lead,)* R::assemble(cells))
+            }
+        }
+    };
 }
+
+for_each_context!(whole_row_fn! {});
 
 /// A closure or function that [`columns`](crate::Apply::columns) takes: of a `&Column`, or of its typed [`Values`].
 ///
@@ -117,7 +157,7 @@ where
     label = "its one argument must be `&Column` or `Values<'_, T>`",
     note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`"
 )]
-pub trait ColumnFn<Marker>: Sync {
+pub trait ColumnFn<Marker, Context = NoContext>: Sync {
     /// What it returns.
     type Out;
 
@@ -132,6 +172,7 @@ pub trait ColumnFn<Marker>: Sync {
     #[doc(hidden)]
     unsafe fn call(
         &self,
+        context: &mut Context,
         column: &Column,
         chunks: &ColumnChunks<'_>,
     ) -> Result<Self::Out, (usize, Fault)>;
@@ -144,52 +185,69 @@ pub trait ColumnFn<Marker>: Sync {
     unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize>;
 }
 
-impl<Function, Out> ColumnFn<(OfWhole, Out)> for Function
-where
-    Function: Sync,
-    Function: Fn(&Column) -> Out,
-{
-    type Out = Out;
+macro_rules! column_fn {
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+    ) => {
+        impl<Function, Out, $($G)?> ColumnFn<(OfWhole, Out), $Context> for Function
+        where
+            Function: Sync,
+            Function: Fn($(&mut $Lead,)* &Column) -> Out,
+        {
+            type Out = Out;
 
-    fn argument() -> Option<Argument> {
-        None
-    }
+            fn argument() -> Option<Argument> {
+                None
+            }
 
-    unsafe fn call(&self, column: &Column, _: &ColumnChunks<'_>) -> Result<Out, (usize, Fault)> {
-        Ok(self(column))
-    }
+            unsafe fn call(
+                &self,
+                $context: &mut $Context,
+                column: &Column,
+                _: &ColumnChunks<'_>,
+            ) -> Result<Out, (usize, Fault)> {
+                let _ = &$context;
+                Ok(self($($lead,)* column))
+            }
 
-    unsafe fn first_null(_: &ColumnChunks<'_>, _: usize) -> Option<usize> {
-        None
-    }
+            unsafe fn first_null(_: &ColumnChunks<'_>, _: usize) -> Option<usize> {
+                None
+            }
+        }
+
+        impl<Function, Out, $($G,)? T> ColumnFn<(OfCells, fn(T) -> Out), $Context> for Function
+        where
+            Function: Sync,
+            Function: for<'a> Fn($(&mut $Lead,)* Values<'a, T>) -> Out,
+            T: Cell,
+        {
+            type Out = Out;
+
+            fn argument() -> Option<Argument> {
+                Some(Argument::of::<T>())
+            }
+
+            unsafe fn call(
+                &self,
+                $context: &mut $Context,
+                column: &Column,
+                chunks: &ColumnChunks<'_>,
+            ) -> Result<Out, (usize, Fault)> {
+                let _ = &$context;
+                let call = |values: Values<'_, T>| self($($lead,)* values);
+                // SAFETY: as the caller vouches.
+                unsafe { with_values::<T, Out>(chunks, column.len(), call) }
+            }
+
+            unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
+                // SAFETY: as the caller vouches.
+                unsafe { first_null::<T>(chunks, rows) }
+            }
+        }
+    };
 }
 
-impl<Function, Out, T> ColumnFn<(OfCells, fn(T) -> Out)> for Function
-where
-    Function: Sync,
-    Function: for<'a> Fn(Values<'a, T>) -> Out,
-    T: Cell,
-{
-    type Out = Out;
-
-    fn argument() -> Option<Argument> {
-        Some(Argument::of::<T>())
-    }
-
-    unsafe fn call(
-        &self,
-        column: &Column,
-        chunks: &ColumnChunks<'_>,
-    ) -> Result<Out, (usize, Fault)> {
-        // SAFETY: as the caller vouches.
-        unsafe { with_values::<T, Out>(chunks, column.len(), self) }
-    }
-
-    unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
-        // SAFETY: as the caller vouches.
-        unsafe { first_null::<T>(chunks, rows) }
-    }
-}
+for_each_context!(column_fn! {});
 
 /// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`].
 ///
@@ -199,46 +257,34 @@ where
     label = "its one argument must be `DataFrame`, `&DataFrame` or `Chunk`",
     note = "annotate the argument: `|part: DataFrame| …`"
 )]
-pub trait ChunkFn<Marker>: Sync {
+pub trait ChunkFn<Marker, Context = NoContext>: Sync {
     /// What it returns.
     type Out;
 
     #[doc(hidden)]
-    fn call(&self, chunk: Chunk) -> Self::Out;
+    fn call(&self, context: &mut Context, chunk: Chunk) -> Self::Out;
 }
 
-impl<Function, Out> ChunkFn<(DataFrame, Out)> for Function
-where
-    Function: Sync,
-    Function: Fn(DataFrame) -> Out,
-{
-    type Out = Out;
+macro_rules! chunk_fn {
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+        $Part:ty, |$chunk:ident| $part:expr
+    ) => {
+        impl<Function, Out, $($G)?> ChunkFn<($Part, Out), $Context> for Function
+        where
+            Function: Sync,
+            Function: Fn($(&mut $Lead,)* $Part) -> Out,
+        {
+            type Out = Out;
 
-    fn call(&self, chunk: Chunk) -> Out {
-        self(chunk.into_frame())
-    }
+            fn call(&self, $context: &mut $Context, $chunk: Chunk) -> Out {
+                let _ = &$context;
+                self($($lead,)* $part)
+            }
+        }
+    };
 }
 
-impl<Function, Out> ChunkFn<(&DataFrame, Out)> for Function
-where
-    Function: Sync,
-    Function: Fn(&DataFrame) -> Out,
-{
-    type Out = Out;
-
-    fn call(&self, chunk: Chunk) -> Out {
-        self(chunk.frame())
-    }
-}
-
-impl<Function, Out> ChunkFn<(Chunk, Out)> for Function
-where
-    Function: Sync,
-    Function: Fn(Chunk) -> Out,
-{
-    type Out = Out;
-
-    fn call(&self, chunk: Chunk) -> Out {
-        self(chunk)
-    }
-}
+for_each_context!(chunk_fn! { DataFrame, |chunk| chunk.into_frame() });
+for_each_context!(chunk_fn! { &DataFrame, |chunk| chunk.frame() });
+for_each_context!(chunk_fn! { Chunk, |chunk| chunk });

@@ -102,31 +102,49 @@
 
 mod apply;
 mod arity;
+mod cancel;
+mod context;
 mod error;
 mod frame;
 mod function;
+pub mod guide;
 mod options;
+mod outcome;
 mod partition;
 mod pool;
 pub mod prelude;
+mod progress;
 mod read;
+mod retry;
 mod run;
 mod verbs;
 mod write;
 
 pub use apply::Apply;
+pub use cancel::CancelToken;
+#[cfg(feature = "rand")]
+pub use context::RowRng;
+pub use context::{IntoState, IntoUnit};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
-pub use options::{Casts, Nulls};
+pub use options::{Casts, Nulls, OnCancel, OnError};
+pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};
 pub use partition::Chunk;
 pub use polars;
 #[cfg(feature = "derive")]
 pub use polars_par_apply_derive::{FromRow, IntoRow};
 pub use pool::Pool;
+#[cfg(feature = "progress")]
+pub use progress::ProgressBar;
+pub use progress::{Progress, Tick, TickState};
+#[cfg(feature = "rand")]
+pub use rand;
 #[cfg(feature = "dtype-struct")]
 pub use read::Struct;
 pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
+#[cfg(feature = "retry")]
+pub use retry::Retry;
 pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
 
 /// What derived code uses; not for others.

@@ -1,8 +1,15 @@
 //! The options of a call, as values.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
 use polars::prelude::PlSmallStr;
 
+use crate::cancel::CancelToken;
 use crate::pool::Pool;
+use crate::progress::Progress;
+use crate::retry::Retry;
 
 /// What a null does to a row whose argument has a plain type (`T`, not `Option<T>`).
 ///
@@ -31,9 +38,45 @@ pub enum Casts {
     Lossy,
 }
 
+/// What becomes of a row (a column, a part) whose closure returns an error or panics, or whose value cannot be read or
+/// written.
+///
+/// Whatever the policy, a failure is never lost: all but `Fail` tell each in [`Outcome::failures`](crate::Outcome), and
+/// count them in its `stats`. [`max_failures`](crate::Apply::max_failures) says how many are too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The call returns the error of the lowest failing row; the other workers stop early.
+    #[default]
+    Fail,
+    /// Its output is null, and the output has the input's height.
+    ///
+    /// Of `chunks` and `columns`, this needs a closure that returns cells: a frame or a column of unknown height cannot
+    /// be null.
+    Null,
+    /// It is dropped: the output has the rows (columns, parts) that did not fail, and
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
+    Skip,
+    /// The run goes on to the end for the failures' sake, and the output is what there is: null where a cell can be null,
+    /// nothing where a part's or a column's whole result is missing. It is offered for every closure.
+    Collect,
+}
+
+/// What a cancelled run, or one whose deadline has passed, gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnCancel {
+    /// An error that says how many rows were done.
+    #[default]
+    Error,
+    /// The finished part: the output has the rows (columns, parts) that were done, in order, and
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
+    Partial,
+}
+
 /// All options, as given: nothing is checked before a verb is called, so that every fault is reported at once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
+#[derive(Clone, Default)]
+pub(crate) struct Options<'a> {
     pub(crate) select: Option<Vec<PlSmallStr>>,
     pub(crate) names: Option<Vec<PlSmallStr>>,
     pub(crate) nulls: Nulls,
@@ -43,4 +86,51 @@ pub(crate) struct Options {
     pub(crate) sequential: bool,
     pub(crate) partitions: Option<usize>,
     pub(crate) chunk_rows: Option<usize>,
+    pub(crate) on_error: OnError,
+    pub(crate) max_failures: Option<usize>,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) cancel: Option<CancelToken>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) on_cancel: OnCancel,
+    pub(crate) progress: Option<Arc<dyn Progress + 'a>>,
+    /// Whether what happened is asked for.
+    pub(crate) told: bool,
+}
+
+impl Options<'_> {
+    /// How many failures do not end the run.
+    pub(crate) fn failures_allowed(&self) -> usize {
+        match self.on_error {
+            OnError::Fail => 0,
+            _ => self.max_failures.unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Whether a row may end without a result.
+    pub(crate) fn leaves_gaps(&self) -> bool {
+        self.on_error != OnError::Fail || self.on_cancel == OnCancel::Partial
+    }
+}
+
+impl fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("select", &self.select)
+            .field("names", &self.names)
+            .field("nulls", &self.nulls)
+            .field("casts", &self.casts)
+            .field("pool", &self.pool)
+            .field("workers", &self.workers)
+            .field("sequential", &self.sequential)
+            .field("partitions", &self.partitions)
+            .field("chunk_rows", &self.chunk_rows)
+            .field("on_error", &self.on_error)
+            .field("max_failures", &self.max_failures)
+            .field("retry", &self.retry)
+            .field("cancel", &self.cancel)
+            .field("deadline", &self.deadline)
+            .field("on_cancel", &self.on_cancel)
+            .field("progress", &self.progress.is_some())
+            .finish()
+    }
 }

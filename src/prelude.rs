@@ -3,9 +3,16 @@
 #[doc(no_inline)]
 pub use polars::prelude::*;
 
+#[cfg(feature = "progress")]
+pub use crate::ProgressBar;
+#[cfg(feature = "retry")]
+pub use crate::Retry;
+#[cfg(feature = "rand")]
+pub use crate::RowRng;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
 pub use crate::{
-    Apply, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell, IntoColumns,
-    IntoRow, IntoStack, Nulls, ParApply, Place, Pool, Result, Row, RowFn, Values,
+    Apply, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell,
+    IntoColumns, IntoRow, IntoStack, Nulls, OnCancel, OnError, Outcome, ParApply, Place, Pool,
+    Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
 };

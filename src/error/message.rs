@@ -85,6 +85,31 @@ impl fmt::Display for Error {
             ErrorKind::Panic { place, message } => {
                 write!(f, "{place}: the closure panicked: {message}")
             }
+            ErrorKind::TooManyFailures { limit, last, .. } => write!(
+                f,
+                "more than the {} that .max_failures(…) allows; the one beyond: {last}",
+                counted(*limit, "failure"),
+            ),
+            ErrorKind::Cancelled {
+                done,
+                total,
+                deadline,
+            } => {
+                match deadline {
+                    Some(deadline) => write!(f, "the deadline of {deadline:?} passed")?,
+                    None => f.write_str("the call was cancelled")?,
+                }
+                write!(
+                    f,
+                    ": {done} of {total} were done; keep the finished part with .on_cancel(OnCancel::Partial)"
+                )
+            }
+            ErrorKind::State { cause } => {
+                write!(f, "a worker's state could not be made: {cause:#}")
+            }
+            ErrorKind::Finish { cause } => {
+                write!(f, "a worker's state could not be finished: {cause:#}")
+            }
             ErrorKind::Value {
                 place,
                 column,

@@ -2,8 +2,10 @@
 
 mod message;
 
+use std::time::Duration;
+
 use polars::error::ErrString;
-use polars::prelude::{DataType, PolarsError};
+use polars::prelude::{DataFrame, DataType, PolarsError};
 
 pub(crate) use message::{counted, dtype_name};
 
@@ -127,6 +129,38 @@ pub enum ErrorKind {
         /// The panic's message, where it was text.
         message: String,
     },
+    /// More rows (columns, parts) failed than [`max_failures`](crate::Apply::max_failures) allows.
+    #[non_exhaustive]
+    TooManyFailures {
+        /// How many may fail.
+        limit: usize,
+        /// The failures up to the limit and the one beyond it, as in [`Outcome::failures`](crate::Outcome).
+        failures: DataFrame,
+        /// The one beyond it, which is the [`source`](std::error::Error::source).
+        last: Box<Error>,
+    },
+    /// The call was cancelled, or its deadline passed, before all was done.
+    #[non_exhaustive]
+    Cancelled {
+        /// How many rows were done, those that failed included; of `columns`, columns.
+        done: usize,
+        /// How many there are.
+        total: usize,
+        /// The deadline that passed; none where a [`CancelToken`](crate::CancelToken) was cancelled.
+        deadline: Option<Duration>,
+    },
+    /// A worker's [`state`](crate::Apply::state) could not be made.
+    #[non_exhaustive]
+    State {
+        /// Why; it is the [`source`](std::error::Error::source).
+        cause: anyhow::Error,
+    },
+    /// The hook that [finishes](crate::Apply::finish) a worker's state failed. All rows were done.
+    #[non_exhaustive]
+    Finish {
+        /// Why; it is the [`source`](std::error::Error::source).
+        cause: anyhow::Error,
+    },
     /// Results of parts, columns or rows that do not stack, since they differ in shape or dtype.
     #[non_exhaustive]
     Stack {
@@ -188,6 +222,7 @@ impl Error {
                 Place::Row(row) => Some(*row),
                 _ => None,
             },
+            ErrorKind::TooManyFailures { last, .. } => last.row(),
             _ => None,
         }
     }
@@ -215,6 +250,7 @@ impl Error {
                 Place::Column(column) => Some(column),
                 _ => None,
             },
+            ErrorKind::TooManyFailures { last, .. } => last.column(),
             _ => None,
         }
     }
@@ -271,7 +307,10 @@ impl From<Error> for PolarsError {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            ErrorKind::Closure { cause, .. } => Some(cause.as_ref()),
+            ErrorKind::Closure { cause, .. }
+            | ErrorKind::State { cause }
+            | ErrorKind::Finish { cause } => Some(cause.as_ref()),
+            ErrorKind::TooManyFailures { last, .. } => Some(last),
             // These speak for themselves: their message is this error's.
             ErrorKind::Polars(error) => error.source(),
             ErrorKind::Other(error) => error.source(),

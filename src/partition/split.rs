@@ -57,6 +57,23 @@ impl Cut {
         }
     }
 
+    /// Where the part that a row is in ends.
+    pub(crate) fn end_of_part_at(self, row: usize, rows: usize) -> usize {
+        let part = match self {
+            Cut::Partitions(parts) => {
+                let (short, longer) = (rows / parts, rows % parts);
+                let in_longer = longer * (short + 1);
+                if row < in_longer {
+                    row / (short + 1)
+                } else {
+                    longer + (row - in_longer) / short.max(1)
+                }
+            }
+            Cut::ChunkRows(chunk_rows) => row / chunk_rows,
+        };
+        self.rows_of(part, rows).end
+    }
+
     /// The rows of a part.
     pub(crate) fn rows_of(self, part: usize, rows: usize) -> Range<usize> {
         match self {
@@ -107,6 +124,11 @@ mod tests {
                 for how in [Cut::Partitions(n), Cut::ChunkRows(n)] {
                     let covered: Vec<usize> = cut(how, rows).into_iter().flatten().collect();
                     assert_eq!(covered, (0..rows).collect::<Vec<_>>(), "{how:?}");
+                    for part in cut(how, rows) {
+                        for row in part.clone() {
+                            assert_eq!(how.end_of_part_at(row, rows), part.end, "{how:?}");
+                        }
+                    }
                 }
             }
         }

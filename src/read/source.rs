@@ -167,7 +167,7 @@ impl<'a> Sources<'a> {
     /// Chooses the columns and checks them; each fault is pushed, and none are left out.
     pub(crate) fn choose(
         frame: &'a DataFrame,
-        options: &Options,
+        options: &Options<'_>,
         arguments: Option<&[Argument]>,
         names: Names,
         faults: &mut Vec<Error>,
@@ -233,7 +233,7 @@ impl<'a> Sources<'a> {
 /// The selected columns that there are, or all.
 pub(crate) fn selected<'a>(
     frame: &'a DataFrame,
-    options: &Options,
+    options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<&'a Column> {
     wanted(frame, options, faults)
@@ -245,7 +245,7 @@ pub(crate) fn selected<'a>(
 /// The selected columns, or all; none in the place of one that is missing.
 fn wanted<'a>(
     frame: &'a DataFrame,
-    options: &Options,
+    options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<Option<&'a Column>> {
     let all = frame.columns().iter();

@@ -5,308 +5,375 @@
 //! out before it: the lowest failure is found without running the rest.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Failure, Plan, Stop, catch};
-use crate::error::Result;
-use crate::partition::{Cut, room_for};
+use super::deferred::Deferred;
+use super::faults::{Faults, Record};
+use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
+use super::seats::Seats;
+use super::ticker::Ticker;
+use super::trace::CallSpan;
+use super::{Plan, Worker};
+use crate::cancel::{Halt, Why};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{OnCancel, Options};
+use crate::outcome::Stats;
+use crate::partition::Cut;
+use crate::progress::TickState;
+use crate::retry::Retry;
 
-/// Work over rows.
+/// Work over items: rows, columns or parts.
 pub(crate) trait Job: Sync {
-    /// Does rows in order, until they are done, a failure lies before them, or its patience is at an end; and tells the
-    /// first row not done. At least one row is done.
-    fn run(&self, rows: Range<usize>, patience: Duration, stop: &Stop) -> usize;
+    /// Does items in order, until they are done, [`Worker::is_over`], or its patience is at an end; and tells the first
+    /// item not done. Unless it is over, at least one is done.
+    ///
+    /// Each item is told to the worker: as done, or as failed.
+    fn run(&self, items: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize;
+
+    /// The rows that items stand for.
+    fn rows_of(&self, items: Range<usize>) -> Range<usize> {
+        items
+    }
 }
-
-/// The most rows in a morsel: of eight-byte values, some huge pages of output, so that workers seldom fault in the same
-/// one.
-const MORSEL: usize = 1 << 20;
-
-/// The fewest rows in a morsel of a fast closure.
-const FEWEST: usize = 1 << 12;
-
-/// How many morsels each worker should still be able to take of what is left.
-const SHARE: usize = 2;
-
-/// A morsel takes about this long at least, so that handing it out costs nothing; what is not done after the longest is
-/// given back, so that the other workers can share it.
-const SHORTEST: Duration = Duration::from_micros(10);
-const LONGEST: Duration = Duration::from_millis(5);
 
 /// What is measured before pace is trusted, and what the rest must be expected to take before other workers are woken.
 const TRIAL: Duration = Duration::from_micros(5);
 const WORTH_WAKING: Duration = Duration::from_micros(100);
 
-/// Runs a job over all rows. The lowest failure, if any.
-pub(crate) fn over_rows(rows: usize, plan: &Plan, job: &dyn Job) -> Option<(usize, Failure)> {
-    let stop = Stop::new();
-    let run = match plan.cut {
-        Some(cut) => {
-            let cut = match cut {
+/// One call's work, under way.
+pub(crate) struct Run<'r> {
+    plan: &'r Plan,
+    items: usize,
+    cut: Option<Cut>,
+    halt: Option<Arc<Halt>>,
+    deadline: Option<Duration>,
+    on_cancel: OnCancel,
+    queue: Queue,
+    panicked: AtomicBool,
+    options: &'r Options<'r>,
+    pub(super) retry: Option<&'r Retry>,
+    pub(super) deferred: Deferred,
+    pub(super) faults: Faults,
+    pub(super) ticker: Option<Ticker<'r>>,
+    pub(super) seats: Seats,
+    pub(super) span: CallSpan,
+}
+
+/// A run that has a result.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// What failed and was let pass, in order.
+    pub(crate) failures: Vec<Record>,
+    /// What a cancelled run did not come to, in order.
+    pub(crate) undone: Vec<Range<usize>>,
+    pub(crate) stats: Stats,
+}
+
+/// A run that has none.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// An error that is no row's.
+    Fatal(Error),
+    /// The last of these failures is one more than may be.
+    Failed(Vec<Record>),
+    /// It was stopped from outside, with so many rows done.
+    Cancelled { done: usize, why: Why },
+}
+
+impl<'r> Run<'r> {
+    /// A run of so many items, of which progress is told as of `total` rows.
+    pub(crate) fn new(
+        verb: &'static str,
+        options: &'r Options<'r>,
+        plan: &'r Plan,
+        cut: Option<Cut>,
+        items: usize,
+        total: usize,
+    ) -> Self {
+        let can_halt =
+            options.cancel.is_some() || options.deadline.is_some() || options.retry.is_some();
+        Run {
+            plan,
+            items,
+            cut: cut.map(|cut| match cut {
                 // Parts past the last row have nothing to do.
-                Cut::Partitions(parts) => Cut::Partitions(parts.min(rows).max(1)),
-                cut => cut,
-            };
-            take_turns(cut.parts(rows), plan, &|part| {
-                let part = cut.rows_of(part, rows);
-                if !part.is_empty() && !stop.is_before(part.start) {
-                    job.run(part, Duration::MAX, &stop);
-                }
-            })
+                Cut::Partitions(parts) => Cut::Partitions(parts.min(items).max(1)),
+                cut @ Cut::ChunkRows(_) => cut,
+            }),
+            halt: can_halt.then(Arc::default),
+            deadline: options.deadline,
+            on_cancel: options.on_cancel,
+            queue: Queue::new(0..items),
+            panicked: AtomicBool::new(false),
+            options,
+            retry: options.retry.as_ref(),
+            deferred: Deferred::default(),
+            faults: Faults::new(options.failures_allowed()),
+            ticker: options
+                .progress
+                .as_deref()
+                .map(|progress| Ticker::new(progress, total)),
+            seats: Seats::default(),
+            span: CallSpan::new(verb, total),
         }
-        None => {
-            let (left, pace) = start_alone(rows, plan, job, &stop);
-            if left.is_empty() {
-                Ok(())
-            } else {
-                share_out(left, pace, plan, job, &stop)
+    }
+
+    /// The flag that stops the run from outside, where anything can.
+    pub(crate) fn halt_flag(&self) -> Option<Arc<Halt>> {
+        self.halt.clone()
+    }
+
+    #[inline]
+    pub(super) fn is_halted(&self) -> bool {
+        self.halt.as_ref().is_some_and(|halt| halt.is_set())
+    }
+
+    pub(super) fn panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_panicked(&self) {
+        self.panicked.store(true, Ordering::Relaxed);
+    }
+
+    /// Does the job.
+    pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
+        let began = Instant::now();
+        let halt = self.halt.clone();
+        let watch = match (&self.options.cancel, &halt) {
+            (Some(token), Some(halt)) => Some(token.watched_by(halt)),
+            _ => None,
+        };
+        let driven = match (self.deadline, &halt) {
+            (Some(deadline), Some(halt)) => self.until(began.checked_add(deadline), halt, job),
+            _ => self.all(job),
+        };
+        drop(watch);
+        if let Err(error) = driven {
+            self.faults.abort(error);
+        }
+        self.end(began.elapsed())
+    }
+
+    /// Does the job while another thread waits for the deadline: so nobody looks at a clock between rows.
+    fn until(&self, deadline: Option<Instant>, halt: &Halt, job: &dyn Job) -> Result<()> {
+        let Some(deadline) = deadline else {
+            // Farther off than the clock goes.
+            return self.all(job);
+        };
+        if Instant::now() >= deadline {
+            halt.stop(Why::Deadline);
+            return Ok(());
+        }
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("par-apply-deadline".into())
+                .spawn_scoped(scope, || {
+                    halt.wait_until(deadline);
+                    halt.stop(Why::Deadline);
+                })
+                .map_err(|error| ErrorKind::Option {
+                    option: "deadline",
+                    message: format!("the thread that waits for it cannot be started: {error}"),
+                })?;
+            let _over = Over(halt);
+            self.all(job)
+        })
+    }
+
+    fn all(&self, job: &dyn Job) -> Result<()> {
+        let pace = match self.cut {
+            None => self.start_alone(job),
+            Some(_) => Pace::default(),
+        };
+        self.share_out(self.queue.left(), pace, job)?;
+        // Rows that are tried again: while none is due, no worker is kept waiting for them.
+        while !self.is_halted()
+            && let Some(due) = self.deferred.next_before(self.faults.end())
+        {
+            self.wait_until(due);
+            self.share_out(self.deferred.due(), pace, job)?;
+        }
+        Ok(())
+    }
+
+    /// Waits on the calling thread; one that is a worker of a pool goes on working for its pool meanwhile.
+    fn wait_until(&self, time: Instant) {
+        const NAP: Duration = Duration::from_millis(1);
+        let Some(halt) = self.halt.as_deref() else {
+            return;
+        };
+        while !halt.is_set() && Instant::now() < time {
+            let nap = match rayon::yield_now() {
+                None => time,
+                Some(rayon::Yield::Executed) => continue,
+                Some(rayon::Yield::Idle) => time.min(Instant::now() + NAP),
+            };
+            halt.wait_until(nap);
+        }
+    }
+
+    /// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
+    /// others for, and tells the last pace. For a small frame, or one worker, nothing is left then.
+    fn start_alone(&self, job: &dyn Job) -> Pace {
+        let alone = self.plan.workers == 1;
+        let patience = match (alone, self.retry) {
+            (false, _) => WORTH_WAKING,
+            (true, Some(_)) => LONGEST,
+            (true, None) => Duration::MAX,
+        };
+        let mut worker = Worker::new(self);
+        let began = Instant::now();
+        let mut pace = Pace::default();
+        let mut morsel = 1;
+        let mut left = self.items;
+        while let Some(rows) = self.take(&mut worker, job, Take::Rows(morsel)) {
+            let (reached, time) = worker.run(job, rows.clone(), patience);
+            pace = Pace {
+                time,
+                rows: reached - rows.start,
+            };
+            left -= pace.rows;
+            if reached < rows.end {
+                self.queue.give_back(reached..rows.end);
+            }
+            let worth_it = || began.elapsed() >= TRIAL && pace.time_of(left) >= WORTH_WAKING;
+            if !alone && worth_it() {
+                break;
+            }
+            morsel = (morsel * 4).min(MORSEL);
+        }
+        pace
+    }
+
+    /// Rows to run; before that, every row is tried again that is due.
+    fn take(&self, worker: &mut Worker<'_>, job: &dyn Job, take: Take) -> Option<Range<usize>> {
+        loop {
+            if self.is_halted() {
+                return None;
+            }
+            match self.deferred.take_due() {
+                Some(attempt) => worker.retry(job, attempt),
+                None => return self.queue.take(take, self.faults.end()),
             }
         }
-    };
-    if let Err(error) = run {
-        stop.fail(0, Failure::Known(error));
-    }
-    stop.into_failure()
-}
-
-/// How long rows take: a time, and how many took it.
-#[derive(Clone, Copy)]
-struct Pace(Duration, usize);
-
-impl Pace {
-    /// How many rows take about so long.
-    fn rows_in(self, time: Duration) -> usize {
-        let rows = time.as_nanos() * self.1 as u128 / self.0.as_nanos().max(1);
-        usize::try_from(rows).unwrap_or(usize::MAX).max(1)
     }
 
-    fn time_of(self, rows: usize) -> Duration {
-        self.0.mul_f64(rows as f64 / self.1.max(1) as f64)
-    }
-
-    /// A morsel of what is left.
-    fn morsel(self, left: usize, workers: usize) -> usize {
-        let least = self.rows_in(SHORTEST).min(FEWEST);
-        let most = self.rows_in(LONGEST).min(MORSEL).max(least);
-        (left / (SHARE * workers)).clamp(least, most).min(left)
-    }
-}
-
-/// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
-/// others for. What is left then, and the last pace; for a small frame, or one worker, nothing is left.
-fn start_alone(rows: usize, plan: &Plan, job: &dyn Job, stop: &Stop) -> (Range<usize>, Pace) {
-    let alone = plan.workers == 1;
-    let patience = if alone { Duration::MAX } else { WORTH_WAKING };
-    let began = Instant::now();
-    let mut before = began;
-    let mut pace = Pace(Duration::ZERO, 0);
-    let mut done = 0;
-    let mut morsel = 1;
-    while done < rows && !stop.is_before(done) {
-        let reached = job.run(done..rows.min(done + morsel), patience, stop);
-        let now = Instant::now();
-        pace = Pace(now - before, reached - done);
-        done = reached;
-        if !alone && now - began >= TRIAL && pace.time_of(rows - done) >= WORTH_WAKING {
-            break;
+    /// Runs what is left, `pieces` of it at least, on the plan's workers.
+    fn share_out(&self, pieces: usize, pace: Pace, job: &dyn Job) -> Result<()> {
+        let workers = self.plan.workers.min(pieces);
+        if pieces == 0 || self.faults.end_before(0) || self.is_halted() {
+            return Ok(());
         }
-        before = now;
-        morsel = (morsel * 4).min(MORSEL);
-    }
-    let end = if stop.is_before(done) { done } else { rows };
-    (done..end, pace)
-}
-
-/// Rows that nobody has taken, the lowest last.
-struct Queue(Mutex<Vec<Range<usize>>>);
-
-impl Queue {
-    /// Takes a morsel off the lowest rows.
-    fn take(&self, pace: Pace, workers: usize, stop: &Stop) -> Option<Range<usize>> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = queue.iter().map(Range::len).sum();
-        let lowest = queue.last_mut()?;
-        if stop.is_before(lowest.start) {
-            return None;
+        if workers == 1 {
+            self.work(workers, pace, job, &|| ());
+            return Ok(());
         }
-        let end = lowest.start + pace.morsel(left, workers).min(lowest.len());
-        let morsel = lowest.start..end;
-        lowest.start = end;
-        if lowest.start == lowest.end {
-            queue.pop();
-        }
-        Some(morsel)
-    }
-
-    fn give_back(&self, rows: Range<usize>) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = queue.partition_point(|other| other.start > rows.start);
-        queue.insert(place, rows);
-    }
-}
-
-/// Runs rows on the plan's workers.
-fn share_out(
-    rows: Range<usize>,
-    pace: Pace,
-    plan: &Plan,
-    job: &dyn Job,
-    stop: &Stop,
-) -> Result<()> {
-    let workers = plan.workers.min(rows.len());
-    let queue = Queue(Mutex::new(vec![rows]));
-    let active = AtomicUsize::new(workers);
-    plan.run(workers, &|one_more| {
-        let mut pace = pace;
-        let mut before = Instant::now();
-        while let Some(morsel) = queue.take(pace, workers, stop) {
-            let reached = job.run(morsel.clone(), LONGEST, stop);
-            let now = Instant::now();
-            pace = Pace(now - before, reached - morsel.start);
-            before = now;
-            if reached < morsel.end && !stop.is_before(reached) {
-                queue.give_back(reached..morsel.end);
+        let active = AtomicUsize::new(workers);
+        self.plan.run(workers, &|one_more| {
+            self.work(workers, pace, job, &|| {
                 // One who found nothing to do may have left.
                 let more = |active| (active < workers).then_some(active + 1);
                 let order = Ordering::Relaxed;
                 if active.fetch_update(order, order, more).is_ok() {
                     one_more();
                 }
-            }
-        }
-        active.fetch_sub(1, Ordering::Relaxed);
-    })
-}
-
-/// Calls `work` for each item, in ascending order, on the plan's workers.
-fn take_turns(items: usize, plan: &Plan, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
-    let workers = plan.workers.min(items);
-    if workers <= 1 {
-        (0..items).for_each(work);
-        return Ok(());
+            });
+            active.fetch_sub(1, Ordering::Relaxed);
+        })
     }
-    let next = AtomicUsize::new(0);
-    plan.run(workers, &|_| {
+
+    /// What one worker does.
+    fn work(&self, workers: usize, mut pace: Pace, job: &dyn Job, more: &dyn Fn()) {
+        let mut worker = Worker::new(self);
         loop {
-            let item = next.fetch_add(1, Ordering::Relaxed);
-            if item >= items {
-                return;
-            }
-            work(item);
-        }
-    })
-}
-
-/// The results of `work` for each item, in order; or the lowest failure.
-pub(crate) fn each<T>(
-    items: usize,
-    plan: &Plan,
-    work: impl Fn(usize) -> Result<T, Failure> + Sync,
-) -> Result<Vec<T>, (usize, Failure)>
-where
-    T: Send,
-{
-    let stop = Stop::new();
-    let mut results: Vec<Mutex<Option<T>>> = match room_for(items, "partitions") {
-        Ok(room) => room,
-        Err(error) => return Err((0, Failure::Known(error))),
-    };
-    results.extend((0..items).map(|_| Mutex::new(None)));
-    let run = take_turns(items, plan, &|item| {
-        if stop.is_before(item) {
-            return;
-        }
-        match catch(|| work(item)).and_then(|result| result) {
-            Ok(result) => {
-                *results[item].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            }
-            Err(failure) => stop.fail(item, failure),
-        }
-    });
-    if let Err(error) = run {
-        stop.fail(0, Failure::Known(error));
-    }
-    match stop.into_failure() {
-        Some(failure) => Err(failure),
-        None => Ok(results
-            .into_iter()
-            .map(|result| {
-                let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
-                result.expect("without a failure every item has its result")
-            })
-            .collect()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::Options;
-
-    /// A job that notes which rows it did, and loses its patience as a script says.
-    struct Scripted<'a> {
-        done: &'a Mutex<Vec<usize>>,
-        /// How many rows it does at a time, from a row on.
-        at_a_time: fn(usize) -> usize,
-        fails: Option<usize>,
-    }
-
-    impl Job for Scripted<'_> {
-        fn run(&self, rows: Range<usize>, _: Duration, stop: &Stop) -> usize {
-            let end = rows.end.min(rows.start + (self.at_a_time)(rows.start));
-            for row in rows.start..end {
-                if self.fails == Some(row) {
-                    stop.fail(row, Failure::Panic("scripted".into()));
-                    return end;
-                }
-                self.done.lock().unwrap().push(row);
-            }
-            end
-        }
-    }
-
-    fn plan(workers: usize) -> Plan {
-        let options = Options {
-            workers: Some(workers),
-            ..Options::default()
-        };
-        Plan::new(&options, &mut Vec::new())
-    }
-
-    #[test]
-    fn what_is_given_back_is_done_once() {
-        for workers in [1, 2, 4] {
-            for at_a_time in [|_| 1, |row| 1 + row % 7, |_| usize::MAX / 2] {
-                let done = Mutex::new(Vec::new());
-                let job = Scripted {
-                    done: &done,
-                    at_a_time,
-                    fails: None,
-                };
-                assert!(over_rows(5000, &plan(workers), &job).is_none());
-                let mut done = done.into_inner().unwrap();
-                done.sort_unstable();
-                assert_eq!(done, (0..5000).collect::<Vec<_>>());
-            }
-        }
-    }
-
-    #[test]
-    fn the_rows_before_a_failure_are_done() {
-        for workers in [1, 2, 4] {
-            let done = Mutex::new(Vec::new());
-            let job = Scripted {
-                done: &done,
-                at_a_time: |row| 1 + row % 5,
-                fails: Some(1234),
+            let (take, patience) = match self.cut {
+                Some(cut) => (Take::Part(cut, self.items), Duration::MAX),
+                None => (Take::Morsel(pace, workers), LONGEST),
             };
-            let failure = over_rows(5000, &plan(workers), &job);
-            assert_eq!(failure.map(|(row, _)| row), Some(1234));
-            let mut done = done.into_inner().unwrap();
-            done.sort_unstable();
-            assert_eq!(done[..1234], (0..1234).collect::<Vec<_>>());
+            let Some(rows) = self.take(&mut worker, job, take) else {
+                return;
+            };
+            let (reached, time) = worker.run(job, rows.clone(), patience);
+            pace = Pace {
+                time,
+                rows: reached - rows.start,
+            };
+            if reached < rows.end {
+                self.queue.give_back(reached..rows.end);
+                if !worker.is_over(reached) {
+                    more();
+                }
+            }
         }
+    }
+
+    /// What has become of it.
+    fn end(self, wall: Duration) -> Result<Ended, Broken> {
+        let end = self.faults.end();
+        let why = self.halt.as_ref().and_then(|halt| halt.why());
+        let mut undone = Vec::new();
+        if why.is_some() {
+            undone = self.queue.ranges();
+            undone.extend(self.deferred.items().into_iter().map(|item| item..item + 1));
+            undone.sort_unstable_by_key(|rows| rows.start);
+        }
+        // A failure with rows before it that were not come to may not be the lowest.
+        let why = why.filter(|_| undone.first().is_some_and(|rows| rows.start < end));
+        let (workers, longest_run) = self.seats.into_stats();
+        let failures = self.faults.count();
+        let stats = Stats {
+            rows: workers.iter().map(|worker| worker.rows).sum(),
+            failures,
+            retries: self.deferred.retries(),
+            cancelled: why.is_some(),
+            wall,
+            runs: workers.iter().map(|worker| worker.runs).sum(),
+            workers,
+            longest_run,
+        };
+        self.span.end(&stats);
+        let broken = match (self.faults.take_fatal(), why) {
+            (Some(error), _) => Some(Broken::Fatal(error)),
+            (None, Some(why)) if self.on_cancel == OnCancel::Error || end < usize::MAX => {
+                Some(Broken::Cancelled {
+                    done: stats.rows,
+                    why,
+                })
+            }
+            _ => None,
+        };
+        let state = match (&broken, why) {
+            (Some(Broken::Cancelled { .. }), _) | (None, Some(_)) => TickState::Cancelled,
+            (None, None) if end == usize::MAX => TickState::Finished,
+            _ => TickState::Failed,
+        };
+        let told = match &self.ticker {
+            Some(ticker) => ticker.end(failures, state),
+            None => Ok(()),
+        };
+        let failures = self.faults.into_records();
+        match (broken, told) {
+            (Some(broken), _) => Err(broken),
+            (None, Err(error)) => Err(Broken::Fatal(error)),
+            (None, Ok(())) if end < usize::MAX => Err(Broken::Failed(failures)),
+            (None, Ok(())) => Ok(Ended {
+                failures,
+                undone,
+                stats,
+            }),
+        }
+    }
+}
+
+/// Tells the deadline's thread that nobody needs it.
+struct Over<'h>(&'h Halt);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over();
     }
 }

@@ -1,9 +1,23 @@
-//! Who runs what: the pool, the order in which work is handed out, early stop, panics.
+//! Who runs what: the order in which rows are handed out, failures and what becomes of them, cancelling, progress.
+//!
+//! A [`Run`] is one call's. Its rows lie in a queue, from which workers take morsels; each [`Worker`] calls the [`Job`]
+//! with its morsel, and the job tells the worker what is done and what has failed. The worker knows the policy, so a job
+//! asks it what to do with a row that failed.
 
+mod deferred;
 mod drive;
 mod failure;
+mod faults;
+mod hush;
 mod plan;
+mod queue;
+mod seats;
+mod ticker;
+mod trace;
+mod worker;
 
-pub(crate) use drive::{Job, each, over_rows};
-pub(crate) use failure::{Failure, Stop, catch};
+pub(crate) use drive::{Broken, Ended, Job, Run};
+pub(crate) use failure::{Failure, catch};
+pub(crate) use faults::Record;
 pub(crate) use plan::Plan;
+pub(crate) use worker::{Verdict, Worker};

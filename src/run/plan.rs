@@ -1,9 +1,10 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Options;
+use crate::options::{OnError, Options};
 use crate::partition::Cut;
 use crate::pool::Pool;
+use crate::retry::Retry;
 
 /// Who runs a call.
 #[derive(Clone, Debug)]
@@ -11,11 +12,11 @@ pub(crate) struct Plan {
     pool: Pool,
     /// 1: the calling thread.
     pub(super) workers: usize,
-    pub(super) cut: Option<Cut>,
+    cut: Option<Cut>,
 }
 
 impl Plan {
-    pub(crate) fn new(options: &Options, faults: &mut Vec<Error>) -> Self {
+    pub(crate) fn new(options: &Options<'_>, faults: &mut Vec<Error>) -> Self {
         let mut refuse = |option, message: String| {
             faults.push(ErrorKind::Option { option, message }.into());
         };
@@ -50,6 +51,15 @@ impl Plan {
             Some(asked) => asked,
             None => width,
         };
+        if options.max_failures.is_some() && options.on_error == OnError::Fail {
+            refuse(
+                "max_failures",
+                "the first failure ends the call; let some pass with .on_error(OnError::Null), Skip or Collect".into(),
+            );
+        }
+        if let Some(message) = options.retry.as_ref().and_then(Retry::fault) {
+            refuse("retry", message);
+        }
         let cut = match (options.partitions, options.chunk_rows) {
             (Some(_), Some(_)) => {
                 refuse(
@@ -89,6 +99,11 @@ impl Plan {
             self.pool.run(workers, work);
         }
         Ok(())
+    }
+
+    /// How rows are cut, where that was asked for.
+    pub(crate) fn asked_cut(&self) -> Option<Cut> {
+        self.cut
     }
 
     /// How so many rows are cut into parts: as asked for, else one for each worker, but no empty ones.

@@ -2,6 +2,8 @@
 
 mod chunks;
 mod columns;
+mod items;
+mod report;
 mod rows;
 
 use polars::prelude::{Column, PlSmallStr};
@@ -11,12 +13,12 @@ pub(crate) use columns::columns;
 pub(crate) use rows::rows;
 
 use crate::error::{Error, ErrorKind, Place};
-use crate::options::Options;
+use crate::options::{OnError, Options};
 use crate::run::Failure;
 use crate::write::Unwritten;
 
 /// Checks the names that are given against how many columns come out, where that is known.
-fn check_names(options: &Options, width: Option<usize>, faults: &mut Vec<Error>) {
+fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Error>) {
     let Some(names) = &options.names else {
         return;
     };
@@ -42,6 +44,23 @@ fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
             let name = name.to_string();
             faults.push(ErrorKind::DuplicateName { name }.into());
         }
+    }
+}
+
+/// A whole result of a part or a column cannot be null.
+fn refuse_null(options: &Options<'_>, item: &str, faults: &mut Vec<Error>) {
+    if options.on_error == OnError::Null {
+        let message = format!(
+            "OnError::Null needs a closure that returns cells, and this one returns a whole frame or column for each \
+             {item}; give OnError::Skip or OnError::Collect"
+        );
+        faults.push(
+            ErrorKind::Option {
+                option: "on_error",
+                message,
+            }
+            .into(),
+        );
     }
 }
 

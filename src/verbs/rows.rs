@@ -1,26 +1,33 @@
 //! `rows`: one call of the closure for each row.
 
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use polars::prelude::DataFrame;
+use polars::prelude::{Column, DataFrame, PlSmallStr};
 
-use super::{check_names, failed, unwritten};
+use super::report::{Items, gather, numbers, report};
+use super::{check_names, unwritten};
+use crate::cancel::Halt;
+use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, Options};
+use crate::outcome::{Outcome, kept_mask};
 use crate::partition::Layout;
 use crate::read::{Cells, Reader, Sources};
-use crate::run::{Failure, Job, Plan, Stop, catch, over_rows};
-use crate::write::{IntoRow, RowSink, Sinks, Writer};
+use crate::run::{Failure, Job, Plan, Run, Verdict, Worker, catch};
+use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
 
-pub(crate) fn rows<M, F>(
+pub(crate) fn rows<M, C, F>(
     frame: &DataFrame,
-    options: &Options,
+    options: &Options<'_>,
+    lead: impl Lead<C>,
     f: &F,
-) -> Result<<F::Out as IntoRow>::Output>
+) -> Result<Outcome<<F::Out as IntoRow>::Output>>
 where
-    F: RowFn<M>,
+    C: Context + Send,
+    F: RowFn<M, C>,
     F::Out: IntoRow,
 {
     let mut faults = Vec::new();
@@ -40,22 +47,110 @@ where
     if nullable && options.nulls == Nulls::Error {
         no_nulls::<F::Cells>(&bound, &layout, &sources)?;
     }
-    let work = Rows::<M, F> {
+    let (make, finish) = lead.split();
+    let contexts = Contexts::new(&make);
+    let run = Run::new(
+        "rows",
+        options,
+        &plan,
+        plan.asked_cut(),
+        sources.rows,
+        sources.rows,
+    );
+    let halt = run.halt_flag();
+    let work = Rows::<M, C, F> {
         f,
         bound: &bound,
         layout: &layout,
-        sink: Sinks::new(sources.rows, nullable),
+        sink: Sinks::new(sources.rows, nullable || options.leaves_gaps()),
         casts: options.casts,
+        contexts: &contexts,
+        halt: halt.as_deref(),
     };
-    if let Some((row, failure)) = over_rows(sources.rows, &plan, &work) {
-        let input = |argument: usize| Some(sources.columns[argument].name().to_string());
-        let output = |column: usize| Some(names[column].to_string());
-        return Err(failed(failure, Place::Row(row), input, output));
+    let ended = run.drive(&work);
+    let items = RowItems {
+        frame,
+        sources: &sources,
+        names: &names,
+    };
+    let sink = work.sink;
+    let report = report(ended, options, &items, false);
+    let finished = finish(contexts.into_all());
+    let report = report?;
+    finished?;
+
+    for undone in &report.undone {
+        // SAFETY: the rows are within the frame's, and their one writer is this one, since the run did not come to them;
+        // it writes each in order. The sink is nullable: what can be cut short leaves gaps.
+        unsafe {
+            let mut writer = sink.writer(undone.start, undone.len());
+            (0..undone.len()).for_each(|row| writer.write_null(row));
+            writer.finish();
+        }
     }
     let mut columns = Vec::with_capacity(names.len());
-    // SAFETY: `over_rows` has run the job over every row, without a failure.
-    unsafe { work.sink.finish(&mut columns) }?;
-    <F::Out as IntoRow>::Sink::stack(columns, names, sources.rows)
+    // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
+    unsafe { sink.finish(&mut columns) }?;
+    let mut height = sources.rows;
+    if !report.dropped.is_empty() {
+        let kept = kept_mask(&report.dropped, height);
+        height = kept.num_trues();
+        let kept = columns.into_iter().map(|column| column.filter(&kept));
+        columns = kept.collect::<Result<Vec<Finished>>>()?;
+    }
+    let output = <F::Out as IntoRow>::Sink::stack(columns, names.clone(), height)?;
+    Ok(report.outcome(output, &items))
+}
+
+/// What failures and errors say of rows.
+struct RowItems<'r, 'a> {
+    frame: &'a DataFrame,
+    sources: &'r Sources<'a>,
+    names: &'r [PlSmallStr],
+}
+
+impl Items for RowItems<'_, '_> {
+    fn place(&self, row: usize) -> Place {
+        Place::Row(row)
+    }
+
+    fn input(&self, _: usize, argument: usize) -> Option<String> {
+        Some(self.sources.columns[argument].name().to_string())
+    }
+
+    fn output(&self, column: usize) -> Option<String> {
+        Some(self.names[column].to_string())
+    }
+
+    fn which(&self, rows: &[usize]) -> Vec<Column> {
+        vec![numbers("row", rows.iter().copied())]
+    }
+
+    fn given(&self, rows: &[usize]) -> Result<Vec<Column>> {
+        let columns = self.sources.columns.iter();
+        let columns = columns.map(|source| self.frame.column(source.name()).cloned());
+        let columns = columns.collect::<Result<Vec<Column>, _>>()?;
+        // A column may be given to more than one argument.
+        let mut distinct: Vec<Column> = Vec::with_capacity(columns.len());
+        for column in columns {
+            if distinct.iter().all(|other| other.name() != column.name()) {
+                distinct.push(column);
+            }
+        }
+        gather(&DataFrame::new(self.frame.height(), distinct)?, rows)
+    }
+
+    fn dropped_rows(&self, rows: Range<usize>) -> Range<usize> {
+        rows
+    }
+
+    fn rows(&self) -> usize {
+        self.sources.rows
+    }
+
+    fn total(&self) -> usize {
+        self.sources.rows
+    }
 }
 
 /// Refuses the first null of an argument that cannot take it.
@@ -83,9 +178,9 @@ fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'
 }
 
 /// The job of calling a closure for rows.
-struct Rows<'r, 'a, M, F>
+struct Rows<'r, 'a, M, C, F>
 where
-    F: RowFn<M>,
+    F: RowFn<M, C>,
     F::Out: IntoRow,
 {
     f: &'r F,
@@ -93,57 +188,110 @@ where
     layout: &'r Layout,
     sink: <F::Out as IntoRow>::Sink,
     casts: Casts,
+    contexts: &'r Contexts<'r, C>,
+    halt: Option<&'r Halt>,
 }
 
-impl<M, F> Job for Rows<'_, '_, M, F>
+impl<M, C, F> Job for Rows<'_, '_, M, C, F>
 where
-    F: RowFn<M>,
+    C: Context + Send,
+    F: RowFn<M, C>,
     F::Out: IntoRow,
 {
-    fn run(&self, rows: Range<usize>, patience: Duration, stop: &Stop) -> usize {
+    fn run(&self, rows: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize {
         let (start, end) = (rows.start, rows.end);
+        let mut context = match self.contexts.lend(worker.seat()) {
+            Ok(context) => context,
+            Err(error) => {
+                worker.abort(error);
+                return start;
+            }
+        };
+        let halt = self.halt;
+        // The writer's first row.
+        let mut first = start;
         // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
         // given back (from the row returned on) are handed out again, but not written here.
-        let mut writer = unsafe { self.sink.writer(start, rows.len()) };
+        let mut writer = unsafe { self.sink.writer(first, rows.len()) };
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = self.layout.blocks(rows);
+        let clocked = patience < Duration::MAX || worker.tells();
         let began = Instant::now();
-        let mut stride = SHORT_STRIDE;
+        let mut before = began;
+        let mut stride = SHORTEST_STRIDE;
         while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
-            let run = if reader.has_nulls() {
-                run_stride::<true, M, F, _, _>
-            } else {
-                run_stride::<false, M, F, _, _>
+            let run = match (reader.has_nulls(), halt.is_some()) {
+                (false, false) => run_stride::<false, false, M, C, F, _, _>,
+                (false, true) => run_stride::<false, true, M, C, F, _, _>,
+                (true, false) => run_stride::<true, false, M, C, F, _, _>,
+                (true, true) => run_stride::<true, true, M, C, F, _, _>,
             };
             let mut done = 0;
             while done < len {
-                let next = done..len.min(done + stride);
+                let stretch = Stretch {
+                    block: row,
+                    first,
+                    rows: done..len.min(done + stride),
+                    casts: self.casts,
+                    halt,
+                };
+                let next = stretch.rows.end;
                 // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null; the
                 // writer's rows before these are written.
-                match unsafe {
-                    run(
-                        self.f,
-                        reader,
-                        writer,
-                        row - start,
-                        next.clone(),
-                        self.casts,
-                    )
-                } {
-                    Ok(next) => writer = next,
-                    Err((i, failure)) => {
-                        stop.fail(row + i, failure);
+                let (i, still, ended) =
+                    unsafe { run(self.f, &mut context, reader, writer, stretch) };
+                writer = still;
+                worker.done(i - done);
+                done = i;
+                match ended {
+                    Stride::Done => {}
+                    Stride::Halted => {
+                        writer.finish();
+                        return row + i;
+                    }
+                    Stride::Broken(failure) => {
+                        worker.abort(Error::from(ErrorKind::Panic {
+                            place: Place::Row(row + i),
+                            message: format!("its result could not be written: {failure:?}"),
+                        }));
                         return end;
                     }
+                    Stride::Failed(failure) => {
+                        match worker.fail(row + i, failure) {
+                            Verdict::Stop => return end,
+                            Verdict::Noted => {
+                                // SAFETY: the rows before this one are written, and the sink is nullable where the
+                                // policy lets a failure pass.
+                                unsafe { writer.write_null(row + i - first) };
+                                worker.done(1);
+                            }
+                            Verdict::Later => {
+                                writer.finish();
+                                first = row + i + 1;
+                                // SAFETY: as above; the row left out is handed out again, and not written here.
+                                writer = unsafe { self.sink.writer(first, end - first) };
+                            }
+                        }
+                        done = i + 1;
+                    }
                 }
-                done = next.end;
-                stride = (stride * 4).min(LONG_STRIDE);
+                if done == next {
+                    stride = (stride * 4).min(LONGEST_STRIDE);
+                }
                 let reached = row + done;
-                if reached < end
-                    && (stop.is_before(reached)
-                        || patience < Duration::MAX && began.elapsed() >= patience)
-                {
+                if clocked {
+                    let now = Instant::now();
+                    if now - before > LONG {
+                        stride = (stride / 16).max(SHORTEST_STRIDE);
+                    }
+                    before = now;
+                    if reached < end && now - began >= patience {
+                        writer.finish();
+                        return reached;
+                    }
+                }
+                if reached < end && worker.is_over(reached) {
                     writer.finish();
                     return reached;
                 }
@@ -154,75 +302,132 @@ where
     }
 }
 
-/// The rows between looks at the clock and at `stop`: few at first, so that slow rows are soon shared out; more where
-/// they are fast, so that looking costs nothing.
-const SHORT_STRIDE: usize = 16;
-const LONG_STRIDE: usize = 1 << 12;
+/// The rows between looks at the clock and at the rest of the run: few at first, so that slow rows are soon shared out
+/// and told; more where they are fast, so that looking costs nothing; and fewer again after a stride that took long.
+const SHORTEST_STRIDE: usize = 4;
+const LONGEST_STRIDE: usize = 1 << 12;
+const LONG: Duration = Duration::from_millis(1);
 
-/// Where a panic struck: noted on the way out, so that the loop itself keeps its counter in a register.
-struct At<'a> {
-    i: usize,
-    note: &'a mut usize,
+/// Some rows of a block.
+struct Stretch<'h> {
+    /// The block's first row.
+    block: usize,
+    /// The writer's first row.
+    first: usize,
+    /// The rows, counted from the block's first.
+    rows: Range<usize>,
+    casts: Casts,
+    halt: Option<&'h Halt>,
 }
 
-impl Drop for At<'_> {
+/// How a stride ended.
+enum Stride {
+    Done,
+    /// Before a row, since the run was stopped from outside.
+    Halted,
+    /// At a row, nothing of which is written.
+    Failed(Failure),
+    /// At a row that may be half written: a panic that is not the closure's.
+    Broken(Failure),
+}
+
+/// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in registers.
+struct Progress<'a, W> {
+    i: usize,
+    writing: bool,
+    writer: ManuallyDrop<W>,
+    left: &'a mut Option<(usize, bool, W)>,
+}
+
+impl<W> Drop for Progress<'_, W> {
+    #[inline(always)]
     fn drop(&mut self) {
-        *self.note = self.i;
+        // SAFETY: the writer is taken here alone, and this runs once.
+        let writer = unsafe { ManuallyDrop::take(&mut self.writer) };
+        *self.left = Some((self.i, self.writing, writer));
     }
 }
 
-/// The innermost loop. The writer is its own while it runs, and is given back.
+/// The innermost loop. Tells the row at which it ended, and gives the writer back; the rows before that are written.
 ///
 /// # Safety
-/// The reader is open for the rows of `stride`, and without `NULLS` has none; the writer's next row is `first` and the
-/// stride's start.
-unsafe fn run_stride<'s, const NULLS: bool, M, F, R, W>(
+/// The reader is open for the block's rows, and without `NULLS` has none that is null; the writer's rows before the
+/// stretch are written.
+unsafe fn run_stride<'s, const NULLS: bool, const WATCH: bool, M, C, F, R, W>(
     f: &F,
+    context: &mut C,
     reader: R,
     writer: W,
-    first: usize,
-    stride: Range<usize>,
-    casts: Casts,
-) -> Result<W, (usize, Failure)>
+    stretch: Stretch<'_>,
+) -> (usize, W, Stride)
 where
-    F: RowFn<M>,
+    C: Context,
+    F: RowFn<M, C>,
     F::Out: IntoRow,
     R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
     W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
 {
-    let mut panicked_at = 0;
-    let note = &mut panicked_at;
-    let done = catch(move || {
+    let Stretch {
+        block,
+        first,
+        rows,
+        casts,
+        halt,
+    } = stretch;
+    let start = rows.start;
+    let mut left = None;
+    let note = &mut left;
+    let ended = catch(move || {
         // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
-        let (reader, mut writer) = (reader, writer);
-        let mut at = At { i: 0, note };
-        let len = stride.len();
-        for i in stride {
-            at.i = i;
-            // SAFETY: `i` is within the stride, and is read where it is valid; every row before it is written.
+        let reader = reader;
+        let mut progress = Progress {
+            i: rows.start,
+            writing: false,
+            writer: ManuallyDrop::new(writer),
+            left: note,
+        };
+        let first = block.wrapping_sub(first);
+        let end = rows.end;
+        for i in rows {
+            progress.i = i;
+            if WATCH && halt.is_some_and(Halt::is_set) {
+                return Stride::Halted;
+            }
+            // The writer counts from its own first row.
+            let row = first.wrapping_add(i);
+            // SAFETY: `i` is within the stretch, and is read where it is valid; every row before it is written.
             unsafe {
                 if NULLS && !reader.is_valid(i) {
                     let fault = reader.fault(i);
                     if fault.message.is_some() {
-                        return Err((i, Failure::Read(fault)));
+                        return Stride::Failed(Failure::Read(fault));
                     }
-                    writer.write_null(first + i);
+                    progress.writer.write_null(row);
                     continue;
                 }
-                match f.call(reader.read::<NULLS>(i)).into_items(casts) {
-                    Ok(items) => writer.write::<NULLS>(first + i, items),
-                    Err(error) => return Err((i, unwritten(error))),
+                context.at(block + i);
+                match f.call(context, reader.read::<NULLS>(i)).into_items(casts) {
+                    Ok(items) => {
+                        progress.writing = true;
+                        progress.writer.write::<NULLS>(row, items);
+                        progress.writing = false;
+                    }
+                    Err(error) => return Stride::Failed(unwritten(error)),
                 }
             }
         }
-        if !NULLS {
-            // SAFETY: these are the last rows written.
-            unsafe { writer.finish_run(len) };
-        }
-        Ok(writer)
+        progress.i = end;
+        Stride::Done
     });
-    match done {
-        Ok(done) => done,
-        Err(panic) => Err((panicked_at, panic)),
+    let (i, writing, mut writer) = left.expect("it is left behind on every way out");
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(panic) if writing => Stride::Broken(panic),
+        Err(panic) => Stride::Failed(panic),
+    };
+    if !NULLS {
+        // SAFETY: these are the last rows written.
+        unsafe { writer.finish_run(i - start) };
     }
+    (i, writer, ended)
 }

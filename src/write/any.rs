@@ -156,6 +156,8 @@ impl Gathered for Series {
 impl IntoCell for Series {
     type Sink = GatherSink<Series>;
 
+    const WHOLE: bool = true;
+
     fn into_item(self, _: Casts) -> Result<Self, Refused> {
         Ok(self)
     }

@@ -25,7 +25,7 @@ mod temporal;
 mod text;
 mod unit;
 
-use polars::prelude::{ArrayRef, Column, DataType, PlSmallStr, Series};
+use polars::prelude::{ArrayRef, BooleanChunked, Column, DataType, PlSmallStr, Series};
 use polars_arrow::array::Array;
 
 use crate::error::Result;
@@ -69,6 +69,10 @@ pub(crate) use stack::{part_place, side_by_side};
 pub trait IntoCell: Sized + Send {
     #[doc(hidden)]
     type Sink: CellSink;
+
+    /// Whether the results of column and chunk closures are whole columns of this type.
+    #[doc(hidden)]
+    const WHOLE: bool = false;
 
     /// The value as its sink takes it.
     #[doc(hidden)]
@@ -156,6 +160,16 @@ impl Finished {
             dtype,
             chunks: vec![Box::new(array)],
         }
+    }
+
+    /// Keeps the rows of the mask.
+    pub(crate) fn filter(self, mask: &BooleanChunked) -> Result<Self> {
+        let column = self.into_column(PlSmallStr::EMPTY);
+        Ok(column
+            .filter(mask)?
+            .take_materialized_series()
+            .rechunk()
+            .into())
     }
 
     pub(crate) fn into_column(self, name: PlSmallStr) -> Column {

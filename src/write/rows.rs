@@ -53,6 +53,10 @@ pub trait IntoRow: Sized {
     #[doc(hidden)]
     type Sink: RowSink<Output = Self::Output>;
 
+    /// As [`IntoCell::WHOLE`].
+    #[doc(hidden)]
+    const WHOLE: bool = false;
+
     #[doc(hidden)]
     fn names() -> DefaultNames;
 
@@ -121,6 +125,8 @@ impl DefaultNames {
 impl<T: IntoCell> IntoRow for T {
     type Output = Column;
     type Sink = One<T::Sink>;
+
+    const WHOLE: bool = T::WHOLE;
 
     fn names() -> DefaultNames {
         DefaultNames::One
@@ -200,6 +206,8 @@ impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
 impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
     type Output = T::Output;
     type Sink = T::Sink;
+
+    const WHOLE: bool = T::WHOLE;
 
     fn names() -> DefaultNames {
         T::names()

@@ -45,10 +45,14 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
 
-    /// Stacks the parts of `rows`; there is at least one.
+    /// Whether a part's result is a whole frame or column, which cannot be null.
+    #[doc(hidden)]
+    const WHOLE: bool;
+
+    /// Stacks the parts of `rows`; those that are missing are null, or nothing where they are whole.
     #[doc(hidden)]
     fn stack(
-        parts: Vec<Self::Part>,
+        parts: Vec<Option<Self::Part>>,
         rows: &[Range<usize>],
         names: Option<Vec<PlSmallStr>>,
     ) -> Result<Self::Output>;
@@ -69,30 +73,39 @@ where
         <T as IntoStack>::names().map(|names| names.len())
     }
 
+    const WHOLE: bool = T::WHOLE;
+
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
         self.into_items(casts)
     }
 
     fn stack(
-        parts: Vec<Self::Part>,
+        parts: Vec<Option<Self::Part>>,
         rows: &[Range<usize>],
         names: Option<Vec<PlSmallStr>>,
     ) -> Result<T::Output> {
-        let (series, items) = whole_series::<T>(parts);
-        if items.is_empty() {
-            let series = stack_series(series, rows)?;
+        if T::WHOLE {
+            let (parts, rows) = present(parts, rows);
+            let series = parts.into_iter().map(whole_series::<T>).collect();
+            let series = stack_series(series, &rows)?;
             let names = names.unwrap_or_else(|| vec![series.name().clone()]);
             let len = series.len();
             return T::Sink::stack(vec![series.into()], names, len);
         }
-        let len = items.len();
-        let columns = write_all::<T>(items).map_err(|error| in_part(error, rows))?;
+        let len = parts.len();
+        let columns = write_all::<T>(parts).map_err(|error| in_part(error, rows))?;
         T::Sink::stack(
             columns,
             names.or_else(<T as IntoStack>::names).unwrap_or_default(),
             len,
         )
     }
+}
+
+/// The parts that are there, and their rows.
+fn present<P>(parts: Vec<Option<P>>, rows: &[Range<usize>]) -> (Vec<P>, Vec<Range<usize>>) {
+    let parts = parts.into_iter().zip(rows.iter().cloned());
+    parts.filter_map(|(part, rows)| Some((part?, rows))).unzip()
 }
 
 /// An error of a row of the output, as one of the part that the row is of.
@@ -112,33 +125,29 @@ fn in_part(error: Error, rows: &[Range<usize>]) -> Error {
     }
 }
 
-/// The results that are series, and those that are not; all are one or the other.
-fn whole_series<T: IntoRow>(
-    parts: Vec<<T::Sink as Sinks>::Item>,
-) -> (Vec<Series>, Vec<<T::Sink as Sinks>::Item>) {
-    let mut series = Vec::new();
-    let mut items = Vec::new();
-    for part in parts {
-        match T::item_into_series(part) {
-            Ok(whole) => series.push(whole),
-            Err(item) => items.push(item),
-        }
+/// A result that is a series.
+fn whole_series<T: IntoRow>(part: <T::Sink as Sinks>::Item) -> Series {
+    match T::item_into_series(part) {
+        Ok(series) => series,
+        Err(_) => unreachable!("a result that is whole is a series"),
     }
-    (series, items)
 }
 
-/// One row of columns for each item.
-fn write_all<T: IntoRow>(items: Vec<<T::Sink as Sinks>::Item>) -> Result<Vec<Finished>> {
+/// One row of columns for each item; null where it is missing.
+fn write_all<T: IntoRow>(items: Vec<Option<<T::Sink as Sinks>::Item>>) -> Result<Vec<Finished>> {
     let len = items.len();
-    let sink = T::Sink::new(len, false);
+    let sink = T::Sink::new(len, items.iter().any(Option::is_none));
     let mut columns = Vec::new();
-    // SAFETY: one writer for all rows, which writes each in order; so all are written.
+    // SAFETY: one writer for all rows, which writes each in order; so all are written. The sink is nullable where an
+    // item is missing.
     unsafe {
         let mut writer = sink.writer(0, len);
         for (row, item) in items.into_iter().enumerate() {
-            writer.write::<false>(row, item);
+            match item {
+                Some(item) => writer.write::<true>(row, item),
+                None => writer.write_null(row),
+            }
         }
-        writer.finish_run(len);
         writer.finish();
         sink.finish(&mut columns)?;
     }
@@ -162,6 +171,8 @@ macro_rules! whole {
             type Output = $Output;
             type Part = $Output;
 
+            const WHOLE: bool = true;
+
             fn width() -> Option<usize> {
                 $width
             }
@@ -172,11 +183,12 @@ macro_rules! whole {
             }
 
             fn stack(
-                parts: Vec<$Output>,
+                parts: Vec<Option<$Output>>,
                 rows: &[Range<usize>],
                 names: Option<Vec<PlSmallStr>>,
             ) -> Result<$Output> {
-                $stack(parts, rows, names)
+                let (parts, rows) = present(parts, rows);
+                $stack(parts, &rows, names)
             }
         }
     };
@@ -191,7 +203,10 @@ fn stack_frames(
     names: Option<Vec<PlSmallStr>>,
 ) -> Result<DataFrame> {
     let mut parts = parts.into_iter();
-    let mut stacked = parts.next().expect("there is at least one part");
+    let Some(mut stacked) = parts.next() else {
+        // Every part is missing, and with them the schema.
+        return Ok(DataFrame::empty());
+    };
     for (index, part) in parts.enumerate() {
         let place = part_place(index + 1, rows);
         same_columns(&stacked, &part, &place)?;
@@ -267,7 +282,10 @@ fn stack_columns(
 
 fn stack_series(parts: Vec<Series>, rows: &[Range<usize>]) -> Result<Series> {
     let mut parts = parts.into_iter();
-    let mut stacked = parts.next().expect("there is at least one part");
+    let Some(mut stacked) = parts.next() else {
+        // Every part is missing, and with them the dtype.
+        return Ok(Series::new_null("par_apply".into(), 0));
+    };
     for (index, part) in parts.enumerate() {
         if part.dtype() != stacked.dtype() {
             return Err(ErrorKind::Stack {
@@ -312,8 +330,13 @@ pub trait IntoColumns: Sized {
     #[doc(hidden)]
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
 
+    /// Whether a column's result is a whole column, which cannot be null.
     #[doc(hidden)]
-    fn part_into_column(part: Self::Part, name: PlSmallStr) -> Result<Column>;
+    const WHOLE: bool;
+
+    /// The column of a result; if it is missing, one null, or nothing where it would be whole.
+    #[doc(hidden)]
+    fn part_into_column(part: Option<Self::Part>, name: PlSmallStr) -> Result<Option<Column>>;
 }
 
 impl<T> IntoColumns for T
@@ -323,39 +346,46 @@ where
 {
     type Part = <T::Sink as Sinks>::Item;
 
+    const WHOLE: bool = T::WHOLE;
+
     fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
         self.into_items(casts)
     }
 
-    fn part_into_column(part: Self::Part, name: PlSmallStr) -> Result<Column> {
-        match T::item_into_series(part) {
-            Ok(series) => Ok(series.into_column().with_name(name)),
-            Err(item) => T::Sink::stack(write_all::<T>(vec![item])?, vec![name], 1),
+    fn part_into_column(part: Option<Self::Part>, name: PlSmallStr) -> Result<Option<Column>> {
+        if T::WHOLE {
+            let series = part.map(whole_series::<T>);
+            return Ok(series.map(|series| series.into_column().with_name(name)));
         }
+        T::Sink::stack(write_all::<T>(vec![part])?, vec![name], 1).map(Some)
     }
 }
 
 impl IntoColumns for Column {
     type Part = Column;
 
+    const WHOLE: bool = true;
+
     fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
         Ok(self)
     }
 
-    fn part_into_column(part: Column, name: PlSmallStr) -> Result<Column> {
-        Ok(part.with_name(name))
+    fn part_into_column(part: Option<Column>, name: PlSmallStr) -> Result<Option<Column>> {
+        Ok(part.map(|part| part.with_name(name)))
     }
 }
 
 impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
     type Part = Column;
 
+    const WHOLE: bool = true;
+
     fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
         self.map_err(|error| Unwritten::Closure(error.into()))
     }
 
-    fn part_into_column(part: Column, name: PlSmallStr) -> Result<Column> {
-        Ok(part.with_name(name))
+    fn part_into_column(part: Option<Column>, name: PlSmallStr) -> Result<Option<Column>> {
+        Column::part_into_column(part, name)
     }
 }
 

@@ -1,0 +1,178 @@
+//! Stopping a run from outside: a token to cancel it, and the flag that the run itself looks at.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// Cancels the calls that it was given to by [`cancel_token`](crate::Apply::cancel_token).
+///
+/// Clones are the same token. It can be cancelled from any thread, also from the closure itself, and stays so: a call
+/// that is started with a cancelled token ends before its first row.
+///
+/// A run that is cancelled ends as soon as each worker is done with the row that it is in. A closure that is running
+/// cannot be killed: one that waits for an hour is waited for, unless it looks at
+/// [`is_cancelled`](CancelToken::is_cancelled) itself.
+///
+/// ```
+/// use polars_par_apply::{ErrorKind, prelude::*};
+///
+/// let df = df!["x" => [1, 2, 3, 4]]?;
+/// let token = CancelToken::new();
+/// let error = df
+///     .par_apply()
+///     .sequential()
+///     .cancel_token(&token)
+///     .rows(|x: i32| {
+///         if x == 2 {
+///             token.cancel();
+///         }
+///         x
+///     })
+///     .unwrap_err();
+/// assert!(matches!(error.kind(), ErrorKind::Cancelled { done: 2, .. }));
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Token>);
+
+#[derive(Default)]
+struct Token {
+    cancelled: AtomicBool,
+    /// The runs under way, to be told.
+    runs: Mutex<Vec<Weak<Halt>>>,
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancels every call that has the token, now and in future.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        for run in self.runs().iter().filter_map(Weak::upgrade) {
+            run.stop(Why::Cancelled);
+        }
+    }
+
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Tells `halt` when the token is cancelled, until the guard is dropped.
+    pub(crate) fn watched_by(&self, halt: &Arc<Halt>) -> Watch<'_> {
+        self.runs().push(Arc::downgrade(halt));
+        // After it was entered: a cancel in between is seen by one or the other.
+        if self.is_cancelled() {
+            halt.stop(Why::Cancelled);
+        }
+        Watch {
+            token: self,
+            halt: Arc::downgrade(halt),
+        }
+    }
+
+    fn runs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Halt>>> {
+        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A run's place among those that a token tells.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    token: &'a CancelToken,
+    halt: Weak<Halt>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.token
+            .runs()
+            .retain(|run| !Weak::ptr_eq(run, &self.halt));
+    }
+}
+
+/// Why a run was stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Cancelled,
+    Deadline,
+}
+
+/// A run's own flag, looked at before each row; and a bell for those who wait.
+#[derive(Debug, Default)]
+pub(crate) struct Halt {
+    state: AtomicU8,
+    lock: Mutex<()>,
+    bell: Condvar,
+}
+
+const GOING: u8 = 0;
+const CANCELLED: u8 = 1;
+const LATE: u8 = 2;
+/// The run is over: nobody need wait for anything.
+const OVER: u8 = 3;
+
+impl Halt {
+    pub(crate) fn stop(&self, why: Why) {
+        self.set(match why {
+            Why::Cancelled => CANCELLED,
+            Why::Deadline => LATE,
+        });
+    }
+
+    pub(crate) fn over(&self) {
+        self.set(OVER);
+    }
+
+    /// The first to say so is the one that counts.
+    fn set(&self, state: u8) {
+        let order = Ordering::SeqCst;
+        let _ = self.state.compare_exchange(GOING, state, order, order);
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.bell.notify_all();
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_set(&self) -> bool {
+        // Relaxed: it is looked at before every row; what it protects is behind locks.
+        self.state.load(Ordering::Relaxed) != GOING
+    }
+
+    pub(crate) fn why(&self) -> Option<Why> {
+        match self.state.load(Ordering::SeqCst) {
+            CANCELLED => Some(Why::Cancelled),
+            LATE => Some(Why::Deadline),
+            _ => None,
+        }
+    }
+
+    /// Waits until then, or until it is set.
+    pub(crate) fn wait_until(&self, time: Instant) {
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = time.saturating_duration_since(Instant::now());
+            if self.is_set() || left == Duration::ZERO {
+                return;
+            }
+            guard = self
+                .bell
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}

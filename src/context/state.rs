@@ -1,0 +1,150 @@
+//! A state for each worker: made when the worker first needs it, seen again at the end.
+
+use super::{Lead, Leading, NoSeed, OwnState};
+use crate::error::{ErrorKind, Result};
+use crate::run::{Failure, catch};
+
+/// A state was asked for: how it is made, and what is done with each at the end.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct State<I, G> {
+    pub(crate) init: I,
+    pub(crate) finish: G,
+}
+
+/// What [`state`](crate::Apply::state)'s closure returns: the state `S`, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "`.state(…)` makes `{Self}`, and the closure's first argument is `&mut {S}`",
+    note = "the closure given to `.state(…)` returns `S` or `Result<S, E>` with `E: Into<anyhow::Error>`; the row closure takes `&mut S` first"
+)]
+pub trait IntoState<S> {
+    #[doc(hidden)]
+    fn into_state(self) -> Result<S, anyhow::Error>;
+}
+
+impl<S> IntoState<S> for S {
+    fn into_state(self) -> Result<S, anyhow::Error> {
+        Ok(self)
+    }
+}
+
+impl<S, E> IntoState<S> for Result<S, E>
+where
+    E: Into<anyhow::Error>,
+{
+    fn into_state(self) -> Result<S, anyhow::Error> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What is done with each state at the end.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`.finish(…)` does not take the state `{S}`",
+    note = "annotate its argument with the state's type: `.finish(|state: S| …)`; it returns `()` or `Result<(), E>`"
+)]
+pub trait Finish<S> {
+    fn finish(&mut self, state: S) -> Result<(), anyhow::Error>;
+}
+
+/// Nothing but to drop it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct NoFinish;
+
+impl<S> Finish<S> for NoFinish {
+    fn finish(&mut self, _: S) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+}
+
+/// A closure that takes each.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Hook<F>(pub(crate) F);
+
+impl<S, R, F> Finish<S> for Hook<F>
+where
+    F: FnMut(S) -> R,
+    R: IntoUnit,
+{
+    fn finish(&mut self, state: S) -> Result<(), anyhow::Error> {
+        (self.0)(state).into_unit()
+    }
+}
+
+/// What [`finish`](crate::Apply::finish)'s closure returns: nothing, or a `Result` of nothing.
+#[diagnostic::on_unimplemented(
+    message = "`.finish(…)` returns `{Self}`",
+    note = "it returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"
+)]
+pub trait IntoUnit {
+    #[doc(hidden)]
+    fn into_unit(self) -> Result<(), anyhow::Error>;
+}
+
+impl IntoUnit for () {
+    fn into_unit(self) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+}
+
+impl<E: Into<anyhow::Error>> IntoUnit for Result<(), E> {
+    fn into_unit(self) -> Result<(), anyhow::Error> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Makes a state; a panic is an error.
+pub(super) fn make<S, O>(init: impl Fn() -> O) -> Result<S>
+where
+    O: IntoState<S>,
+{
+    settled(catch(|| init().into_state())).map_err(|cause| ErrorKind::State { cause }.into())
+}
+
+/// Gives each state to the hook; the first error is returned after the last.
+pub(super) fn finish_all<S>(
+    mut hook: impl Finish<S>,
+    states: impl Iterator<Item = S>,
+) -> Result<()> {
+    let mut first = Ok(());
+    for state in states {
+        let finished = settled(catch(|| hook.finish(state)));
+        first = first.and(finished.map_err(|cause| ErrorKind::Finish { cause }.into()));
+    }
+    first
+}
+
+fn settled<T>(result: Result<Result<T, anyhow::Error>, Failure>) -> Result<T, anyhow::Error> {
+    match result {
+        Ok(result) => result,
+        Err(Failure::Panic(message)) => Err(anyhow::anyhow!("it panicked: {message}")),
+        Err(_) => unreachable!("`catch` gives nothing but panics"),
+    }
+}
+
+impl<S, I, O, G> Lead<OwnState<S>> for Leading<State<I, G>, NoSeed>
+where
+    S: Send,
+    I: Fn() -> O + Sync,
+    O: IntoState<S>,
+    G: Finish<S>,
+{
+    const SEEDED: bool = false;
+
+    fn split(
+        self,
+    ) -> (
+        impl Fn() -> Result<OwnState<S>> + Sync,
+        impl FnOnce(Vec<OwnState<S>>) -> Result<()>,
+    ) {
+        let State { init, finish } = self.state;
+        (
+            move || make(&init).map(OwnState),
+            move |states: Vec<OwnState<S>>| {
+                finish_all(finish, states.into_iter().map(|OwnState(state)| state))
+            },
+        )
+    }
+}

@@ -1,0 +1,133 @@
+//! What a call gives beside its output: the failures it let pass, and what happened.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IdxSize, NewChunkedArray, PlSmallStr};
+
+/// The result of a call that tells more than its output: of every call with [`on_error`](crate::Apply::on_error),
+/// [`on_cancel`](crate::Apply::on_cancel) or [`outcome`](crate::Apply::outcome).
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["text" => ["1", "2", "three", "4"]]?;
+/// let outcome = df
+///     .par_apply()
+///     .on_error(OnError::Skip)
+///     .rows(|text: &str| text.parse::<i64>())?;
+///
+/// assert_eq!(outcome.output.i64()?.to_vec(), [Some(1), Some(2), Some(4)]);
+/// assert_eq!(outcome.stats.failures, 1);
+/// assert_eq!(outcome.failures.column("row")?.u64()?.to_vec(), [Some(2)]);
+/// assert_eq!(outcome.failures.column("text")?.str()?.get(0), Some("three"));
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use = "failures that were let pass are told here and nowhere else"]
+pub struct Outcome<T> {
+    /// What the verb gives without an outcome.
+    pub output: T,
+    /// A row for each failure, ascending: the same on one worker and on many.
+    ///
+    /// | column | dtype | what |
+    /// |---|---|---|
+    /// | `row` | UInt64 | of `rows`: the input row, from 0; of `chunks`: the part's first row |
+    /// | `part`, `rows` | UInt64 | of `chunks` only: the part, from 0, and how many rows it has |
+    /// | `column` | String | of `columns` only: the column's name |
+    /// | `error` | String | the error's message and its causes', or the panic's message |
+    /// | `panic` | Boolean | whether it was a panic |
+    /// | `attempts` | UInt32 | how often the closure was called for it |
+    /// | the columns the closure is given | their own | of `rows` only: the row's cells; a column with one of the names above has `_input` appended |
+    pub failures: DataFrame,
+    /// What happened.
+    pub stats: Stats,
+    pub(crate) dropped: Vec<Range<usize>>,
+    pub(crate) rows: usize,
+}
+
+impl<T> Outcome<T> {
+    /// The input rows that the output's rows come from, ascending: all, but those skipped for a failure, and those that a
+    /// cancelled run did not come to.
+    ///
+    /// `df.take(&outcome.kept_rows())` is the input that goes with the output of `rows`. Of `chunks`, they are the rows of
+    /// the parts whose result is in the output; of `columns`, all rows.
+    #[must_use]
+    pub fn kept_rows(&self) -> IdxCa {
+        let mut kept = Vec::new();
+        let mut next = 0;
+        for dropped in &self.dropped {
+            kept.extend((next..dropped.start).map(|row| row as IdxSize));
+            next = dropped.end;
+        }
+        kept.extend((next..self.rows).map(|row| row as IdxSize));
+        IdxCa::from_vec("row".into(), kept)
+    }
+
+    /// The same as a mask over the input: `df.filter(&outcome.kept_mask())`.
+    #[must_use]
+    pub fn kept_mask(&self) -> BooleanChunked {
+        kept_mask(&self.dropped, self.rows)
+    }
+
+    /// Whether every row has its output: nothing failed, and nothing was cancelled.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stats.failures == 0 && !self.stats.cancelled
+    }
+}
+
+/// Which of so many rows are not dropped.
+pub(crate) fn kept_mask(dropped: &[Range<usize>], rows: usize) -> BooleanChunked {
+    let mut mask = vec![true; rows];
+    for rows in dropped {
+        mask[rows.clone()].fill(false);
+    }
+    BooleanChunked::from_slice(PlSmallStr::from_static("kept"), &mask)
+}
+
+/// What happened in a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The rows done, those that failed included; of [`columns`](crate::Apply::columns), the columns.
+    pub rows: usize,
+    /// The rows (columns, parts) that failed.
+    pub failures: usize,
+    /// How many times the closure was called again after an error.
+    pub retries: usize,
+    /// Whether the run was cancelled, or its deadline passed, before all was done.
+    pub cancelled: bool,
+    /// From the first row to the last.
+    pub wall: Duration,
+    /// What each worker did; the first is the calling thread, which begins alone. A worker that was never needed has no
+    /// entry.
+    pub workers: Vec<WorkerStats>,
+    /// How many runs of rows were handed out.
+    pub runs: usize,
+    /// The run that took longest.
+    pub longest_run: Option<LongestRun>,
+}
+
+/// What one worker did.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// The time it was at work: the rest of the wall time it waited, or had nothing to do.
+    pub busy: Duration,
+    /// The rows (columns) it did.
+    pub rows: usize,
+    /// The runs of rows it was handed.
+    pub runs: usize,
+}
+
+/// A run of rows that one worker did without a pause.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LongestRun {
+    /// What it took.
+    pub time: Duration,
+    /// Its rows; of [`columns`](crate::Apply::columns), its columns.
+    pub rows: Range<usize>,
+}

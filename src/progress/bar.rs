@@ -1,0 +1,135 @@
+//! A bar on the terminal.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressDrawTarget, ProgressStyle};
+
+use super::{Progress, Tick, TickState};
+
+/// A progress bar on standard error, with the rate, the time left and the failures, if any.
+///
+/// Where standard error is no terminal it is silent, or prints a [line now and then](ProgressBar::lines_every). When the
+/// run is over the bar stays as it was last: full, or where a failure or a cancel stopped it, and says so.
+///
+/// A bar is for one call at a time; the next call begins it anew.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["x" => [1, 2, 3]]?;
+/// df.par_apply().progress(ProgressBar::new("halving")).rows(|x: i32| x / 2)?;
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ProgressBar {
+    name: String,
+    lines_every: Option<Duration>,
+    shown: Mutex<Option<Shown>>,
+}
+
+/// What a run under way shows.
+#[derive(Debug)]
+enum Shown {
+    Bar(indicatif::ProgressBar),
+    Lines { began: Instant, last: Instant },
+    Nothing,
+}
+
+impl ProgressBar {
+    /// A bar with a name before it.
+    pub fn new(name: impl Into<String>) -> Self {
+        ProgressBar {
+            name: name.into(),
+            lines_every: None,
+            shown: Mutex::new(None),
+        }
+    }
+
+    /// Where standard error is no terminal, prints a line at most so often, and one at the end.
+    #[must_use]
+    pub fn lines_every(mut self, interval: Duration) -> Self {
+        self.lines_every = Some(interval);
+        self
+    }
+
+    fn begin(&self, tick: Tick) -> Shown {
+        let now = Instant::now();
+        match self.lines_every {
+            _ if std::io::stderr().is_terminal() => Shown::Bar(self.bar(tick)),
+            Some(_) => Shown::Lines {
+                began: now,
+                last: now,
+            },
+            None => Shown::Nothing,
+        }
+    }
+
+    fn bar(&self, tick: Tick) -> indicatif::ProgressBar {
+        let target = ProgressDrawTarget::stderr();
+        let bar = indicatif::ProgressBar::with_draw_target(Some(tick.total as u64), target);
+        let template = "{prefix} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left{msg}";
+        let style = ProgressStyle::with_template(template);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(self.name.clone());
+        bar
+    }
+}
+
+impl Progress for ProgressBar {
+    fn tick(&self, tick: Tick) {
+        let mut place = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = place.take().unwrap_or_else(|| self.begin(tick));
+        match &mut shown {
+            Shown::Bar(bar) => {
+                bar.set_message(remarks(tick));
+                bar.set_position(tick.done as u64);
+                if tick.state != TickState::Running {
+                    // It stays where it is: a full bar would say that all was done.
+                    bar.abandon();
+                }
+            }
+            Shown::Lines { began, last } => {
+                let due = self
+                    .lines_every
+                    .is_some_and(|interval| last.elapsed() >= interval);
+                if due || tick.state != TickState::Running {
+                    eprintln!("{}", line(&self.name, tick, began.elapsed()));
+                    *last = Instant::now();
+                }
+            }
+            Shown::Nothing => {}
+        }
+        if tick.state == TickState::Running {
+            *place = Some(shown);
+        }
+    }
+}
+
+/// What is said after the numbers.
+fn remarks(tick: Tick) -> String {
+    let mut remarks = match tick.failures {
+        0 => String::new(),
+        1 => ", 1 failure".into(),
+        failures => format!(", {failures} failures"),
+    };
+    remarks += match tick.state {
+        TickState::Running => "",
+        TickState::Finished => ", done",
+        TickState::Failed => ", failed",
+        TickState::Cancelled => ", cancelled",
+    };
+    remarks
+}
+
+fn line(name: &str, tick: Tick, time: Duration) -> String {
+    let rate = tick.done as f64 / time.as_secs_f64().max(1e-9);
+    let percent = 100.0 * tick.done as f64 / tick.total.max(1) as f64;
+    format!(
+        "{name} {}/{} ({percent:.0} %), {rate:.0}/s{}",
+        tick.done,
+        tick.total,
+        remarks(tick)
+    )
+}

@@ -1,0 +1,69 @@
+//! Who is told how far a run is.
+
+#[cfg(feature = "progress")]
+mod bar;
+
+#[cfg(feature = "progress")]
+pub use bar::ProgressBar;
+
+/// Is told how far a run is; see [`progress`](crate::Apply::progress).
+///
+/// A closure that takes a [`Tick`] is one. With the feature `progress`, so is `ProgressBar`.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["x" => [1, 2, 3, 4]]?;
+/// let done = AtomicUsize::new(0);
+/// df.par_apply()
+///     .progress(|tick: Tick| done.store(tick.done, Ordering::Relaxed))
+///     .rows(|x: i32| x + 1)?;
+/// assert_eq!(done.into_inner(), 4);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+pub trait Progress: Send + Sync {
+    /// Called by whichever worker has done some rows, about a hundred times a second and at least once for every 65,536
+    /// rows of a worker's; and once at the end, when [`Tick::state`] says how the run ended.
+    ///
+    /// The calls of one run never overlap, and `done` never falls. A panic in it ends the run with an error.
+    fn tick(&self, tick: Tick);
+}
+
+impl<F> Progress for F
+where
+    F: Fn(Tick) + Send + Sync,
+{
+    fn tick(&self, tick: Tick) {
+        self(tick);
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tick {
+    /// The rows done, those that failed included; for [`columns`](crate::Apply::columns), the columns.
+    pub done: usize,
+    /// The rows (columns) there are.
+    pub total: usize,
+    /// The rows (columns, parts) that failed so far, where [`on_error`](crate::Apply::on_error) lets the run go on.
+    pub failures: usize,
+    /// Whether the run goes on, or how it ended.
+    pub state: TickState,
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TickState {
+    /// It goes on.
+    Running,
+    /// It is over, and has a result.
+    Finished,
+    /// It ended with an error.
+    Failed,
+    /// It was cancelled, or its deadline passed.
+    Cancelled,
+}

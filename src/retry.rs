@@ -1,0 +1,160 @@
+//! When a row that failed is tried again.
+
+#[cfg(not(feature = "retry"))]
+pub(crate) use never::{Delays, Retry};
+#[cfg(feature = "retry")]
+pub(crate) use policy::Delays;
+#[cfg(feature = "retry")]
+pub use policy::Retry;
+
+#[cfg(feature = "retry")]
+mod policy {
+    use std::fmt;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use backon::{BackoffBuilder, ExponentialBuilder};
+
+    /// The delays before a row's further attempts.
+    pub(crate) type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
+
+    /// When, and how often, a row whose closure returned an error is tried again; see
+    /// [`Apply::retry`](crate::Apply::retry).
+    ///
+    /// The delay before the second attempt is [`min_delay`](Retry::min_delay), and each further one is
+    /// [`factor`](Retry::factor) times the one before, up to [`max_delay`](Retry::max_delay); to each a random part of
+    /// itself is added ([`jitter`](Retry::jitter)), so that rows that failed together do not come back together. The
+    /// policy is `backon`'s exponential backoff.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let patient = Retry::attempts(5)
+    ///     .min_delay(Duration::from_millis(200))
+    ///     .max_delay(Duration::from_secs(30))
+    ///     .when(|error| error.to_string().contains("busy"));
+    /// # let _ = patient;
+    /// ```
+    #[derive(Clone)]
+    #[must_use = "a policy does nothing until it is given to `.retry(…)`"]
+    pub struct Retry {
+        attempts: usize,
+        factor: f32,
+        backoff: ExponentialBuilder,
+        when: Option<Arc<Predicate>>,
+    }
+
+    type Predicate = dyn Fn(&anyhow::Error) -> bool + Send + Sync;
+
+    impl Retry {
+        /// So many attempts in all, the first included; 0 is an error of the call.
+        pub fn attempts(attempts: usize) -> Self {
+            Retry {
+                attempts,
+                factor: 2.0,
+                backoff: ExponentialBuilder::new()
+                    .with_min_delay(Duration::from_millis(100))
+                    .with_max_delay(Duration::from_secs(60))
+                    .with_jitter()
+                    .with_max_times(attempts.saturating_sub(1)),
+                when: None,
+            }
+        }
+
+        /// The delay before the second attempt; 100 ms by default.
+        pub fn min_delay(mut self, delay: Duration) -> Self {
+            self.backoff = self.backoff.with_min_delay(delay);
+            self
+        }
+
+        /// The longest delay, before jitter; a minute by default.
+        pub fn max_delay(mut self, delay: Duration) -> Self {
+            self.backoff = self.backoff.with_max_delay(delay);
+            self
+        }
+
+        /// How many times as long as the delay before each delay is; 2 by default. Less than 1, or no number, is an
+        /// error of the call.
+        pub fn factor(mut self, factor: f32) -> Self {
+            self.factor = factor;
+            self
+        }
+
+        /// Which errors are worth another attempt; all, by default.
+        pub fn when<P>(mut self, predicate: P) -> Self
+        where
+            P: Fn(&anyhow::Error) -> bool + Send + Sync + 'static,
+        {
+            self.when = Some(Arc::new(predicate));
+            self
+        }
+
+        /// What is wrong with the policy, if anything.
+        pub(crate) fn fault(&self) -> Option<String> {
+            if self.attempts == 0 {
+                return Some("0 attempts cannot run a row; give 1 or more".into());
+            }
+            let grows = self.factor.is_finite() && self.factor >= 1.0;
+            (!grows).then(|| {
+                format!(
+                    "delays cannot grow by the factor {}; give a number of 1 or more",
+                    self.factor
+                )
+            })
+        }
+
+        pub(crate) fn is_worth_it(&self, error: &anyhow::Error) -> bool {
+            self.when.as_ref().is_none_or(|when| when(error))
+        }
+
+        pub(crate) fn delays(&self) -> Delays {
+            self.backoff.with_factor(self.factor).build()
+        }
+    }
+
+    impl fmt::Debug for Retry {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Retry")
+                .field("attempts", &self.attempts)
+                .field("factor", &self.factor)
+                .field("backoff", &self.backoff)
+                .finish_non_exhaustive()
+        }
+    }
+}
+
+/// Without the feature there is no such policy.
+#[cfg(not(feature = "retry"))]
+mod never {
+    use std::time::Duration;
+
+    #[derive(Clone, Debug)]
+    pub(crate) enum Retry {}
+
+    #[derive(Debug)]
+    pub(crate) struct Delays;
+
+    impl Retry {
+        pub(crate) fn fault(&self) -> Option<String> {
+            match *self {}
+        }
+
+        pub(crate) fn is_worth_it(&self, _: &anyhow::Error) -> bool {
+            match *self {}
+        }
+
+        pub(crate) fn delays(&self) -> Delays {
+            Delays
+        }
+    }
+
+    impl Iterator for Delays {
+        type Item = Duration;
+
+        fn next(&mut self) -> Option<Duration> {
+            None
+        }
+    }
+}

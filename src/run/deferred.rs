@@ -1,0 +1,117 @@
+//! Rows that failed and are tried again later.
+//!
+//! Nobody sleeps over them: a row waits in this queue while the workers go on, and is run by the first of them that is
+//! free when its time has come.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::retry::Delays;
+
+/// A row's further attempts.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) item: usize,
+    /// How often the closure has been called for it.
+    pub(super) calls: u32,
+    pub(super) delays: Delays,
+}
+
+/// What waits, ordered by when it is due.
+#[derive(Debug)]
+struct Due(Reverse<(Instant, usize)>, Attempt);
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    /// How many wait, so that a run in which none does takes no lock.
+    waiting: AtomicUsize,
+    /// How many were tried again.
+    retries: AtomicUsize,
+    queue: Mutex<BinaryHeap<Due>>,
+}
+
+/// When an instant so far off cannot be told, a time that nobody waits for.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Deferred {
+    pub(super) fn put_off(&self, attempt: Attempt, delay: Duration) {
+        let now = Instant::now();
+        let time = now.checked_add(delay).unwrap_or(now + NEVER);
+        let mut queue = self.lock();
+        queue.push(Due(Reverse((time, attempt.item)), attempt));
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+    }
+
+    /// An attempt whose time has come.
+    pub(super) fn take_due(&self) -> Option<Attempt> {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut queue = self.lock();
+        let Due(Reverse((time, _)), _) = queue.peek()?;
+        if *time > Instant::now() {
+            return None;
+        }
+        let due = queue.pop();
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        due.map(|Due(_, attempt)| attempt)
+    }
+
+    /// When the next is due, of those before `end`; those after it are forgotten.
+    pub(super) fn next_before(&self, end: usize) -> Option<Instant> {
+        let mut queue = self.lock();
+        queue.retain(|Due(_, attempt)| attempt.item < end);
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        queue.peek().map(|Due(Reverse((time, _)), _)| *time)
+    }
+
+    /// How many are due.
+    pub(super) fn due(&self) -> usize {
+        let now = Instant::now();
+        let queue = self.lock();
+        queue
+            .iter()
+            .filter(|Due(Reverse((time, _)), _)| *time <= now)
+            .count()
+    }
+
+    pub(super) fn retries(&self) -> usize {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// The items that still wait.
+    pub(super) fn items(&self) -> Vec<usize> {
+        self.lock()
+            .iter()
+            .map(|Due(_, attempt)| attempt.item)
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Due>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,79 @@
+//! Who is at work: each worker has a seat while it works, and what it did is kept there.
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::outcome::{LongestRun, WorkerStats};
+
+#[derive(Debug, Default)]
+pub(super) struct Seats(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// What was done at each seat.
+    stats: Vec<WorkerStats>,
+    free: Vec<usize>,
+    longest: Option<LongestRun>,
+}
+
+/// What a worker has done since it sat down.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) stats: WorkerStats,
+    longest: Option<LongestRun>,
+}
+
+impl Tally {
+    pub(super) fn ran(&mut self, rows: Range<usize>, time: Duration) {
+        self.stats.busy += time;
+        self.stats.runs += 1;
+        longer(&mut self.longest, LongestRun { time, rows });
+    }
+}
+
+fn longer(longest: &mut Option<LongestRun>, run: LongestRun) {
+    if longest
+        .as_ref()
+        .is_none_or(|longest| longest.time < run.time)
+    {
+        *longest = Some(run);
+    }
+}
+
+impl Seats {
+    /// A free seat; the lowest, so that there are no more than ever worked at once.
+    pub(super) fn sit(&self) -> usize {
+        let mut taken = self.lock();
+        let free = &taken.free;
+        let lowest = (0..free.len()).min_by_key(|place| free[*place]);
+        match lowest {
+            Some(place) => taken.free.swap_remove(place),
+            None => {
+                taken.stats.push(WorkerStats::default());
+                taken.stats.len() - 1
+            }
+        }
+    }
+
+    pub(super) fn leave(&self, seat: usize, tally: Tally) {
+        let mut taken = self.lock();
+        let stats = &mut taken.stats[seat];
+        stats.busy += tally.stats.busy;
+        stats.rows += tally.stats.rows;
+        stats.runs += tally.stats.runs;
+        if let Some(longest) = tally.longest {
+            longer(&mut taken.longest, longest);
+        }
+        taken.free.push(seat);
+    }
+
+    pub(super) fn into_stats(self) -> (Vec<WorkerStats>, Option<LongestRun>) {
+        let taken = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (taken.stats, taken.longest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,93 @@
+//! Tells the user's progress how far a run is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::catch;
+use super::worker::panicked;
+use crate::error::Error;
+use crate::partition::BLOCK;
+use crate::progress::{Progress, Tick, TickState};
+
+/// What a run tells, and whom.
+pub(super) struct Ticker<'r> {
+    progress: &'r dyn Progress,
+    total: usize,
+    done: AtomicUsize,
+    /// Held by the worker that tells.
+    turn: Mutex<()>,
+}
+
+/// What one worker has not told yet.
+#[derive(Debug)]
+pub(super) struct Untold {
+    rows: usize,
+    told: Instant,
+}
+
+/// Few rows are told this often.
+const OFTEN: Duration = Duration::from_millis(10);
+
+impl Untold {
+    pub(super) fn new() -> Self {
+        Untold {
+            rows: 0,
+            told: Instant::now(),
+        }
+    }
+}
+
+impl<'r> Ticker<'r> {
+    pub(super) fn new(progress: &'r dyn Progress, total: usize) -> Self {
+        Ticker {
+            progress,
+            total,
+            done: AtomicUsize::new(0),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Adds rows to what a worker has to tell, and tells it when it is due.
+    pub(super) fn done(
+        &self,
+        rows: usize,
+        untold: &mut Untold,
+        failures: usize,
+    ) -> Result<(), Error> {
+        untold.rows += rows;
+        if untold.rows < BLOCK && untold.told.elapsed() < OFTEN {
+            return Ok(());
+        }
+        self.flush(untold);
+        // Another worker tells at this moment: what these rows add is in the next tick.
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        self.tell(failures, TickState::Running)
+    }
+
+    /// Counts what a worker has not told.
+    pub(super) fn flush(&self, untold: &mut Untold) {
+        self.done.fetch_add(untold.rows, Ordering::Relaxed);
+        *untold = Untold::new();
+    }
+
+    /// The last call.
+    pub(super) fn end(&self, failures: usize, state: TickState) -> Result<(), Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(failures, state)
+    }
+
+    fn tell(&self, failures: usize, state: TickState) -> Result<(), Error> {
+        let tick = Tick {
+            done: self.done.load(Ordering::Relaxed),
+            total: self.total,
+            failures,
+            state,
+        };
+        catch(|| self.progress.tick(tick)).map_err(|panic| panicked("progress", panic))
+    }
+}

@@ -1,0 +1,179 @@
+//! One worker of a run: what it does, and whom it tells.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::deferred::Attempt;
+use super::faults::Record;
+use super::hush::{self, Hush};
+use super::seats::Tally;
+use super::ticker::Untold;
+use super::{Failure, Job, Run, catch};
+use crate::error::{Error, ErrorKind};
+
+/// A worker at its seat, for as long as it finds something to do.
+pub(crate) struct Worker<'r> {
+    run: &'r Run<'r>,
+    seat: usize,
+    tally: Tally,
+    untold: Untold,
+    failures: usize,
+    /// The attempt that is being made, where the row has failed before.
+    attempt: Option<Attempt>,
+}
+
+/// What becomes of a row that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It ends the run: what is left of these rows need not be run.
+    Stop,
+    /// It is noted, and has no result.
+    Noted,
+    /// It is tried again later.
+    Later,
+}
+
+impl<'r> Worker<'r> {
+    pub(super) fn new(run: &'r Run<'r>) -> Self {
+        Worker {
+            run,
+            seat: run.seats.sit(),
+            tally: Tally::default(),
+            untold: Untold::new(),
+            failures: 0,
+            attempt: None,
+        }
+    }
+
+    /// The worker's number: no other worker of the run has it at the same time.
+    pub(crate) fn seat(&self) -> usize {
+        self.seat
+    }
+
+    /// Whether work from this row on is pointless, since a failure before it, or a cancel, has ended the run.
+    #[inline]
+    pub(crate) fn is_over(&self, row: usize) -> bool {
+        self.run.faults.end_before(row) || self.run.is_halted()
+    }
+
+    /// Whether someone is told how far the run is, so that it pays to look at the clock.
+    pub(crate) fn tells(&self) -> bool {
+        self.run.ticker.is_some()
+    }
+
+    /// Counts rows (columns) as done.
+    pub(crate) fn done(&mut self, rows: usize) {
+        self.tally.stats.rows += rows;
+        if let Some(ticker) = &self.run.ticker
+            && let Err(error) = ticker.done(rows, &mut self.untold, self.run.faults.count())
+        {
+            self.run.faults.abort(error);
+        }
+    }
+
+    /// Decides what becomes of a row (column, part) that failed.
+    pub(crate) fn fail(&mut self, item: usize, failure: Failure) -> Verdict {
+        if matches!(failure, Failure::Panic(_)) {
+            self.run.has_panicked();
+            hush::from_now_on();
+        }
+        let (calls, delays) = match self.attempt.take() {
+            Some(attempt) => (attempt.calls + 1, Some(attempt.delays)),
+            None => (1, None),
+        };
+        if let (Some(retry), Failure::Closure(cause)) = (self.run.retry, &failure) {
+            match catch(|| retry.is_worth_it(cause)) {
+                Ok(true) => {
+                    let mut delays = delays.unwrap_or_else(|| retry.delays());
+                    if let Some(delay) = delays.next() {
+                        let attempt = Attempt {
+                            item,
+                            calls,
+                            delays,
+                        };
+                        self.run.deferred.put_off(attempt, delay);
+                        super::failure::quietly_drop(failure);
+                        return Verdict::Later;
+                    }
+                }
+                Ok(false) => {}
+                Err(panic) => {
+                    self.abort(panicked("retry", panic));
+                    return Verdict::Stop;
+                }
+            }
+        }
+        self.failures += 1;
+        let record = Record {
+            item,
+            failure,
+            attempts: calls,
+        };
+        if self.run.faults.record(record) {
+            Verdict::Noted
+        } else {
+            Verdict::Stop
+        }
+    }
+
+    /// Ends the run, whatever the policy.
+    pub(crate) fn abort(&self, error: Error) {
+        self.run.faults.abort(error);
+    }
+
+    /// Runs rows; and tells the first of them that was not done, and how long it took.
+    pub(super) fn run(
+        &mut self,
+        job: &dyn Job,
+        rows: Range<usize>,
+        patience: Duration,
+    ) -> (usize, Duration) {
+        let _hush = Hush::new(self.run.panicked());
+        let span = self.run.span.run(self.seat, &rows);
+        let (before, failed) = (self.tally.stats.rows, self.failures);
+        let began = Instant::now();
+        let reached = job.run(rows.clone(), patience, self);
+        let time = began.elapsed();
+        self.tally.ran(job.rows_of(rows.start..reached), time);
+        span.end(self.tally.stats.rows - before, self.failures - failed, time);
+        (reached, time)
+    }
+
+    /// Makes another attempt at a row.
+    pub(super) fn retry(&mut self, job: &dyn Job, attempt: Attempt) {
+        let item = attempt.item;
+        self.attempt = Some(attempt);
+        let (reached, _) = self.run(job, item..item + 1, Duration::MAX);
+        if reached == item
+            && let Some(attempt) = self.attempt.take()
+        {
+            // Cancelled before it was called.
+            self.run.deferred.put_off(attempt, Duration::ZERO);
+        }
+        self.attempt = None;
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if let Some(ticker) = &self.run.ticker {
+            ticker.flush(&mut self.untold);
+        }
+        self.run
+            .seats
+            .leave(self.seat, std::mem::take(&mut self.tally));
+    }
+}
+
+/// The error of a hook of the user's that panicked.
+pub(super) fn panicked(option: &'static str, failure: Failure) -> Error {
+    let what = match failure {
+        Failure::Panic(message) => message,
+        other => format!("{other:?}"),
+    };
+    ErrorKind::Option {
+        option,
+        message: format!("it panicked: {what}"),
+    }
+    .into()
+}

@@ -1,0 +1,197 @@
+//! What a run gives its caller: the error that ended it, or the failures that it let pass and what happened.
+
+use std::ops::Range;
+
+use polars::prelude::{Column, DataFrame, IdxCa, IdxSize, NewChunkedArray, PlSmallStr};
+
+use super::failed;
+use crate::cancel::Why;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::options::{OnError, Options};
+use crate::outcome::{Outcome, Stats};
+use crate::read::Fault;
+use crate::run::{Broken, Ended, Failure, Record, catch};
+use crate::write::Refused;
+
+/// What a verb knows of its items: rows, columns or parts.
+pub(super) trait Items {
+    /// Where an item lies.
+    fn place(&self, item: usize) -> Place;
+
+    /// The input column of an argument.
+    fn input(&self, item: usize, argument: usize) -> Option<String>;
+
+    /// The output column of a position.
+    fn output(&self, column: usize) -> Option<String>;
+
+    /// The columns that say which items these are, to stand before the errors.
+    fn which(&self, items: &[usize]) -> Vec<Column>;
+
+    /// The columns that say what the closure was given, to stand after the errors.
+    fn given(&self, items: &[usize]) -> Result<Vec<Column>>;
+
+    /// The input rows that are not in the output where neighbouring items are not.
+    fn dropped_rows(&self, items: Range<usize>) -> Range<usize>;
+
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// What progress is counted to: rows, or columns.
+    fn total(&self) -> usize;
+}
+
+/// A run's failures and what happened.
+pub(super) struct Report {
+    pub(super) failures: DataFrame,
+    pub(super) stats: Stats,
+    /// The items whose results are not in the output, ascending.
+    pub(super) dropped: Vec<Range<usize>>,
+    /// The items that were not come to, ascending; they are dropped.
+    pub(super) undone: Vec<Range<usize>>,
+}
+
+/// Makes an error, or a report, of what has become of a run. Results that are `whole` cannot be null: they are dropped
+/// where there is none.
+pub(super) fn report(
+    ended: Result<Ended, Broken>,
+    options: &Options<'_>,
+    items: &dyn Items,
+    whole: bool,
+) -> Result<Report> {
+    let Ended {
+        failures,
+        undone,
+        stats,
+    } = match ended {
+        Ok(ended) => ended,
+        Err(broken) => return Err(error(broken, options, items)),
+    };
+    let mut dropped = undone.clone();
+    if whole || options.on_error == OnError::Skip {
+        dropped.extend(failures.iter().map(|record| record.item..record.item + 1));
+        dropped.sort_unstable_by_key(|items| items.start);
+    }
+    Ok(Report {
+        failures: if options.told {
+            frame(&failures, items)?
+        } else {
+            DataFrame::empty()
+        },
+        stats,
+        dropped,
+        undone,
+    })
+}
+
+impl Report {
+    pub(super) fn outcome<T>(self, output: T, items: &dyn Items) -> Outcome<T> {
+        let dropped = self.dropped.into_iter();
+        Outcome {
+            output,
+            failures: self.failures,
+            stats: self.stats,
+            dropped: dropped.map(|dropped| items.dropped_rows(dropped)).collect(),
+            rows: items.rows(),
+        }
+    }
+}
+
+fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
+    match broken {
+        Broken::Fatal(error) => error,
+        Broken::Cancelled { done, why } => ErrorKind::Cancelled {
+            done,
+            total: items.total(),
+            deadline: options.deadline.filter(|_| why == Why::Deadline),
+        }
+        .into(),
+        Broken::Failed(mut records) => {
+            let failures = match options.on_error {
+                OnError::Fail => None,
+                _ => Some(frame(&records, items)),
+            };
+            let record = records.pop().expect("a run fails by a failure");
+            let item = record.item;
+            let last = failed(
+                record.failure,
+                items.place(item),
+                |argument| items.input(item, argument),
+                |column| items.output(column),
+            );
+            match failures {
+                None => last,
+                Some(Err(error)) => error,
+                Some(Ok(failures)) => ErrorKind::TooManyFailures {
+                    limit: records.len(),
+                    failures,
+                    last: Box::new(last),
+                }
+                .into(),
+            }
+        }
+    }
+}
+
+/// One row for each failure.
+fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
+    let which: Vec<usize> = records.iter().map(|record| record.item).collect();
+    let errors: Vec<String> = records.iter().map(|record| text(record, items)).collect();
+    let panics = records.iter().map(|record| {
+        // A panic is a panic, whoever was called.
+        matches!(record.failure, Failure::Panic(_))
+    });
+    let attempts = records.iter().map(|record| record.attempts);
+    let mut columns = items.which(&which);
+    columns.push(Column::new("error".into(), errors));
+    columns.push(Column::new("panic".into(), panics.collect::<Vec<_>>()));
+    columns.push(Column::new("attempts".into(), attempts.collect::<Vec<_>>()));
+    for mut given in items.given(&which)? {
+        let mut name = given.name().clone();
+        while columns.iter().any(|column| *column.name() == name) {
+            name = PlSmallStr::from(format!("{name}_input"));
+        }
+        given.rename(name);
+        columns.push(given);
+    }
+    Ok(DataFrame::new(records.len(), columns)?)
+}
+
+/// What a failure says; its message is the user's code, and may panic.
+fn text(record: &Record, items: &dyn Items) -> String {
+    let item = record.item;
+    let said = catch(|| match &record.failure {
+        Failure::Closure(cause) => format!("{cause:#}"),
+        Failure::Panic(message) => message.clone(),
+        Failure::Read(Fault { argument, message }) => of_column(
+            items.input(item, *argument),
+            message.as_deref().unwrap_or_default(),
+        ),
+        Failure::Write(Refused { column, message }) => of_column(items.output(*column), message),
+        Failure::Known(error) => error.to_string(),
+    });
+    said.unwrap_or_else(|_| "the error's message cannot be had: making it panics".into())
+}
+
+fn of_column(column: Option<String>, message: &str) -> String {
+    match column {
+        Some(column) => format!("column {column:?}: {message}"),
+        None => message.to_string(),
+    }
+}
+
+/// A column of row numbers.
+pub(super) fn numbers(name: &'static str, numbers: impl Iterator<Item = usize>) -> Column {
+    let numbers: Vec<u64> = numbers.map(|number| number as u64).collect();
+    Column::new(name.into(), numbers)
+}
+
+/// Rows of a frame.
+pub(super) fn gather(frame: &DataFrame, rows: &[usize]) -> Result<Vec<Column>> {
+    if rows.is_empty() {
+        // Polars panics where it is to gather no rows of an Array column.
+        return Ok(frame.clear().columns().to_vec());
+    }
+    let rows = rows.iter().map(|row| *row as IdxSize);
+    let rows = IdxCa::from_iter_values("".into(), rows);
+    Ok(frame.take(&rows)?.columns().to_vec())
+}
