@@ -22,8 +22,9 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 9] = [
         ("rows_f64", checks::rows_f64::check),
+        ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
         ("rows_nullable", checks::rows_nullable::check),
         ("rows_text", checks::rows_text::check),

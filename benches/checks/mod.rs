@@ -1,5 +1,6 @@
 //! The bars, by the group whose data they are measured on.
 
+pub(crate) mod control;
 pub(crate) mod expression;
 pub(crate) mod many_chunks;
 pub(crate) mod peak_memory;

@@ -2,6 +2,7 @@
 
 pub(crate) mod chunks;
 pub(crate) mod columns;
+pub(crate) mod control;
 pub(crate) mod fill;
 pub(crate) mod group;
 pub(crate) mod many_chunks;

@@ -226,7 +226,7 @@ impl<'r> Run<'r> {
             (true, None) => Duration::MAX,
         };
         let mut worker = Worker::new(self);
-        let began = Instant::now();
+        let began = worker.now();
         let mut pace = Pace::default();
         let mut morsel = 1;
         let mut left = self.items;
@@ -240,7 +240,7 @@ impl<'r> Run<'r> {
             if reached < rows.end {
                 self.queue.give_back(reached..rows.end);
             }
-            let worth_it = || began.elapsed() >= TRIAL && pace.time_of(left) >= WORTH_WAKING;
+            let worth_it = || worker.now() - began >= TRIAL && pace.time_of(left) >= WORTH_WAKING;
             if !alone && worth_it() {
                 break;
             }

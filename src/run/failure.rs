@@ -21,6 +21,27 @@ pub(crate) enum Failure {
     Write(Refused),
     /// An error that says where it struck.
     Known(Error),
+    /// What the closure's error said; the error itself is gone.
+    Said(String),
+}
+
+impl Failure {
+    /// Keeps of an error what it says: where a run has many, their memory is given back, and the saying is shared out.
+    pub(super) fn said(self) -> Self {
+        match self {
+            Failure::Closure(cause) => {
+                let said = say(|| format!("{cause:#}"));
+                quietly_drop(cause);
+                Failure::Said(said)
+            }
+            other => other,
+        }
+    }
+}
+
+/// A message that the user's code makes, which may panic.
+pub(crate) fn say(message: impl FnOnce() -> String) -> String {
+    catch(message).unwrap_or_else(|_| "the error's message cannot be had: making it panics".into())
 }
 
 /// Calls `work`, a panic in it becoming a failure.

@@ -42,6 +42,14 @@ impl Ord for Record {
 }
 
 #[derive(Debug)]
+enum Records {
+    /// All, where there is no limit; in no order.
+    All(Vec<Record>),
+    /// The lowest, at most one more than the limit; the highest of them first.
+    Lowest(BinaryHeap<Record>),
+}
+
+#[derive(Debug)]
 pub(super) struct Faults {
     /// How many may fail.
     limit: usize,
@@ -49,8 +57,7 @@ pub(super) struct Faults {
     end: AtomicUsize,
     /// How many have failed.
     count: AtomicUsize,
-    /// The lowest, at most one more than the limit; the highest of them first.
-    records: Mutex<BinaryHeap<Record>>,
+    records: Mutex<Records>,
     /// What ends the run whatever the policy.
     fatal: Mutex<Option<Error>>,
 }
@@ -61,7 +68,10 @@ impl Faults {
             limit,
             end: AtomicUsize::new(usize::MAX),
             count: AtomicUsize::new(0),
-            records: Mutex::default(),
+            records: Mutex::new(match limit {
+                usize::MAX => Records::All(Vec::new()),
+                _ => Records::Lowest(BinaryHeap::new()),
+            }),
             fatal: Mutex::default(),
         }
     }
@@ -82,21 +92,35 @@ impl Faults {
     }
 
     /// Notes a failure; and whether the run goes on beyond it.
-    pub(super) fn record(&self, record: Record) -> bool {
-        let item = record.item;
+    pub(super) fn record(&self, mut record: Record) -> bool {
         self.count.fetch_add(1, Ordering::Relaxed);
+        if self.limit == usize::MAX {
+            // It will not end the run, so nobody asks for the error itself.
+            record.failure = record.failure.said();
+        }
+        let item = record.item;
         let surplus = {
             let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            records.push(record);
-            let surplus = (records.len() - 1 > self.limit)
-                .then(|| records.pop())
-                .flatten();
-            if records.len() > self.limit
-                && let Some(last) = records.peek()
-            {
-                self.end.fetch_min(last.item, Ordering::Relaxed);
+            match &mut *records {
+                Records::All(records) => {
+                    records.push(record);
+                    None
+                }
+                Records::Lowest(records) => {
+                    records.push(record);
+                    let surplus = if records.len() - 1 > self.limit {
+                        records.pop()
+                    } else {
+                        None
+                    };
+                    if records.len() > self.limit
+                        && let Some(last) = records.peek()
+                    {
+                        self.end.fetch_min(last.item, Ordering::Relaxed);
+                    }
+                    surplus
+                }
             }
-            surplus
         };
         // It may hold an error of the user's, whose drop is not to be trusted either.
         quietly_drop(surplus);
@@ -118,8 +142,12 @@ impl Faults {
     /// The failures in order.
     pub(super) fn into_records(self) -> Vec<Record> {
         let records = self.records.into_inner();
-        records
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_sorted_vec()
+        match records.unwrap_or_else(PoisonError::into_inner) {
+            Records::All(mut records) => {
+                records.sort_unstable();
+                records
+            }
+            Records::Lowest(records) => records.into_sorted_vec(),
+        }
     }
 }

@@ -17,7 +17,7 @@ mod trace;
 mod worker;
 
 pub(crate) use drive::{Broken, Ended, Job, Run};
-pub(crate) use failure::{Failure, catch};
+pub(crate) use failure::{Failure, catch, say};
 pub(crate) use faults::Record;
 pub(crate) use plan::Plan;
 pub(crate) use worker::{Verdict, Worker};

@@ -20,23 +20,14 @@ pub(super) struct Ticker<'r> {
 }
 
 /// What one worker has not told yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Untold {
     rows: usize,
-    told: Instant,
+    told: Option<Instant>,
 }
 
 /// Few rows are told this often.
 const OFTEN: Duration = Duration::from_millis(10);
-
-impl Untold {
-    pub(super) fn new() -> Self {
-        Untold {
-            rows: 0,
-            told: Instant::now(),
-        }
-    }
-}
 
 impl<'r> Ticker<'r> {
     pub(super) fn new(progress: &'r dyn Progress, total: usize) -> Self {
@@ -56,10 +47,12 @@ impl<'r> Ticker<'r> {
         failures: usize,
     ) -> Result<(), Error> {
         untold.rows += rows;
-        if untold.rows < BLOCK && untold.told.elapsed() < OFTEN {
+        let told = *untold.told.get_or_insert_with(Instant::now);
+        if untold.rows < BLOCK && told.elapsed() < OFTEN {
             return Ok(());
         }
         self.flush(untold);
+        untold.told = Some(Instant::now());
         // Another worker tells at this moment: what these rows add is in the next tick.
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
@@ -71,8 +64,8 @@ impl<'r> Ticker<'r> {
 
     /// Counts what a worker has not told.
     pub(super) fn flush(&self, untold: &mut Untold) {
-        self.done.fetch_add(untold.rows, Ordering::Relaxed);
-        *untold = Untold::new();
+        let rows = std::mem::take(&mut untold.rows);
+        self.done.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// The last call.

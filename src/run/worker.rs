@@ -18,6 +18,10 @@ pub(crate) struct Worker<'r> {
     tally: Tally,
     untold: Untold,
     failures: usize,
+    /// When its last run ended.
+    now: Instant,
+    /// How many rows it did last between looks at the clock.
+    pub(crate) stride: usize,
     /// The attempt that is being made, where the row has failed before.
     attempt: Option<Attempt>,
 }
@@ -39,8 +43,10 @@ impl<'r> Worker<'r> {
             run,
             seat: run.seats.sit(),
             tally: Tally::default(),
-            untold: Untold::new(),
+            untold: Untold::default(),
             failures: 0,
+            now: Instant::now(),
+            stride: 1,
             attempt: None,
         }
     }
@@ -121,6 +127,11 @@ impl<'r> Worker<'r> {
         self.run.faults.abort(error);
     }
 
+    /// When its last run ended, and this one began.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Runs rows; and tells the first of them that was not done, and how long it took.
     pub(super) fn run(
         &mut self,
@@ -131,9 +142,10 @@ impl<'r> Worker<'r> {
         let _hush = Hush::new(self.run.panicked());
         let span = self.run.span.run(self.seat, &rows);
         let (before, failed) = (self.tally.stats.rows, self.failures);
-        let began = Instant::now();
         let reached = job.run(rows.clone(), patience, self);
-        let time = began.elapsed();
+        let now = Instant::now();
+        let time = now - self.now;
+        self.now = now;
         self.tally.ran(job.rows_of(rows.start..reached), time);
         span.end(self.tally.stats.rows - before, self.failures - failed, time);
         (reached, time)

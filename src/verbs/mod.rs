@@ -86,6 +86,10 @@ fn failed(
     match failure {
         Failure::Known(error) => return error,
         Failure::Closure(cause) => ErrorKind::Closure { place, cause },
+        Failure::Said(message) => ErrorKind::Closure {
+            place,
+            cause: anyhow::Error::msg(message),
+        },
         Failure::Panic(message) => ErrorKind::Panic { place, message },
         Failure::Read(fault) => ErrorKind::Value {
             place,

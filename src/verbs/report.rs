@@ -1,8 +1,11 @@
 //! What a run gives its caller: the error that ended it, or the failures that it let pass and what happened.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, IdxCa, IdxSize, NewChunkedArray, PlSmallStr};
+use polars::prelude::{
+    Column, DataFrame, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr, StringChunked,
+};
 
 use super::failed;
 use crate::cancel::Why;
@@ -10,7 +13,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::options::{OnError, Options};
 use crate::outcome::{Outcome, Stats};
 use crate::read::Fault;
-use crate::run::{Broken, Ended, Failure, Record, catch};
+use crate::run::{Broken, Ended, Failure, Record, say};
 use crate::write::Refused;
 
 /// What a verb knows of its items: rows, columns or parts.
@@ -135,14 +138,15 @@ fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
 /// One row for each failure.
 fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
     let which: Vec<usize> = records.iter().map(|record| record.item).collect();
-    let errors: Vec<String> = records.iter().map(|record| text(record, items)).collect();
+    let errors: Vec<Cow<'_, str>> = records.iter().map(|record| text(record, items)).collect();
     let panics = records.iter().map(|record| {
         // A panic is a panic, whoever was called.
         matches!(record.failure, Failure::Panic(_))
     });
     let attempts = records.iter().map(|record| record.attempts);
     let mut columns = items.which(&which);
-    columns.push(Column::new("error".into(), errors));
+    let errors = StringChunked::from_iter_values("error".into(), errors.iter());
+    columns.push(errors.into_column());
     columns.push(Column::new("panic".into(), panics.collect::<Vec<_>>()));
     columns.push(Column::new("attempts".into(), attempts.collect::<Vec<_>>()));
     for mut given in items.given(&which)? {
@@ -156,20 +160,22 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
     Ok(DataFrame::new(records.len(), columns)?)
 }
 
-/// What a failure says; its message is the user's code, and may panic.
-fn text(record: &Record, items: &dyn Items) -> String {
+/// What a failure says.
+fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
-    let said = catch(|| match &record.failure {
-        Failure::Closure(cause) => format!("{cause:#}"),
-        Failure::Panic(message) => message.clone(),
+    match &record.failure {
+        Failure::Closure(cause) => say(|| format!("{cause:#}")).into(),
+        Failure::Panic(message) | Failure::Said(message) => message.into(),
         Failure::Read(Fault { argument, message }) => of_column(
             items.input(item, *argument),
             message.as_deref().unwrap_or_default(),
-        ),
-        Failure::Write(Refused { column, message }) => of_column(items.output(*column), message),
-        Failure::Known(error) => error.to_string(),
-    });
-    said.unwrap_or_else(|_| "the error's message cannot be had: making it panics".into())
+        )
+        .into(),
+        Failure::Write(Refused { column, message }) => {
+            of_column(items.output(*column), message).into()
+        }
+        Failure::Known(error) => say(|| error.to_string()).into(),
+    }
 }
 
 fn of_column(column: Option<String>, message: &str) -> String {
@@ -193,5 +199,7 @@ pub(super) fn gather(frame: &DataFrame, rows: &[usize]) -> Result<Vec<Column>> {
     }
     let rows = rows.iter().map(|row| *row as IdxSize);
     let rows = IdxCa::from_iter_values("".into(), rows);
-    Ok(frame.take(&rows)?.columns().to_vec())
+    // Column by column: for the frame, Polars would wake its pool.
+    let columns = frame.columns().iter().map(|column| column.take(&rows));
+    Ok(columns.collect::<Result<_, _>>()?)
 }
