@@ -36,20 +36,26 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// # A long run
 ///
 /// These options keep it in hand; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them
-/// at work. None costs anything that is not used.
+/// at work. One that is not given costs nothing per row.
 ///
 /// | option | what |
 /// |---|---|
 /// | [`on_error`](Apply::on_error), [`max_failures`](Apply::max_failures) | what becomes of rows that fail, and how many may |
-/// | `retry` | a row that fails is tried again, later |
+/// | `retry` (feature `retry`) | a row that returned an error is called again, later |
 /// | [`cancel_token`](Apply::cancel_token), [`deadline`](Apply::deadline), [`on_cancel`](Apply::on_cancel) | the run is stopped from outside, and what it then gives |
 /// | [`progress`](Apply::progress) | who is told how far it is |
 /// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has a state of its own: a compiled regex, a connection, a counter |
-/// | `seed` | each row has a random stream of its own |
+/// | `seed` (feature `rand`) | each row has a random stream of its own |
 /// | [`outcome`](Apply::outcome) | what happened is returned with the output |
 ///
+/// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns) and of the parts of
+/// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is
+/// finished before a cancel takes hold.
+///
 /// The first type parameter says which leading arguments the closure has, the second whether the verb gives its output
-/// plain or in an [`Outcome`]; both follow from the options.
+/// plain or in an [`Outcome`]. Both follow from the options: [`state`](Apply::state), [`finish`](Apply::finish) and `seed`
+/// set the first; [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel) and [`outcome`](Apply::outcome) the second.
+/// The other options keep the type, so that one may be given within an `if`.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
 pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain> {
@@ -214,11 +220,12 @@ impl<'a, L, G> Apply<'a, L, G> {
         self
     }
 
-    /// What becomes of a row (column, part) that fails; by default its error ends the call. The verb then gives an
+    /// Says what becomes of a row (column, part) that fails; by default its error ends the call. The verb then gives an
     /// [`Outcome`], which tells and counts every failure.
     ///
-    /// Panics are failures like errors. The program's panic hook sees the first panic of a call, and not one for every
-    /// row: the crate puts a hook of its own around the program's when it meets the first.
+    /// Panics are failures like errors. Of many panics in a call the program's panic hook sees the first, and at most one
+    /// for each worker. For that, the crate puts a hook of its own around the program's when it meets the first panic of
+    /// the process; a program that sets another after that has it called for every panic.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -236,18 +243,23 @@ impl<'a, L, G> Apply<'a, L, G> {
         self.outcome()
     }
 
-    /// How many failures [`on_error`](Apply::on_error) lets pass; any number by default. One more, and the call returns an
-    /// error of the kind [`TooManyFailures`](crate::ErrorKind::TooManyFailures), which has them all: the lowest ones,
-    /// always the same.
+    /// Says how many failures [`on_error`](Apply::on_error) lets pass; any number by default. One more, and the call stops
+    /// early and returns an error of the kind [`TooManyFailures`](crate::ErrorKind::TooManyFailures). It has the failures as
+    /// a frame: the `n` lowest and the one beyond them, always the same.
     ///
-    /// Each failure takes the memory of its error until the call ends.
+    /// With [`OnError::Fail`], which lets none pass, it is an error of the call. A failure takes memory until the call ends:
+    /// where millions may fail, give a limit.
     pub fn max_failures(mut self, failures: usize) -> Self {
         self.options.max_failures = Some(failures);
         self
     }
 
-    /// Tries a row (column, part) again whose closure returned an error; only what has failed is called again. A panic is
-    /// not tried again, nor a value that cannot be read or written. The row fails with its last error.
+    /// Tries a row (column, part) again for which the closure returned an error. Only what has failed is called again; a
+    /// panic is not, nor a value that cannot be read or written. A row whose last attempt fails, fails with that error, and
+    /// [`on_error`](Apply::on_error) says what becomes of it.
+    ///
+    /// A further attempt is like the first: it has the same values and the same random stream. It may be made by another
+    /// worker, with that worker's state. A row that waits for one when the call is cancelled counts as not done.
     ///
     /// No worker sleeps over a row: it waits in a queue, the other rows go on, and the first worker that is done with its
     /// rows when the delay has passed takes it. When only such rows are left, the workers are given back to their pool,
@@ -278,16 +290,19 @@ impl<'a, L, G> Apply<'a, L, G> {
         self
     }
 
-    /// A token that cancels the call: each worker ends after the row that it is in.
+    /// Gives the call a token that cancels it: each worker ends after the row (column, part) that it is in, or, where rows
+    /// take a few nanoseconds, some rows later.
     ///
-    /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), or what
-    /// [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.
+    /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
+    /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.options.cancel = Some(token.clone());
         self
     }
 
-    /// Cancels the call when so much time has passed since the verb was called.
+    /// Cancels the call, as a [token](Apply::cancel_token) does, when so much time has passed since its checks were done.
+    ///
+    /// A thread of its own waits for that, so that no worker looks at a clock for it. A row that is running is not cut off.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -302,8 +317,8 @@ impl<'a, L, G> Apply<'a, L, G> {
         self
     }
 
-    /// What a cancelled call gives, or one whose deadline has passed; an error by default. The verb then gives an
-    /// [`Outcome`].
+    /// Says what a call gives that was cancelled, or whose deadline has passed; an error by default. The verb then gives
+    /// an [`Outcome`].
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -330,7 +345,10 @@ impl<'a, L, G> Apply<'a, L, G> {
         self.outcome()
     }
 
-    /// Who is told how far the run is: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`].
+    /// Says who is told how far the run is: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`], such as
+    /// the `ProgressBar` of the feature `progress`.
+    ///
+    /// It is told by the workers, each after 65,536 rows or ten milliseconds, and once at the end.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -348,7 +366,17 @@ impl<'a, L, G> Apply<'a, L, G> {
         self
     }
 
-    /// The verb gives an [`Outcome`]: with its output, what happened.
+    /// Makes the verb give an [`Outcome`]: its output, and what happened.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// let outcome = df.par_apply().outcome().rows(|x: i32| x + 1)?;
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(2), Some(3), Some(4)]);
+    /// assert_eq!(outcome.stats.rows, 3);
+    /// assert!(outcome.is_complete());
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     pub fn outcome(mut self) -> Apply<'a, L, Told> {
         self.options.told = true;
         Apply {
@@ -363,10 +391,15 @@ impl<'a, L, G> Apply<'a, L, G> {
 impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// Gives each worker a state of its own, which the closure takes as its first argument, `&mut S`.
     ///
-    /// `init` returns the state, or a `Result` of it, whose error ends the call. It is called by a worker that comes to its
-    /// first row: at most once for each worker, and never for workers that are not needed. A state is never shared: a
-    /// closure has it for itself, also while it calls this crate. It outlives an error or a panic of the closure as it
-    /// was then. All states are dropped before the call returns.
+    /// `init` returns the state, or a `Result` of it, whose error ends the call with the kind
+    /// [`State`](crate::ErrorKind::State). It is called when a worker comes to its first row: at most once for each worker,
+    /// and never for workers that are not needed. The state need be `Send`, not `Sync` nor `Clone`.
+    ///
+    /// A state is never shared: a closure has it for itself, also while it calls this crate. It outlives an error or a
+    /// panic of the closure as it was then. All states are dropped before the call returns.
+    ///
+    /// Which worker takes which rows is not the same in each run. So let a row's result not depend on what the state has
+    /// seen before; for random numbers there is `seed`.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -401,9 +434,11 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// after the state, if there is one).
     ///
     /// The stream depends on the seed and the row's number alone; see [`RowRng`](crate::RowRng). So one worker, many
-    /// workers and any cut give the same column. Of `columns`, the number is the column's position; of `chunks`, the
-    /// part's first row, and the cut must be given by [`partitions`](Apply::partitions) or
-    /// [`chunk_rows`](Apply::chunk_rows).
+    /// workers and any cut give the same column.
+    ///
+    /// Of `columns`, the number is the column's position among those used. Of `chunks`, it is the part's first row, so the
+    /// cut must be given by [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows): another cut gives
+    /// other numbers.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -430,11 +465,12 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
 }
 
 impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
-    /// Gives every state to a closure when the rows are done: to add up counters, to flush buffers.
+    /// Gives every [`state`](Apply::state) to a closure when the rows are done: to add up counters, to flush buffers.
     ///
-    /// It is called on the calling thread, once for each state, in the order of the workers; also after a failure, a
-    /// cancel or a panic, when it sees what was done until then. It may return a `Result`, whose error the call then
-    /// returns if nothing else went wrong; the other states are finished first.
+    /// The hook takes the state by value. It is called on the calling thread, once for each state that was made; also after
+    /// a failure, a cancel or a panic, when it sees what was done until then. It may return a `Result`: its first error is
+    /// the call's, of the kind [`Finish`](crate::ErrorKind::Finish), when all states are finished and unless the rows
+    /// ended with an error.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;

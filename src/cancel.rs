@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 /// Cancels the calls that it was given to by [`cancel_token`](crate::Apply::cancel_token).
 ///
-/// Clones are the same token. It can be cancelled from any thread, also from the closure itself, and stays so: a call
-/// that is started with a cancelled token ends before its first row.
+/// Clones are the same token. It can be cancelled from any thread, also from the closure itself. It stays cancelled: a
+/// call that is given it later ends before its first row, so a new attempt needs a new token.
 ///
-/// A run that is cancelled ends as soon as each worker is done with the row that it is in. A closure that is running
-/// cannot be killed: one that waits for an hour is waited for, unless it looks at
-/// [`is_cancelled`](CancelToken::is_cancelled) itself.
+/// A call that is cancelled ends when each worker is done with the row (the column, the part) that it is in. A closure
+/// that is running cannot be killed: one that waits for an hour is waited for, unless it looks at
+/// [`is_cancelled`](CancelToken::is_cancelled) itself. A closure that calls this crate gives the inner calls a clone of
+/// the token, if they are to end too.
 ///
 /// ```
 /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -44,13 +45,13 @@ struct Token {
 }
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Makes a token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Cancels every call that has the token, now and in future.
+    /// Cancels every call that has the token, now and in future; it does not wait for their end.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         for run in self.runs().iter().filter_map(Weak::upgrade) {
@@ -58,7 +59,7 @@ impl CancelToken {
         }
     }
 
-    /// Whether it was cancelled.
+    /// Tells whether it was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)

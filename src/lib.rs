@@ -31,11 +31,20 @@
 //! names, how many workers, what nulls do; see [`Apply`]. [`array_split`](ParApply::array_split) cuts a frame as NumPy
 //! does.
 //!
+//! A long run is kept in hand by options too: [policies for rows that fail](Apply::on_error), retries,
+//! [cancelling](CancelToken) and [deadlines](Apply::deadline), [progress](Apply::progress),
+//! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
+//! [when something goes wrong](guide::when_something_goes_wrong) shows them at work.
+//!
 //! # Promises
 //!
-//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks.
-//! 2. **Exactly once.** The closure is called once per row; never on invented data, never twice to probe.
-//! 3. **Same answer** on one worker and on many. [`sequential`](Apply::sequential) runs on the calling thread.
+//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks. Where rows
+//!    are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for, [`kept_rows`](Outcome::kept_rows) says which
+//!    input rows are left, in the same order.
+//! 2. **Exactly once.** The closure is called once per row; never on invented data, never twice to probe. `retry` alone
+//!    calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most once.
+//! 3. **Same answer** on one worker and on many; with `seed`, random numbers too. [`sequential`](Apply::sequential) runs
+//!    on the calling thread.
 //! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
 //! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
 //!    mend it, and [`Casts::Lossy`] permits it.
@@ -43,13 +52,17 @@
 //!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
 //!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
-//! 8. **Panics** in the closure become an [`Error`] with the row and the message; the pool stays usable. (A program built
-//!    with `panic = "abort"` aborts.)
+//!    With another [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is
+//!    nulled or dropped in silence.
+//! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
+//!    stays usable. (A program built with `panic = "abort"` aborts.)
 //! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not).
 //! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
 //!     text are written into one preallocated column.
 //! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
 //!     of Polars' streaming engine, which is one of many already, a call runs on that thread.
+//! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled or whose [deadline](Apply::deadline) has passed ends
+//!     when each worker is done with the row that it is in. A row that is running cannot be killed.
 //!
 //! # Output names
 //!
@@ -79,6 +92,10 @@
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
+//! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
+//! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
+//! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
+//! | `tracing` | | a span for each call, with the fields of [`Stats`], and one within it for each run of rows |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
 //! [`polars`].
@@ -89,14 +106,18 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `options`, `pool`, `arity` | what every stage may use |
+//! | `error`, `pool`, `arity` | what every stage may use |
+//! | `cancel`, `progress`, `retry`, `options` | what options take (tokens, who is told, when a row is tried again), and the options as values |
+//! | `outcome` | what a call gives beside its output: [`Outcome`], [`Stats`] |
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
-//! | `run` | the order in which rows are handed out, early stop, panics |
+//! | `run` | who runs what: the order in which rows are handed out, failures and panics under their policy, retries, cancelling, progress |
+//! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
+//! | [`guide`] | pages of documentation |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

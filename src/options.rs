@@ -41,8 +41,9 @@ pub enum Casts {
 /// What becomes of a row (a column, a part) whose closure returns an error or panics, or whose value cannot be read or
 /// written.
 ///
-/// Whatever the policy, a failure is never lost: all but `Fail` tell each in [`Outcome::failures`](crate::Outcome), and
-/// count them in its `stats`. [`max_failures`](crate::Apply::max_failures) says how many are too many.
+/// A failure is never lost: all policies but `Fail` tell each in [`Outcome::failures`](crate::Outcome), and count them in
+/// its `stats`. [`max_failures`](crate::Apply::max_failures) says how many are too many. What cannot be checked row by row
+/// is no row's failure, and ends the call whatever the policy: results that do not stack, a state that cannot be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnError {
@@ -51,14 +52,15 @@ pub enum OnError {
     Fail,
     /// Its output is null, and the output has the input's height.
     ///
-    /// Of `chunks` and `columns`, this needs a closure that returns cells: a frame or a column of unknown height cannot
-    /// be null.
+    /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
+    /// whose height nobody knows, it is an error before the closure is called.
     Null,
     /// It is dropped: the output has the rows (columns, parts) that did not fail, and
     /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
     Skip,
-    /// The run goes on to the end for the failures' sake, and the output is what there is: null where a cell can be null,
-    /// nothing where a part's or a column's whole result is missing. It is offered for every closure.
+    /// The run goes on to the end for the failures' sake, and the output is what there is. Where the closure returns cells
+    /// it is that of `Null`, as it always is for `rows`; where it returns a frame or a column, that of `Skip`. So it is
+    /// offered for every closure.
     Collect,
 }
 
@@ -70,7 +72,8 @@ pub enum OnCancel {
     #[default]
     Error,
     /// The finished part: the output has the rows (columns, parts) that were done, in order, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first so many,
+    /// since workers are at different places. A failure that its policy does not let pass is an error all the same.
     Partial,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IdxSize, NewChunkedArray, PlSmallStr};
 
 /// The result of a call that tells more than its output: of every call with [`on_error`](crate::Apply::on_error),
-/// [`on_cancel`](crate::Apply::on_cancel) or [`outcome`](crate::Apply::outcome).
+/// [`on_cancel`](crate::Apply::on_cancel) or [`outcome`](crate::Apply::outcome), the same for every verb.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -27,9 +27,10 @@ use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IdxSize, NewChunkedArray
 #[non_exhaustive]
 #[must_use = "failures that were let pass are told here and nowhere else"]
 pub struct Outcome<T> {
-    /// What the verb gives without an outcome.
+    /// What the verb gives without an outcome: a `Column` or a `DataFrame`.
     pub output: T,
-    /// A row for each failure, ascending: the same on one worker and on many.
+    /// A row for each failure, in the order of the input: the same on one worker and on many. Without failures it has no
+    /// rows.
     ///
     /// | column | dtype | what |
     /// |---|---|---|
@@ -48,10 +49,10 @@ pub struct Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// The input rows that the output's rows come from, ascending: all, but those skipped for a failure, and those that a
-    /// cancelled run did not come to.
+    /// Gives the numbers of the input rows that the output's rows come from, ascending: all, but those dropped for a
+    /// failure, and those that a cancelled run did not come to.
     ///
-    /// `df.take(&outcome.kept_rows())` is the input that goes with the output of `rows`. Of `chunks`, they are the rows of
+    /// `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`. Of `chunks`, they are the rows of
     /// the parts whose result is in the output; of `columns`, all rows.
     #[must_use]
     pub fn kept_rows(&self) -> IdxCa {
@@ -65,13 +66,13 @@ impl<T> Outcome<T> {
         IdxCa::from_vec("row".into(), kept)
     }
 
-    /// The same as a mask over the input: `df.filter(&outcome.kept_mask())`.
+    /// Gives the same as a mask over the input: `df.filter(&outcome.kept_mask())?`.
     #[must_use]
     pub fn kept_mask(&self) -> BooleanChunked {
         kept_mask(&self.dropped, self.rows)
     }
 
-    /// Whether every row has its output: nothing failed, and nothing was cancelled.
+    /// Tells whether every row has its output: nothing failed, and nothing was cancelled.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.stats.failures == 0 && !self.stats.cancelled
@@ -95,16 +96,18 @@ pub struct Stats {
     pub rows: usize,
     /// The rows (columns, parts) that failed.
     pub failures: usize,
-    /// How many times the closure was called again after an error.
+    /// How many times the closure was called again for a row that had failed.
     pub retries: usize,
     /// Whether the run was cancelled, or its deadline passed, before all was done.
     pub cancelled: bool,
-    /// From the first row to the last.
+    /// How long the run took, waiting for retries included. What comes before and after it is not in it: the checks, and
+    /// putting the output together.
     pub wall: Duration,
-    /// What each worker did; the first is the calling thread, which begins alone. A worker that was never needed has no
-    /// entry.
+    /// What each worker did. A worker that was never needed has no entry. A worker is a place that threads may take in turn,
+    /// never two at a time: a call of `rows` that is not cut by an option begins with the calling thread alone, in the
+    /// first.
     pub workers: Vec<WorkerStats>,
-    /// How many runs of rows were handed out.
+    /// How many runs of rows were handed out; a row that is tried again is one.
     pub runs: usize,
     /// The run that took longest.
     pub longest_run: Option<LongestRun>,
@@ -114,7 +117,7 @@ pub struct Stats {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// The time it was at work: the rest of the wall time it waited, or had nothing to do.
+    /// How long it was at work; for the rest of the wall time it had nothing to do.
     pub busy: Duration,
     /// The rows (columns) it did.
     pub rows: usize,

@@ -22,9 +22,11 @@ mod policy {
     /// [`Apply::retry`](crate::Apply::retry).
     ///
     /// The delay before the second attempt is [`min_delay`](Retry::min_delay), and each further one is
-    /// [`factor`](Retry::factor) times the one before, up to [`max_delay`](Retry::max_delay); to each a random part of
-    /// itself is added ([`jitter`](Retry::jitter)), so that rows that failed together do not come back together. The
-    /// policy is `backon`'s exponential backoff.
+    /// [`factor`](Retry::factor) times the one before, up to [`max_delay`](Retry::max_delay). To each a random part of
+    /// itself is added, at most as much again, so that rows that failed together do not come back together. The policy is
+    /// `backon`'s exponential backoff.
+    ///
+    /// A row comes back when its delay has passed and a worker is free for it: not sooner, and under load later.
     ///
     /// ```
     /// use std::time::Duration;
@@ -49,7 +51,8 @@ mod policy {
     type Predicate = dyn Fn(&anyhow::Error) -> bool + Send + Sync;
 
     impl Retry {
-        /// So many attempts in all, the first included; 0 is an error of the call.
+        /// Makes a policy of so many attempts in all, the first included; 1 never tries again, and 0 is an error of the
+        /// call.
         pub fn attempts(attempts: usize) -> Self {
             Retry {
                 attempts,
@@ -63,26 +66,29 @@ mod policy {
             }
         }
 
-        /// The delay before the second attempt; 100 ms by default.
+        /// Sets the delay before the second attempt; 100 ms by default.
         pub fn min_delay(mut self, delay: Duration) -> Self {
             self.backoff = self.backoff.with_min_delay(delay);
             self
         }
 
-        /// The longest delay, before jitter; a minute by default.
+        /// Sets what no later delay grows beyond, the random part not counted; a minute by default.
         pub fn max_delay(mut self, delay: Duration) -> Self {
             self.backoff = self.backoff.with_max_delay(delay);
             self
         }
 
-        /// How many times as long as the delay before each delay is; 2 by default. Less than 1, or no number, is an
-        /// error of the call.
+        /// Sets what a delay is multiplied by to give the next; 2 by default. Less than 1, infinity or NaN is an error of
+        /// the call.
         pub fn factor(mut self, factor: f32) -> Self {
             self.factor = factor;
             self
         }
 
-        /// Which errors are worth another attempt; all, by default.
+        /// Says which errors are worth another attempt; all, by default. For any other, the row fails at once.
+        ///
+        /// The predicate sees the error as the closure returned it, so that `error.downcast_ref::<E>()` finds its type.
+        /// A panic in it ends the call with an error.
         pub fn when<P>(mut self, predicate: P) -> Self
         where
             P: Fn(&anyhow::Error) -> bool + Send + Sync + 'static,

@@ -6,12 +6,13 @@ use super::state::{Finish, IntoState, State, finish_all, make};
 use super::{Context, Lead, Leading, NoState};
 use crate::error::Result;
 
-/// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: ChaCha with 8 rounds.
+/// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: `ChaCha` with 8 rounds.
 ///
 /// A row's stream is that of `RowRng::seed_from_u64(seed)` after `set_stream(row)`: the seed is expanded into the
 /// cipher's 256-bit key as `rand_core` does it for every generator, the row's number is the 64-bit nonce, and the block
-/// counter begins at 0. Streams of different rows are different outputs of one keyed function (D. J. Bernstein, *ChaCha,
-/// a variant of Salsa20*, 2008), so neighbours have nothing in common; each is 2^70 bytes long.
+/// counter begins at 0. Streams of different rows are different outputs of one keyed function (D. J. Bernstein,
+/// "`ChaCha`, a variant of Salsa20", 2008), so neighbours have nothing in common; each is 2^70 bytes long. It is no
+/// generator for secrets: the seed has 64 bits.
 ///
 /// The traits that draw numbers are those of the crate `rand`, re-exported as [`rand`](crate::rand).
 pub type RowRng = rand::rngs::ChaCha8Rng;

@@ -73,7 +73,7 @@ where
     }
 }
 
-/// What [`finish`](crate::Apply::finish)'s closure returns: nothing, or a `Result` of nothing.
+/// What [`finish`](crate::Apply::finish)'s closure returns: `()`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`.finish(…)` returns `{Self}`",
     note = "it returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"

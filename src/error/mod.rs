@@ -105,7 +105,8 @@ pub enum ErrorKind {
         /// How many columns come out.
         columns: usize,
     },
-    /// An option's value cannot be followed.
+    /// An option's value cannot be followed, or a closure that an option was given (to tell progress, to say which errors
+    /// are worth a retry) panicked.
     #[non_exhaustive]
     Option {
         /// The option's method.

@@ -13,7 +13,8 @@ use super::{Progress, Tick, TickState};
 /// Where standard error is no terminal it is silent, or prints a [line now and then](ProgressBar::lines_every). When the
 /// run is over the bar stays as it was last: full, or where a failure or a cancel stopped it, and says so.
 ///
-/// A bar is for one call at a time; the next call begins it anew.
+/// A bar is for one call at a time, and a call that comes after begins it anew. To keep a bar for several, lend it in a
+/// closure: `.progress(|tick: Tick| bar.tick(tick))`.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -38,7 +39,7 @@ enum Shown {
 }
 
 impl ProgressBar {
-    /// A bar with a name before it.
+    /// Makes a bar with a name before it.
     pub fn new(name: impl Into<String>) -> Self {
         ProgressBar {
             name: name.into(),
@@ -47,7 +48,7 @@ impl ProgressBar {
         }
     }
 
-    /// Where standard error is no terminal, prints a line at most so often, and one at the end.
+    /// Prints a line at most so often, and one at the end, where standard error is no terminal: for logs.
     #[must_use]
     pub fn lines_every(mut self, interval: Duration) -> Self {
         self.lines_every = Some(interval);

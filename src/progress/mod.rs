@@ -6,9 +6,10 @@ mod bar;
 #[cfg(feature = "progress")]
 pub use bar::ProgressBar;
 
-/// Is told how far a run is; see [`progress`](crate::Apply::progress).
+/// Who is told how far a run is; see [`progress`](crate::Apply::progress).
 ///
-/// A closure that takes a [`Tick`] is one. With the feature `progress`, so is `ProgressBar`.
+/// A closure that takes a [`Tick`] is one; write the argument's type out, `|tick: Tick| …`. With the feature `progress`, so
+/// is `ProgressBar`.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +25,11 @@ pub use bar::ProgressBar;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 pub trait Progress: Send + Sync {
-    /// Called by whichever worker has done some rows, about a hundred times a second and at least once for every 65,536
-    /// rows of a worker's; and once at the end, when [`Tick::state`] says how the run ended.
+    /// Takes note of how far the run is.
+    ///
+    /// It is called by a worker when it has done 65,536 rows, or some rows in ten milliseconds, since it last did, unless
+    /// another worker is in it; and once at the end, whatever it is, when [`Tick::state`] says so. The worker waits for it,
+    /// so it should be quick.
     ///
     /// The calls of one run never overlap, and `done` never falls. A panic in it ends the run with an error.
     fn tick(&self, tick: Tick);
@@ -40,13 +44,13 @@ where
     }
 }
 
-/// How far a run is.
+/// How far a run is: what [`Progress`] is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tick {
     /// The rows done, those that failed included; for [`columns`](crate::Apply::columns), the columns.
     pub done: usize,
-    /// The rows (columns) there are.
+    /// How many rows (columns) there are.
     pub total: usize,
     /// The rows (columns, parts) that failed so far, where [`on_error`](crate::Apply::on_error) lets the run go on.
     pub failures: usize,
@@ -54,7 +58,7 @@ pub struct Tick {
     pub state: TickState,
 }
 
-/// Whether a run goes on.
+/// Whether a run goes on, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TickState {
@@ -62,8 +66,8 @@ pub enum TickState {
     Running,
     /// It is over, and has a result.
     Finished,
-    /// It ended with an error.
+    /// It ended with an error other than that it was cancelled.
     Failed,
-    /// It was cancelled, or its deadline passed.
+    /// It was cancelled, or its deadline passed, before all was done.
     Cancelled,
 }

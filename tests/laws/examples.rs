@@ -1,6 +1,7 @@
 //! The example programs print what their documentation says.
 
 use std::path::Path;
+use std::time::Duration;
 
 use polars_par_apply::prelude::*;
 
@@ -20,6 +21,9 @@ mod flights_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/hypotenuse.rs"]
 mod hypotenuse_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/long_run.rs"]
+mod long_run_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/normalize_rows.rs"]
 mod normalize_rows_program;
@@ -87,12 +91,48 @@ fn normalize_rows() {
     );
 }
 
+/// The folder of the real data.
+fn data() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"))
+}
+
+#[test]
+fn long_run() {
+    let token = CancelToken::new();
+    let out = printed(|out| long_run_program::run(data(), 1, None, &token, out));
+    assert_eq!(
+        out,
+        "rows done: 336776 of 336776\n\
+         five hours behind: 113955\n\
+         four hours behind: 222818\n\
+         no result: 3\n\
+         row 1000: \"2013-01-02T??:00:00Z\": input contains invalid characters\n\
+         row 100000: \"\": premature end of input\n\
+         and 1 more\n"
+    );
+}
+
+#[test]
+fn long_run_stopped_before_its_first_row() {
+    const NOTHING: &str = "rows done: 0 of 336776, stopped\n\
+                           five hours behind: 0\n\
+                           four hours behind: 0\n\
+                           no result: 0\n";
+    let token = CancelToken::new();
+    let late = Some(Duration::ZERO);
+    let out = printed(|out| long_run_program::run(data(), 1, late, &token, out));
+    assert_eq!(out, NOTHING);
+
+    token.cancel();
+    let out = printed(|out| long_run_program::run(data(), 1, None, &token, out));
+    assert_eq!(out, NOTHING);
+}
+
 #[test]
 fn flights() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flights_graded.parquet");
-    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"));
-    let out = printed(|out| flights_program::run(data, &file, out));
+    let out = printed(|out| flights_program::run(data(), &file, out));
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(
         lines[..9],

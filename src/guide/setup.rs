@@ -1,0 +1,31 @@
+// What the guide's programs share: each includes this file in hidden lines.
+
+use anyhow::Context as _;
+use polars_par_apply::prelude::*;
+
+/// The flights three times over, 1,010,328 rows; in row 654,321 the hour of the text is spoilt.
+pub fn million() -> Result<DataFrame> {
+    let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet"));
+    let columns = ["carrier", "flight", "time_hour"]
+        .map(String::from)
+        .to_vec();
+    let year = ParquetReader::new(file.map_err(PolarsError::from)?)
+        .with_columns(Some(columns))
+        .finish()?;
+    let mut flights = year.clone();
+    flights.vstack_mut(&year)?.vstack_mut(&year)?;
+    let spoilt = flights
+        .column("time_hour")?
+        .str()?
+        .scatter_single([654_321], Some("2013-12-12T??:00:00Z"))?;
+    flights.with_column(spoilt.into_column())?;
+    Ok(flights)
+}
+
+/// The hour of a time such as `2013-12-12T15:00:00Z`.
+pub fn hour(text: &str) -> anyhow::Result<u32> {
+    let digits = text.get(11..13).context("it ends before the hour")?;
+    digits
+        .parse::<u32>()
+        .with_context(|| format!("{digits:?} is no hour"))
+}
