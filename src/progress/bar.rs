@@ -13,8 +13,7 @@ use super::{Progress, Tick, TickState};
 /// Where standard error is no terminal it is silent, or prints a [line now and then](ProgressBar::lines_every). When the
 /// run is over the bar stays as it was last: full, or where a failure or a cancel stopped it, and says so.
 ///
-/// A bar is for one call at a time, and a call that comes after begins it anew. To keep a bar for several, lend it in a
-/// closure: `.progress(|tick: Tick| bar.tick(tick))`.
+/// A bar is for one call at a time, and a call that comes after begins it anew; `.progress(&bar)` lends it.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -105,6 +104,13 @@ impl Progress for ProgressBar {
         if tick.state == TickState::Running {
             *place = Some(shown);
         }
+    }
+}
+
+/// A bar that is kept for the next call.
+impl Progress for &ProgressBar {
+    fn tick(&self, tick: Tick) {
+        (**self).tick(tick);
     }
 }
 

@@ -16,7 +16,7 @@ use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
 use super::seats::Seats;
 use super::ticker::Ticker;
 use super::trace::CallSpan;
-use super::{Plan, Worker};
+use super::{Plan, Worker, hush};
 use crate::cancel::{Halt, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnCancel, Options};
@@ -152,6 +152,10 @@ impl<'r> Run<'r> {
             _ => self.all(job),
         };
         drop(watch);
+        if self.panicked() {
+            // What is around this call has had its message.
+            hush::from_now_on();
+        }
         if let Err(error) = driven {
             self.faults.abort(error);
         }

@@ -1,9 +1,12 @@
 //! How a row fails: an error, a panic, a value that cannot be read or written.
 
 use std::any::Any;
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::hush;
+use polars::prelude::PlSmallStr;
+
 use crate::error::Error;
 use crate::read::Fault;
 use crate::write::Refused;
@@ -22,7 +25,7 @@ pub(crate) enum Failure {
     /// An error that says where it struck.
     Known(Error),
     /// What the closure's error said; the error itself is gone.
-    Said(String),
+    Said(PlSmallStr),
 }
 
 impl Failure {
@@ -30,7 +33,13 @@ impl Failure {
     pub(super) fn said(self) -> Self {
         match self {
             Failure::Closure(cause) => {
-                let said = say(|| format!("{cause:#}"));
+                let said = say(|| {
+                    // Most messages need no memory of their own there.
+                    let mut said = PlSmallStr::EMPTY;
+                    // Only an error's own `Display` can refuse; what it has said is kept.
+                    let _ = write!(said, "{cause:#}");
+                    said
+                });
                 quietly_drop(cause);
                 Failure::Said(said)
             }
@@ -40,7 +49,7 @@ impl Failure {
 }
 
 /// A message that the user's code makes, which may panic.
-pub(crate) fn say(message: impl FnOnce() -> String) -> String {
+pub(crate) fn say<T: From<&'static str>>(message: impl FnOnce() -> T) -> T {
     catch(message).unwrap_or_else(|_| "the error's message cannot be had: making it panics".into())
 }
 

@@ -9,9 +9,18 @@ use std::cell::Cell;
 use std::panic;
 use std::sync::Once;
 
+/// What this thread is in the midst of.
+#[derive(Clone, Copy, PartialEq)]
+enum Amid {
+    Nothing,
+    /// A closure of a run in which nothing has panicked.
+    Run,
+    /// One of a run in which something has, be it a call within.
+    RunThatPanicked,
+}
+
 thread_local! {
-    /// Whether this thread is in a closure of a run that has panicked before.
-    static HUSHED: Cell<bool> = const { Cell::new(false) };
+    static AMID: Cell<Amid> = const { Cell::new(Amid::Nothing) };
 }
 
 /// Installs the hook, once.
@@ -24,29 +33,48 @@ pub(super) fn have_hook() {
         }
         let own = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !HUSHED.try_with(Cell::get).unwrap_or(false) {
+            if AMID.try_with(Cell::get) != Ok(Amid::RunThatPanicked) {
                 own(info);
             }
         }));
     });
 }
 
-/// Hushes this thread, until the guard that it has is dropped.
+/// Hushes this thread, if it is amid a run, until that is over.
 pub(super) fn from_now_on() {
-    HUSHED.set(true);
+    if AMID.get() == Amid::Run {
+        AMID.set(Amid::RunThatPanicked);
+    }
 }
 
-/// Hushes, or not, what panics on this thread until the guard is dropped.
-pub(super) struct Hush(bool);
+/// Whether something has panicked in the run that this thread is amid.
+pub(super) fn is_hushed() -> bool {
+    AMID.get() == Amid::RunThatPanicked
+}
+
+/// Puts this thread amid a run, until the guard is dropped. A call within one that is hushed is hushed too; and one in
+/// which something has panicked hushes what is around it.
+pub(super) struct Hush(Amid);
 
 impl Hush {
-    pub(super) fn new(hush: bool) -> Self {
-        Hush(HUSHED.replace(hush))
+    pub(super) fn new(panicked: bool) -> Self {
+        let before = AMID.get();
+        AMID.set(if panicked || before == Amid::RunThatPanicked {
+            Amid::RunThatPanicked
+        } else {
+            Amid::Run
+        });
+        Hush(before)
     }
 }
 
 impl Drop for Hush {
     fn drop(&mut self) {
-        HUSHED.set(self.0);
+        let sticks = self.0 != Amid::Nothing && is_hushed();
+        AMID.set(if sticks {
+            Amid::RunThatPanicked
+        } else {
+            self.0
+        });
     }
 }

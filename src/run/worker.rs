@@ -146,6 +146,10 @@ impl<'r> Worker<'r> {
         let now = Instant::now();
         let time = now - self.now;
         self.now = now;
+        if hush::is_hushed() {
+            // Perhaps by a call within.
+            self.run.has_panicked();
+        }
         self.tally.ran(job.rows_of(rows.start..reached), time);
         span.end(self.tally.stats.rows - before, self.failures - failed, time);
         (reached, time)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{Column, DataFrame, PlSmallStr};
 
 use super::items::Items as Results;
 use super::report::{Items, report};
@@ -134,7 +134,7 @@ impl Items for ColumnItems<'_, '_> {
 
     fn which(&self, columns: &[usize]) -> Vec<Column> {
         let names = columns.iter().map(|column| self.columns[*column].name());
-        let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+        let names: Vec<&str> = names.map(PlSmallStr::as_str).collect();
         vec![Column::new("column".into(), names)]
     }
 

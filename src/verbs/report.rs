@@ -165,7 +165,8 @@ fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
     match &record.failure {
         Failure::Closure(cause) => say(|| format!("{cause:#}")).into(),
-        Failure::Panic(message) | Failure::Said(message) => message.into(),
+        Failure::Panic(message) => message.into(),
+        Failure::Said(message) => message.as_str().into(),
         Failure::Read(Fault { argument, message }) => of_column(
             items.input(item, *argument),
             message.as_deref().unwrap_or_default(),

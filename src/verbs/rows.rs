@@ -324,7 +324,7 @@ const LONG: Duration = Duration::from_millis(1);
 
 /// The rows between looks at the flag that stops a run from outside: one, so that it stops within a row. A look keeps the
 /// compiler from vectorising; so where a row takes less than a few nanoseconds, a few rows are done at once.
-const BATCH: usize = 16;
+const BATCH: usize = 64;
 const FAST: Duration = Duration::from_nanos(4);
 const NEVER: usize = 0;
 
