@@ -259,7 +259,8 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// [`on_error`](Apply::on_error) says what becomes of it.
     ///
     /// A further attempt is like the first: it has the same values and the same random stream. It may be made by another
-    /// worker, with that worker's state. A row that waits for one when the call is cancelled counts as not done.
+    /// worker, with that worker's state. A row that waits for one when the call is cancelled has failed with its last
+    /// error; under [`OnError::Fail`] it counts as not done.
     ///
     /// No worker sleeps over a row: it waits in a queue, the other rows go on, and the first worker that is done with its
     /// rows when the delay has passed takes it. When only such rows are left, the workers are given back to their pool,

@@ -53,10 +53,12 @@ impl CancelToken {
 
     /// Cancels every call that has the token, now and in future; it does not wait for their end.
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::SeqCst);
-        for run in self.runs().iter().filter_map(Weak::upgrade) {
+        let runs = self.runs();
+        // The runs first: where a closure sees the token cancelled, its run is stopped.
+        for run in runs.iter().filter_map(Weak::upgrade) {
             run.stop(Why::Cancelled);
         }
+        self.0.cancelled.store(true, Ordering::SeqCst);
     }
 
     /// Tells whether it was cancelled.
@@ -68,7 +70,7 @@ impl CancelToken {
     /// Tells `halt` when the token is cancelled, until the guard is dropped.
     pub(crate) fn watched_by(&self, halt: &Arc<Halt>) -> Watch<'_> {
         self.runs().push(Arc::downgrade(halt));
-        // After it was entered: a cancel in between is seen by one or the other.
+        // After it was entered: a cancel either finds it there, or was over before.
         if self.is_cancelled() {
             halt.stop(Why::Cancelled);
         }

@@ -311,7 +311,8 @@ impl std::error::Error for Error {
             ErrorKind::Closure { cause, .. }
             | ErrorKind::State { cause }
             | ErrorKind::Finish { cause } => Some(cause.as_ref()),
-            ErrorKind::TooManyFailures { last, .. } => Some(last),
+            // The error itself: as a `Box` it could not be downcast.
+            ErrorKind::TooManyFailures { last, .. } => Some(&**last),
             // These speak for themselves: their message is this error's.
             ErrorKind::Polars(error) => error.source(),
             ErrorKind::Other(error) => error.source(),

@@ -1,6 +1,6 @@
 //! A bar on the terminal.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,9 +69,7 @@ impl ProgressBar {
     fn bar(&self, tick: Tick) -> indicatif::ProgressBar {
         let target = ProgressDrawTarget::stderr();
         let bar = indicatif::ProgressBar::with_draw_target(Some(tick.total as u64), target);
-        let template = "{prefix} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left{msg}";
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(style("{eta} left"));
         bar.set_prefix(self.name.clone());
         bar
     }
@@ -83,9 +81,10 @@ impl Progress for ProgressBar {
         let mut shown = place.take().unwrap_or_else(|| self.begin(tick));
         match &mut shown {
             Shown::Bar(bar) => {
-                bar.set_message(remarks(tick));
                 bar.set_position(tick.done as u64);
+                bar.set_message(remarks(tick));
                 if tick.state != TickState::Running {
+                    bar.set_style(style("{elapsed}"));
                     // It stays where it is: a full bar would say that all was done.
                     bar.abandon();
                 }
@@ -95,7 +94,12 @@ impl Progress for ProgressBar {
                     .lines_every
                     .is_some_and(|interval| last.elapsed() >= interval);
                 if due || tick.state != TickState::Running {
-                    eprintln!("{}", line(&self.name, tick, began.elapsed()));
+                    // Where nobody listens, nothing is lost.
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "{}",
+                        line(&self.name, tick, began.elapsed())
+                    );
                     *last = Instant::now();
                 }
             }
@@ -112,6 +116,13 @@ impl Progress for &ProgressBar {
     fn tick(&self, tick: Tick) {
         (**self).tick(tick);
     }
+}
+
+/// How a bar looks, with the time that is told.
+fn style(time: &str) -> ProgressStyle {
+    let template =
+        format!("{{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {{per_sec}}, {time}{{msg}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// What is said after the numbers.
@@ -132,7 +143,10 @@ fn remarks(tick: Tick) -> String {
 
 fn line(name: &str, tick: Tick, time: Duration) -> String {
     let rate = tick.done as f64 / time.as_secs_f64().max(1e-9);
-    let percent = 100.0 * tick.done as f64 / tick.total.max(1) as f64;
+    let percent = match tick.total {
+        0 => 100.0,
+        total => 100.0 * tick.done as f64 / total as f64,
+    };
     format!(
         "{name} {}/{} ({percent:.0} %), {rate:.0}/s{}",
         tick.done,

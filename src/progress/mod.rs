@@ -27,7 +27,7 @@ pub use bar::ProgressBar;
 pub trait Progress: Send + Sync {
     /// Takes note of how far the run is.
     ///
-    /// It is called by a worker when it has done 65,536 rows, or some rows in ten milliseconds, since it last did, unless
+    /// It is called once before the first row; by a worker when it has done 65,536 rows, or some rows in ten milliseconds, since it last did, unless
     /// another worker is in it; and once at the end, whatever it is, when [`Tick::state`] says so. The worker waits for it,
     /// so it should be quick.
     ///

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Failure;
 use crate::retry::Delays;
 
 /// A row's further attempts.
@@ -18,6 +19,8 @@ pub(super) struct Attempt {
     /// How often the closure has been called for it.
     pub(super) calls: u32,
     pub(super) delays: Delays,
+    /// How it failed last.
+    pub(super) failure: Failure,
 }
 
 /// What waits, ordered by when it is due.
@@ -65,20 +68,29 @@ impl Deferred {
         self.waiting.store(queue.len(), Ordering::Relaxed);
     }
 
-    /// An attempt whose time has come.
-    pub(super) fn take_due(&self) -> Option<Attempt> {
+    /// An attempt whose time has come, of those before `end`; those after it are forgotten.
+    pub(super) fn take_due(&self, end: usize) -> Option<Attempt> {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        let now = Instant::now();
         let mut queue = self.lock();
-        let Due(Reverse((time, _)), _) = queue.peek()?;
-        if *time > Instant::now() {
-            return None;
+        let mut taken = None;
+        while let Some(Due(Reverse((time, _)), _)) = queue.peek()
+            && *time <= now
+        {
+            taken = queue.pop().filter(|Due(_, attempt)| attempt.item < end);
+            if taken.is_some() {
+                break;
+            }
         }
-        let due = queue.pop();
-        self.retries.fetch_add(1, Ordering::Relaxed);
         self.waiting.store(queue.len(), Ordering::Relaxed);
-        due.map(|Due(_, attempt)| attempt)
+        taken.map(|Due(_, attempt)| attempt)
+    }
+
+    /// Counts an attempt that was made.
+    pub(super) fn tried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// When the next is due, of those before `end`; those after it are forgotten.
@@ -103,12 +115,11 @@ impl Deferred {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// The items that still wait.
-    pub(super) fn items(&self) -> Vec<usize> {
-        self.lock()
-            .iter()
-            .map(|Due(_, attempt)| attempt.item)
-            .collect()
+    /// Takes all that still wait.
+    pub(super) fn take_all(&self) -> Vec<Attempt> {
+        let waiting = std::mem::take(&mut *self.lock());
+        self.waiting.store(0, Ordering::Relaxed);
+        waiting.into_iter().map(|Due(_, attempt)| attempt).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BinaryHeap<Due>> {

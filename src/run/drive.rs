@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::deferred::Deferred;
+use super::failure::quietly_drop;
 use super::faults::{Faults, Record};
 use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
 use super::seats::Seats;
@@ -19,7 +20,7 @@ use super::trace::CallSpan;
 use super::{Plan, Worker, hush};
 use crate::cancel::{Halt, Why};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{OnCancel, Options};
+use crate::options::{OnCancel, OnError, Options};
 use crate::outcome::Stats;
 use crate::partition::Cut;
 use crate::progress::TickState;
@@ -69,6 +70,8 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<Record>,
     /// What a cancelled run did not come to, in order.
     pub(crate) undone: Vec<Range<usize>>,
+    /// What had failed when the run was cancelled, and was to be tried again; it is among the failures.
+    pub(crate) given_up: Vec<usize>,
     pub(crate) stats: Stats,
 }
 
@@ -147,10 +150,11 @@ impl<'r> Run<'r> {
             (Some(token), Some(halt)) => Some(token.watched_by(halt)),
             _ => None,
         };
-        let driven = match (self.deadline, &halt) {
+        let told = self.ticker.as_ref().map_or(Ok(()), Ticker::begin);
+        let driven = told.and_then(|()| match (self.deadline, &halt) {
             (Some(deadline), Some(halt)) => self.until(began.checked_add(deadline), halt, job),
             _ => self.all(job),
-        };
+        });
         drop(watch);
         if self.panicked() {
             // What is around this call has had its message.
@@ -259,7 +263,7 @@ impl<'r> Run<'r> {
             if self.is_halted() {
                 return None;
             }
-            match self.deferred.take_due() {
+            match self.deferred.take_due(self.faults.end()) {
                 Some(attempt) => worker.retry(job, attempt),
                 None => return self.queue.take(take, self.faults.end()),
             }
@@ -317,20 +321,36 @@ impl<'r> Run<'r> {
 
     /// What has become of it.
     fn end(self, wall: Duration) -> Result<Ended, Broken> {
-        let end = self.faults.end();
         let why = self.halt.as_ref().and_then(|halt| halt.why());
         let mut undone = Vec::new();
+        let mut given_up = Vec::new();
         if why.is_some() {
             undone = self.queue.ranges();
-            undone.extend(self.deferred.items().into_iter().map(|item| item..item + 1));
+            for attempt in self.deferred.take_all() {
+                if self.options.on_error == OnError::Fail {
+                    // It may yet have succeeded.
+                    undone.push(attempt.item..attempt.item + 1);
+                    quietly_drop(attempt.failure);
+                } else {
+                    given_up.push(attempt.item);
+                    self.faults.record(Record {
+                        item: attempt.item,
+                        failure: attempt.failure,
+                        attempts: attempt.calls,
+                    });
+                }
+            }
             undone.sort_unstable_by_key(|rows| rows.start);
         }
+        let end = self.faults.end();
         // A failure with rows before it that were not come to may not be the lowest.
-        let why = why.filter(|_| undone.first().is_some_and(|rows| rows.start < end));
+        let why = why.filter(|_| {
+            undone.first().is_some_and(|rows| rows.start < end) || !given_up.is_empty()
+        });
         let (workers, longest_run) = self.seats.into_stats();
         let failures = self.faults.count();
         let stats = Stats {
-            rows: workers.iter().map(|worker| worker.rows).sum(),
+            rows: workers.iter().map(|worker| worker.rows).sum::<usize>() + given_up.len(),
             failures,
             retries: self.deferred.retries(),
             cancelled: why.is_some(),
@@ -356,7 +376,10 @@ impl<'r> Run<'r> {
             _ => TickState::Failed,
         };
         let told = match &self.ticker {
-            Some(ticker) => ticker.end(failures, state),
+            Some(ticker) => {
+                ticker.add(given_up.len());
+                ticker.end(failures, state)
+            }
             None => Ok(()),
         };
         let failures = self.faults.into_records();
@@ -367,6 +390,7 @@ impl<'r> Run<'r> {
             (None, Ok(())) => Ok(Ended {
                 failures,
                 undone,
+                given_up,
                 stats,
             }),
         }

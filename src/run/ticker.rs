@@ -39,6 +39,12 @@ impl<'r> Ticker<'r> {
         }
     }
 
+    /// The first call, before anything is done: who is told then knows when the run began.
+    pub(super) fn begin(&self) -> Result<(), Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(0, TickState::Running)
+    }
+
     /// Adds rows to what a worker has to tell, and tells it when it is due.
     pub(super) fn done(
         &self,
@@ -64,7 +70,11 @@ impl<'r> Ticker<'r> {
 
     /// Counts what a worker has not told.
     pub(super) fn flush(&self, untold: &mut Untold) {
-        let rows = std::mem::take(&mut untold.rows);
+        self.add(std::mem::take(&mut untold.rows));
+    }
+
+    /// Counts rows.
+    pub(super) fn add(&self, rows: usize) {
         self.done.fetch_add(rows, Ordering::Relaxed);
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::deferred::Attempt;
+use super::failure::quietly_drop;
 use super::faults::Record;
 use super::hush::{self, Hush};
 use super::seats::Tally;
@@ -84,7 +85,10 @@ impl<'r> Worker<'r> {
             hush::from_now_on();
         }
         let (calls, delays) = match self.attempt.take() {
-            Some(attempt) => (attempt.calls + 1, Some(attempt.delays)),
+            Some(attempt) => {
+                quietly_drop(attempt.failure);
+                (attempt.calls + 1, Some(attempt.delays))
+            }
             None => (1, None),
         };
         if let (Some(retry), Failure::Closure(cause)) = (self.run.retry, &failure) {
@@ -96,9 +100,9 @@ impl<'r> Worker<'r> {
                             item,
                             calls,
                             delays,
+                            failure,
                         };
                         self.run.deferred.put_off(attempt, delay);
-                        super::failure::quietly_drop(failure);
                         return Verdict::Later;
                     }
                 }
@@ -160,13 +164,11 @@ impl<'r> Worker<'r> {
         let item = attempt.item;
         self.attempt = Some(attempt);
         let (reached, _) = self.run(job, item..item + 1, Duration::MAX);
-        if reached == item
-            && let Some(attempt) = self.attempt.take()
-        {
+        match self.attempt.take() {
             // Cancelled before it was called.
-            self.run.deferred.put_off(attempt, Duration::ZERO);
+            Some(attempt) if reached == item => self.run.deferred.put_off(attempt, Duration::ZERO),
+            _ => self.run.deferred.tried(),
         }
-        self.attempt = None;
     }
 }
 

@@ -88,12 +88,29 @@ where
     finished?;
 
     let mut kept = rows.clone();
+    let mut indices: Vec<usize> = (0..parts).collect();
     for dropped in report.dropped.iter().rev() {
         results.drain(dropped.clone());
         kept.drain(dropped.clone());
+        indices.drain(dropped.clone());
     }
-    let output = F::Out::stack(results, &kept, options.names.clone())?;
+    let output = F::Out::stack(results, &kept, options.names.clone())
+        .map_err(|error| renumbered(error, &indices))?;
     Ok(report.outcome(output, &items))
+}
+
+/// An error of one of the parts that were kept, as of the part with its own number.
+fn renumbered(error: Error, indices: &[usize]) -> Error {
+    let mut kind = error.into_kind();
+    if let ErrorKind::Stack {
+        place: Place::Part { index, .. },
+        ..
+    } = &mut kind
+        && let Some(own) = indices.get(*index)
+    {
+        *index = *own;
+    }
+    kind.into()
 }
 
 /// What failures and errors say of parts.

@@ -49,8 +49,8 @@ pub(super) struct Report {
     pub(super) stats: Stats,
     /// The items whose results are not in the output, ascending.
     pub(super) dropped: Vec<Range<usize>>,
-    /// The items that were not come to, ascending; they are dropped.
-    pub(super) undone: Vec<Range<usize>>,
+    /// The items of which the run has written nothing, for it was cancelled.
+    pub(super) unwritten: Vec<Range<usize>>,
 }
 
 /// Makes an error, or a report, of what has become of a run. Results that are `whole` cannot be null: they are dropped
@@ -64,6 +64,7 @@ pub(super) fn report(
     let Ended {
         failures,
         undone,
+        given_up,
         stats,
     } = match ended {
         Ok(ended) => ended,
@@ -82,7 +83,10 @@ pub(super) fn report(
         },
         stats,
         dropped,
-        undone,
+        unwritten: undone
+            .into_iter()
+            .chain(given_up.into_iter().map(|item| item..item + 1))
+            .collect(),
     })
 }
 

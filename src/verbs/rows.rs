@@ -79,12 +79,12 @@ where
     let report = report?;
     finished?;
 
-    for undone in &report.undone {
-        // SAFETY: the rows are within the frame's, and their one writer is this one, since the run did not come to them;
+    for unwritten in &report.unwritten {
+        // SAFETY: the rows are within the frame's, and their one writer is this one, since the run wrote nothing of them;
         // it writes each in order. The sink is nullable: what can be cut short leaves gaps.
         unsafe {
-            let mut writer = sink.writer(undone.start, undone.len());
-            (0..undone.len()).for_each(|row| writer.write_null(row));
+            let mut writer = sink.writer(unwritten.start, unwritten.len());
+            (0..unwritten.len()).for_each(|row| writer.write_null(row));
             writer.finish();
         }
     }
