@@ -156,7 +156,7 @@ pub enum ErrorKind {
         /// Why; it is the [`source`](std::error::Error::source).
         cause: anyhow::Error,
     },
-    /// The hook that [finishes](crate::Apply::finish) a worker's state failed. All rows were done.
+    /// The hook that [finishes](crate::Apply::finish) a worker's state failed; the rows themselves ended without an error.
     #[non_exhaustive]
     Finish {
         /// Why; it is the [`source`](std::error::Error::source).

@@ -1,10 +1,11 @@
 //! A bar on the terminal.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Progress, Tick, TickState};
 
@@ -121,8 +122,12 @@ impl Progress for &ProgressBar {
 /// How a bar looks, with the time that is told.
 fn style(time: &str) -> ProgressStyle {
     let template =
-        format!("{{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {{per_sec}}, {time}{{msg}}");
-    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        format!("{{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {{rate}}/s, {time}{{msg}}");
+    let style = ProgressStyle::with_template(&template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, f: &mut dyn fmt::Write| {
+        let _ = write!(f, "{}", HumanCount(state.per_sec() as u64));
+    })
 }
 
 /// What is said after the numbers.

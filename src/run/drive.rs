@@ -348,7 +348,11 @@ impl<'r> Run<'r> {
             undone.first().is_some_and(|rows| rows.start < end) || !given_up.is_empty()
         });
         let (workers, longest_run) = self.seats.into_stats();
-        let failures = self.faults.count();
+        // Beyond the one that ends the run, how many are met is chance.
+        let failures = self
+            .faults
+            .count()
+            .min(self.options.failures_allowed().saturating_add(1));
         let stats = Stats {
             rows: workers.iter().map(|worker| worker.rows).sum::<usize>() + given_up.len(),
             failures,
@@ -359,7 +363,6 @@ impl<'r> Run<'r> {
             workers,
             longest_run,
         };
-        self.span.end(&stats);
         let broken = match (self.faults.take_fatal(), why) {
             (Some(error), _) => Some(Broken::Fatal(error)),
             (None, Some(why)) if self.on_cancel == OnCancel::Error || end < usize::MAX => {
@@ -375,6 +378,7 @@ impl<'r> Run<'r> {
             (None, None) if end == usize::MAX => TickState::Finished,
             _ => TickState::Failed,
         };
+        self.span.end(&stats, state);
         let told = match &self.ticker {
             Some(ticker) => {
                 ticker.add(given_up.len());

@@ -1,5 +1,7 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
@@ -7,9 +9,11 @@ use crate::pool::Pool;
 use crate::retry::Retry;
 
 /// Who runs a call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     pool: Pool,
+    /// The pool made for this call, where it has more workers than Polars' own.
+    wider: Mutex<Option<Pool>>,
     /// 1: the calling thread.
     pub(super) workers: usize,
     cut: Option<Cut>,
@@ -86,18 +90,29 @@ impl Plan {
             (None, Some(rows)) => Some(Cut::ChunkRows(rows)),
             (None, None) => None,
         };
-        Plan { pool, workers, cut }
+        Plan {
+            pool,
+            wider: Mutex::default(),
+            workers,
+            cut,
+        }
     }
 
     /// Calls `work` on so many workers at once, and returns when every call has; see [`Pool::run`].
     ///
     /// More than Polars' pool has were asked for by number, so they are made, for this run.
     pub(super) fn run(&self, workers: usize, work: &(dyn Fn(&dyn Fn()) + Sync)) -> Result<()> {
-        if workers > self.pool.workers() {
-            Pool::new(workers)?.run(workers, work);
-        } else {
+        if workers <= self.pool.workers() {
             self.pool.run(workers, work);
+            return Ok(());
         }
+        let mut wider = self.wider.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = match &*wider {
+            Some(pool) if workers <= pool.workers() => pool.clone(),
+            _ => wider.insert(Pool::new(workers)?).clone(),
+        };
+        drop(wider);
+        pool.run(workers, work);
         Ok(())
     }
 

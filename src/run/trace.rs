@@ -15,6 +15,7 @@ mod on {
     use tracing::{Span, debug_span, info_span};
 
     use crate::outcome::Stats;
+    use crate::progress::TickState;
 
     #[derive(Debug)]
     pub(crate) struct CallSpan(Span);
@@ -36,11 +37,13 @@ mod on {
                 longest_run_seconds = Empty,
                 longest_run_start = Empty,
                 longest_run_end = Empty,
+                state = Empty,
             ))
         }
 
-        pub(crate) fn end(&self, stats: &Stats) {
+        pub(crate) fn end(&self, stats: &Stats, state: TickState) {
             let span = &self.0;
+            span.record("state", tracing::field::debug(state));
             span.record("rows", stats.rows);
             span.record("failures", stats.failures);
             span.record("retries", stats.retries);
@@ -92,6 +95,7 @@ mod off {
     use std::time::Duration;
 
     use crate::outcome::Stats;
+    use crate::progress::TickState;
 
     #[derive(Debug)]
     pub(crate) struct CallSpan;
@@ -103,7 +107,7 @@ mod off {
             CallSpan
         }
 
-        pub(crate) fn end(&self, _: &Stats) {}
+        pub(crate) fn end(&self, _: &Stats, _: TickState) {}
 
         #[inline(always)]
         pub(crate) fn run(&self, _: usize, _: &Range<usize>) -> RunSpan {

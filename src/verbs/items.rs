@@ -79,7 +79,10 @@ where
                     true
                 }
                 Err(failure) => match worker.fail(item, failure) {
-                    Verdict::Stop => return items.end,
+                    Verdict::Stop => {
+                        worker.done((self.rows_of)(item..item + 1).len());
+                        return items.end;
+                    }
                     Verdict::Noted => true,
                     Verdict::Later => false,
                 },

@@ -266,7 +266,10 @@ where
                     }
                     Stride::Failed(failure) => {
                         match worker.fail(row + i, failure) {
-                            Verdict::Stop => return end,
+                            Verdict::Stop => {
+                                worker.done(1);
+                                return end;
+                            }
                             Verdict::Noted => {
                                 // SAFETY: the rows before this one are written, and the sink is nullable where the
                                 // policy lets a failure pass.
@@ -283,27 +286,29 @@ where
                         done = i + 1;
                     }
                 }
-                if done == next {
-                    stride = (stride * 4).min(LONGEST_STRIDE);
-                }
                 let reached = row + done;
                 if reached == end {
                     break;
                 }
+                let longer = (stride * 4).min(LONGEST_STRIDE);
                 if clocked {
                     let now = Instant::now();
-                    let time = now - before;
-                    if time > LONG {
-                        stride = (stride / 16).max(1);
+                    let (time, rows) = (now - before, done - began_at);
+                    fast = rows >= BATCH && time < FAST * BATCH as u32 * (rows / BATCH) as u32;
+                    if time > SHORT {
+                        stride =
+                            (SHORT.as_nanos() as usize * rows / time.as_nanos() as usize).max(1);
+                    } else if done == next {
+                        stride = longer;
                     }
-                    let rows = u32::try_from(done - began_at).unwrap_or(u32::MAX);
-                    fast = rows >= BATCH as u32 && time < FAST * rows;
                     before = now;
                     if now - began >= patience {
                         worker.stride = stride;
                         writer.finish();
                         return reached;
                     }
+                } else {
+                    stride = longer;
                 }
                 if worker.is_over(reached) {
                     writer.finish();
@@ -317,10 +322,10 @@ where
     }
 }
 
-/// The rows between looks at the clock and at the rest of the run: one at first, so that slow rows are soon shared out and
-/// told; more where they are fast, so that looking costs nothing; and fewer again after a stride that took long.
+/// The most rows between looks at the rest of the run, and the time that they should not take longer than where there are
+/// looks at the clock: so that slow rows are soon shared out and told, and looking costs nothing where they are fast.
 const LONGEST_STRIDE: usize = 1 << 12;
-const LONG: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::from_micros(20);
 
 /// The rows between looks at the flag that stops a run from outside: one, so that it stops within a row. A look keeps the
 /// compiler from vectorising; so where a row takes less than a few nanoseconds, a few rows are done at once.

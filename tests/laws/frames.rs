@@ -1,5 +1,6 @@
 //! Frames of every dtype, in awkward layouts, and what the laws ask of them.
 
+use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -231,6 +232,27 @@ pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             std::panic::resume_unwind(thread.join().unwrap_err())
         }
     }
+}
+
+/// An error of so many words, unless all is well.
+pub(crate) fn refuse_unless(well: bool, why: &'static str) -> anyhow::Result<()> {
+    anyhow::ensure!(well, why);
+    Ok(())
+}
+
+/// Runs an ignored test in a process of its own, which `with` may prepare; it has passed.
+#[track_caller]
+pub(crate) fn alone(test: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--test-threads=1"]);
+    let output = with(&mut command).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}{stderr}"
+    );
+    output
 }
 
 /// A frame of `rows` rows whose column `i` counts them, as `Int64`.

@@ -13,6 +13,11 @@
 //! | 9 empty frames have the right schema | `empty` |
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
+//! | each worker's state is its own, and seen again at the end | `state` |
+//! | a row's random stream is its number's | `seeds` |
+//! | who watches a run sees how far it is, and how it ended | `progress` |
+//! | what happened is counted; what is small wakes nobody | `stats` |
+//! | spans say what the stats say | `traces` |
 //!
 //! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks`, `cells`, `temporal` and
 //! `run_time_cells`. `properties` puts random frames through it all. `examples` runs the programs in `examples/`.
@@ -36,10 +41,15 @@ mod options;
 mod order;
 mod panics;
 mod pools;
+mod progress;
 mod properties;
 mod rows_in;
 mod rows_out;
 mod run_time_cells;
 mod same_answer;
+mod seeds;
+mod state;
+mod stats;
 mod temporal;
+mod traces;
 mod types;

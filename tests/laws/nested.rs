@@ -1,12 +1,13 @@
 //! Promise 11: a call inside a call, inside any pool, inside a query: it never hangs, nor builds rayon's global pool.
 
-use std::process::Command;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use polars_core::runtime::RAYON;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{assert_same, counting, watched};
+use crate::frames::{alone, assert_same, counting, watched};
 
 /// A call inside a call, on the way given for each.
 fn nested(
@@ -240,20 +241,9 @@ fn an_error_inside_a_lazy_query_is_the_query_s() {
 
 #[test]
 fn rayon_s_global_pool_is_left_alone() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "nested::calls_before_the_global_pool_is_built",
-            "--ignored",
-            "--test-threads=1",
-        ])
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}"
-    );
+    alone("nested::calls_before_the_global_pool_is_built", |command| {
+        command
+    });
 }
 
 #[test]
@@ -295,21 +285,9 @@ fn calls_before_the_global_pool_is_built() {
 
 #[test]
 fn one_thread_in_polars_pool() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "nested::everything_on_one_thread",
-            "--ignored",
-            "--test-threads=1",
-        ])
-        .env("POLARS_MAX_THREADS", "1")
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}"
-    );
+    alone("nested::everything_on_one_thread", |command| {
+        command.env("POLARS_MAX_THREADS", "1")
+    });
 }
 
 #[test]
@@ -322,5 +300,327 @@ fn everything_on_one_thread() {
     inside_a_rayon_pool_of_the_user_s();
     inside_polars_pool();
     inside_lazy_queries_on_both_engines();
+    in_hand_in_every_pool();
+    in_hand_inside_each_other();
+    in_hand_inside_a_rayon_pool_of_the_user_s();
+    in_hand_inside_tokio();
+    in_hand_inside_lazy_queries_on_both_engines();
     crate::pools::workers_are_never_exceeded();
+}
+
+/// A call with all that keeps a long run in hand, on 2,000 rows of which four fail, twice each.
+fn in_hand(apply: Apply<'_>) {
+    let (token, mut calls, ends) = (CancelToken::new(), 0, AtomicUsize::new(0));
+    let outcome = apply
+        .on_error(OnError::Null)
+        .max_failures(4)
+        .retry(Retry::attempts(2).min_delay(Duration::from_micros(200)))
+        .cancel_token(&token)
+        .deadline(Duration::from_secs(3600))
+        .on_cancel(OnCancel::Partial)
+        .progress(|tick: Tick| {
+            ends.fetch_add(usize::from(tick.state == TickState::Finished), SeqCst);
+        })
+        .state(|| 0)
+        .finish(|of_one: usize| calls += of_one)
+        .seed(1)
+        .rows(|calls: &mut usize, _: &mut RowRng, i: i64| {
+            *calls += 1;
+            anyhow::ensure!(i % 500 != 7, "seven");
+            Ok(i)
+        })
+        .unwrap();
+    let expected = (0..2000).map(|i| (i % 500 != 7).then_some(i));
+    assert!(outcome.output.i64().unwrap().iter().eq(expected));
+    assert_eq!((outcome.stats.failures, outcome.stats.retries), (4, 4));
+    assert_eq!((calls, ends.into_inner()), (2004, 1));
+    assert!(!outcome.stats.cancelled);
+}
+
+/// [`in_hand`] on the ways that work is shared out.
+fn in_hand_on(pool: &Pool) {
+    let df = counting(2000);
+    in_hand(df.par_apply().pool(pool));
+    in_hand(df.par_apply().pool(pool).partitions(100));
+    in_hand(df.par_apply().pool(pool).sequential());
+}
+
+/// [`in_hand_on`], in calls that are in hand themselves.
+fn in_hand_twice(outer: &Pool, inner: &Pool) {
+    let (df, mut calls) = (counting(12), 0);
+    let outcome = df
+        .par_apply()
+        .pool(outer)
+        .partitions(6)
+        .on_error(OnError::Skip)
+        .retry(Retry::attempts(2).min_delay(Duration::from_millis(1)))
+        .deadline(Duration::from_secs(3600))
+        .state(|| 0)
+        .finish(|of_one: usize| calls += of_one)
+        .rows(|calls: &mut usize, i: i64| {
+            let before = *calls;
+            in_hand_on(inner);
+            assert_eq!(*calls, before, "a state is shared");
+            *calls += 1;
+            anyhow::ensure!(i != 5, "five");
+            Ok(i)
+        })
+        .unwrap();
+    assert_eq!(outcome.output.len(), 11);
+    assert_eq!((outcome.stats.failures, outcome.stats.retries), (1, 1));
+    assert_eq!(calls, 13);
+}
+
+#[test]
+fn in_hand_in_every_pool() {
+    for workers in [1, 2, 5] {
+        watched(move || in_hand_on(&Pool::new(workers).unwrap()));
+    }
+    watched(|| in_hand_on(&Pool::default()));
+}
+
+#[test]
+fn in_hand_inside_each_other() {
+    let (one, three) = (Pool::new(1).unwrap(), Pool::new(3).unwrap());
+    let polars = Pool::default();
+    for (outer, inner) in [
+        (&polars, &polars),
+        (&one, &one),
+        (&three, &three),
+        (&one, &three),
+        (&three, &polars),
+        (&polars, &three),
+    ] {
+        let (outer, inner) = (outer.clone(), inner.clone());
+        watched(move || in_hand_twice(&outer, &inner));
+    }
+}
+
+#[test]
+fn in_hand_inside_a_rayon_pool_of_the_user_s() {
+    for threads in [1, 2] {
+        watched(move || {
+            let users = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let own = Pool::new(2).unwrap();
+            users.install(|| in_hand_twice(&Pool::default(), &own));
+            users.join(
+                || in_hand_on(&own),
+                || in_hand_twice(&own, &Pool::default()),
+            );
+            let done = AtomicUsize::new(0);
+            users.scope(|scope| {
+                for i in 0..6 {
+                    let (own, done) = (&own, &done);
+                    scope.spawn(move |_| {
+                        let pool = if i % 2 == 0 {
+                            own.clone()
+                        } else {
+                            Pool::default()
+                        };
+                        in_hand_on(&pool);
+                        done.fetch_add(1, SeqCst);
+                    });
+                }
+            });
+            assert_eq!(done.into_inner(), 6);
+            let (sender, receiver) = std::sync::mpsc::channel();
+            users.spawn(move || {
+                in_hand_on(&own);
+                sender.send(()).unwrap();
+            });
+            receiver.recv().unwrap();
+        });
+    }
+}
+
+/// A call holds the thread that it is made on: a worker of the runtime, or one of those for what blocks.
+#[test]
+fn in_hand_inside_tokio() {
+    for workers in [1, 2] {
+        watched(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers)
+                .build()
+                .unwrap();
+            let own = Pool::new(2).unwrap();
+            runtime.block_on(async {
+                let tasks: Vec<_> = (0..8)
+                    .map(|i| {
+                        let own = own.clone();
+                        let calls = move || match i % 3 {
+                            0 => in_hand_on(&Pool::default()),
+                            1 => in_hand_on(&own),
+                            _ => in_hand_twice(&own, &Pool::default()),
+                        };
+                        match i {
+                            0..6 => tokio::spawn(async move { calls() }),
+                            _ => tokio::task::spawn_blocking(calls),
+                        }
+                    })
+                    .collect();
+                in_hand_on(&Pool::default());
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn in_hand_inside_lazy_queries_on_both_engines() {
+    let expected: Vec<Option<i64>> = (0..100_000)
+        .map(|i| (i % 5000 != 7).then_some(i * 2))
+        .collect();
+    let expected = Column::new("twice".into(), expected);
+    let own = Pool::new(2).unwrap();
+    let schema = SchemaRef::new(Schema::from_iter([Field::new(
+        "twice".into(),
+        DataType::Int64,
+    )]));
+    for flags in [
+        AllowedOptimizations::default(),
+        AllowedOptimizations::default() | OptFlags::STREAMING,
+    ] {
+        for engine in [Engine::InMemory, Engine::Streaming] {
+            for pool in [Pool::default(), own.clone()] {
+                let seen = Arc::new(Mutex::new((0, 0, 0)));
+                let tally = Arc::clone(&seen);
+                let step = move |df: DataFrame| -> PolarsResult<DataFrame> {
+                    let mut calls = 0;
+                    let outcome = df
+                        .par_apply()
+                        .pool(&pool)
+                        .names(["twice"])
+                        .on_error(OnError::Null)
+                        .retry(Retry::attempts(3).min_delay(Duration::from_micros(100)))
+                        .deadline(Duration::from_secs(3600))
+                        .state(|| 0)
+                        .finish(|of_one: usize| calls += of_one)
+                        .rows(|calls: &mut usize, i: i64| {
+                            *calls += 1;
+                            anyhow::ensure!(i % 5000 != 7, "seven");
+                            Ok(i * 2)
+                        })?;
+                    let mut seen = tally.lock().unwrap();
+                    seen.0 += calls;
+                    seen.1 += outcome.stats.failures;
+                    seen.2 += outcome.stats.retries;
+                    Ok(outcome.output.into_frame())
+                };
+                let schema = schema.clone();
+                let schema: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
+                let query = counting(100_000)
+                    .lazy()
+                    .map(step, flags, Some(schema), Some("twice"));
+                let df = watched(move || query.collect_with_engine(engine))
+                    .unwrap()
+                    .unwrap_single();
+                let what = format!("{engine:?}, {flags:?}");
+                assert_same(&df.columns()[0], &expected, &what);
+                assert_eq!(*seen.lock().unwrap(), (100_040, 20, 40), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_threads_are_started_unless_asked_for() {
+    let test = "nested::threads_of_a_process_of_its_own";
+    alone(test, |command| command);
+    alone(test, |command| command.env("POLARS_MAX_THREADS", "1"));
+}
+
+/// The names of this process' threads.
+#[cfg(target_os = "linux")]
+fn threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    // One that has ended meanwhile has no name.
+    let names = tasks.filter_map(|task| {
+        let name = std::fs::read_to_string(task.unwrap().path().join("comm")).ok()?;
+        Some(name.trim_end().to_string())
+    });
+    names.collect()
+}
+
+/// How many of them are workers of a pool of this crate's.
+#[cfg(target_os = "linux")]
+fn own_workers() -> usize {
+    let is_worker = |name: &String| {
+        let number = name.strip_prefix("par-apply-");
+        number.is_some_and(|number| number.parse::<usize>().is_ok())
+    };
+    threads().iter().filter(|name| is_worker(name)).count()
+}
+
+#[test]
+#[ignore = "run by no_threads_are_started_unless_asked_for, in a process of its own"]
+#[cfg(target_os = "linux")]
+fn threads_of_a_process_of_its_own() {
+    let engines = || {
+        for engine in [Engine::InMemory, Engine::Streaming] {
+            let flags = AllowedOptimizations::default() | OptFlags::STREAMING;
+            let step = |df: DataFrame| -> PolarsResult<DataFrame> {
+                assert_eq!(own_workers(), 0);
+                let df = df.par_apply_rows(|i: i64| i)?.into_frame();
+                assert_eq!(own_workers(), 0);
+                Ok(df)
+            };
+            let query = counting(300_000).lazy().map(step, flags, None, None);
+            query.collect_with_engine(engine).unwrap();
+        }
+    };
+    watched(move || {
+        // Polars' own threads, which it starts when it comes to need them.
+        RAYON.install(|| ());
+        engines();
+        let before = threads().len();
+
+        let (df, small) = (counting(100), counting(20_000));
+        let most = AtomicUsize::new(0);
+        let own = AtomicUsize::new(0);
+        let sums = df
+            .par_apply()
+            .partitions(20)
+            .rows(|i: i64| -> Result<i64> {
+                most.fetch_max(threads().len(), SeqCst);
+                own.fetch_max(own_workers(), SeqCst);
+                let column = small.par_apply().partitions(10).rows(|j: i64| i + j)?;
+                small.par_apply_chunks(|part: DataFrame| part)?;
+                small.par_apply_columns(|_: &Column| 1)?;
+                Ok(column.i64()?.sum().unwrap_or(0))
+            })
+            .unwrap();
+        assert_eq!(sums.len(), 100);
+        let most = most.into_inner();
+        assert!(most <= before, "{most}, and {before} before");
+        engines();
+        // Their deadlines have a thread each, which is no worker.
+        let polars = Pool::default();
+        in_hand_on(&polars);
+        in_hand_twice(&polars, &polars);
+        assert_eq!(own.into_inner(), 0);
+        assert_eq!(own_workers(), 0);
+
+        // More than Polars' pool has are asked for by number; they end with the call.
+        let workers = RAYON.current_num_threads() + 2;
+        df.par_apply()
+            .workers(workers)
+            .partitions(50)
+            .rows(|_: i64| {
+                // A thread gives itself its name, so it may take a while to be seen.
+                while own_workers() < workers {
+                    std::thread::yield_now();
+                }
+                assert_eq!(own_workers(), workers);
+            })
+            .unwrap();
+        while own_workers() > 0 {
+            std::thread::yield_now();
+        }
+    });
 }
