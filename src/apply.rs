@@ -321,6 +321,9 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// Says what a call gives that was cancelled, or whose deadline has passed; an error by default. The verb then gives
     /// an [`Outcome`].
     ///
+    /// A failure that ends the call ends it also when it is cancelled: with its error where every row before it was done,
+    /// else as [`Cancelled`](crate::ErrorKind::Cancelled), since a row that was not come to might have failed too.
+    ///
     /// ```
     /// # use polars_par_apply::prelude::*;
     /// let df = df!["x" => [1, 2, 3, 4]]?;

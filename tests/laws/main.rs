@@ -9,10 +9,14 @@
 //! | 5 types: lossless is silent, lossy is an error or permitted | `types`, `cells` |
 //! | 6 nulls | `nulls` |
 //! | 7 errors: the lowest failing row, early stop, cause | `errors`, `properties` |
-//! | 8 panics become errors, nothing is poisoned or leaked | `panics` |
+//! | 8 panics become errors, nothing is poisoned or leaked | `panics`, `panic_hook` |
 //! | 9 empty frames have the right schema | `empty` |
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
+//! | 12 cancelling: within a row for each worker, the finished part | `cancelling` |
+//! | failures that pass are told, counted, and null or dropped | `policies` |
+//! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
+//! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
 //! | a row's random stream is its number's | `seeds` |
 //! | who watches a run sees how far it is, and how it ended | `progress` |
@@ -23,6 +27,7 @@
 //! `run_time_cells`. `properties` puts random frames through it all. `examples` runs the programs in `examples/`.
 //! `frames` is no law: it makes frames of every dtype in awkward layouts.
 
+mod cancelling;
 mod cells;
 mod checks_first;
 mod chunks;
@@ -32,6 +37,7 @@ mod empty;
 mod errors;
 mod exactly_once;
 mod examples;
+mod fault_matrix;
 mod frames;
 mod layouts;
 mod messages;
@@ -39,10 +45,13 @@ mod nested;
 mod nulls;
 mod options;
 mod order;
+mod panic_hook;
 mod panics;
+mod policies;
 mod pools;
 mod progress;
 mod properties;
+mod retrying;
 mod rows_in;
 mod rows_out;
 mod run_time_cells;

@@ -309,6 +309,79 @@ fn errors_panics_and_the_closure_are_dropped_once() {
 }
 
 #[test]
+fn everything_is_dropped_once_under_a_lenient_policy() {
+    let df = counting(3000);
+    let kept = Series::new("kept".into(), [1i64, 2, 3]);
+    let owners = || Arc::strong_count(&kept.0);
+    let count = Arc::new(AtomicUsize::new(0));
+    for workers in [1, 4] {
+        for policy in [OnError::Null, OnError::Skip, OnError::Collect] {
+            for limit in [10, usize::MAX] {
+                let what = format!("{workers} workers, {policy:?}, {limit}");
+                let apply = || {
+                    let apply = df.par_apply().workers(workers).on_error(policy);
+                    apply.max_failures(limit)
+                };
+                // Some rows throw, some fail with a value already made, some are good.
+                let f = |i: i64| -> anyhow::Result<(Series, i64, Series)> {
+                    let (_local, first) = (Alive::new(&count), kept.clone());
+                    match i % 5 {
+                        1 => panic_any(Alive::new(&count)),
+                        3 => Err(Alive::new(&count).into()),
+                        _ => Ok((first, i, kept.clone())),
+                    }
+                };
+                let result = apply().rows(f);
+                assert_eq!(result.is_ok(), limit > 10, "{what}");
+                // The one beyond the limit is the error's.
+                let last = result.as_ref().err().map(|error| match error.kind() {
+                    ErrorKind::TooManyFailures { last, .. } => {
+                        matches!(last.kind(), ErrorKind::Closure { .. })
+                    }
+                    _ => panic!("{error:?}"),
+                });
+                assert_eq!(
+                    count.load(SeqCst),
+                    usize::from(last == Some(true)),
+                    "{what}"
+                );
+                drop(result);
+                assert_eq!((count.load(SeqCst), owners()), (0, 1), "{what}");
+
+                let any = |i: i64| f(i).map(|(series, ..)| AnyValue::List(series));
+                drop(apply().rows(any));
+                assert_eq!((count.load(SeqCst), owners()), (0, 1), "{what}, any values");
+                let parts = |part: Chunk| f(part.index() as i64);
+                drop(apply().partitions(100).chunks(parts));
+                assert_eq!((count.load(SeqCst), owners()), (0, 1), "{what}, parts");
+                let parts = |part: Chunk| f(part.index() as i64).map(|(series, ..)| series);
+                drop(apply().partitions(100).chunks(parts));
+                assert_eq!(
+                    (count.load(SeqCst), owners()),
+                    (0, 1),
+                    "{what}, whole parts"
+                );
+
+                // Cancelled on the way, with rows that wait to be tried again.
+                let token = CancelToken::new();
+                let cancelled = apply()
+                    .cancel_token(&token)
+                    .on_cancel(OnCancel::Partial)
+                    .retry(Retry::attempts(3).min_delay(std::time::Duration::from_millis(1)))
+                    .rows(|i: i64| {
+                        if i == 1234 {
+                            token.cancel();
+                        }
+                        f(i)
+                    });
+                drop(cancelled);
+                assert_eq!((count.load(SeqCst), owners()), (0, 1), "{what}, cancelled");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_input_is_not_held_on_to() {
     let series = Series::new("x".into(), (0..5000i64).collect::<Vec<_>>());
     let df = DataFrame::new(5000, vec![series.clone().into()]).unwrap();

@@ -625,7 +625,7 @@ fn a_bar_s_last_line_says_how_it_ended() {
     };
     assert_eq!(only("finished"), "laws 40/40 (100 %), done");
     assert_eq!(only("failures"), "laws 40/40 (100 %), 4 failures, done");
-    assert_eq!(only("failed"), "laws 10/40 (25 %), 1 failure, failed");
+    assert_eq!(only("failed"), "laws 11/40 (28 %), 1 failure, failed");
     assert_eq!(only("cancelled"), "laws 10/40 (25 %), cancelled");
     assert_eq!(only("late"), "laws 0/40 (0 %), cancelled");
     let twice: Vec<String> = printed("twice")

@@ -8,7 +8,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestR
 use crate::frames::{assert_same, assert_same_frame, cut, inside, shown};
 
 /// Runs a property on so many cases, the same ones each time.
-fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
+pub(crate) fn check<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    property: impl Fn(S::Value) -> TestCaseResult,
+) {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -119,13 +123,13 @@ fn column(name: &'static str, rows: usize) -> impl Strategy<Value = Column> {
 
 /// How a call is run.
 #[derive(Clone, Debug)]
-enum Way {
+pub(crate) enum Way {
     Free,
     Partitions(usize),
     ChunkRows(usize),
 }
 
-fn way() -> impl Strategy<Value = (usize, Way)> {
+pub(crate) fn way() -> impl Strategy<Value = (usize, Way)> {
     let cut = prop_oneof![
         Just(Way::Free),
         (1usize..40).prop_map(Way::Partitions),
@@ -134,7 +138,7 @@ fn way() -> impl Strategy<Value = (usize, Way)> {
     (1usize..6, cut)
 }
 
-fn run<'a>(df: &'a DataFrame, (workers, way): &(usize, Way)) -> Apply<'a> {
+pub(crate) fn run<'a>(df: &'a DataFrame, (workers, way): &(usize, Way)) -> Apply<'a> {
     let apply = df.par_apply().workers(*workers);
     match way {
         Way::Free => apply,

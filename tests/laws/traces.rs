@@ -159,6 +159,12 @@ fn agree(calls: &[Span], runs: &[Span], verb: &str, total: usize, stats: &Stats)
     assert_eq!(call.number::<f64>("busy_seconds"), busy.as_secs_f64());
     assert_eq!(call.number::<usize>("workers"), stats.workers.len());
     assert_eq!(call.number::<usize>("runs"), stats.runs);
+    let state = if stats.cancelled {
+        "Cancelled"
+    } else {
+        "Finished"
+    };
+    assert_eq!(call.fields["state"], state);
     match &stats.longest_run {
         Some(longest) => {
             let time = longest.time.as_secs_f64();
@@ -288,20 +294,23 @@ fn calls_without_a_result(recorder: &Recorder) {
             .map(drop)
             .unwrap_err()
     };
-    for (work, failures, cancelled) in [
-        (&fail as &dyn Fn() -> Error, 1, false),
-        (&panic, 1, false),
-        (&cancel, 0, true),
+    // The row that ends a run is done: it failed.
+    for (work, rows, failures, state) in [
+        (&fail as &dyn Fn() -> Error, 101, 1, "Failed"),
+        (&panic, 101, 1, "Failed"),
+        (&cancel, 100, 0, "Cancelled"),
     ] {
         let (error, calls, runs) = recorder.during(work);
         assert_eq!(calls.len(), 1, "{error}");
-        assert_eq!(calls[0].number::<usize>("rows"), 100, "{error}");
+        assert_eq!(calls[0].number::<usize>("rows"), rows, "{error}");
         assert_eq!(calls[0].number::<usize>("failures"), failures, "{error}");
+        let cancelled = state == "Cancelled";
         assert_eq!(calls[0].number::<bool>("cancelled"), cancelled, "{error}");
+        assert_eq!(calls[0].fields["state"], state, "{error}");
         assert_eq!(calls[0].number::<usize>("runs"), runs.len(), "{error}");
         assert!(runs.iter().all(|run| run.exited == 1), "{error}");
-        let rows: usize = runs.iter().map(|run| run.number::<usize>("rows")).sum();
-        assert_eq!(rows, 100, "{error}");
+        let of_runs: usize = runs.iter().map(|run| run.number::<usize>("rows")).sum();
+        assert_eq!(of_runs, rows, "{error}");
     }
     let work = || {
         df.par_apply()

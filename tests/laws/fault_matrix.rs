@@ -1,0 +1,409 @@
+//! Every fault on every verb, wherever it runs, under every policy: it ends as documented, leaks nothing, and leaves the
+//! pool usable.
+
+use std::collections::BTreeSet;
+use std::panic::panic_any;
+use std::process::Command;
+use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use polars_par_apply::prelude::*;
+
+use crate::frames::{counting, watched};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    Error,
+    Panic,
+    Cancel,
+    Deadline,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verb {
+    Rows,
+    Columns,
+    Chunks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    OneWorker,
+    All,
+    /// More than Polars' pool need have.
+    Many,
+    /// Within a call on Polars' pool.
+    Nested,
+}
+
+const FAULTS: [Fault; 4] = [Fault::Error, Fault::Panic, Fault::Cancel, Fault::Deadline];
+const VERBS: [Verb; 3] = [Verb::Rows, Verb::Columns, Verb::Chunks];
+const PLACES: [Place; 4] = [Place::OneWorker, Place::All, Place::Many, Place::Nested];
+const POLICIES: [OnError; 4] = [
+    OnError::Fail,
+    OnError::Null,
+    OnError::Skip,
+    OnError::Collect,
+];
+const ON_CANCEL: [OnCancel; 2] = [OnCancel::Error, OnCancel::Partial];
+
+/// How many rows, columns or parts a call has; a part has three rows.
+const ITEMS: usize = 40;
+
+/// The first that waits for the deadline, or cancels.
+const LATE: usize = 10;
+
+const DEADLINE: Duration = Duration::from_millis(3);
+
+/// Counts those that are alive: one that is dropped twice shows as one too few.
+#[derive(Debug)]
+struct Alive(Arc<AtomicIsize>);
+
+impl Alive {
+    fn new(count: &Arc<AtomicIsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Alive(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl std::fmt::Display for Alive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error")
+    }
+}
+
+impl std::error::Error for Alive {}
+
+/// One cell of the matrix.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    fault: Fault,
+    verb: Verb,
+    place: Place,
+    policy: OnError,
+    on_cancel: OnCancel,
+}
+
+impl Cell {
+    /// Whether an item fails: every fourth, but where the run is to be cancelled before the policy ends it.
+    fn fails(self, item: usize) -> bool {
+        let stopped = matches!(self.fault, Fault::Cancel | Fault::Deadline);
+        item % 4 == 1 && !(stopped && self.policy == OnError::Fail)
+    }
+
+    fn run(self) {
+        let (alive, states) = (Arc::new(AtomicIsize::new(0)), Arc::new(AtomicIsize::new(0)));
+        let value = Series::new("kept".into(), [1i64, 2]);
+        let called = Mutex::new(BTreeSet::new());
+        let token = CancelToken::new();
+        let began = Instant::now();
+        let step = |item: usize| -> anyhow::Result<AnyValue<'static>> {
+            let _held = Alive::new(&alive);
+            assert!(
+                called.lock().unwrap().insert(item),
+                "item {item} is called twice"
+            );
+            match self.fault {
+                Fault::Cancel if item == LATE => token.cancel(),
+                // Else the one that cancels might be the last to be done, and the call complete.
+                Fault::Cancel if item > LATE => {
+                    while !token.is_cancelled() {
+                        thread::yield_now();
+                    }
+                }
+                Fault::Deadline if item >= LATE => {
+                    // Twice as long for each: however late the machine, it is not done before it is stopped.
+                    let passed = DEADLINE.saturating_sub(began.elapsed());
+                    let doubled = 1u64 << (item - LATE).min(14);
+                    thread::sleep(passed + Duration::from_millis(doubled));
+                }
+                _ => {}
+            }
+            if self.fails(item) {
+                if self.fault == Fault::Panic {
+                    panic_any(Alive::new(&alive));
+                }
+                return Err(Alive::new(&alive).into());
+            }
+            Ok(AnyValue::List(value.clone()))
+        };
+
+        let df = counting(match self.verb {
+            Verb::Rows => ITEMS,
+            _ => 3 * ITEMS,
+        });
+        let wide = (0..ITEMS).map(|c| Column::new(format!("c{c}").into(), [c as i64]));
+        let wide = DataFrame::new(1, wide.collect()).unwrap();
+        let on = if self.verb == Verb::Columns {
+            &wide
+        } else {
+            &df
+        };
+        let apply = on.par_apply().cancel_token(&token);
+        let apply = match self.place {
+            Place::OneWorker => apply.workers(1),
+            Place::Many => apply.workers(4),
+            Place::All | Place::Nested => apply,
+        };
+        let apply = match self.fault {
+            Fault::Deadline => apply.deadline(DEADLINE),
+            _ => apply,
+        };
+        let made = Mutex::new(0);
+        let finished = Mutex::new(0);
+        let apply = apply
+            .on_error(self.policy)
+            .on_cancel(self.on_cancel)
+            .state(|| {
+                *made.lock().unwrap() += 1;
+                Alive::new(&states)
+            })
+            .finish(|_: Alive| *finished.lock().unwrap() += 1);
+        let result = match self.verb {
+            Verb::Rows => apply
+                .rows(|_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_column),
+            Verb::Chunks => apply
+                .partitions(ITEMS)
+                .chunks(|_: &mut Alive, part: Chunk| step(part.index()))
+                .map(Told::of_column),
+            Verb::Columns => apply
+                .columns(|_: &mut Alive, column: &Column| {
+                    step(column.i64().unwrap().get(0).unwrap() as usize)
+                })
+                .map(Told::of_frame),
+        };
+        let called = called.into_inner().unwrap();
+        self.check(&result, &called);
+        let (made, finished) = (made.into_inner().unwrap(), finished.into_inner().unwrap());
+        assert_eq!(made, finished, "{self:?}: states");
+        assert!(
+            made <= 4.max(Pool::default().workers()),
+            "{self:?}: {made} states"
+        );
+        assert_eq!(states.load(SeqCst), 0, "{self:?}: states");
+        drop(result);
+        assert_eq!(alive.load(SeqCst), 0, "{self:?}: errors, payloads, locals");
+        assert_eq!(Arc::strong_count(&value.0), 1, "{self:?}: values");
+        assert_eq!(Arc::strong_count(&alive), 1);
+
+        // The pool, and Polars itself, are none the worse.
+        let again = counting(50).par_apply().rows(|i: i64| i).unwrap();
+        assert_eq!(again.i64().unwrap().sum(), Some(1225), "{self:?}");
+    }
+
+    /// What is documented.
+    fn check(self, result: &Result<Told>, called: &BTreeSet<usize>) {
+        let stopped = matches!(self.fault, Fault::Cancel | Fault::Deadline);
+        let per_item = if self.verb == Verb::Chunks { 3 } else { 1 };
+        match result {
+            Err(error) if stopped => {
+                assert_eq!(self.on_cancel, OnCancel::Error, "{self:?}: {error:?}");
+                let ErrorKind::Cancelled {
+                    done,
+                    total,
+                    deadline,
+                    ..
+                } = error.kind()
+                else {
+                    panic!("{self:?}: {error:?}")
+                };
+                assert_eq!(*done, per_item * called.len(), "{self:?}");
+                assert_eq!(*total, per_item * ITEMS, "{self:?}");
+                let told = (self.fault == Fault::Deadline).then_some(DEADLINE);
+                assert_eq!(*deadline, told, "{self:?}");
+                assert!(called.len() < ITEMS, "{self:?}");
+            }
+            Err(error) => {
+                assert_eq!(self.policy, OnError::Fail, "{self:?}: {error:?}");
+                let place = match error.kind() {
+                    ErrorKind::Closure { place, cause, .. } if self.fault == Fault::Error => {
+                        assert!(cause.is::<Alive>());
+                        place
+                    }
+                    ErrorKind::Panic { place, .. } if self.fault == Fault::Panic => place,
+                    _ => panic!("{self:?}: {error:?}"),
+                };
+                let place = place.to_string();
+                let expected = match self.verb {
+                    Verb::Rows => "row 1",
+                    Verb::Columns => "column \"c1\"",
+                    Verb::Chunks => "part 1 (from row 3)",
+                };
+                assert_eq!(place, expected, "{self:?}");
+            }
+            Ok(told) => {
+                assert_eq!(told.cancelled, stopped, "{self:?}");
+                if stopped {
+                    assert_eq!(self.on_cancel, OnCancel::Partial, "{self:?}");
+                    assert!(called.len() < ITEMS, "{self:?}");
+                } else {
+                    assert_ne!(self.policy, OnError::Fail, "{self:?}");
+                    assert_eq!(called.len(), ITEMS, "{self:?}");
+                }
+                let failed: Vec<usize> = called
+                    .iter()
+                    .copied()
+                    .filter(|item| self.fails(*item))
+                    .collect();
+                assert_eq!(told.failed, failed, "{self:?}");
+                assert_eq!(told.done, per_item * called.len(), "{self:?}");
+                let skips = self.policy == OnError::Skip;
+                let cells = called.iter().filter(|item| !(skips && self.fails(**item)));
+                let cells: Vec<bool> = cells.map(|item| !self.fails(*item)).collect();
+                assert_eq!(told.cells, cells, "{self:?}");
+            }
+        }
+    }
+}
+
+/// What an outcome tells: the same for each verb.
+#[derive(Debug)]
+struct Told {
+    cancelled: bool,
+    done: usize,
+    /// The items that failed.
+    failed: Vec<usize>,
+    /// Whether each cell of the output is there, or null.
+    cells: Vec<bool>,
+}
+
+impl Told {
+    fn of<T>(outcome: Outcome<T>, cells: impl Fn(T) -> Vec<Series>) -> Self {
+        let failures = &outcome.failures;
+        let failed = match (failures.column("part"), failures.column("column")) {
+            (Ok(parts), _) => {
+                let parts = parts.u64().unwrap().into_no_null_iter();
+                parts.map(|part| part as usize).collect()
+            }
+            (_, Ok(names)) => {
+                let names = names.str().unwrap().no_null_iter();
+                names.map(|name| name[1..].parse().unwrap()).collect()
+            }
+            _ => {
+                let rows = failures.column("row").unwrap().u64().unwrap();
+                rows.into_no_null_iter().map(|row| row as usize).collect()
+            }
+        };
+        let stats = outcome.stats;
+        assert_eq!(stats.failures, outcome.failures.height());
+        let cells = cells(outcome.output);
+        Told {
+            cancelled: stats.cancelled,
+            done: stats.rows,
+            failed,
+            cells: cells
+                .iter()
+                .flat_map(|series| series.is_not_null().no_null_iter().collect::<Vec<_>>())
+                .collect(),
+        }
+    }
+
+    fn of_column(outcome: Outcome<Column>) -> Self {
+        Told::of(outcome, |column| vec![column.take_materialized_series()])
+    }
+
+    fn of_frame(outcome: Outcome<DataFrame>) -> Self {
+        let series = |column: &Column| column.as_materialized_series().clone();
+        Told::of(outcome, |df| df.columns().iter().map(series).collect())
+    }
+}
+
+fn threads() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+#[test]
+#[ignore = "run by fault_matrix, in a process of its own, whose threads are counted"]
+fn every_cell() {
+    watched(|| {
+        // Polars' pool is up before threads are counted.
+        let small = counting(8);
+        let warm = small.par_apply().partitions(8).rows(|i: i64| {
+            thread::sleep(Duration::from_millis(1));
+            i
+        });
+        assert_eq!(warm.unwrap().len(), 8);
+        let before = threads();
+        for fault in FAULTS {
+            for verb in VERBS {
+                for place in PLACES {
+                    for policy in POLICIES {
+                        for on_cancel in ON_CANCEL {
+                            let cell = Cell {
+                                fault,
+                                verb,
+                                place,
+                                policy,
+                                on_cancel,
+                            };
+                            if place == Place::Nested {
+                                small
+                                    .par_apply()
+                                    .partitions(8)
+                                    .rows(|_: i64| cell.run())
+                                    .unwrap();
+                            } else {
+                                cell.run();
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        // Those of pools made for a call end soon after it; were one left, this would not end.
+        while threads() > before {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn fault_matrix() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "fault_matrix::every_cell",
+            "--ignored",
+            "--test-threads=1",
+        ])
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}"
+    );
+}
+
+/// The same with one thread in Polars' pool.
+#[test]
+fn fault_matrix_on_one_thread() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "fault_matrix::every_cell",
+            "--ignored",
+            "--test-threads=1",
+        ])
+        .env("POLARS_MAX_THREADS", "1")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}"
+    );
+}

@@ -1,0 +1,121 @@
+//! Promise 8, in quiet: the program's panic hook sees the first panic of a call, and not one for every row.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use polars_par_apply::prelude::*;
+
+use crate::frames::{counting, watched};
+
+/// The hook is the process's, so these run in one of their own.
+fn in_its_own_process(test: &str) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}"
+    );
+}
+
+/// Counts what the program's hook sees.
+fn counted() -> Arc<AtomicUsize> {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    std::panic::set_hook(Box::new(move |_| {
+        count.fetch_add(1, SeqCst);
+    }));
+    seen
+}
+
+#[test]
+fn a_call_that_panics_in_every_row_is_heard_once() {
+    in_its_own_process("panic_hook::one_panic_of_a_call");
+}
+
+#[test]
+#[ignore = "run by a_call_that_panics_in_every_row_is_heard_once, in a process of its own"]
+fn one_panic_of_a_call() {
+    watched(|| {
+        let seen = counted();
+        let df = counting(3000);
+        let wide = (0..100i64).map(|c| Column::new(format!("c{c}").into(), [c]));
+        let wide = DataFrame::new(1, wide.collect()).unwrap();
+        for policy in [
+            OnError::Fail,
+            OnError::Null,
+            OnError::Skip,
+            OnError::Collect,
+        ] {
+            for workers in [1, 2, 4] {
+                for cut in [1, 50, 3000] {
+                    let heard = |what: &str| {
+                        // Workers that panic at the same time are heard each, the first time; but none twice.
+                        let seen = seen.swap(0, SeqCst);
+                        assert!(
+                            (1..=workers).contains(&seen),
+                            "{what}: {seen}, {workers} workers, {policy:?}"
+                        );
+                    };
+                    let apply = |df| DataFrame::par_apply(df).workers(workers).on_error(policy);
+                    let panics = |row: i64| -> i64 { panic!("row {row}") };
+                    let rows = apply(&df).rows(panics);
+                    assert_eq!(rows.is_err(), policy == OnError::Fail);
+                    heard("rows");
+                    let rows = apply(&df).chunk_rows(cut).rows(panics);
+                    assert_eq!(rows.is_err(), policy == OnError::Fail);
+                    heard("rows that are cut");
+                    let parts = apply(&df).chunk_rows(cut).chunks(|_: DataFrame| panics(0));
+                    assert_eq!(parts.is_err(), policy == OnError::Fail);
+                    heard("parts");
+                    let columns = apply(&wide).columns(|_: &Column| panics(0));
+                    assert_eq!(columns.is_err(), policy == OnError::Fail);
+                    heard("columns");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_panic_elsewhere_is_heard_as_ever() {
+    in_its_own_process("panic_hook::panics_that_are_not_rows");
+}
+
+#[test]
+#[ignore = "run by a_panic_elsewhere_is_heard_as_ever, in a process of its own"]
+fn panics_that_are_not_rows() {
+    watched(|| {
+        let seen = counted();
+        let df = counting(500);
+        let taken = || seen.swap(0, SeqCst);
+        for _ in 0..3 {
+            let outcome = df
+                .par_apply()
+                .sequential()
+                .on_error(OnError::Null)
+                .rows(|i: i64| -> i64 { panic!("{i}") })
+                .unwrap();
+            // Each call's first, however many calls there were before it.
+            assert_eq!((outcome.stats.failures, taken()), (500, 1));
+            // The thread that made the call, and any other, are heard afterwards.
+            for n in 1..4 {
+                let caught = std::panic::catch_unwind(|| panic!("mine"));
+                assert!(caught.is_err());
+                assert_eq!(taken(), 1, "{n}");
+            }
+            assert!(std::thread::spawn(|| panic!("a thread's")).join().is_err());
+            assert_eq!(taken(), 1);
+            // So is a closure that catches its own panics, in a run that has had no other.
+            let caught = df
+                .par_apply()
+                .sequential()
+                .rows(|i: i64| std::panic::catch_unwind(|| panic!("{i}")).is_err())
+                .unwrap();
+            assert_eq!((caught.bool().unwrap().sum(), taken()), (Some(500), 500));
+        }
+    });
+}

@@ -1,0 +1,735 @@
+//! Retries: only what has failed is called again, as often as asked, and no worker sleeps over it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use polars_core::runtime::RAYON;
+use polars_par_apply::prelude::*;
+
+use crate::frames::{assert_same, assert_same_frame, counting, watched};
+
+/// A delay that is over at once.
+const SOON: Duration = Duration::from_micros(20);
+
+fn at_once(attempts: usize) -> Retry {
+    Retry::attempts(attempts).min_delay(SOON).max_delay(SOON)
+}
+
+/// How often each row was called.
+struct Calls(Vec<AtomicU32>);
+
+impl Calls {
+    fn new(rows: usize) -> Self {
+        Calls((0..rows).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// Counts a call, and tells how many there were before.
+    fn call(&self, row: usize) -> u32 {
+        self.0[row].fetch_add(1, SeqCst)
+    }
+
+    fn taken(&self) -> Vec<u32> {
+        self.0.iter().map(|calls| calls.swap(0, SeqCst)).collect()
+    }
+}
+
+/// Every way to run a call that must not matter.
+fn ways<'a>(apply: &Apply<'a>) -> Vec<(String, Apply<'a>)> {
+    let mut ways = vec![("sequential".into(), apply.clone().sequential())];
+    for workers in 1..=4 {
+        let way = || apply.clone().workers(workers);
+        ways.push((format!("{workers} workers"), way()));
+        ways.push((
+            format!("{workers} workers, partitions"),
+            way().partitions(5),
+        ));
+        ways.push((format!("{workers} workers, chunks"), way().chunk_rows(3)));
+    }
+    ways
+}
+
+fn numbers(failures: &DataFrame, column: &str) -> Vec<u64> {
+    let numbers = failures
+        .column(column)
+        .unwrap()
+        .cast(&DataType::UInt64)
+        .unwrap();
+    numbers.u64().unwrap().into_no_null_iter().collect()
+}
+
+#[test]
+fn good_rows_run_once_and_failing_ones_as_often_as_asked() {
+    watched(|| {
+        let rows = 200;
+        let df = counting(rows);
+        let calls = Calls::new(rows);
+        // Row i fails i % 6 times before it is good, or for good where i % 25 == 7.
+        let f = |i: i64| {
+            let before = calls.call(i as usize);
+            if i % 25 == 7 || i64::from(before) < i % 6 {
+                Err(anyhow::anyhow!("row {i}, call {}", before + 1))
+            } else {
+                Ok(i * 2)
+            }
+        };
+        for attempts in [1, 2, 4, 10] {
+            let fails = |i: usize| i % 25 == 7 || i % 6 >= attempts;
+            let failed: Vec<u64> = (0..rows).filter(|i| fails(*i)).map(|i| i as u64).collect();
+            let expected_calls = (0..rows).map(|i| {
+                if fails(i) {
+                    attempts as u32
+                } else {
+                    i as u32 % 6 + 1
+                }
+            });
+            let expected_calls: Vec<u32> = expected_calls.collect();
+            let output: Vec<Option<i64>> = (0..rows)
+                .map(|i| (!fails(i)).then_some(2 * i as i64))
+                .collect();
+            for (way, apply) in ways(&df.par_apply().retry(at_once(attempts))) {
+                let what = format!("{attempts} attempts, {way}");
+                let outcome = apply.on_error(OnError::Null).rows(f).unwrap();
+                assert_eq!(calls.taken(), expected_calls, "{what}");
+                assert_eq!(outcome.output.i64().unwrap().to_vec(), output, "{what}");
+                assert_eq!(numbers(&outcome.failures, "row"), failed, "{what}");
+                let all = vec![attempts as u64; failed.len()];
+                assert_eq!(numbers(&outcome.failures, "attempts"), all, "{what}");
+                // The error told is the last one.
+                let errors = outcome.failures.column("error").unwrap().str().unwrap();
+                for (error, row) in errors.iter().zip(&failed) {
+                    assert_eq!(
+                        error.unwrap(),
+                        format!("row {row}, call {attempts}"),
+                        "{what}"
+                    );
+                }
+                let again: u32 = expected_calls.iter().map(|calls| calls - 1).sum();
+                assert_eq!(outcome.stats.retries, again as usize, "{what}");
+                assert_eq!(
+                    (outcome.stats.rows, outcome.stats.failures),
+                    (rows, failed.len()),
+                    "{what}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn the_predicate_is_asked_of_every_error() {
+    let df = counting(30);
+    let calls = Calls::new(30);
+    for (way, apply) in ways(&df.par_apply()) {
+        let retry = at_once(5).when(|error| error.to_string().starts_with("busy"));
+        let outcome = apply
+            .retry(retry)
+            .on_error(OnError::Skip)
+            .rows(|i: i64| {
+                let before = calls.call(i as usize);
+                match i % 3 {
+                    0 => Ok(i),
+                    1 => Err(anyhow::anyhow!("broken")),
+                    // Busy twice, then broken.
+                    _ if before < 2 => Err(anyhow::anyhow!("busy")),
+                    _ => Err(anyhow::anyhow!("broken after all")),
+                }
+            })
+            .unwrap();
+        let expected: Vec<u32> = (0..30).map(|i| if i % 3 == 2 { 3 } else { 1 }).collect();
+        assert_eq!(calls.taken(), expected, "{way}");
+        let attempts: Vec<u64> = (0..30)
+            .filter(|i| i % 3 > 0)
+            .map(|i| 1 + i % 3 / 2 * 2)
+            .collect();
+        assert_eq!(numbers(&outcome.failures, "attempts"), attempts, "{way}");
+        assert_eq!(outcome.stats.retries, 20, "{way}");
+        assert_eq!(outcome.output.len(), 10);
+    }
+}
+
+#[test]
+fn a_predicate_that_panics_ends_the_call() {
+    watched(|| {
+        let df = counting(100);
+        for workers in [1, 3] {
+            let retry = at_once(3).when(|_| panic!("no idea"));
+            let error = df
+                .par_apply()
+                .workers(workers)
+                .retry(retry)
+                .on_error(OnError::Null)
+                .rows(|i: i64| {
+                    if i == 50 {
+                        Err(anyhow::anyhow!("x"))
+                    } else {
+                        Ok(i)
+                    }
+                })
+                .unwrap_err();
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Option {
+                        option: "retry",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn panics_and_values_that_cannot_be_written_are_not_tried_again() {
+    let df = counting(40);
+    let calls = Calls::new(40);
+    for (way, apply) in ways(&df.par_apply().retry(at_once(4))) {
+        let outcome = apply
+            .on_error(OnError::Null)
+            .rows(|i: i64| -> anyhow::Result<chrono::NaiveDateTime> {
+                let before = calls.call(i as usize);
+                assert!(i % 4 != 1, "panic");
+                // An error first, then a panic.
+                anyhow::ensure!(i % 4 != 2 || before > 0, "error");
+                assert!(i % 4 != 2, "panic after an error");
+                let nanoseconds = if i % 4 == 3 { 1 } else { 1000 };
+                Ok(chrono::DateTime::from_timestamp_nanos(nanoseconds).naive_utc())
+            })
+            .unwrap();
+        let expected: Vec<u32> = (0..40).map(|i| if i % 4 == 2 { 2 } else { 1 }).collect();
+        assert_eq!(calls.taken(), expected, "{way}");
+        let failed: Vec<u64> = (0..40).filter(|i| i % 4 > 0).collect();
+        assert_eq!(numbers(&outcome.failures, "row"), failed, "{way}");
+        let panics = outcome.failures.column("panic").unwrap().bool().unwrap();
+        let expected = failed.iter().map(|row| row % 4 < 3);
+        assert!(panics.no_null_iter().eq(expected), "{way}");
+        let attempts: Vec<u64> = failed
+            .iter()
+            .map(|row| 1 + u64::from(row % 4 == 2))
+            .collect();
+        assert_eq!(numbers(&outcome.failures, "attempts"), attempts, "{way}");
+        assert_eq!(outcome.stats.retries, 10);
+    }
+}
+
+#[test]
+fn the_lowest_failing_row_with_retries() {
+    watched(|| {
+        let rows = 400;
+        let df = counting(rows);
+        let calls = Calls::new(rows);
+        for first in [0usize, 1, 3, 57, 399] {
+            // Those before it are good at the third call; those after it fail at the first, mostly.
+            let f = |i: i64| {
+                let before = calls.call(i as usize);
+                let i = i as usize;
+                if (i < first && i.is_multiple_of(2) && before < 2)
+                    || i == first
+                    || (i > first && !i.is_multiple_of(3))
+                {
+                    Err(anyhow::anyhow!(
+                        "{} {i}",
+                        if i > first { "hopeless" } else { "busy" }
+                    ))
+                } else {
+                    Ok(i as i64)
+                }
+            };
+            for (way, apply) in ways(&df.par_apply()) {
+                let retry = at_once(4).when(|error| error.to_string().starts_with("busy"));
+                let error = apply.retry(retry).rows(f).unwrap_err();
+                assert_eq!(error.row(), Some(first), "{way}");
+                let calls = calls.taken();
+                assert_eq!(calls[first], 4, "{way}");
+                for (row, calls) in calls[..first].iter().enumerate() {
+                    assert_eq!(*calls, if row % 2 == 0 { 3 } else { 1 }, "{way}, row {row}");
+                }
+            }
+        }
+    });
+}
+
+/// What waits when the failure that ends the run is found is not called again, nor waited for.
+#[test]
+fn what_waits_behind_the_failure_that_ends_the_run_is_forgotten() {
+    watched(|| {
+        let df = counting(50);
+        let wide: Vec<Column> = (0..9i64)
+            .map(|c| Column::new(format!("c{c}").into(), [c]))
+            .collect();
+        let wide = DataFrame::new(1, wide).unwrap();
+        let never = Duration::from_secs(100_000);
+        for workers in [1, 3] {
+            // All fail, and all are due at once.
+            for retry in [at_once(2), at_once(2).min_delay(Duration::ZERO), at_once(5)] {
+                let rows = df
+                    .par_apply()
+                    .workers(workers)
+                    .retry(retry.clone())
+                    .rows(|i: i64| -> anyhow::Result<i64> { anyhow::bail!("no {i}") });
+                assert_eq!(rows.unwrap_err().row(), Some(0));
+                let parts = df
+                    .par_apply()
+                    .workers(workers)
+                    .retry(retry.clone())
+                    .partitions(10)
+                    .chunks(|_: DataFrame| -> anyhow::Result<i64> { anyhow::bail!("no") });
+                let error = parts.unwrap_err();
+                assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Closure {
+                            place: Place::Part { index: 0, .. },
+                            ..
+                        }
+                    ),
+                    "{error:?}"
+                );
+                let columns = wide
+                    .par_apply()
+                    .workers(workers)
+                    .retry(retry.clone())
+                    .columns(|_: &Column| -> anyhow::Result<i64> { anyhow::bail!("no") });
+                assert_eq!(columns.unwrap_err().column(), Some("c0"));
+                let many = wide
+                    .par_apply()
+                    .workers(workers)
+                    .retry(retry)
+                    .on_error(OnError::Null)
+                    .max_failures(3)
+                    .columns(|_: &Column| -> anyhow::Result<i64> { anyhow::bail!("no") });
+                assert_eq!(many.unwrap_err().column(), Some("c3"));
+            }
+            // Those behind would be due in a day.
+            let patient = Retry::attempts(2)
+                .min_delay(never)
+                .max_delay(never)
+                .when(|error| error.to_string() == "busy");
+            let error = df
+                .par_apply()
+                .workers(workers)
+                .retry(patient)
+                .rows(|i: i64| {
+                    let text = if i == 20 { "broken" } else { "busy" };
+                    if i >= 20 {
+                        Err(anyhow::anyhow!(text))
+                    } else {
+                        Ok(i)
+                    }
+                })
+                .unwrap_err();
+            assert_eq!(error.row(), Some(20));
+        }
+    });
+}
+
+#[derive(Clone, Debug, PartialEq, IntoRow)]
+struct Out {
+    number: Option<i64>,
+    text: String,
+}
+
+/// A row that waits leaves a hole in what its worker writes.
+#[test]
+fn the_output_is_whole_around_rows_that_waited() {
+    fn check<O>(
+        df: &DataFrame,
+        good: impl Fn(i64) -> O + Sync + Copy,
+        whole: fn(O::Output) -> DataFrame,
+    ) where
+        O: IntoRow<Output: std::fmt::Debug>,
+    {
+        let expected = whole(
+            df.par_apply()
+                .sequential()
+                .rows(move |i: i64| good(i))
+                .unwrap(),
+        );
+        // Which rows fail at first: the first of all, the last, neighbours, all.
+        let patterns: [fn(i64) -> bool; 4] = [
+            |i| i == 0 || i % 64 == 63,
+            |i| i % 10 < 2,
+            |i| i % 7 == 6,
+            |_| true,
+        ];
+        for fails in patterns {
+            for (way, apply) in ways(&df.par_apply().retry(at_once(3))) {
+                let calls = Calls::new(df.height());
+                let f = |i: i64| {
+                    if fails(i) && calls.call(i as usize) < 2 {
+                        Err(anyhow::anyhow!("busy"))
+                    } else {
+                        Ok(good(i))
+                    }
+                };
+                let plain = whole(apply.clone().rows(f).unwrap());
+                assert_same_frame(&plain, &expected, &way);
+                calls.taken();
+                let outcome = apply.on_error(OnError::Null).rows(f).unwrap();
+                assert!(outcome.is_complete());
+                assert_same_frame(&whole(outcome.output), &expected, &way);
+            }
+        }
+    }
+    watched(|| {
+        for rows in [1, 2, 9, 64, 200] {
+            let df = counting(rows);
+            let column = |column: Column| column.into_frame();
+            check(&df, |i| i * 7, column);
+            check(&df, |i| i % 3 == 0, column);
+            check(&df, |i| (i % 5 > 0).then_some(i as f32), column);
+            check(&df, |i| "text ".repeat(i as usize % 5), column);
+            check(&df, |i| (i % 3 > 0).then(|| i.to_string()), column);
+            check(&df, |i| vec![i; i as usize % 4], column);
+            check(&df, |i| vec![Some(i.to_string()), None], column);
+            check(&df, |i| Series::new("".into(), [i]), column);
+            check(
+                &df,
+                |i| match i % 3 {
+                    0 => AnyValue::Null,
+                    _ => AnyValue::Int64(i),
+                },
+                column,
+            );
+            check(&df, |i| Struct((i, i.to_string())), column);
+            check(&df, |_| (), column);
+            check(&df, |i| (i, i.to_string(), vec![i]), |df| df);
+            check(&df, |i| [Some(i), None], |df| df);
+            let out = |i: i64| Out {
+                number: (i % 2 > 0).then_some(i),
+                text: i.to_string(),
+            };
+            check(&df, out, |df| df);
+        }
+    });
+}
+
+#[test]
+fn rows_that_wait_among_nulls() {
+    let x: Vec<Option<i64>> = (0..300).map(|i| (i % 4 > 0).then_some(i)).collect();
+    let df = df!["x" => &x].unwrap();
+    let expected: Vec<Option<String>> = x.iter().map(|x| x.map(|x| x.to_string())).collect();
+    let expected = Column::new("par_apply".into(), expected);
+    for (way, apply) in ways(&df.par_apply().retry(at_once(2))) {
+        let calls = Calls::new(300);
+        let output = apply
+            .rows(|x: i64| {
+                if calls.call(x as usize) == 0 && x % 3 == 0 {
+                    Err(anyhow::anyhow!("busy"))
+                } else {
+                    Ok(x.to_string())
+                }
+            })
+            .unwrap();
+        assert_same(&output, &expected, &way);
+    }
+}
+
+#[test]
+fn parts_and_columns_are_tried_again() {
+    watched(|| {
+        let df = counting(100);
+        let wide: Vec<Column> = (0..10i64)
+            .map(|c| Column::new(format!("c{c}").into(), [c]))
+            .collect();
+        let wide = DataFrame::new(1, wide).unwrap();
+        let calls = Calls::new(10);
+        let f = |index: usize| {
+            let before = calls.call(index);
+            if index == 7 || (before as usize) < index % 3 {
+                Err(anyhow::anyhow!("call {}", before + 1))
+            } else {
+                Ok(index as u64)
+            }
+        };
+        let expected: Vec<u32> = (0..10)
+            .map(|i| if i == 7 { 4 } else { i % 3 + 1 })
+            .collect();
+        let output: Vec<Option<u64>> = (0..10).map(|i| (i != 7).then_some(i)).collect();
+        for workers in 1..=4 {
+            let parts = df
+                .par_apply()
+                .workers(workers)
+                .partitions(10)
+                .retry(at_once(4))
+                .on_error(OnError::Null)
+                .chunks(|part: Chunk| f(part.index()))
+                .unwrap();
+            assert_eq!(calls.taken(), expected);
+            assert_eq!(parts.output.u64().unwrap().to_vec(), output);
+            let number = |column: &str| numbers(&parts.failures, column);
+            assert_eq!((number("part"), number("attempts")), (vec![7], vec![4]));
+            let again: u32 = expected.iter().map(|calls| calls - 1).sum();
+            assert_eq!(
+                (parts.stats.retries, parts.stats.rows),
+                (again as usize, 100)
+            );
+
+            let columns = wide
+                .par_apply()
+                .workers(workers)
+                .retry(at_once(4))
+                .on_error(OnError::Null)
+                .columns(|column: &Column| f(column.i64().unwrap().get(0).unwrap() as usize))
+                .unwrap();
+            assert_eq!(calls.taken(), expected);
+            for (column, output) in columns.output.columns().iter().zip(&output) {
+                assert_eq!(column.u64().unwrap().get(0), *output);
+            }
+            assert_eq!(numbers(&columns.failures, "attempts"), [4]);
+            assert_eq!(
+                (columns.stats.retries, columns.stats.rows),
+                (again as usize, 10)
+            );
+
+            let whole = df
+                .par_apply()
+                .workers(workers)
+                .partitions(10)
+                .retry(at_once(4))
+                .on_error(OnError::Skip)
+                .chunks(|part: Chunk| f(part.index()).map(|_| part.into_frame()))
+                .unwrap();
+            assert_eq!(calls.taken(), expected);
+            let kept = df.filter(&whole.kept_mask()).unwrap();
+            assert_same_frame(&whole.output, &kept, "whole");
+            assert_eq!(kept.height(), 90);
+        }
+    });
+}
+
+#[test]
+fn bad_policies_are_refused() {
+    let df = counting(10);
+    let bad = [
+        Retry::attempts(0),
+        Retry::attempts(2).factor(0.5),
+        Retry::attempts(2).factor(-1.0),
+        Retry::attempts(2).factor(f32::NAN),
+        Retry::attempts(2).factor(f32::INFINITY),
+    ];
+    for retry in bad {
+        let error = df
+            .par_apply()
+            .retry(retry)
+            .rows(|_: i64| -> i64 { panic!("called") })
+            .unwrap_err();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Option {
+                    option: "retry",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+    for retry in [
+        Retry::attempts(1),
+        Retry::attempts(usize::MAX),
+        Retry::attempts(2).factor(1.0),
+    ] {
+        assert_eq!(
+            df.par_apply().retry(retry).rows(|i: i64| i).unwrap().len(),
+            10
+        );
+    }
+}
+
+#[test]
+fn delays_grow_and_are_waited_for() {
+    watched(|| {
+        let delay = Duration::from_millis(4);
+        let times = std::sync::Mutex::new(Vec::new());
+        let outcome = counting(1)
+            .par_apply()
+            .retry(Retry::attempts(4).min_delay(delay).factor(2.0))
+            .on_error(OnError::Null)
+            .rows(|_: i64| -> anyhow::Result<i64> {
+                times.lock().unwrap().push(Instant::now());
+                anyhow::bail!("busy")
+            })
+            .unwrap();
+        assert_eq!(numbers(&outcome.failures, "attempts"), [4]);
+        let times = times.into_inner().unwrap();
+        assert_eq!(times.len(), 4);
+        for (wait, factor) in times.windows(2).zip([1, 2, 4]) {
+            // At least so long: how much longer is the machine's affair.
+            assert!(wait[1] - wait[0] >= delay * factor);
+        }
+    });
+}
+
+#[test]
+fn delays_without_bounds_do_not_overflow_and_a_cancel_ends_the_waiting() {
+    watched(|| {
+        let df = counting(200);
+        for (way, apply) in ways(&df.par_apply()) {
+            for retry in [
+                Retry::attempts(9)
+                    .min_delay(Duration::MAX)
+                    .max_delay(Duration::MAX),
+                Retry::attempts(9)
+                    .min_delay(Duration::from_secs(1 << 40))
+                    .factor(f32::MAX)
+                    .max_delay(Duration::MAX),
+                Retry::attempts(9).min_delay(Duration::from_secs(100_000)),
+            ] {
+                let token = CancelToken::new();
+                let (busy, good) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                let apply = apply.clone().retry(retry).cancel_token(&token);
+                let outcome = std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        // Everything is called once, and what has failed waits: cancelled now, or as it begins to wait.
+                        while busy.load(SeqCst) + good.load(SeqCst) < 200 {
+                            std::thread::yield_now();
+                        }
+                        token.cancel();
+                    });
+                    apply
+                        .on_cancel(OnCancel::Partial)
+                        .rows(|i: i64| {
+                            if i % 10 == 3 {
+                                busy.fetch_add(1, SeqCst);
+                                Err(anyhow::anyhow!("busy"))
+                            } else {
+                                good.fetch_add(1, SeqCst);
+                                Ok(i.to_string())
+                            }
+                        })
+                        .unwrap()
+                });
+                assert!(outcome.stats.cancelled, "{way}");
+                assert_eq!(
+                    (outcome.stats.rows, outcome.stats.retries),
+                    (180, 0),
+                    "{way}"
+                );
+                let expected: Vec<u32> = (0..200).filter(|i| i % 10 != 3).collect();
+                assert!(
+                    outcome
+                        .kept_rows()
+                        .into_no_null_iter()
+                        .eq(expected.iter().copied()),
+                    "{way}"
+                );
+                let texts: Vec<String> = expected.iter().map(u32::to_string).collect();
+                assert_same(
+                    &outcome.output,
+                    &Column::new("par_apply".into(), texts),
+                    &way,
+                );
+                assert_eq!(outcome.failures.height(), 0);
+                assert_eq!((busy.into_inner(), good.into_inner()), (20, 180));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_deadline_ends_the_waiting() {
+    watched(|| {
+        let error = counting(20)
+            .par_apply()
+            .deadline(Duration::from_millis(30))
+            .retry(Retry::attempts(2).min_delay(Duration::from_secs(100_000)))
+            .rows(|i: i64| {
+                if i == 5 {
+                    Err(anyhow::anyhow!("busy"))
+                } else {
+                    Ok(i)
+                }
+            })
+            .unwrap_err();
+        // However late the machine is: row 5 is never done.
+        let ErrorKind::Cancelled {
+            done,
+            total: 20,
+            deadline: Some(_),
+            ..
+        } = error.kind()
+        else {
+            panic!("{error:?}")
+        };
+        assert!(*done <= 19);
+    });
+}
+
+#[test]
+fn within_calls_on_polars_pool() {
+    watched(|| {
+        let df = counting(60);
+        let small = counting(20);
+        let f = |i: i64| -> anyhow::Result<i64> {
+            let calls = Calls::new(20);
+            let inner = small.par_apply().retry(at_once(3)).rows(|j: i64| {
+                if calls.call(j as usize) < 2 && j % 5 == 0 {
+                    Err(anyhow::anyhow!("busy"))
+                } else {
+                    Ok(i + j)
+                }
+            })?;
+            Ok(inner.i64()?.sum().unwrap())
+        };
+        let expected = (0..60).map(|i| 20 * i + 190);
+        for workers in [1, 2, 3] {
+            let sums = df
+                .par_apply()
+                .workers(workers)
+                .partitions(20)
+                .rows(f)
+                .unwrap();
+            assert!(sums.i64().unwrap().into_no_null_iter().eq(expected.clone()));
+            // The outer call waits for rows too.
+            let outer = Calls::new(60);
+            let sums = df
+                .par_apply()
+                .workers(workers)
+                .retry(at_once(2))
+                .rows(|i: i64| {
+                    let sum = f(i)?;
+                    anyhow::ensure!(outer.call(i as usize) > 0 || i % 3 > 0, "busy");
+                    Ok(sum)
+                })
+                .unwrap();
+            assert!(sums.i64().unwrap().into_no_null_iter().eq(expected.clone()));
+        }
+        let sum = RAYON.install(|| f(1).unwrap());
+        assert_eq!(sum, 210);
+    });
+}
+
+/// Row 1 is good once the pool's one thread has done something else, which was asked of it before.
+#[test]
+fn a_pool_of_one_thread_goes_on_while_a_row_waits() {
+    watched(|| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
+        for way in 0..3 {
+            let done = Arc::new(AtomicBool::new(false));
+            let says = Arc::clone(&done);
+            let output = pool.install(move || {
+                rayon::spawn(move || says.store(true, SeqCst));
+                let df = counting(3);
+                let apply = match way {
+                    0 => df.par_apply().sequential(),
+                    1 => df.par_apply().workers(1).partitions(2),
+                    _ => df.par_apply(),
+                };
+                apply
+                    .retry(at_once(usize::MAX))
+                    .rows(|i: i64| {
+                        anyhow::ensure!(i != 1 || done.load(SeqCst), "not yet");
+                        Ok(i)
+                    })
+                    .unwrap()
+            });
+            assert_eq!(output.i64().unwrap().to_vec(), [Some(0), Some(1), Some(2)]);
+        }
+    });
+}
