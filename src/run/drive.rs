@@ -409,3 +409,104 @@ impl Drop for Over<'_> {
         self.0.over();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::run::{Failure, Verdict};
+
+    /// A job that notes which rows it did, and loses its patience as a script says.
+    struct Scripted<'a> {
+        done: &'a Mutex<Vec<usize>>,
+        /// How many rows it does at a time, from a row on.
+        at_a_time: fn(usize) -> usize,
+        fails: fn(usize) -> bool,
+    }
+
+    impl Job for Scripted<'_> {
+        fn run(&self, rows: Range<usize>, _: Duration, worker: &mut Worker<'_>) -> usize {
+            let end = rows.end.min(rows.start + (self.at_a_time)(rows.start));
+            for row in rows.start..end {
+                self.done.lock().unwrap().push(row);
+                let failed = (self.fails)(row);
+                if failed && worker.fail(row, Failure::Panic("scripted".into())) == Verdict::Stop {
+                    return end;
+                }
+                worker.done(1);
+            }
+            end
+        }
+    }
+
+    /// Runs a job over 5,000 rows, and gives what has become of it and the rows that were done, in order.
+    fn run(
+        options: &Options<'_>,
+        at_a_time: fn(usize) -> usize,
+        fails: fn(usize) -> bool,
+    ) -> (Result<Ended, Broken>, Vec<usize>) {
+        let done = Mutex::new(Vec::new());
+        let job = Scripted {
+            done: &done,
+            at_a_time,
+            fails,
+        };
+        let plan = Plan::new(options, &mut Vec::new());
+        let ended = Run::new("test", options, &plan, plan.asked_cut(), 5000, 5000).drive(&job);
+        let mut done = done.into_inner().unwrap();
+        done.sort_unstable();
+        (ended, done)
+    }
+
+    fn workers(workers: usize) -> Options<'static> {
+        Options {
+            workers: Some(workers),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_is_done_once() {
+        for n in [1, 2, 4] {
+            for at_a_time in [|_| 1, |row| 1 + row % 7, |_| usize::MAX / 2] {
+                let (ended, done) = run(&workers(n), at_a_time, |_| false);
+                let stats = ended.unwrap().stats;
+                assert_eq!(done, (0..5000).collect::<Vec<_>>());
+                assert_eq!(stats.rows, 5000);
+                assert!(stats.workers.len() <= n);
+            }
+        }
+    }
+
+    #[test]
+    fn the_rows_before_a_failure_are_done() {
+        for n in [1, 2, 4] {
+            let (ended, done) = run(&workers(n), |row| 1 + row % 5, |row| row % 1234 == 1233);
+            let Err(Broken::Failed(records)) = ended else {
+                panic!("{ended:?}");
+            };
+            assert_eq!(records.len(), 1);
+            assert_eq!(records[0].item, 1233);
+            assert_eq!(done[..1234], (0..1234).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_failure_after_the_limit_ends_the_run() {
+        for n in [1, 2, 4] {
+            let options = Options {
+                on_error: OnError::Collect,
+                max_failures: Some(3),
+                ..workers(n)
+            };
+            let (ended, done) = run(&options, |row| 1 + row % 5, |row| row % 100 == 99);
+            let Err(Broken::Failed(records)) = ended else {
+                panic!("{ended:?}");
+            };
+            let items: Vec<usize> = records.iter().map(|record| record.item).collect();
+            assert_eq!(items, [99, 199, 299, 399]);
+            assert_eq!(done[..400], (0..400).collect::<Vec<_>>());
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod columns;
 mod items;
 mod report;
 mod rows;
+mod stride;
 
 use polars::prelude::{Column, PlSmallStr};
 

@@ -1,13 +1,13 @@
 //! `rows`: one call of the closure for each row.
 
-use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use polars::prelude::{Column, DataFrame, PlSmallStr};
 
+use super::check_names;
 use super::report::{Items, gather, numbers, report};
-use super::{check_names, unwritten};
+use super::stride::{BATCH, EACH, FAST, NEVER, Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -16,7 +16,7 @@ use crate::options::{Casts, Nulls, Options};
 use crate::outcome::{Outcome, kept_mask};
 use crate::partition::Layout;
 use crate::read::{Cells, Reader, Sources};
-use crate::run::{Failure, Job, Plan, Run, Verdict, Worker, catch};
+use crate::run::{Job, Plan, Run, Verdict, Worker};
 use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
 
 pub(crate) fn rows<M, C, F>(
@@ -232,9 +232,9 @@ where
                         next -= (next - done) % BATCH;
                         run_stride::<false, BATCH, M, C, F, _, _>
                     }
-                    (false, true) => run_stride::<false, 1, M, C, F, _, _>,
+                    (false, true) => run_stride::<false, EACH, M, C, F, _, _>,
                     (true, false) => run_stride::<true, NEVER, M, C, F, _, _>,
-                    (true, true) => run_stride::<true, 1, M, C, F, _, _>,
+                    (true, true) => run_stride::<true, EACH, M, C, F, _, _>,
                 };
                 let stretch = Stretch {
                     block: row,
@@ -326,142 +326,3 @@ where
 /// looks at the clock: so that slow rows are soon shared out and told, and looking costs nothing where they are fast.
 const LONGEST_STRIDE: usize = 1 << 12;
 const SHORT: Duration = Duration::from_micros(20);
-
-/// The rows between looks at the flag that stops a run from outside: one, so that it stops within a row. A look keeps the
-/// compiler from vectorising; so where a row takes less than a few nanoseconds, a few rows are done at once.
-const BATCH: usize = 64;
-const FAST: Duration = Duration::from_nanos(4);
-const NEVER: usize = 0;
-
-/// Some rows of a block.
-struct Stretch<'h> {
-    /// The block's first row.
-    block: usize,
-    /// The writer's first row.
-    first: usize,
-    /// The rows, counted from the block's first.
-    rows: Range<usize>,
-    casts: Casts,
-    halt: Option<&'h Halt>,
-}
-
-/// How a stride ended.
-enum Stride {
-    Done,
-    /// Before a row, since the run was stopped from outside.
-    Halted,
-    /// At a row, nothing of which is written.
-    Failed(Failure),
-    /// At a row that may be half written: a panic that is not the closure's.
-    Broken(Failure),
-}
-
-/// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in registers.
-struct Progress<'a, W> {
-    i: usize,
-    writing: bool,
-    writer: ManuallyDrop<W>,
-    left: &'a mut Option<(usize, bool, W)>,
-}
-
-impl<W> Drop for Progress<'_, W> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: the writer is taken here alone, and this runs once.
-        let writer = unsafe { ManuallyDrop::take(&mut self.writer) };
-        *self.left = Some((self.i, self.writing, writer));
-    }
-}
-
-/// The innermost loop. Tells the row at which it ended, and gives the writer back; the rows before that are written.
-///
-/// # Safety
-/// The reader is open for the block's rows, and without `NULLS` has none that is null; the writer's rows before the
-/// stretch are written. Where `WATCH` is more than 1, the stretch has a multiple of so many rows.
-unsafe fn run_stride<'s, const NULLS: bool, const WATCH: usize, M, C, F, R, W>(
-    f: &F,
-    context: &mut C,
-    reader: R,
-    writer: W,
-    stretch: Stretch<'_>,
-) -> (usize, W, Stride)
-where
-    C: Context,
-    F: RowFn<M, C>,
-    F::Out: IntoRow,
-    R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
-    W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
-{
-    let Stretch {
-        block,
-        first,
-        rows,
-        casts,
-        halt,
-    } = stretch;
-    let start = rows.start;
-    let mut left = None;
-    let note = &mut left;
-    let ended = catch(move || {
-        // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
-        let reader = reader;
-        let mut progress = Progress {
-            i: rows.start,
-            writing: false,
-            writer: ManuallyDrop::new(writer),
-            left: note,
-        };
-        // The writer counts from its own first row.
-        let first = block.wrapping_sub(first);
-        let end = rows.end;
-        let mut start = rows.start;
-        while start < end {
-            if WATCH > 1 && halt.is_some_and(Halt::is_set) {
-                progress.i = start;
-                return Stride::Halted;
-            }
-            let batch = if WATCH > 1 { WATCH } else { end - start };
-            for i in start..start + batch {
-                progress.i = i;
-                if WATCH == 1 && halt.is_some_and(Halt::is_set) {
-                    return Stride::Halted;
-                }
-                let row = first.wrapping_add(i);
-                // SAFETY: `i` is within the stretch, and is read where it is valid; every row before it is written.
-                unsafe {
-                    if NULLS && !reader.is_valid(i) {
-                        let fault = reader.fault(i);
-                        if fault.message.is_some() {
-                            return Stride::Failed(Failure::Read(fault));
-                        }
-                        progress.writer.write_null(row);
-                        continue;
-                    }
-                    context.at(block + i);
-                    match f.call(context, reader.read::<NULLS>(i)).into_items(casts) {
-                        Ok(items) => {
-                            progress.writing = true;
-                            progress.writer.write::<NULLS>(row, items);
-                            progress.writing = false;
-                        }
-                        Err(error) => return Stride::Failed(unwritten(error)),
-                    }
-                }
-            }
-            start += batch;
-        }
-        progress.i = end;
-        Stride::Done
-    });
-    let (i, writing, mut writer) = left.expect("it is left behind on every way out");
-    let ended = match ended {
-        Ok(ended) => ended,
-        Err(panic) if writing => Stride::Broken(panic),
-        Err(panic) => Stride::Failed(panic),
-    };
-    if !NULLS {
-        // SAFETY: these are the last rows written.
-        unsafe { writer.finish_run(i - start) };
-    }
-    (i, writer, ended)
-}

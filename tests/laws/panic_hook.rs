@@ -119,3 +119,36 @@ fn panics_that_are_not_rows() {
         }
     });
 }
+
+#[test]
+fn calls_within_a_call_are_heard_once() {
+    in_its_own_process("panic_hook::panics_of_calls_within");
+}
+
+#[test]
+#[ignore = "run by calls_within_a_call_are_heard_once, in a process of its own"]
+fn panics_of_calls_within() {
+    watched(|| {
+        let seen = counted();
+        let (df, small) = (counting(200), counting(5));
+        let within = |i: i64| {
+            let inner = small.par_apply().sequential();
+            let inner = inner.rows(|j: i64| -> i64 { panic!("{i} {j}") });
+            inner.is_err()
+        };
+        let failed = df.par_apply().sequential().rows(within).unwrap();
+        assert_eq!(failed.bool().unwrap().sum(), Some(200));
+        assert_eq!(seen.swap(0, SeqCst), 1);
+        // The calls around them panic in their turn.
+        let outcome = df
+            .par_apply()
+            .sequential()
+            .on_error(OnError::Null)
+            .rows(|i: i64| assert!(!within(i)))
+            .unwrap();
+        assert_eq!((outcome.stats.failures, seen.swap(0, SeqCst)), (200, 1));
+        // The next call is heard again.
+        assert!(within(0));
+        assert_eq!(seen.load(SeqCst), 1);
+    });
+}

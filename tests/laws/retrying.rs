@@ -629,6 +629,60 @@ fn delays_without_bounds_do_not_overflow_and_a_cancel_ends_the_waiting() {
     });
 }
 
+/// Under a policy that lets failures pass, what waits when the call is cancelled has failed: its last error is told.
+#[test]
+fn what_waits_when_the_call_is_cancelled_has_failed() {
+    watched(|| {
+        let df = counting(200);
+        for (way, apply) in ways(&df.par_apply()) {
+            for policy in [OnError::Null, OnError::Skip, OnError::Collect] {
+                let token = CancelToken::new();
+                let called = AtomicUsize::new(0);
+                let last = std::sync::Mutex::new(None);
+                let outcome = std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        while called.load(SeqCst) < 200 {
+                            std::thread::yield_now();
+                        }
+                        token.cancel();
+                    });
+                    apply
+                        .clone()
+                        .retry(Retry::attempts(9).min_delay(Duration::from_secs(100_000)))
+                        .cancel_token(&token)
+                        .on_cancel(OnCancel::Partial)
+                        .on_error(policy)
+                        .progress(|tick: Tick| *last.lock().unwrap() = Some(tick))
+                        .rows(|i: i64| {
+                            called.fetch_add(1, SeqCst);
+                            anyhow::ensure!(i % 10 != 3, "busy {i}");
+                            Ok(i.to_string())
+                        })
+                        .unwrap()
+                });
+                let what = format!("{way}, {policy:?}");
+                let failed: Vec<u64> = (0..200).filter(|i| i % 10 == 3).collect();
+                assert_eq!(numbers(&outcome.failures, "row"), failed, "{what}");
+                let errors = outcome.failures.column("error").unwrap();
+                assert_eq!(errors.str().unwrap().get(1), Some("busy 13"), "{what}");
+                assert!(outcome.stats.cancelled, "{what}");
+                assert_eq!((outcome.stats.rows, outcome.stats.failures), (200, 20));
+                let last = last.lock().unwrap().unwrap();
+                assert_eq!((last.done, last.failures), (200, 20), "{what}");
+                assert_eq!(last.state, TickState::Cancelled, "{what}");
+                let texts = (0..200).map(|i: i64| (i % 10 != 3).then(|| i.to_string()));
+                let texts: Vec<Option<String>> = match policy {
+                    OnError::Skip => texts.filter(Option::is_some).collect(),
+                    _ => texts.collect(),
+                };
+                assert_eq!(outcome.kept_rows().len(), texts.len(), "{what}");
+                let expected = Column::new("par_apply".into(), texts);
+                assert_same(&outcome.output, &expected, &what);
+            }
+        }
+    });
+}
+
 #[test]
 fn a_deadline_ends_the_waiting() {
     watched(|| {

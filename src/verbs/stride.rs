@@ -1,0 +1,156 @@
+//! The innermost loop of `rows`: one closure, one reader, one writer.
+
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::unwritten;
+use crate::cancel::Halt;
+use crate::context::Context;
+use crate::function::RowFn;
+use crate::options::Casts;
+use crate::read::{Cells, Reader};
+use crate::run::{Failure, catch};
+use crate::write::{IntoRow, Sinks, Writer};
+
+/// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is.
+pub(super) const NEVER: usize = 0;
+pub(super) const EACH: usize = 1;
+
+/// A look keeps the compiler from vectorising; so where a row takes less time than this, which no closure does that locks,
+/// waits or counts for others, so many rows are done between looks.
+pub(super) const FAST: Duration = Duration::from_nanos(4);
+pub(super) const BATCH: usize = 64;
+
+/// Some rows of a block.
+pub(super) struct Stretch<'h> {
+    /// The block's first row.
+    pub(super) block: usize,
+    /// The writer's first row.
+    pub(super) first: usize,
+    /// The rows, counted from the block's first.
+    pub(super) rows: Range<usize>,
+    pub(super) casts: Casts,
+    pub(super) halt: Option<&'h Halt>,
+}
+
+/// How a stride ended.
+pub(super) enum Stride {
+    Done,
+    /// Before a row, since the run was stopped from outside.
+    Halted,
+    /// At a row, nothing of which is written.
+    Failed(Failure),
+    /// At a row that may be half written: a panic that is not the closure's.
+    Broken(Failure),
+}
+
+/// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in registers.
+struct Kept<'a, W> {
+    i: usize,
+    writing: bool,
+    writer: ManuallyDrop<W>,
+    left: &'a mut Option<(usize, bool, W)>,
+}
+
+impl<W> Drop for Kept<'_, W> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the writer is taken here alone, and this runs once.
+        let writer = unsafe { ManuallyDrop::take(&mut self.writer) };
+        *self.left = Some((self.i, self.writing, writer));
+    }
+}
+
+/// The innermost loop. Tells the row at which it ended, and gives the writer back; the rows before that are written.
+///
+/// # Safety
+/// The reader is open for the block's rows, and without `NULLS` has none that is null; the writer's rows before the
+/// stretch are written. Where `WATCH` is more than `EACH`, the stretch has a multiple of so many rows.
+pub(super) unsafe fn run_stride<'s, const NULLS: bool, const WATCH: usize, M, C, F, R, W>(
+    f: &F,
+    context: &mut C,
+    reader: R,
+    writer: W,
+    stretch: Stretch<'_>,
+) -> (usize, W, Stride)
+where
+    C: Context,
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+    R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
+    W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
+{
+    let Stretch {
+        block,
+        first,
+        rows,
+        casts,
+        halt,
+    } = stretch;
+    let start = rows.start;
+    let mut left = None;
+    let note = &mut left;
+    let ended = catch(move || {
+        // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
+        let reader = reader;
+        let mut kept = Kept {
+            i: rows.start,
+            writing: false,
+            writer: ManuallyDrop::new(writer),
+            left: note,
+        };
+        // The writer counts from its own first row.
+        let first = block.wrapping_sub(first);
+        let end = rows.end;
+        let mut start = rows.start;
+        while start < end {
+            if WATCH > EACH && halt.is_some_and(Halt::is_set) {
+                kept.i = start;
+                return Stride::Halted;
+            }
+            let batch = if WATCH > EACH { WATCH } else { end - start };
+            for i in start..start + batch {
+                kept.i = i;
+                if WATCH == EACH && halt.is_some_and(Halt::is_set) {
+                    return Stride::Halted;
+                }
+                let row = first.wrapping_add(i);
+                // SAFETY: `i` is within the stretch, and is read where it is valid; every row before it is written.
+                unsafe {
+                    if NULLS && !reader.is_valid(i) {
+                        let fault = reader.fault(i);
+                        if fault.message.is_some() {
+                            return Stride::Failed(Failure::Read(fault));
+                        }
+                        kept.writer.write_null(row);
+                        continue;
+                    }
+                    context.at(block + i);
+                    match f.call(context, reader.read::<NULLS>(i)).into_items(casts) {
+                        Ok(items) => {
+                            kept.writing = true;
+                            kept.writer.write::<NULLS>(row, items);
+                            kept.writing = false;
+                        }
+                        Err(error) => return Stride::Failed(unwritten(error)),
+                    }
+                }
+            }
+            start += batch;
+        }
+        kept.i = end;
+        Stride::Done
+    });
+    let (i, writing, mut writer) = left.expect("it is left behind on every way out");
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(panic) if writing => Stride::Broken(panic),
+        Err(panic) => Stride::Failed(panic),
+    };
+    if !NULLS {
+        // SAFETY: these are the last rows written.
+        unsafe { writer.finish_run(i - start) };
+    }
+    (i, writer, ended)
+}
