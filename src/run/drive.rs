@@ -325,6 +325,7 @@ impl<'r> Run<'r> {
         let mut undone = Vec::new();
         let mut given_up = Vec::new();
         if why.is_some() {
+            let mut records = Vec::new();
             undone = self.queue.ranges();
             for attempt in self.deferred.take_all() {
                 if self.options.on_error == OnError::Fail {
@@ -333,13 +334,15 @@ impl<'r> Run<'r> {
                     quietly_drop(attempt.failure);
                 } else {
                     given_up.push(attempt.item);
-                    self.faults.record(Record {
+                    let record = Record {
                         item: attempt.item,
                         failure: attempt.failure,
                         attempts: attempt.calls,
-                    });
+                    };
+                    self.faults.record(record, &mut records);
                 }
             }
+            self.faults.take_over(records);
             undone.sort_unstable_by_key(|rows| rows.start);
         }
         let end = self.faults.end();

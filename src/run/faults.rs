@@ -6,7 +6,7 @@
 
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Failure;
 use super::failure::quietly_drop;
@@ -42,14 +42,6 @@ impl Ord for Record {
 }
 
 #[derive(Debug)]
-enum Records {
-    /// All, where there is no limit; in no order.
-    All(Vec<Record>),
-    /// The lowest, at most one more than the limit; the highest of them first.
-    Lowest(BinaryHeap<Record>),
-}
-
-#[derive(Debug)]
 pub(super) struct Faults {
     /// How many may fail.
     limit: usize,
@@ -57,7 +49,10 @@ pub(super) struct Faults {
     end: AtomicUsize,
     /// How many have failed.
     count: AtomicUsize,
-    records: Mutex<Records>,
+    /// The lowest, at most one more than the limit, where there is one; the highest of them first.
+    lowest: Mutex<BinaryHeap<Record>>,
+    /// All, where any number may fail; in no order.
+    noted: Mutex<Vec<Record>>,
     /// What ends the run whatever the policy.
     fatal: Mutex<Option<Error>>,
 }
@@ -68,10 +63,8 @@ impl Faults {
             limit,
             end: AtomicUsize::new(usize::MAX),
             count: AtomicUsize::new(0),
-            records: Mutex::new(match limit {
-                usize::MAX => Records::All(Vec::new()),
-                _ => Records::Lowest(BinaryHeap::new()),
-            }),
+            lowest: Mutex::default(),
+            noted: Mutex::default(),
             fatal: Mutex::default(),
         }
     }
@@ -91,40 +84,47 @@ impl Faults {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Notes a failure; and whether the run goes on beyond it.
-    pub(super) fn record(&self, mut record: Record) -> bool {
+    /// Notes a failure; and whether the run goes on beyond it. Where any number may fail, it is put with the worker's
+    /// `own`, for [`Faults::take_over`].
+    pub(super) fn record(&self, mut record: Record, own: &mut Vec<Record>) -> bool {
         self.count.fetch_add(1, Ordering::Relaxed);
+        let item = record.item;
         if self.limit == usize::MAX {
             // It will not end the run, so nobody asks for the error itself.
             record.failure = record.failure.said();
+            own.push(record);
+            return !self.end_before(item);
         }
-        let item = record.item;
         let surplus = {
-            let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            match &mut *records {
-                Records::All(records) => {
-                    records.push(record);
-                    None
-                }
-                Records::Lowest(records) => {
-                    records.push(record);
-                    let surplus = if records.len() - 1 > self.limit {
-                        records.pop()
-                    } else {
-                        None
-                    };
-                    if records.len() > self.limit
-                        && let Some(last) = records.peek()
-                    {
-                        self.end.fetch_min(last.item, Ordering::Relaxed);
-                    }
-                    surplus
-                }
+            let mut records = self.lock();
+            records.push(record);
+            let surplus = if records.len() - 1 > self.limit {
+                records.pop()
+            } else {
+                None
+            };
+            if records.len() > self.limit
+                && let Some(last) = records.peek()
+            {
+                self.end.fetch_min(last.item, Ordering::Relaxed);
             }
+            surplus
         };
         // It may hold an error of the user's, whose drop is not to be trusted either.
         quietly_drop(surplus);
         !self.end_before(item)
+    }
+
+    /// Takes over what a worker has noted.
+    pub(super) fn take_over(&self, mut own: Vec<Record>) {
+        if !own.is_empty() {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.append(&mut own);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Record>> {
+        self.lowest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the run.
@@ -141,13 +141,12 @@ impl Faults {
 
     /// The failures in order.
     pub(super) fn into_records(self) -> Vec<Record> {
-        let records = self.records.into_inner();
-        match records.unwrap_or_else(PoisonError::into_inner) {
-            Records::All(mut records) => {
-                records.sort_unstable();
-                records
-            }
-            Records::Lowest(records) => records.into_sorted_vec(),
-        }
+        let noted = self.noted.into_inner();
+        let mut records = noted.unwrap_or_else(PoisonError::into_inner);
+        let lowest = self.lowest.into_inner();
+        records.extend(lowest.unwrap_or_else(PoisonError::into_inner));
+        // Stable: each worker's are nearly in order, which that makes use of.
+        records.sort();
+        records
     }
 }

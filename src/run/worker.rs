@@ -19,10 +19,14 @@ pub(crate) struct Worker<'r> {
     tally: Tally,
     untold: Untold,
     failures: usize,
+    /// What has failed, where any number may.
+    records: Vec<Record>,
     /// When its last run ended.
     now: Instant,
     /// How many rows it did last between looks at the clock.
     pub(crate) stride: usize,
+    /// Whether those took so little time that a look at each costs more.
+    pub(crate) fast: bool,
     /// The attempt that is being made, where the row has failed before.
     attempt: Option<Attempt>,
 }
@@ -46,8 +50,10 @@ impl<'r> Worker<'r> {
             tally: Tally::default(),
             untold: Untold::default(),
             failures: 0,
+            records: Vec::new(),
             now: Instant::now(),
             stride: 1,
+            fast: false,
             attempt: None,
         }
     }
@@ -119,7 +125,7 @@ impl<'r> Worker<'r> {
             failure,
             attempts: calls,
         };
-        if self.run.faults.record(record) {
+        if self.run.faults.record(record, &mut self.records) {
             Verdict::Noted
         } else {
             Verdict::Stop
@@ -177,6 +183,7 @@ impl Drop for Worker<'_> {
         if let Some(ticker) = &self.run.ticker {
             ticker.flush(&mut self.untold);
         }
+        self.run.faults.take_over(std::mem::take(&mut self.records));
         self.run
             .seats
             .leave(self.seat, std::mem::take(&mut self.tally));

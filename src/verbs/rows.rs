@@ -219,7 +219,8 @@ where
         let began = worker.now();
         let mut before = began;
         let mut stride = worker.stride;
-        let mut fast = false;
+        let mut fast = worker.fast;
+        let mut was_quick = fast;
         while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
             let nulls = reader.has_nulls();
@@ -294,7 +295,9 @@ where
                 if clocked {
                     let now = Instant::now();
                     let (time, rows) = (now - before, done - began_at);
-                    fast = rows >= BATCH && time < FAST * BATCH as u32 * (rows / BATCH) as u32;
+                    // One slow stride among fast ones is the kernel's: it maps memory for the output.
+                    let quick = rows >= BATCH && time < FAST * BATCH as u32 * (rows / BATCH) as u32;
+                    (fast, was_quick) = (quick || was_quick, quick);
                     if time > SHORT {
                         stride =
                             (SHORT.as_nanos() as usize * rows / time.as_nanos() as usize).max(1);
@@ -303,7 +306,7 @@ where
                     }
                     before = now;
                     if now - began >= patience {
-                        worker.stride = stride;
+                        (worker.stride, worker.fast) = (stride, fast);
                         writer.finish();
                         return reached;
                     }
@@ -316,7 +319,7 @@ where
                 }
             }
         }
-        worker.stride = stride;
+        (worker.stride, worker.fast) = (stride, fast);
         writer.finish();
         end
     }

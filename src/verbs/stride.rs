@@ -20,7 +20,7 @@ pub(super) const EACH: usize = 1;
 /// A look keeps the compiler from vectorising; so where a row takes less time than this, which no closure does that locks,
 /// waits or counts for others, so many rows are done between looks.
 pub(super) const FAST: Duration = Duration::from_nanos(4);
-pub(super) const BATCH: usize = 64;
+pub(super) const BATCH: usize = 16;
 
 /// Some rows of a block.
 pub(super) struct Stretch<'h> {
