@@ -262,9 +262,13 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// worker, with that worker's state. A row that waits for one when the call is cancelled has failed with its last
     /// error; under [`OnError::Fail`] it counts as not done.
     ///
-    /// No worker sleeps over a row: it waits in a queue, the other rows go on, and the first worker that is done with its
-    /// rows when the delay has passed takes it. When only such rows are left, the workers are given back to their pool,
-    /// and the calling thread waits; if that is itself a worker of a pool, it goes on working for its pool meanwhile.
+    /// No worker sleeps over a row: it waits in a queue, and the other rows go on. When its delay has passed, the first
+    /// worker that is done with its rows takes it, and one that had left for want of rows is called back. When only such
+    /// rows are left, the workers are given back to their pool, and the calling thread waits.
+    ///
+    /// A call that is made on a worker of a pool, within another call's closure for one, has that worker for its calling
+    /// thread. While it waits, it works for its pool, unless it is [sequential](Apply::sequential), has one worker, or is
+    /// itself such work; and it calls no other worker back before its own rows are done.
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU32, Ordering};
@@ -291,8 +295,8 @@ impl<'a, L, G> Apply<'a, L, G> {
         self
     }
 
-    /// Gives the call a token that cancels it: each worker ends after the row (column, part) that it is in, or, where rows
-    /// take a few nanoseconds, some rows later.
+    /// Gives the call a token that cancels it: each worker ends after the row (column, part) that it is in. Where the rows
+    /// before took but nanoseconds, it looks at the token every 16 rows only, so up to 15 more are run.
     ///
     /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
     /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.

@@ -55,8 +55,11 @@ pub enum OnError {
     /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
     /// whose height nobody knows, it is an error before the closure is called.
     Null,
-    /// It is dropped: the output has the rows (columns, parts) that did not fail, and
+    /// It is dropped. The output has the rows (columns, parts) that did not fail, and
     /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
+    ///
+    /// Where every part's result is a whole frame or column and all are dropped, nothing says what columns there were: the
+    /// output is a frame without columns, or an empty column of dtype Null.
     Skip,
     /// The run goes on to the end for the failures' sake, and the output is what there is. Where the closure returns cells
     /// it is that of `Null`, as it always is for `rows`; where it returns a frame or a column, that of `Skip`. So it is

@@ -92,7 +92,45 @@ impl Pool {
             Threads::Own(pool) => pool.install(all),
         }
     }
+
+    /// As [`Pool::run`], with `watch` called on the calling thread meanwhile; not called where that is a worker of a pool.
+    #[cfg(any(target_os = "emscripten", not(target_family = "wasm")))]
+    pub(crate) fn run_watched(
+        &self,
+        workers: usize,
+        work: &(dyn Fn(&dyn Fn()) + Sync),
+        watch: Watch<'_>,
+    ) {
+        if rayon::current_thread_index().is_some() {
+            return self.run(workers, work);
+        }
+        let all = |pool: &ThreadPool| {
+            pool.in_place_scope(|scope| {
+                let one_more = || scope.spawn(move |scope| call(scope, work));
+                (0..workers).for_each(|_| one_more());
+                watch(&one_more);
+            });
+        };
+        match &self.0 {
+            Threads::Polars => RAYON.with(all),
+            Threads::Own(pool) => all(pool),
+        }
+    }
+
+    /// Where there are no threads, there is none to watch from.
+    #[cfg(not(any(target_os = "emscripten", not(target_family = "wasm"))))]
+    pub(crate) fn run_watched(
+        &self,
+        workers: usize,
+        work: &(dyn Fn(&dyn Fn()) + Sync),
+        _: Watch<'_>,
+    ) {
+        self.run(workers, work);
+    }
 }
+
+/// What the calling thread does meanwhile: it is given a way to have one more call made.
+type Watch<'w> = &'w (dyn Fn(&dyn Fn()) + Sync);
 
 fn call<'s>(scope: &Scope<'s>, work: &'s (dyn Fn(&dyn Fn()) + Sync)) {
     work(&|| scope.spawn(move |scope| call(scope, work)));

@@ -94,15 +94,21 @@ impl fmt::Display for Error {
                 done,
                 total,
                 deadline,
+                failure,
+                partial,
             } => {
                 match deadline {
                     Some(deadline) => write!(f, "the deadline of {deadline:?} passed")?,
                     None => f.write_str("the call was cancelled")?,
                 }
-                write!(
-                    f,
-                    ": {done} of {total} were done; keep the finished part with .on_cancel(OnCancel::Partial)"
-                )
+                write!(f, ": {done} of {total} were done")?;
+                if let Some(failure) = failure {
+                    write!(f, ", and one failed: {failure}")?;
+                }
+                if !partial {
+                    f.write_str("; keep the finished part with .on_cancel(OnCancel::Partial)")?;
+                }
+                Ok(())
             }
             ErrorKind::State { cause } => {
                 write!(f, "a worker's state could not be made: {cause:#}")

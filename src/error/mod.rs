@@ -149,6 +149,11 @@ pub enum ErrorKind {
         total: usize,
         /// The deadline that passed; none where a [`CancelToken`](crate::CancelToken) was cancelled.
         deadline: Option<Duration>,
+        /// The failure that ended the call as well, and may not be the lowest, since rows before it were not come to; it is
+        /// the [`source`](std::error::Error::source).
+        failure: Option<Box<Error>>,
+        /// Whether the finished part was asked for, and a failure kept it from being given.
+        partial: bool,
     },
     /// A worker's [`state`](crate::Apply::state) could not be made.
     #[non_exhaustive]
@@ -312,7 +317,11 @@ impl std::error::Error for Error {
             | ErrorKind::State { cause }
             | ErrorKind::Finish { cause } => Some(cause.as_ref()),
             // The error itself: as a `Box` it could not be downcast.
-            ErrorKind::TooManyFailures { last, .. } => Some(&**last),
+            ErrorKind::TooManyFailures { last, .. }
+            | ErrorKind::Cancelled {
+                failure: Some(last),
+                ..
+            } => Some(&**last),
             // These speak for themselves: their message is this error's.
             ErrorKind::Polars(error) => error.source(),
             ErrorKind::Other(error) => error.source(),

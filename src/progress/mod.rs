@@ -64,7 +64,7 @@ pub struct Tick {
 pub enum TickState {
     /// It goes on.
     Running,
-    /// It is over, and has a result.
+    /// Every row is done. What is left is to stack parts and to call [`finish`](crate::Apply::finish), which may yet fail.
     Finished,
     /// It ended with an error other than that it was cancelled.
     Failed,

@@ -115,6 +115,12 @@ impl Deferred {
         self.retries.load(Ordering::Relaxed)
     }
 
+    /// When the next is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let queue = self.lock();
+        queue.peek().map(|Due(Reverse((time, _)), _)| *time)
+    }
+
     /// Takes all that still wait.
     pub(super) fn take_all(&self) -> Vec<Attempt> {
         let waiting = std::mem::take(&mut *self.lock());

@@ -4,14 +4,15 @@
 //! given back. So cores stay busy wherever the slow rows are, and a failing row ends the run with every lower row handed
 //! out before it: the lowest failure is found without running the rest.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bell::{Bell, Wake};
 use super::deferred::Deferred;
-use super::failure::quietly_drop;
 use super::faults::{Faults, Record};
 use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
 use super::seats::Seats;
@@ -57,6 +58,8 @@ pub(crate) struct Run<'r> {
     options: &'r Options<'r>,
     pub(super) retry: Option<&'r Retry>,
     pub(super) deferred: Deferred,
+    /// Rung when a row is put off, and when a worker leaves.
+    pub(super) bell: Bell,
     pub(super) faults: Faults,
     pub(super) ticker: Option<Ticker<'r>>,
     pub(super) seats: Seats,
@@ -83,7 +86,12 @@ pub(crate) enum Broken {
     /// The last of these failures is one more than may be.
     Failed(Vec<Record>),
     /// It was stopped from outside, with so many rows done.
-    Cancelled { done: usize, why: Why },
+    Cancelled {
+        done: usize,
+        why: Why,
+        /// The failures, where one of them would have ended the run, but for rows before it that were not come to.
+        failures: Vec<Record>,
+    },
 }
 
 impl<'r> Run<'r> {
@@ -114,6 +122,7 @@ impl<'r> Run<'r> {
             options,
             retry: options.retry.as_ref(),
             deferred: Deferred::default(),
+            bell: Bell::default(),
             faults: Faults::new(options.failures_allowed()),
             ticker: options
                 .progress
@@ -163,7 +172,7 @@ impl<'r> Run<'r> {
         if let Err(error) = driven {
             self.faults.abort(error);
         }
-        self.end(began.elapsed())
+        self.end(began.elapsed(), job)
     }
 
     /// Does the job while another thread waits for the deadline: so nobody looks at a clock between rows.
@@ -208,12 +217,19 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Waits on the calling thread; one that is a worker of a pool goes on working for its pool meanwhile.
+    /// Waits on the calling thread. One that is a worker of a pool goes on working for its pool meanwhile, unless it was
+    /// asked to run the call alone, or does so already: what it then waits for lies below on its stack.
     fn wait_until(&self, time: Instant) {
         const NAP: Duration = Duration::from_millis(1);
+        thread_local! {
+            static LENDS_ITSELF: Cell<bool> = const { Cell::new(false) };
+        }
         let Some(halt) = self.halt.as_deref() else {
             return;
         };
+        if self.plan.workers == 1 || LENDS_ITSELF.replace(true) {
+            return halt.wait_until(time);
+        }
         while !halt.is_set() && Instant::now() < time {
             let nap = match rayon::yield_now() {
                 None => time,
@@ -222,6 +238,7 @@ impl<'r> Run<'r> {
             };
             halt.wait_until(nap);
         }
+        LENDS_ITSELF.set(false);
     }
 
     /// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
@@ -281,17 +298,40 @@ impl<'r> Run<'r> {
             return Ok(());
         }
         let active = AtomicUsize::new(workers);
-        self.plan.run(workers, &|one_more| {
+        // One who found nothing to do may have left.
+        let has_seat = || {
+            let more = |active| (active < workers).then_some(active + 1);
+            let order = Ordering::Relaxed;
+            active.fetch_update(order, order, more).is_ok()
+        };
+        let work = |one_more: &dyn Fn()| {
             self.work(workers, pace, job, &|| {
-                // One who found nothing to do may have left.
-                let more = |active| (active < workers).then_some(active + 1);
-                let order = Ordering::Relaxed;
-                if active.fetch_update(order, order, more).is_ok() {
+                if has_seat() {
                     one_more();
                 }
             });
             active.fetch_sub(1, Ordering::Relaxed);
-        })
+            self.bell.ring();
+        };
+        // What is due while some are busy and others have left.
+        let watch = |one_more: &dyn Fn()| {
+            self.bell.until(|| {
+                if active.load(Ordering::Relaxed) == 0 {
+                    return Wake::Done;
+                }
+                match self.deferred.next() {
+                    Some(time) if time <= Instant::now() => {
+                        let due = 0..self.deferred.due();
+                        due.take_while(|_| has_seat()).for_each(|_| one_more());
+                        Wake::Rung
+                    }
+                    Some(time) => Wake::At(time),
+                    None => Wake::Rung,
+                }
+            });
+        };
+        self.plan
+            .run(workers, &work, self.retry.is_some().then_some(&watch as _))
     }
 
     /// What one worker does.
@@ -320,7 +360,7 @@ impl<'r> Run<'r> {
     }
 
     /// What has become of it.
-    fn end(self, wall: Duration) -> Result<Ended, Broken> {
+    fn end(self, wall: Duration, job: &dyn Job) -> Result<Ended, Broken> {
         let why = self.halt.as_ref().and_then(|halt| halt.why());
         let mut undone = Vec::new();
         let mut given_up = Vec::new();
@@ -331,7 +371,6 @@ impl<'r> Run<'r> {
                 if self.options.on_error == OnError::Fail {
                     // It may yet have succeeded.
                     undone.push(attempt.item..attempt.item + 1);
-                    quietly_drop(attempt.failure);
                 } else {
                     given_up.push(attempt.item);
                     let record = Record {
@@ -350,6 +389,10 @@ impl<'r> Run<'r> {
         let why = why.filter(|_| {
             undone.first().is_some_and(|rows| rows.start < end) || !given_up.is_empty()
         });
+        let given_up_rows = given_up
+            .iter()
+            .map(|item| job.rows_of(*item..item + 1).len());
+        let given_up_rows: usize = given_up_rows.sum();
         let (workers, longest_run) = self.seats.into_stats();
         // Beyond the one that ends the run, how many are met is chance.
         let failures = self
@@ -357,7 +400,7 @@ impl<'r> Run<'r> {
             .count()
             .min(self.options.failures_allowed().saturating_add(1));
         let stats = Stats {
-            rows: workers.iter().map(|worker| worker.rows).sum::<usize>() + given_up.len(),
+            rows: workers.iter().map(|worker| worker.rows).sum::<usize>() + given_up_rows,
             failures,
             retries: self.deferred.retries(),
             cancelled: why.is_some(),
@@ -366,41 +409,47 @@ impl<'r> Run<'r> {
             workers,
             longest_run,
         };
-        let broken = match (self.faults.take_fatal(), why) {
-            (Some(error), _) => Some(Broken::Fatal(error)),
-            (None, Some(why)) if self.on_cancel == OnCancel::Error || end < usize::MAX => {
-                Some(Broken::Cancelled {
-                    done: stats.rows,
-                    why,
-                })
-            }
-            _ => None,
-        };
-        let state = match (&broken, why) {
-            (Some(Broken::Cancelled { .. }), _) | (None, Some(_)) => TickState::Cancelled,
+        let is_cancelled =
+            why.is_some_and(|_| self.on_cancel == OnCancel::Error || end < usize::MAX);
+        let fatal = self.faults.take_fatal();
+        let state = match (&fatal, why) {
+            (None, Some(_)) => TickState::Cancelled,
             (None, None) if end == usize::MAX => TickState::Finished,
             _ => TickState::Failed,
         };
         self.span.end(&stats, state);
         let told = match &self.ticker {
             Some(ticker) => {
-                ticker.add(given_up.len());
+                ticker.add(given_up_rows);
                 ticker.end(failures, state)
             }
             None => Ok(()),
         };
         let failures = self.faults.into_records();
-        match (broken, told) {
-            (Some(broken), _) => Err(broken),
-            (None, Err(error)) => Err(Broken::Fatal(error)),
-            (None, Ok(())) if end < usize::MAX => Err(Broken::Failed(failures)),
-            (None, Ok(())) => Ok(Ended {
-                failures,
-                undone,
-                given_up,
-                stats,
-            }),
+        if let Some(error) = fatal {
+            return Err(Broken::Fatal(error));
         }
+        if let Some(why) = why.filter(|_| is_cancelled) {
+            return Err(Broken::Cancelled {
+                done: stats.rows,
+                why,
+                failures: if end < usize::MAX {
+                    failures
+                } else {
+                    Vec::new()
+                },
+            });
+        }
+        told.map_err(Broken::Fatal)?;
+        if end < usize::MAX {
+            return Err(Broken::Failed(failures));
+        }
+        Ok(Ended {
+            failures,
+            undone,
+            given_up,
+            stats,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::write::Refused;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The closure returned an error.
-    Closure(anyhow::Error),
+    Closure(Cause),
     /// The closure panicked.
     Panic(String),
     /// A value could not be read.
@@ -33,6 +33,7 @@ impl Failure {
     pub(super) fn said(self) -> Self {
         match self {
             Failure::Closure(cause) => {
+                let cause = cause.into_inner();
                 let said = say(|| {
                     // Most messages need no memory of their own there.
                     let mut said = PlSmallStr::EMPTY;
@@ -44,6 +45,32 @@ impl Failure {
                 Failure::Said(said)
             }
             other => other,
+        }
+    }
+}
+
+/// An error of the user's, whose drop may panic: here it is quiet.
+#[derive(Debug)]
+pub(crate) struct Cause(Option<anyhow::Error>);
+
+impl Cause {
+    pub(crate) fn new(error: anyhow::Error) -> Self {
+        Cause(Some(error))
+    }
+
+    pub(crate) fn get(&self) -> &anyhow::Error {
+        self.0.as_ref().expect("it is there until it is taken")
+    }
+
+    pub(crate) fn into_inner(mut self) -> anyhow::Error {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Cause {
+    fn drop(&mut self) {
+        if let Some(error) = self.0.take() {
+            quietly_drop(error);
         }
     }
 }

@@ -26,11 +26,11 @@ thread_local! {
 /// Installs the hook, once.
 pub(super) fn have_hook() {
     static INSTALL: Once = Once::new();
+    // Taking the hook panics on a panicking thread: one whose destructors call this crate.
+    if std::thread::panicking() {
+        return;
+    }
     INSTALL.call_once(|| {
-        // Taking the hook panics on a panicking thread: one whose destructors call this crate.
-        if std::thread::panicking() {
-            return;
-        }
         let own = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if AMID.try_with(Cell::get) != Ok(Amid::RunThatPanicked) {

@@ -4,6 +4,7 @@
 //! with its morsel, and the job tells the worker what is done and what has failed. The worker knows the policy, so a job
 //! asks it what to do with a row that failed.
 
+mod bell;
 mod deferred;
 mod drive;
 mod failure;
@@ -17,7 +18,7 @@ mod trace;
 mod worker;
 
 pub(crate) use drive::{Broken, Ended, Job, Run};
-pub(crate) use failure::{Failure, catch, say};
+pub(crate) use failure::{Cause, Failure, catch, say};
 pub(crate) use faults::Record;
 pub(crate) use plan::Plan;
 pub(crate) use worker::{Verdict, Worker};

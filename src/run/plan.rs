@@ -101,9 +101,19 @@ impl Plan {
     /// Calls `work` on so many workers at once, and returns when every call has; see [`Pool::run`].
     ///
     /// More than Polars' pool has were asked for by number, so they are made, for this run.
-    pub(super) fn run(&self, workers: usize, work: &(dyn Fn(&dyn Fn()) + Sync)) -> Result<()> {
+    /// With something to watch, the calling thread does that meanwhile.
+    pub(super) fn run(
+        &self,
+        workers: usize,
+        work: &(dyn Fn(&dyn Fn()) + Sync),
+        watch: Option<&(dyn Fn(&dyn Fn()) + Sync)>,
+    ) -> Result<()> {
+        let run = |pool: &Pool| match watch {
+            None => pool.run(workers, work),
+            Some(watch) => pool.run_watched(workers, work, watch),
+        };
         if workers <= self.pool.workers() {
-            self.pool.run(workers, work);
+            run(&self.pool);
             return Ok(());
         }
         let mut wider = self.wider.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +122,7 @@ impl Plan {
             _ => wider.insert(Pool::new(workers)?).clone(),
         };
         drop(wider);
-        pool.run(workers, work);
+        run(&pool);
         Ok(())
     }
 

@@ -50,7 +50,7 @@ impl<'r> Ticker<'r> {
         &self,
         rows: usize,
         untold: &mut Untold,
-        failures: usize,
+        failures: &dyn Fn() -> usize,
     ) -> Result<(), Error> {
         untold.rows += rows;
         let told = *untold.told.get_or_insert_with(Instant::now);
@@ -65,7 +65,7 @@ impl<'r> Ticker<'r> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
-        self.tell(failures, TickState::Running)
+        self.tell(failures(), TickState::Running)
     }
 
     /// Counts what a worker has not told.

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::deferred::Attempt;
-use super::failure::quietly_drop;
 use super::faults::Record;
 use super::hush::{self, Hush};
 use super::seats::Tally;
@@ -78,7 +77,7 @@ impl<'r> Worker<'r> {
     pub(crate) fn done(&mut self, rows: usize) {
         self.tally.stats.rows += rows;
         if let Some(ticker) = &self.run.ticker
-            && let Err(error) = ticker.done(rows, &mut self.untold, self.run.faults.count())
+            && let Err(error) = ticker.done(rows, &mut self.untold, &|| self.run.faults.count())
         {
             self.run.faults.abort(error);
         }
@@ -91,14 +90,11 @@ impl<'r> Worker<'r> {
             hush::from_now_on();
         }
         let (calls, delays) = match self.attempt.take() {
-            Some(attempt) => {
-                quietly_drop(attempt.failure);
-                (attempt.calls + 1, Some(attempt.delays))
-            }
+            Some(attempt) => (attempt.calls + 1, Some(attempt.delays)),
             None => (1, None),
         };
         if let (Some(retry), Failure::Closure(cause)) = (self.run.retry, &failure) {
-            match catch(|| retry.is_worth_it(cause)) {
+            match catch(|| retry.is_worth_it(cause.get())) {
                 Ok(true) => {
                     let mut delays = delays.unwrap_or_else(|| retry.delays());
                     if let Some(delay) = delays.next() {
@@ -109,6 +105,7 @@ impl<'r> Worker<'r> {
                             failure,
                         };
                         self.run.deferred.put_off(attempt, delay);
+                        self.run.bell.ring();
                         return Verdict::Later;
                     }
                 }

@@ -15,7 +15,7 @@ pub(crate) use rows::rows;
 
 use crate::error::{Error, ErrorKind, Place};
 use crate::options::{OnError, Options};
-use crate::run::Failure;
+use crate::run::{Cause, Failure};
 use crate::write::Unwritten;
 
 /// Checks the names that are given against how many columns come out, where that is known.
@@ -72,7 +72,7 @@ fn names_of(columns: &[&Column]) -> Vec<PlSmallStr> {
 /// A result that is not written, as a failure of the run.
 fn unwritten(unwritten: Unwritten) -> Failure {
     match unwritten {
-        Unwritten::Closure(error) => Failure::Closure(error),
+        Unwritten::Closure(error) => Failure::Closure(Cause::new(error)),
         Unwritten::Value(refused) => Failure::Write(refused),
     }
 }
@@ -86,7 +86,10 @@ fn failed(
 ) -> Error {
     match failure {
         Failure::Known(error) => return error,
-        Failure::Closure(cause) => ErrorKind::Closure { place, cause },
+        Failure::Closure(cause) => ErrorKind::Closure {
+            place,
+            cause: cause.into_inner(),
+        },
         Failure::Said(message) => ErrorKind::Closure {
             place,
             cause: anyhow::Error::msg(message),

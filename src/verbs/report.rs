@@ -10,7 +10,7 @@ use polars::prelude::{
 use super::failed;
 use crate::cancel::Why;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::options::{OnError, Options};
+use crate::options::{OnCancel, OnError, Options};
 use crate::outcome::{Outcome, Stats};
 use crate::read::Fault;
 use crate::run::{Broken, Ended, Failure, Record, say};
@@ -106,10 +106,18 @@ impl Report {
 fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
     match broken {
         Broken::Fatal(error) => error,
-        Broken::Cancelled { done, why } => ErrorKind::Cancelled {
+        Broken::Cancelled {
+            done,
+            why,
+            mut failures,
+        } => ErrorKind::Cancelled {
             done,
             total: items.total(),
             deadline: options.deadline.filter(|_| why == Why::Deadline),
+            failure: failures
+                .pop()
+                .map(|record| Box::new(of_item(record, items))),
+            partial: options.on_cancel == OnCancel::Partial,
         }
         .into(),
         Broken::Failed(mut records) => {
@@ -118,13 +126,7 @@ fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
                 _ => Some(frame(&records, items)),
             };
             let record = records.pop().expect("a run fails by a failure");
-            let item = record.item;
-            let last = failed(
-                record.failure,
-                items.place(item),
-                |argument| items.input(item, argument),
-                |column| items.output(column),
-            );
+            let last = of_item(record, items);
             match failures {
                 None => last,
                 Some(Err(error)) => error,
@@ -137,6 +139,17 @@ fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
             }
         }
     }
+}
+
+/// A failure as an error.
+fn of_item(record: Record, items: &dyn Items) -> Error {
+    let item = record.item;
+    failed(
+        record.failure,
+        items.place(item),
+        |argument| items.input(item, argument),
+        |column| items.output(column),
+    )
 }
 
 /// One row for each failure.
@@ -168,7 +181,7 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
 fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
     match &record.failure {
-        Failure::Closure(cause) => say(|| format!("{cause:#}")).into(),
+        Failure::Closure(cause) => say(|| format!("{:#}", cause.get())).into(),
         Failure::Panic(message) => message.into(),
         Failure::Said(message) => message.as_str().into(),
         Failure::Read(Fault { argument, message }) => of_column(

@@ -259,9 +259,10 @@ where
                         return row + i;
                     }
                     Stride::Broken(failure) => {
-                        worker.abort(Error::from(ErrorKind::Panic {
+                        worker.abort(Error::from(ErrorKind::Value {
                             place: Place::Row(row + i),
-                            message: format!("its result could not be written: {failure:?}"),
+                            column: None,
+                            message: format!("the result could not be written: {failure:?}"),
                         }));
                         return end;
                     }

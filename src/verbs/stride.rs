@@ -17,8 +17,8 @@ use crate::write::{IntoRow, Sinks, Writer};
 pub(super) const NEVER: usize = 0;
 pub(super) const EACH: usize = 1;
 
-/// A look keeps the compiler from vectorising; so where a row takes less time than this, which no closure does that locks,
-/// waits or counts for others, so many rows are done between looks.
+/// A look keeps the compiler from vectorising; so where rows have been taking less time than this, so many are done between
+/// looks. Should the next ones be slow, fewer than so many of them are run too many, once.
 pub(super) const FAST: Duration = Duration::from_nanos(4);
 pub(super) const BATCH: usize = 16;
 
@@ -123,7 +123,9 @@ where
                         if fault.message.is_some() {
                             return Stride::Failed(Failure::Read(fault));
                         }
+                        kept.writing = true;
                         kept.writer.write_null(row);
+                        kept.writing = false;
                         continue;
                     }
                     context.at(block + i);

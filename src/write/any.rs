@@ -2,7 +2,7 @@
 
 use polars::prelude::{AnyValue, DataType, IntoSeries, ListChunked, NamedFrom, PlSmallStr, Series};
 
-use super::parts::Parts;
+use super::parts::{Parts, ROOM};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{ErrorKind, Place, Result, dtype_name};
 use crate::options::Casts;
@@ -43,7 +43,7 @@ impl<T: Gathered> CellSink for GatherSink<T> {
         GatherWriter {
             sink: self,
             start,
-            values: Vec::with_capacity(len),
+            values: Vec::with_capacity(len.min(ROOM)),
         }
     }
 

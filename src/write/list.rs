@@ -8,7 +8,7 @@ use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::offset::Offsets;
 
-use super::parts::Parts;
+use super::parts::{Parts, ROOM};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::options::Casts;
@@ -78,8 +78,10 @@ impl<S: CellSink> CellSink for ListSink<S> {
         ListWriter {
             sink: self,
             start,
-            lengths: Vec::with_capacity(len),
-            validity: self.nullable.then(|| MutableBitmap::with_capacity(len)),
+            lengths: Vec::with_capacity(len.min(ROOM)),
+            validity: self
+                .nullable
+                .then(|| MutableBitmap::with_capacity(len.min(ROOM))),
             items: Vec::new(),
         }
     }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+/// The most rows that a part is given room for before it has them: it may be cut short.
+pub(super) const ROOM: usize = 1 << 12;
+
 /// The parts of a column, each known by its first row.
 pub(super) struct Parts<P>(Mutex<Vec<(usize, P)>>);
 

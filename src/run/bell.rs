@@ -1,0 +1,55 @@
+//! Wakes the thread that watches a run.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    /// How often it was rung.
+    rung: Mutex<u64>,
+    bell: Condvar,
+}
+
+/// When to look again.
+pub(super) enum Wake {
+    /// Never.
+    Done,
+    /// When it is rung.
+    Rung,
+    /// Then, or when it is rung.
+    At(Instant),
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.bell.notify_all();
+    }
+
+    /// Looks, again and again, until there is no more to wait for. What is rung while it looks is not missed.
+    pub(super) fn until(&self, mut look: impl FnMut() -> Wake) {
+        let now = || *self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let before = now();
+            let wake = look();
+            let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+            while *rung == before {
+                rung = match wake {
+                    Wake::Done => return,
+                    Wake::Rung => self.bell.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                    Wake::At(time) => {
+                        let left = time.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            break;
+                        }
+                        let waited = self.bell.wait_timeout(rung, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
+            }
+            if matches!(wake, Wake::Done) {
+                return;
+            }
+        }
+    }
+}
