@@ -55,7 +55,8 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// The first type parameter says which leading arguments the closure has, the second whether the verb gives its output
 /// plain or in an [`Outcome`]. Both follow from the options: [`state`](Apply::state), [`finish`](Apply::finish) and `seed`
 /// set the first; [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel) and [`outcome`](Apply::outcome) the second.
-/// The other options keep the type, so that one may be given within an `if`.
+/// The other options keep the type, so that one may be given within an `if`. Where a policy is chosen at run time, give it
+/// as a value: `.on_error(if lenient { OnError::Null } else { OnError::Fail })`.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
 pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain> {
@@ -161,6 +162,9 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// One worker is the calling thread. More than Polars' pool has are made for this call, when it comes to need them,
     /// which suits closures that wait more than they compute; more than a pool given by [`pool`](Apply::pool) has, or
     /// more than 4,096, are an error.
+    ///
+    /// The first row of [`rows`](Apply::rows) runs before others are woken, to see what a row takes. Where rows are few and
+    /// take long each, [`chunk_rows(1)`](Apply::chunk_rows) shares them out from the start.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = Some(workers);
         self
@@ -269,6 +273,9 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// A call that is made on a worker of a pool, within another call's closure for one, has that worker for its calling
     /// thread. While it waits, it works for its pool, unless it is [sequential](Apply::sequential), has one worker, or is
     /// itself such work; and it calls no other worker back before its own rows are done.
+    ///
+    /// Under [`OnError::Fail`] a row that has failed for good is told when the rows before it, which may wait for another
+    /// attempt, have had theirs: the lowest is told.
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU32, Ordering};
@@ -401,7 +408,9 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     ///
     /// `init` returns the state, or a `Result` of it, whose error ends the call with the kind
     /// [`State`](crate::ErrorKind::State). It is called when a worker comes to its first row: at most once for each worker,
-    /// and never for workers that are not needed. The state need be `Send`, not `Sync` nor `Clone`.
+    /// and never for workers that are not needed; so its error may come late. What may fail later (a connection) is better
+    /// made by the closure, when it finds its state empty. An `init` of several steps says its type:
+    /// `|| -> anyhow::Result<S> { … }`. The state need be `Send`, not `Sync` nor `Clone`.
     ///
     /// A state is never shared: a closure has it for itself, also while it calls this crate. It outlives an error or a
     /// panic of the closure as it was then. All states are dropped before the call returns.
@@ -423,7 +432,10 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// assert_eq!(text.u32()?.to_vec(), [Some(3), Some(3), Some(3)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn state<I>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
+    pub fn state<I, O>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G>
+    where
+        I: Fn() -> O + Sync,
+    {
         Apply {
             frame: self.frame,
             options: self.options,
@@ -442,7 +454,8 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// after the state, if there is one).
     ///
     /// The stream depends on the seed and the row's number alone; see [`RowRng`](crate::RowRng). So one worker, many
-    /// workers and any cut give the same column.
+    /// workers and any cut give the same column. The number is counted in the call's own frame: of one that is a part of
+    /// another, [`first_row`](Apply::first_row) says where it begins.
     ///
     /// Of `columns`, the number is the column's position among those used. Of `chunks`, it is the part's first row, so the
     /// cut must be given by [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows): another cut gives
@@ -465,10 +478,38 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
             options: self.options,
             lead: Leading {
                 state: self.lead.state,
-                seed: context::Seed(seed),
+                seed: context::Seed { seed, first_row: 0 },
             },
             gives: PhantomData,
         }
+    }
+}
+
+#[cfg(feature = "rand")]
+impl<State, G> Apply<'_, Leading<State, context::Seed>, G> {
+    /// Says which number the frame's first row has for [`seed`](Apply::seed); 0 by default.
+    ///
+    /// A frame that is a part of another, such as a [`Chunk`](crate::Chunk) or the rest of a run that was cancelled, then
+    /// draws what the same rows draw in the whole. Without it, every part would draw what the first does.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    /// use polars_par_apply::rand::RngExt;
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4]]?;
+    /// let draw = |rng: &mut RowRng, _: i32| rng.random::<u32>();
+    /// let whole = df.par_apply().seed(7).rows(draw)?;
+    /// let parts = df
+    ///     .par_apply()
+    ///     .partitions(2)
+    ///     .chunks(|part: Chunk| part.par_apply().seed(7).first_row(part.row_offset() as u64).rows(draw))?;
+    /// assert_eq!(parts, whole);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "rand")))]
+    pub fn first_row(mut self, row: u64) -> Self {
+        self.lead.seed.first_row = row;
+        self
     }
 }
 
@@ -478,7 +519,7 @@ impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
     /// The hook takes the state by value. It is called on the calling thread, once for each state that was made; also after
     /// a failure, a cancel or a panic, when it sees what was done until then. It may return a `Result`: its first error is
     /// the call's, of the kind [`Finish`](crate::ErrorKind::Finish), when all states are finished and unless the rows
-    /// ended with an error.
+    /// ended with an error. The output is then lost; to keep it, return nothing and store the error.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::error::{ErrorKind, Result};
+
 /// Cancels the calls that it was given to by [`cancel_token`](crate::Apply::cancel_token).
 ///
 /// Clones are the same token. It can be cancelled from any thread, also from the closure itself. It stays cancelled: a
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 ///
 /// A call that is cancelled ends when each worker is done with the row (the column, the part) that it is in. A closure
 /// that is running cannot be killed: one that waits for an hour is waited for, unless it looks at
-/// [`is_cancelled`](CancelToken::is_cancelled) itself. A closure that calls this crate gives the inner calls a clone of
+/// [`is_cancelled`](CancelToken::is_cancelled) or [`check`](CancelToken::check) itself. A closure that calls this crate gives the inner calls a clone of
 /// the token, if they are to end too.
 ///
 /// ```
@@ -65,6 +67,51 @@ impl CancelToken {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// An error if it was cancelled, to be returned with `?` by a closure that takes long.
+    ///
+    /// Returned when the closure's own call is cancelled, it says that the row was cut off: the row counts as not done, and
+    /// is no failure. So does the error of a call within that was given the same token.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4]]?;
+    /// let token = CancelToken::new();
+    /// let outcome = df
+    ///     .par_apply()
+    ///     .sequential()
+    ///     .cancel_token(&token)
+    ///     .on_cancel(OnCancel::Partial)
+    ///     .rows(|x: i32| {
+    ///         for step in 0..1000 {
+    ///             token.check()?; // between the steps of something long
+    ///             if (x, step) == (3, 500) {
+    ///                 token.cancel();
+    ///             }
+    ///         }
+    ///         Ok::<_, polars_par_apply::Error>(x)
+    ///     })?;
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(1), Some(2)]);
+    /// assert_eq!(outcome.stats.failures, 0);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Of the kind [`Cancelled`](ErrorKind::Cancelled), if the token was cancelled.
+    pub fn check(&self) -> Result<()> {
+        if !self.is_cancelled() {
+            return Ok(());
+        }
+        Err(ErrorKind::Cancelled {
+            done: 0,
+            total: 0,
+            deadline: None,
+            failure: None,
+            partial: true,
+        }
+        .into())
     }
 
     /// Tells `halt` when the token is cancelled, until the guard is dropped.

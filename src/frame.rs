@@ -34,8 +34,8 @@ pub trait ParApply: sealed::Sealed {
     /// returns a [cell, a tuple, an array or a derived struct](crate::IntoRow), or a `Result` of one. A row in which an
     /// argument of a plain type (not an `Option`) is null is not given to `f`: its output is null.
     ///
-    /// The first rows run on the calling thread, whatever thread that is, and other workers are woken when it has shown that the rest is worth
-    /// it; so the call's fixed cost is a few microseconds.
+    /// The first rows run on the calling thread, whatever thread that is, and other workers are woken when it has shown
+    /// that the rest is worth it; so the call's fixed cost is a few microseconds, or one row where a row takes longer.
     ///
     /// # Errors
     /// Before `f` is called: a column that is missing, of a dtype that the argument does not take without loss, or

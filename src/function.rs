@@ -7,9 +7,9 @@
 use polars::prelude::{Column, DataFrame};
 
 use crate::arity::for_each_arity;
-use crate::context::{NoContext, OwnState};
+use crate::context::{NoContext, WithState};
 #[cfg(feature = "rand")]
-use crate::context::{RowRng, Seeded, StateAndSeeded};
+use crate::context::{RowRng, WithSeed, WithStateAndSeed};
 use crate::partition::Chunk;
 use crate::read::tuple::{list, pairs};
 use crate::read::{
@@ -19,8 +19,8 @@ use crate::read::{
 
 /// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written, but by functions that pass a
-/// closure on:
+/// It is implemented for every such `Fn`; its first parameter is inferred. The second says which leading arguments there
+/// are: none, or those of [`WithState`](crate::WithState) and its like. A function that passes a closure on writes:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -43,6 +43,7 @@ use crate::read::{
     message = "`{Self}` is not a function of a row",
     label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
     note = "annotate every argument: `|price: f64, name: &str| …`",
+    note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument",
     note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype",
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures",
@@ -77,11 +78,11 @@ pub struct OfWhole;
 macro_rules! for_each_context {
     ($macro:ident! { $($rest:tt)* }) => {
         $macro!(@ [] NoContext, [], context [], $($rest)*);
-        $macro!(@ [S] OwnState<S>, [S], context [&mut context.0], $($rest)*);
+        $macro!(@ [S] WithState<S>, [S], context [&mut context.0], $($rest)*);
         #[cfg(feature = "rand")]
-        $macro!(@ [] Seeded, [RowRng], context [&mut context.0], $($rest)*);
+        $macro!(@ [] WithSeed, [RowRng], context [&mut context.0.generator], $($rest)*);
         #[cfg(feature = "rand")]
-        $macro!(@ [S] StateAndSeeded<S>, [S, RowRng], context [&mut context.0, &mut context.1], $($rest)*);
+        $macro!(@ [S] WithStateAndSeed<S>, [S, RowRng], context [&mut context.0, &mut context.1.generator], $($rest)*);
     };
 }
 
@@ -155,7 +156,8 @@ for_each_context!(whole_row_fn! {});
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a column",
     label = "its one argument must be `&Column` or `Values<'_, T>`",
-    note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`"
+    note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`",
+    note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
 pub trait ColumnFn<Marker, Context = NoContext>: Sync {
     /// What it returns.
@@ -255,7 +257,8 @@ for_each_context!(column_fn! {});
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a part of a frame",
     label = "its one argument must be `DataFrame`, `&DataFrame` or `Chunk`",
-    note = "annotate the argument: `|part: DataFrame| …`"
+    note = "annotate the argument: `|part: DataFrame| …`",
+    note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
 pub trait ChunkFn<Marker, Context = NoContext>: Sync {
     /// What it returns.

@@ -95,7 +95,7 @@
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
 //! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
 //! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
-//! | `tracing` | | a span for each call, with the fields of [`Stats`], and one within it for each run of rows |
+//! | `tracing` | | a span `par_apply` for each call (info), with the fields of [`Stats`], and a span `run` in it for each run of rows (debug); their target is `polars_par_apply` |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
 //! [`polars`].
@@ -143,9 +143,9 @@ mod write;
 
 pub use apply::Apply;
 pub use cancel::CancelToken;
+pub use context::{IntoState, IntoUnit, WithState};
 #[cfg(feature = "rand")]
-pub use context::RowRng;
-pub use context::{IntoState, IntoUnit};
+pub use context::{RowRng, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};

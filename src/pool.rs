@@ -99,7 +99,7 @@ impl Pool {
         &self,
         workers: usize,
         work: &(dyn Fn(&dyn Fn()) + Sync),
-        watch: Watch<'_>,
+        watch: &(dyn Fn(&dyn Fn()) + Sync),
     ) {
         if rayon::current_thread_index().is_some() {
             return self.run(workers, work);
@@ -123,14 +123,11 @@ impl Pool {
         &self,
         workers: usize,
         work: &(dyn Fn(&dyn Fn()) + Sync),
-        _: Watch<'_>,
+        _: &(dyn Fn(&dyn Fn()) + Sync),
     ) {
         self.run(workers, work);
     }
 }
-
-/// What the calling thread does meanwhile: it is given a way to have one more call made.
-type Watch<'w> = &'w (dyn Fn(&dyn Fn()) + Sync);
 
 fn call<'s>(scope: &Scope<'s>, work: &'s (dyn Fn(&dyn Fn()) + Sync)) {
     work(&|| scope.spawn(move |scope| call(scope, work)));

@@ -44,6 +44,8 @@ mod policy {
     pub struct Retry {
         attempts: usize,
         factor: f32,
+        min_delay: Duration,
+        max_delay: Duration,
         backoff: ExponentialBuilder,
         when: Option<Arc<Predicate>>,
     }
@@ -57,9 +59,9 @@ mod policy {
             Retry {
                 attempts,
                 factor: 2.0,
+                min_delay: Duration::from_millis(100),
+                max_delay: Duration::from_secs(60),
                 backoff: ExponentialBuilder::new()
-                    .with_min_delay(Duration::from_millis(100))
-                    .with_max_delay(Duration::from_secs(60))
                     .with_jitter()
                     .with_max_times(attempts.saturating_sub(1)),
                 when: None,
@@ -68,13 +70,14 @@ mod policy {
 
         /// Sets the delay before the second attempt; 100 ms by default.
         pub fn min_delay(mut self, delay: Duration) -> Self {
-            self.backoff = self.backoff.with_min_delay(delay);
+            self.min_delay = delay;
             self
         }
 
-        /// Sets what no later delay grows beyond, the random part not counted; a minute by default.
+        /// Sets what no delay grows beyond, the random part not counted; a minute by default, or the first delay where that
+        /// is longer.
         pub fn max_delay(mut self, delay: Duration) -> Self {
-            self.backoff = self.backoff.with_max_delay(delay);
+            self.max_delay = delay;
             self
         }
 
@@ -116,7 +119,12 @@ mod policy {
         }
 
         pub(crate) fn delays(&self) -> Delays {
-            self.backoff.with_factor(self.factor).build()
+            self.backoff
+                .with_factor(self.factor)
+                .with_min_delay(self.min_delay)
+                // `backon` would go back from a first delay that is longer.
+                .with_max_delay(self.max_delay.max(self.min_delay))
+                .build()
         }
     }
 
@@ -125,6 +133,8 @@ mod policy {
             f.debug_struct("Retry")
                 .field("attempts", &self.attempts)
                 .field("factor", &self.factor)
+                .field("min_delay", &self.min_delay)
+                .field("max_delay", &self.max_delay)
                 .field("backoff", &self.backoff)
                 .finish_non_exhaustive()
         }

@@ -10,7 +10,9 @@ pub(crate) use lent::Contexts;
 #[cfg(feature = "rand")]
 pub use seed::RowRng;
 #[cfg(feature = "rand")]
-pub(crate) use seed::{Seed, Seeded, StateAndSeeded};
+pub(crate) use seed::Seed;
+#[cfg(feature = "rand")]
+pub use seed::{WithSeed, WithStateAndSeed};
 pub(crate) use state::{Hook, NoFinish, State};
 pub use state::{IntoState, IntoUnit};
 
@@ -38,12 +40,34 @@ impl Context for NoContext {
     fn at(&mut self, _: usize) {}
 }
 
-/// A leading `&mut S`.
-#[doc(hidden)]
+/// What a closure has with [`state`](crate::Apply::state): a leading `&mut S`.
+///
+/// It is named only in the bounds of a function that passes such a closure on:
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+/// use polars_par_apply::WithState;
+///
+/// fn counted<M, F>(df: &DataFrame, f: F) -> Result<<F::Out as IntoRow>::Output>
+/// where
+///     F: RowFn<M, WithState<u64>>,
+///     F::Out: IntoRow,
+/// {
+///     df.par_apply().state(|| 0u64).rows(f)
+/// }
+///
+/// let df = df!["x" => [1, 2]]?;
+/// let column = counted(&df, |count: &mut u64, x: i32| {
+///     *count += 1;
+///     x + 1
+/// })?;
+/// assert_eq!(column.i32()?.to_vec(), [Some(2), Some(3)]);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct OwnState<S>(pub(crate) S);
+pub struct WithState<S>(pub(crate) S);
 
-impl<S> Context for OwnState<S> {
+impl<S> Context for WithState<S> {
     #[inline(always)]
     fn at(&mut self, _: usize) {}
 }

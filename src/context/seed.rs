@@ -20,52 +20,73 @@ pub type RowRng = rand::rngs::ChaCha8Rng;
 /// A seed was given.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct Seed(pub(crate) u64);
+pub struct Seed {
+    pub(crate) seed: u64,
+    /// The number of the frame's first row.
+    pub(crate) first_row: u64,
+}
 
 impl Seed {
-    fn generator(self) -> RowRng {
-        RowRng::seed_from_u64(self.0)
+    fn streams(self) -> Streams {
+        Streams {
+            generator: RowRng::seed_from_u64(self.seed),
+            first_row: self.first_row,
+        }
     }
 }
 
-/// A leading `&mut RowRng`.
-#[doc(hidden)]
+/// The generator, and where its rows' streams begin.
 #[derive(Debug)]
-pub struct Seeded(pub(crate) RowRng);
+pub(crate) struct Streams {
+    pub(crate) generator: RowRng,
+    first_row: u64,
+}
 
-impl Context for Seeded {
+impl Streams {
     #[inline(always)]
     fn at(&mut self, row: usize) {
-        self.0.set_stream(row as u64);
+        let row = self.first_row.wrapping_add(row as u64);
+        self.generator.set_stream(row);
     }
 }
 
-/// A leading `&mut S`, and a `&mut RowRng` after it.
-#[doc(hidden)]
+/// What a closure has with [`seed`](crate::Apply::seed): a leading `&mut RowRng`. For bounds, as [`WithState`](super::WithState).
 #[derive(Debug)]
-pub struct StateAndSeeded<S>(pub(crate) S, pub(crate) RowRng);
+pub struct WithSeed(pub(crate) Streams);
 
-impl<S> Context for StateAndSeeded<S> {
+impl Context for WithSeed {
     #[inline(always)]
     fn at(&mut self, row: usize) {
-        self.1.set_stream(row as u64);
+        self.0.at(row);
     }
 }
 
-impl Lead<Seeded> for Leading<NoState, Seed> {
+/// What a closure has with [`state`](crate::Apply::state) and [`seed`](crate::Apply::seed): a leading `&mut S`, and a
+/// `&mut RowRng` after it. For bounds, as [`WithState`](super::WithState).
+#[derive(Debug)]
+pub struct WithStateAndSeed<S>(pub(crate) S, pub(crate) Streams);
+
+impl<S> Context for WithStateAndSeed<S> {
+    #[inline(always)]
+    fn at(&mut self, row: usize) {
+        self.1.at(row);
+    }
+}
+
+impl Lead<WithSeed> for Leading<NoState, Seed> {
     const SEEDED: bool = true;
 
     fn split(
         self,
     ) -> (
-        impl Fn() -> Result<Seeded> + Sync,
-        impl FnOnce(Vec<Seeded>) -> Result<()>,
+        impl Fn() -> Result<WithSeed> + Sync,
+        impl FnOnce(Vec<WithSeed>) -> Result<()>,
     ) {
-        (move || Ok(Seeded(self.seed.generator())), |_| Ok(()))
+        (move || Ok(WithSeed(self.seed.streams())), |_| Ok(()))
     }
 }
 
-impl<S, I, O, G> Lead<StateAndSeeded<S>> for Leading<State<I, G>, Seed>
+impl<S, I, O, G> Lead<WithStateAndSeed<S>> for Leading<State<I, G>, Seed>
 where
     S: Send,
     I: Fn() -> O + Sync,
@@ -77,16 +98,16 @@ where
     fn split(
         self,
     ) -> (
-        impl Fn() -> Result<StateAndSeeded<S>> + Sync,
-        impl FnOnce(Vec<StateAndSeeded<S>>) -> Result<()>,
+        impl Fn() -> Result<WithStateAndSeed<S>> + Sync,
+        impl FnOnce(Vec<WithStateAndSeed<S>>) -> Result<()>,
     ) {
         let Leading {
             state: State { init, finish },
             seed,
         } = self;
         (
-            move || Ok(StateAndSeeded(make(&init)?, seed.generator())),
-            move |states: Vec<StateAndSeeded<S>>| {
+            move || Ok(WithStateAndSeed(make(&init)?, seed.streams())),
+            move |states: Vec<WithStateAndSeed<S>>| {
                 finish_all(finish, states.into_iter().map(|both| both.0))
             },
         )

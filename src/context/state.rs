@@ -1,6 +1,6 @@
 //! A state for each worker: made when the worker first needs it, seen again at the end.
 
-use super::{Lead, Leading, NoSeed, OwnState};
+use super::{Lead, Leading, NoSeed, WithState};
 use crate::error::{ErrorKind, Result};
 use crate::run::{Failure, catch};
 
@@ -124,7 +124,7 @@ fn settled<T>(result: Result<Result<T, anyhow::Error>, Failure>) -> Result<T, an
     }
 }
 
-impl<S, I, O, G> Lead<OwnState<S>> for Leading<State<I, G>, NoSeed>
+impl<S, I, O, G> Lead<WithState<S>> for Leading<State<I, G>, NoSeed>
 where
     S: Send,
     I: Fn() -> O + Sync,
@@ -136,14 +136,14 @@ where
     fn split(
         self,
     ) -> (
-        impl Fn() -> Result<OwnState<S>> + Sync,
-        impl FnOnce(Vec<OwnState<S>>) -> Result<()>,
+        impl Fn() -> Result<WithState<S>> + Sync,
+        impl FnOnce(Vec<WithState<S>>) -> Result<()>,
     ) {
         let State { init, finish } = self.state;
         (
-            move || make(&init).map(OwnState),
-            move |states: Vec<OwnState<S>>| {
-                finish_all(finish, states.into_iter().map(|OwnState(state)| state))
+            move || make(&init).map(WithState),
+            move |states: Vec<WithState<S>>| {
+                finish_all(finish, states.into_iter().map(|WithState(state)| state))
             },
         )
     }

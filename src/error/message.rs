@@ -101,7 +101,9 @@ impl fmt::Display for Error {
                     Some(deadline) => write!(f, "the deadline of {deadline:?} passed")?,
                     None => f.write_str("the call was cancelled")?,
                 }
-                write!(f, ": {done} of {total} were done")?;
+                if *total > 0 {
+                    write!(f, ": {done} of {total} were done")?;
+                }
                 if let Some(failure) = failure {
                     write!(f, ", and one failed: {failure}")?;
                 }

@@ -52,7 +52,7 @@ pub struct Tick {
     pub done: usize,
     /// How many rows (columns) there are.
     pub total: usize,
-    /// The rows (columns, parts) that failed so far, where [`on_error`](crate::Apply::on_error) lets the run go on.
+    /// The rows (columns, parts) that failed so far, the one that ends the run included.
     pub failures: usize,
     /// Whether the run goes on, or how it ended.
     pub state: TickState,

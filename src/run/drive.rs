@@ -6,8 +6,8 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
 use super::seats::Seats;
 use super::ticker::Ticker;
 use super::trace::CallSpan;
-use super::{Plan, Worker, hush};
+use super::{Failure, Plan, Worker, hush};
 use crate::cancel::{Halt, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnCancel, OnError, Options};
@@ -58,6 +58,8 @@ pub(crate) struct Run<'r> {
     options: &'r Options<'r>,
     pub(super) retry: Option<&'r Retry>,
     pub(super) deferred: Deferred,
+    /// Rows whose closure returned early since the run was cancelled.
+    cut_off: Mutex<Vec<usize>>,
     /// Rung when a row is put off, and when a worker leaves.
     pub(super) bell: Bell,
     pub(super) faults: Faults,
@@ -122,6 +124,7 @@ impl<'r> Run<'r> {
             options,
             retry: options.retry.as_ref(),
             deferred: Deferred::default(),
+            cut_off: Mutex::default(),
             bell: Bell::default(),
             faults: Faults::new(options.failures_allowed()),
             ticker: options
@@ -149,6 +152,23 @@ impl<'r> Run<'r> {
 
     pub(super) fn has_panicked(&self) {
         self.panicked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a failure is no more than the closure's word that the run was cancelled.
+    pub(super) fn is_cut_off(&self, failure: &Failure) -> bool {
+        let cancelled = self.halt.as_ref().is_some_and(|halt| halt.why().is_some());
+        cancelled
+            && matches!(failure, Failure::Closure(cause) if cause
+                .get()
+                .chain()
+                .filter_map(|cause| cause.downcast_ref::<Error>())
+                .any(|error| matches!(error.kind(), ErrorKind::Cancelled { .. })))
+    }
+
+    /// Counts an item as not come to, though its closure was called.
+    pub(super) fn undone(&self, item: usize) {
+        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        cut_off.push(item);
     }
 
     /// Does the job.
@@ -367,6 +387,8 @@ impl<'r> Run<'r> {
         if why.is_some() {
             let mut records = Vec::new();
             undone = self.queue.ranges();
+            let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+            undone.extend(cut_off.iter().map(|item| *item..item + 1));
             for attempt in self.deferred.take_all() {
                 if self.options.on_error == OnError::Fail {
                     // It may yet have succeeded.

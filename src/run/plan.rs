@@ -8,6 +8,9 @@ use crate::partition::Cut;
 use crate::pool::Pool;
 use crate::retry::Retry;
 
+/// What is called with a way to have one more worker made.
+type With<'w> = &'w (dyn Fn(&dyn Fn()) + Sync);
+
 /// Who runs a call.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -105,8 +108,8 @@ impl Plan {
     pub(super) fn run(
         &self,
         workers: usize,
-        work: &(dyn Fn(&dyn Fn()) + Sync),
-        watch: Option<&(dyn Fn(&dyn Fn()) + Sync)>,
+        work: With<'_>,
+        watch: Option<With<'_>>,
     ) -> Result<()> {
         let run = |pool: &Pool| match watch {
             None => pool.run(workers, work),

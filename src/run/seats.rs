@@ -70,7 +70,10 @@ impl Seats {
 
     pub(super) fn into_stats(self) -> (Vec<WorkerStats>, Option<LongestRun>) {
         let taken = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (taken.stats, taken.longest)
+        let mut stats = taken.stats;
+        // Who found nothing to do was not needed.
+        stats.retain(|worker| worker.runs > 0);
+        (stats, taken.longest)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {

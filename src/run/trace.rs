@@ -23,6 +23,7 @@ mod on {
     impl CallSpan {
         pub(crate) fn new(verb: &'static str, total: usize) -> Self {
             CallSpan(info_span!(
+                target: "polars_par_apply",
                 "par_apply",
                 verb,
                 total,
@@ -64,6 +65,7 @@ mod on {
         pub(crate) fn run(&self, worker: usize, rows: &Range<usize>) -> RunSpan {
             let (start, end) = (rows.start, rows.end);
             let span = debug_span!(
+                target: "polars_par_apply",
                 parent: &self.0,
                 "run",
                 worker,

@@ -37,7 +37,7 @@ pub(crate) enum Verdict {
     Stop,
     /// It is noted, and has no result.
     Noted,
-    /// It is tried again later.
+    /// It is tried again later; or, where the run was cancelled, counts as not come to.
     Later,
 }
 
@@ -88,6 +88,10 @@ impl<'r> Worker<'r> {
         if matches!(failure, Failure::Panic(_)) {
             self.run.has_panicked();
             hush::from_now_on();
+        }
+        if self.run.is_cut_off(&failure) {
+            self.run.undone(item);
+            return Verdict::Later;
         }
         let (calls, delays) = match self.attempt.take() {
             Some(attempt) => (attempt.calls + 1, Some(attempt.delays)),

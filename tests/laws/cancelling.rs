@@ -843,3 +843,75 @@ fn a_call_within_a_call_with_one_token() {
         }
     });
 }
+
+/// A row that was cut off, by the token's own error or by that of a call within, is not done; any other error is a failure.
+#[test]
+fn rows_that_are_cut_off_are_not_done() {
+    watched(|| {
+        let (df, small) = (counting(100), counting(50));
+        for workers in [1, 2, 4] {
+            for policy in [
+                OnError::Fail,
+                OnError::Null,
+                OnError::Skip,
+                OnError::Collect,
+            ] {
+                for within in [false, true] {
+                    let token = CancelToken::new();
+                    let outcome = df
+                        .par_apply()
+                        .workers(workers)
+                        .cancel_token(&token)
+                        .on_cancel(OnCancel::Partial)
+                        .on_error(policy)
+                        .rows(|i: i64| -> anyhow::Result<String> {
+                            if i == 40 {
+                                token.cancel();
+                            }
+                            if within {
+                                small.par_apply().cancel_token(&token).rows(|j: i64| j)?;
+                            } else {
+                                token.check()?;
+                            }
+                            Ok(i.to_string())
+                        })
+                        .unwrap();
+                    let what = format!("{workers} workers, {policy:?}, within: {within}");
+                    assert!(outcome.stats.cancelled, "{what}");
+                    assert_eq!(outcome.stats.failures, 0, "{what}");
+                    let kept: Vec<u32> = outcome.kept_rows().into_no_null_iter().collect();
+                    assert!(!kept.contains(&40), "{what}");
+                    assert_eq!(outcome.stats.rows, kept.len(), "{what}");
+                    let texts: Vec<Option<&str>> = outcome.output.str().unwrap().iter().collect();
+                    let expected: Vec<String> = kept.iter().map(u32::to_string).collect();
+                    let expected: Vec<Option<&str>> =
+                        expected.iter().map(|text| Some(&**text)).collect();
+                    assert_eq!(texts, expected, "{what}");
+                    if workers == 1 {
+                        assert_eq!(kept, (0..40).collect::<Vec<u32>>(), "{what}");
+                    }
+                }
+            }
+        }
+        let token = CancelToken::new();
+        let error = df
+            .par_apply()
+            .cancel_token(&token)
+            .rows(|i: i64| {
+                token.cancel();
+                token.check().map(|()| i)
+            })
+            .unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Cancelled {
+                done: 0,
+                total: 100,
+                ..
+            }
+        ));
+        // Of a token that is not the call's it is an error like any other.
+        let error = df.par_apply().rows(|i: i64| token.check().map(|()| i));
+        assert_eq!(error.unwrap_err().row(), Some(0));
+    });
+}

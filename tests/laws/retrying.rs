@@ -833,7 +833,6 @@ fn waiting_calls_do_not_nest_without_bound() {
                     let calls = Calls::new(3);
                     let column = counting(3)
                         .par_apply()
-                        .workers(2)
                         .retry(Retry::attempts(3).min_delay(Duration::from_millis(1)))
                         .rows(|i: i64| {
                             anyhow::ensure!(i != 1 || calls.call(1) > 0, "not yet");
