@@ -303,7 +303,7 @@ impl<'a, L, G> Apply<'a, L, G> {
     }
 
     /// Gives the call a token that cancels it: each worker ends after the row (column, part) that it is in. Where the rows
-    /// before took but nanoseconds, it looks at the token every 16 rows only, so up to 15 more are run.
+    /// before took but nanoseconds, it looks at the token every 32 rows only, so up to 31 more are run.
     ///
     /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
     /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.

@@ -41,6 +41,11 @@ impl Ord for Record {
     }
 }
 
+/// A number that workers write to, in a cache line apart from what the others read all the time.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart(AtomicUsize);
+
 #[derive(Debug)]
 pub(super) struct Faults {
     /// How many may fail.
@@ -48,7 +53,7 @@ pub(super) struct Faults {
     /// Nothing from here on need be run.
     end: AtomicUsize,
     /// How many have failed.
-    count: AtomicUsize,
+    count: Apart,
     /// The lowest, at most one more than the limit, where there is one; the highest of them first.
     lowest: Mutex<BinaryHeap<Record>>,
     /// All, where any number may fail; in no order.
@@ -62,7 +67,7 @@ impl Faults {
         Faults {
             limit,
             end: AtomicUsize::new(usize::MAX),
-            count: AtomicUsize::new(0),
+            count: Apart(AtomicUsize::new(0)),
             lowest: Mutex::default(),
             noted: Mutex::default(),
             fatal: Mutex::default(),
@@ -81,13 +86,13 @@ impl Faults {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.count.0.load(Ordering::Relaxed)
     }
 
     /// Notes a failure; and whether the run goes on beyond it. Where any number may fail, it is put with the worker's
     /// `own`, for [`Faults::take_over`].
     pub(super) fn record(&self, mut record: Record, own: &mut Vec<Record>) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.count.0.fetch_add(1, Ordering::Relaxed);
         let item = record.item;
         if self.limit == usize::MAX {
             // It will not end the run, so nobody asks for the error itself.

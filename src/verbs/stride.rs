@@ -20,7 +20,7 @@ pub(super) const EACH: usize = 1;
 /// A look keeps the compiler from vectorising; so where rows have been taking less time than this, so many are done between
 /// looks. Should the next ones be slow, fewer than so many of them are run too many, once.
 pub(super) const FAST: Duration = Duration::from_nanos(4);
-pub(super) const BATCH: usize = 16;
+pub(super) const BATCH: usize = 32;
 
 /// Some rows of a block.
 pub(super) struct Stretch<'h> {
