@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::panic::panic_any;
-use std::process::Command;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::{counting, watched};
+use crate::frames::{alone, counting, watched};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -372,38 +371,13 @@ fn every_cell() {
 
 #[test]
 fn fault_matrix() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "fault_matrix::every_cell",
-            "--ignored",
-            "--test-threads=1",
-        ])
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}"
-    );
+    alone("fault_matrix::every_cell", |command| command);
 }
 
 /// The same with one thread in Polars' pool.
 #[test]
 fn fault_matrix_on_one_thread() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "fault_matrix::every_cell",
-            "--ignored",
-            "--test-threads=1",
-        ])
-        .env("POLARS_MAX_THREADS", "1")
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}"
-    );
+    alone("fault_matrix::every_cell", |command| {
+        command.env("POLARS_MAX_THREADS", "1")
+    });
 }

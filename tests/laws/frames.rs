@@ -255,6 +255,25 @@ pub(crate) fn alone(test: &str, with: impl FnOnce(&mut Command) -> &mut Command)
     output
 }
 
+/// Every way to run a call that must not matter: on so many workers, whole, in so many partitions, in chunks of so many
+/// rows.
+pub(crate) fn ways<'a>(
+    apply: &Apply<'a>,
+    partitions: usize,
+    chunk_rows: usize,
+) -> Vec<(String, Apply<'a>)> {
+    let mut ways = vec![("sequential".into(), apply.clone().sequential())];
+    for workers in 1..=4 {
+        let way = || apply.clone().workers(workers);
+        ways.push((format!("{workers} workers"), way()));
+        let name = format!("{workers} workers, partitions");
+        ways.push((name, way().partitions(partitions)));
+        let name = format!("{workers} workers, chunks");
+        ways.push((name, way().chunk_rows(chunk_rows)));
+    }
+    ways
+}
+
 /// A frame of `rows` rows whose column `i` counts them, as `Int64`.
 pub(crate) fn counting(rows: usize) -> DataFrame {
     df!["i" => (0..rows as i64).collect::<Vec<i64>>()].unwrap()

@@ -1,24 +1,15 @@
 //! Promise 8, in quiet: the program's panic hook sees the first panic of a call, and not one for every row.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::{counting, watched};
+use crate::frames::{alone, counting, watched};
 
 /// The hook is the process's, so these run in one of their own.
 fn in_its_own_process(test: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--test-threads=1"])
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}"
-    );
+    alone(test, |command| command);
 }
 
 /// Counts what the program's hook sees.

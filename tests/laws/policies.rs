@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, prop_oneof};
 
 use crate::frames::{
-    assert_same, assert_same_frame, counting, cut, each_column, every_dtype, faults, layouts,
+    self, assert_same, assert_same_frame, counting, cut, each_column, every_dtype, faults, layouts,
 };
 use crate::properties::{check, run, way};
 
@@ -35,17 +35,7 @@ impl Whole for DataFrame {
 
 /// Every way to run a call that must not matter.
 fn ways<'a>(apply: &Apply<'a>) -> Vec<(String, Apply<'a>)> {
-    let mut ways = vec![("sequential".into(), apply.clone().sequential())];
-    for workers in 1..=4 {
-        let way = || apply.clone().workers(workers);
-        ways.push((format!("{workers} workers"), way()));
-        ways.push((
-            format!("{workers} workers, partitions"),
-            way().partitions(7),
-        ));
-        ways.push((format!("{workers} workers, chunks"), way().chunk_rows(11)));
-    }
-    ways
+    frames::ways(apply, 7, 11)
 }
 
 /// The frame with the rows of `failed` as null.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use polars_core::runtime::RAYON;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{assert_same, assert_same_frame, counting, watched};
+use crate::frames::{self, assert_same, assert_same_frame, counting, watched};
 
 /// A delay that is over at once.
 const SOON: Duration = Duration::from_micros(20);
@@ -36,17 +36,7 @@ impl Calls {
 
 /// Every way to run a call that must not matter.
 fn ways<'a>(apply: &Apply<'a>) -> Vec<(String, Apply<'a>)> {
-    let mut ways = vec![("sequential".into(), apply.clone().sequential())];
-    for workers in 1..=4 {
-        let way = || apply.clone().workers(workers);
-        ways.push((format!("{workers} workers"), way()));
-        ways.push((
-            format!("{workers} workers, partitions"),
-            way().partitions(5),
-        ));
-        ways.push((format!("{workers} workers, chunks"), way().chunk_rows(3)));
-    }
-    ways
+    frames::ways(apply, 5, 3)
 }
 
 fn numbers(failures: &DataFrame, column: &str) -> Vec<u64> {
