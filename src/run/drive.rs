@@ -18,7 +18,7 @@ use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
 use super::seats::Seats;
 use super::ticker::Ticker;
 use super::trace::CallSpan;
-use super::{Failure, Plan, Worker, hush};
+use super::{Failure, Plan, Worker, catch, hush};
 use crate::cancel::{Halt, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnCancel, OnError, Options};
@@ -157,12 +157,15 @@ impl<'r> Run<'r> {
     /// Whether a failure is no more than the closure's word that the run was cancelled.
     pub(super) fn is_cut_off(&self, failure: &Failure) -> bool {
         let cancelled = self.halt.as_ref().is_some_and(|halt| halt.why().is_some());
-        cancelled
-            && matches!(failure, Failure::Closure(cause) if cause
-                .get()
-                .chain()
-                .filter_map(|cause| cause.downcast_ref::<Error>())
-                .any(|error| matches!(error.kind(), ErrorKind::Cancelled { .. })))
+        let Failure::Closure(cause) = failure else {
+            return false;
+        };
+        let says_so = || {
+            let mut own = cause.get().chain().filter_map(|cause| cause.downcast_ref());
+            own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
+        };
+        // The chain is the user's code.
+        cancelled && catch(says_so).unwrap_or(false)
     }
 
     /// Counts an item as not come to, though its closure was called.
