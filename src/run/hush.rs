@@ -1,7 +1,8 @@
 //! Keeps the panic hook from printing once per row.
 //!
-//! The first panic of a run goes to whatever hook the program has, message and backtrace and all; those after it are told
-//! in the call's result and nowhere else. A hook sees a panic before it can be caught, so this takes a hook around the
+//! The first panic of a run (of each worker that has one before it learns of another's) goes to whatever hook the program
+//! has, message and backtrace and all; those after it, and those of calls within, are told in the call's result and nowhere
+//! else. A hook sees a panic before it can be caught, so this takes a hook around the
 //! program's own. It is installed when a run has caught its first panic: a program whose closures never panic keeps the
 //! hook that it has.
 

@@ -245,8 +245,9 @@ where
                     halt,
                 };
                 let began_at = done;
-                // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null; the
-                // writer's rows before these are written.
+                // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null, and the sink
+                // was made for that; the writer's rows before these are written; a stretch that is looked at in batches
+                // was cut to a multiple above.
                 let (i, still, ended) =
                     unsafe { run(self.f, &mut context, reader, writer, stretch) };
                 writer = still;
@@ -281,7 +282,8 @@ where
                             Verdict::Later => {
                                 writer.finish();
                                 first = row + i + 1;
-                                // SAFETY: as above; the row left out is handed out again, and not written here.
+                                // SAFETY: as above; the row left out is not written here, but by who is handed it
+                                // again, or, in a run that was cancelled, when that is over (`rows`).
                                 writer = unsafe { self.sink.writer(first, end - first) };
                             }
                         }

@@ -66,7 +66,8 @@ impl<W> Drop for Kept<'_, W> {
 ///
 /// # Safety
 /// The reader is open for the block's rows, and without `NULLS` has none that is null; the writer's rows before the
-/// stretch are written. Where `WATCH` is more than `EACH`, the stretch has a multiple of so many rows.
+/// stretch are written, and its sink is nullable where the reader has nulls. Where `WATCH` is more than `EACH`, the stretch
+/// has a multiple of so many rows.
 pub(super) unsafe fn run_stride<'s, const NULLS: bool, const WATCH: usize, M, C, F, R, W>(
     f: &F,
     context: &mut C,
@@ -88,6 +89,7 @@ where
         casts,
         halt,
     } = stretch;
+    debug_assert!(WATCH <= EACH || rows.len().is_multiple_of(WATCH));
     let start = rows.start;
     let mut left = None;
     let note = &mut left;
@@ -116,7 +118,9 @@ where
                     return Stride::Halted;
                 }
                 let row = first.wrapping_add(i);
-                // SAFETY: `i` is within the stretch, and is read where it is valid; every row before it is written.
+                // SAFETY: `i` is within the stretch: a batch ends within it, since it has a multiple of so many rows. It is
+                // read where it is valid; every row before it is written; a null is of a reader that has nulls, for which
+                // the caller's sink is nullable.
                 unsafe {
                     if NULLS && !reader.is_valid(i) {
                         let fault = reader.fault(i);
