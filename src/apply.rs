@@ -11,6 +11,7 @@ use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
+use crate::job::{self, Job};
 use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
@@ -59,9 +60,9 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// as a value: `.on_error(if lenient { OnError::Null } else { OnError::Fail })`.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
-pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain> {
+pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain, O = Options<'static>> {
     frame: &'a DataFrame,
-    options: Options<'a>,
+    options: O,
     lead: L,
     gives: PhantomData<fn() -> G>,
 }
@@ -114,7 +115,7 @@ impl<'a> Apply<'a> {
     }
 }
 
-impl<'a, L, G> Apply<'a, L, G> {
+impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// The columns used, in the order of the closure's arguments; all of them by default.
     ///
     /// ```
@@ -242,7 +243,7 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// );
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn on_error(mut self, on_error: OnError) -> Apply<'a, L, Told> {
+    pub fn on_error(mut self, on_error: OnError) -> Apply<'a, L, Told, Options<'p>> {
         self.options.on_error = on_error;
         self.outcome()
     }
@@ -355,7 +356,7 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// assert_eq!(outcome.kept_rows().to_vec(), [Some(0), Some(1), Some(2)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Apply<'a, L, Told> {
+    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Apply<'a, L, Told, Options<'p>> {
         self.options.on_cancel = on_cancel;
         self.outcome()
     }
@@ -373,12 +374,19 @@ impl<'a, L, G> Apply<'a, L, G> {
     ///     .rows(|x: i32| x)?;
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn progress<P>(mut self, progress: P) -> Self
+    pub fn progress<'q, P>(self, progress: P) -> Apply<'a, L, G, Options<'q>>
     where
-        P: Progress + 'a,
+        'p: 'q,
+        P: Progress + 'q,
     {
-        self.options.progress = Some(Arc::new(progress));
-        self
+        let mut options: Options<'q> = self.options;
+        options.progress = Some(Arc::new(progress));
+        Apply {
+            frame: self.frame,
+            options,
+            lead: self.lead,
+            gives: PhantomData,
+        }
     }
 
     /// Makes the verb give an [`Outcome`]: its output, and what happened.
@@ -392,7 +400,7 @@ impl<'a, L, G> Apply<'a, L, G> {
     /// assert!(outcome.is_complete());
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn outcome(mut self) -> Apply<'a, L, Told> {
+    pub fn outcome(mut self) -> Apply<'a, L, Told, Options<'p>> {
         self.options.told = true;
         Apply {
             frame: self.frame,
@@ -403,7 +411,7 @@ impl<'a, L, G> Apply<'a, L, G> {
     }
 }
 
-impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
+impl<'a, State, Seed, G, P> Apply<'a, Leading<State, Seed>, G, P> {
     /// Gives each worker a state of its own, which the closure takes as its first argument, `&mut S`.
     ///
     /// `init` returns the state, or a `Result` of it, whose error ends the call with the kind
@@ -432,7 +440,7 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// assert_eq!(text.u32()?.to_vec(), [Some(3), Some(3), Some(3)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn state<I, O>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G>
+    pub fn state<I, O>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G, P>
     where
         I: Fn() -> O + Sync,
     {
@@ -472,7 +480,7 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
     /// ```
     #[cfg(feature = "rand")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rand")))]
-    pub fn seed(self, seed: u64) -> Apply<'a, Leading<State, context::Seed>, G> {
+    pub fn seed(self, seed: u64) -> Apply<'a, Leading<State, context::Seed>, G, P> {
         Apply {
             frame: self.frame,
             options: self.options,
@@ -486,7 +494,7 @@ impl<'a, State, Seed, G> Apply<'a, Leading<State, Seed>, G> {
 }
 
 #[cfg(feature = "rand")]
-impl<State, G> Apply<'_, Leading<State, context::Seed>, G> {
+impl<State, G, P> Apply<'_, Leading<State, context::Seed>, G, P> {
     /// Says which number the frame's first row has for [`seed`](Apply::seed); 0 by default.
     ///
     /// A frame that is a part of another, such as a [`Chunk`](crate::Chunk) or the rest of a run that was cancelled, then
@@ -513,7 +521,7 @@ impl<State, G> Apply<'_, Leading<State, context::Seed>, G> {
     }
 }
 
-impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
+impl<'a, I, Seed, G, P> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G, P> {
     /// Gives every [`state`](Apply::state) to a closure when the rows are done: to add up counters, to flush buffers.
     ///
     /// The hook takes the state by value. It is called on the calling thread, once for each state that was made; also after
@@ -532,7 +540,7 @@ impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
     /// assert_eq!(even, 2);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn finish<H>(self, hook: H) -> Apply<'a, Leading<context::State<I, Hook<H>>, Seed>, G> {
+    pub fn finish<H>(self, hook: H) -> Apply<'a, Leading<context::State<I, Hook<H>>, Seed>, G, P> {
         Apply {
             frame: self.frame,
             options: self.options,
@@ -548,7 +556,7 @@ impl<'a, I, Seed, G> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G> {
     }
 }
 
-impl<L, G: Gives> Apply<'_, L, G> {
+impl<L, G: Gives> Apply<'_, L, G, Options<'_>> {
     /// Calls the closure for each row; see [`ParApply::par_apply_rows`](crate::ParApply::par_apply_rows).
     ///
     /// # Errors
@@ -593,7 +601,116 @@ impl<L, G: Gives> Apply<'_, L, G> {
     }
 }
 
-impl<L, G> fmt::Debug for Apply<'_, L, G> {
+/// Calls that return at once.
+///
+/// The frame is shared, not copied: dropping it, or changing it, concerns the job no more. The closure is `'static`: it has
+/// what it needs for itself, by `move`. What [`progress`](Apply::progress) was given may not borrow either.
+impl<L, G: Gives> Apply<'_, L, G>
+where
+    L: Send + 'static,
+{
+    /// Calls the closure for each row, in the background: [`rows`](Apply::rows) as a [`Job`].
+    ///
+    /// The job is begun by the [pool](Apply::pool), and ends when the pool is terminated. [`Job::progress`] tells how far it
+    /// is, [`Job::cancel`] does what [`cancel_token`](Apply::cancel_token) does, and dropping the job too. Every check is made
+    /// when it is begun; what it finds is the job's error.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [3.0, 6.0], "y" => [4.0, 8.0]]?;
+    /// let job = df.par_apply().names(["length"]).spawn_rows(f64::hypot);
+    /// drop(df);
+    /// assert_eq!(job.get()?, Column::new("length".into(), [5.0, 10.0]));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_rows<M, C, F>(self, f: F) -> Job<G::Of<<F::Out as IntoRow>::Output>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRow,
+        G::Of<<F::Out as IntoRow>::Output>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::rows(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each column, in the background: [`columns`](Apply::columns) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["a" => [8, 5, 3], "b" => [5, 3, 4]]?;
+    /// let job = df.par_apply().spawn_columns(|v: Values<'_, i64>| v.iter().sum::<i64>());
+    /// assert_eq!(job.get()?, df!["a" => [16i64], "b" => [12i64]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_columns<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: ColumnFn<M, C> + Send + 'static,
+        F::Out: IntoColumns,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let columns = self.frame.width();
+        self.spawn(columns, move |frame, options, lead| {
+            verbs::columns(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each part of the rows, in the background: [`chunks`](Apply::chunks) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3]]?;
+    /// let job = df.par_apply().partitions(2).spawn_chunks(|part: DataFrame| part.height() as u64);
+    /// assert_eq!(job.get()?.u64()?.to_vec(), [Some(2), Some(1)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_chunks<M, C, F>(self, f: F) -> Job<G::Of<<F::Out as IntoStack>::Output>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: ChunkFn<M, C> + Send + 'static,
+        F::Out: IntoStack,
+        G::Of<<F::Out as IntoStack>::Output>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::chunks(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    fn spawn<T, V>(self, total: usize, verb: V) -> Job<T>
+    where
+        T: Send + 'static,
+        V: FnOnce(&DataFrame, &Options<'_>, L) -> Result<T> + Send + 'static,
+    {
+        let Apply {
+            frame,
+            mut options,
+            lead,
+            ..
+        } = self;
+        let frame = frame.clone();
+        let pool = options.pool.take().unwrap_or_default();
+        options.pool = Some(pool.within());
+        job::spawn(&pool, total, move |control| {
+            options.job = Some(control.token.clone());
+            options.progress = Some(Arc::new(control.meter.and(options.progress.take())));
+            verb(&frame, &options, lead)
+        })
+    }
+}
+
+impl<L, G, O: fmt::Debug> fmt::Debug for Apply<'_, L, G, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Apply")
             .field("frame", &self.frame)

@@ -129,6 +129,8 @@ mod error;
 mod frame;
 mod function;
 pub mod guide;
+mod job;
+mod map;
 mod options;
 mod outcome;
 mod partition;
@@ -149,13 +151,15 @@ pub use context::{RowRng, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
+pub use job::Job;
+pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};
 pub use partition::Chunk;
 pub use polars;
 #[cfg(feature = "derive")]
 pub use polars_par_apply_derive::{FromRow, IntoRow};
-pub use pool::Pool;
+pub use pool::{Pool, PoolBuilder, available_workers};
 #[cfg(feature = "progress")]
 pub use progress::ProgressBar;
 pub use progress::{Progress, Tick, TickState};

@@ -81,8 +81,11 @@ pub enum OnCancel {
 }
 
 /// All options, as given: nothing is checked before a verb is called, so that every fault is reported at once.
+///
+/// The lifetime is that of what is told progress.
+#[doc(hidden)]
 #[derive(Clone, Default)]
-pub(crate) struct Options<'a> {
+pub struct Options<'a> {
     pub(crate) select: Option<Vec<PlSmallStr>>,
     pub(crate) names: Option<Vec<PlSmallStr>>,
     pub(crate) nulls: Nulls,
@@ -96,6 +99,8 @@ pub(crate) struct Options<'a> {
     pub(crate) max_failures: Option<usize>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
+    /// The token of the job that makes the call.
+    pub(crate) job: Option<CancelToken>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_cancel: OnCancel,
     pub(crate) progress: Option<Arc<dyn Progress + 'a>>,

@@ -13,6 +13,6 @@ pub use crate::RowRng;
 pub use crate::Struct;
 pub use crate::{
     Apply, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell,
-    IntoColumns, IntoRow, IntoStack, Nulls, OnCancel, OnError, Outcome, ParApply, Place, Pool,
-    Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
+    IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome, ParApply,
+    Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
 };

@@ -13,7 +13,7 @@ pub use seed::RowRng;
 pub(crate) use seed::Seed;
 #[cfg(feature = "rand")]
 pub use seed::{WithSeed, WithStateAndSeed};
-pub(crate) use state::{Hook, NoFinish, State};
+pub(crate) use state::{Hook, NoFinish, State, make};
 pub use state::{IntoState, IntoUnit};
 
 use crate::error::Result;

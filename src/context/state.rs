@@ -96,7 +96,7 @@ impl<E: Into<anyhow::Error>> IntoUnit for Result<(), E> {
 }
 
 /// Makes a state; a panic is an error.
-pub(super) fn make<S, O>(init: impl Fn() -> O) -> Result<S>
+pub(crate) fn make<S, O>(init: impl Fn() -> O) -> Result<S>
 where
     O: IntoState<S>,
 {

@@ -112,6 +112,14 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
+            ErrorKind::PoolClosed { terminated: false } => {
+                f.write_str("the pool is closed, and takes no more work; make another")
+            }
+            ErrorKind::PoolClosed { terminated: true } => {
+                f.write_str("the pool was terminated, and takes no more work; make another")
+            }
+            ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}"),
+            ErrorKind::Taken => f.write_str("the job's result was taken before"),
             ErrorKind::State { cause } => {
                 write!(f, "a worker's state could not be made: {cause:#}")
             }
@@ -155,6 +163,8 @@ impl fmt::Display for Place {
             Place::Part { index, row_offset } => {
                 write!(f, "part {index} (from row {row_offset})")
             }
+            Place::Item(index) => write!(f, "item {index}"),
+            Place::Job => f.write_str("job"),
         }
     }
 }

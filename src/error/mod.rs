@@ -35,7 +35,7 @@ pub struct Error(Box<ErrorKind>);
 
 /// The kinds of [`Error`].
 ///
-/// Rows are counted from 0 in the whole input, arguments and parts from 0 too.
+/// Rows are counted from 0 in the whole input; arguments, parts and items from 0 too.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -140,10 +140,11 @@ pub enum ErrorKind {
         /// The one beyond it, which is the [`source`](std::error::Error::source).
         last: Box<Error>,
     },
-    /// The call was cancelled, or its deadline passed, before all was done.
+    /// The call was cancelled, or its deadline passed, before all was done. Of a [`Job`](crate::Job): it was cancelled or
+    /// dropped, or its pool was terminated.
     #[non_exhaustive]
     Cancelled {
-        /// How many rows were done, those that failed included; of `columns`, columns.
+        /// How many rows were done, those that failed included; of `columns`, columns; of a pool's `map`, items.
         done: usize,
         /// How many there are.
         total: usize,
@@ -155,6 +156,20 @@ pub enum ErrorKind {
         /// Whether the finished part was asked for, and a failure kept it from being given.
         partial: bool,
     },
+    /// The [`Pool`](crate::Pool) takes no more work: it was closed, or terminated, or its last clone is gone.
+    #[non_exhaustive]
+    PoolClosed {
+        /// Whether it was terminated, by [`Pool::terminate`](crate::Pool::terminate) or by the drop of its last clone.
+        terminated: bool,
+    },
+    /// A [`Job`](crate::Job) was not done in the time that [`get_timeout`](crate::Job::get_timeout) gave it; it goes on.
+    #[non_exhaustive]
+    Timeout {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The result of a [`Job`](crate::Job) was taken before.
+    Taken,
     /// A worker's [`state`](crate::Apply::state) could not be made.
     #[non_exhaustive]
     State {
@@ -201,6 +216,10 @@ pub enum Place {
         /// The input row that it begins with.
         row_offset: usize,
     },
+    /// One of the items that a [`Pool`](crate::Pool)'s `map` and its like were given, from 0.
+    Item(usize),
+    /// The one closure of [`Pool::apply`](crate::Pool::apply) or [`Pool::apply_async`](crate::Pool::apply_async).
+    Job,
 }
 
 impl Error {
@@ -219,16 +238,29 @@ impl Error {
     /// The row at fault, counted from 0 in the whole input.
     #[must_use]
     pub fn row(&self) -> Option<usize> {
+        match (&*self.0, self.place()) {
+            (ErrorKind::Null { row, .. }, _) => Some(*row),
+            (ErrorKind::TooManyFailures { last, .. }, _) => last.row(),
+            (_, Some(Place::Row(row))) => Some(*row),
+            _ => None,
+        }
+    }
+
+    /// The item at fault of those that a [`Pool`](crate::Pool)'s `map` and its like were given, counted from 0.
+    #[must_use]
+    pub fn index(&self) -> Option<usize> {
+        match self.place() {
+            Some(Place::Item(index)) => Some(*index),
+            _ => None,
+        }
+    }
+
+    fn place(&self) -> Option<&Place> {
         match &*self.0 {
-            ErrorKind::Null { row, .. } => Some(*row),
             ErrorKind::Value { place, .. }
             | ErrorKind::Closure { place, .. }
             | ErrorKind::Panic { place, .. }
-            | ErrorKind::Stack { place, .. } => match place {
-                Place::Row(row) => Some(*row),
-                _ => None,
-            },
-            ErrorKind::TooManyFailures { last, .. } => last.row(),
+            | ErrorKind::Stack { place, .. } => Some(place),
             _ => None,
         }
     }
@@ -249,15 +281,11 @@ impl Error {
                 column: Some(column),
                 ..
             } => Some(column),
-            ErrorKind::Value { place, .. }
-            | ErrorKind::Closure { place, .. }
-            | ErrorKind::Panic { place, .. }
-            | ErrorKind::Stack { place, .. } => match place {
-                Place::Column(column) => Some(column),
+            ErrorKind::TooManyFailures { last, .. } => last.column(),
+            _ => match self.place() {
+                Some(Place::Column(column)) => Some(column),
                 _ => None,
             },
-            ErrorKind::TooManyFailures { last, .. } => last.column(),
-            _ => None,
         }
     }
 

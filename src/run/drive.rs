@@ -50,6 +50,8 @@ pub(crate) struct Run<'r> {
     plan: &'r Plan,
     items: usize,
     cut: Option<Cut>,
+    /// Whether the first rows show what a row takes, before others are woken.
+    tried_first: bool,
     halt: Option<Arc<Halt>>,
     deadline: Option<Duration>,
     on_cancel: OnCancel,
@@ -106,8 +108,11 @@ impl<'r> Run<'r> {
         items: usize,
         total: usize,
     ) -> Self {
-        let can_halt =
-            options.cancel.is_some() || options.deadline.is_some() || options.retry.is_some();
+        let can_halt = options.cancel.is_some()
+            || options.job.is_some()
+            || plan.token().is_some()
+            || options.deadline.is_some()
+            || options.retry.is_some();
         Run {
             plan,
             items,
@@ -116,6 +121,7 @@ impl<'r> Run<'r> {
                 Cut::Partitions(parts) => Cut::Partitions(parts.min(items).max(1)),
                 cut @ Cut::ChunkRows(_) => cut,
             }),
+            tried_first: cut.is_none(),
             halt: can_halt.then(Arc::default),
             deadline: options.deadline,
             on_cancel: options.on_cancel,
@@ -134,6 +140,12 @@ impl<'r> Run<'r> {
             seats: Seats::default(),
             span: CallSpan::new(verb, total),
         }
+    }
+
+    /// Wakes the workers at once, so that a few slow items run side by side from the start.
+    pub(crate) fn side_by_side(mut self) -> Self {
+        self.tried_first = false;
+        self
     }
 
     /// The flag that stops the run from outside, where anything can.
@@ -160,12 +172,7 @@ impl<'r> Run<'r> {
         let Failure::Closure(cause) = failure else {
             return false;
         };
-        let says_so = || {
-            let mut own = cause.get().chain().filter_map(|cause| cause.downcast_ref());
-            own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
-        };
-        // The chain is the user's code.
-        cancelled && catch(says_so).unwrap_or(false)
+        cancelled && says_cancelled(cause.get())
     }
 
     /// Counts an item as not come to, though its closure was called.
@@ -178,16 +185,19 @@ impl<'r> Run<'r> {
     pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
         let began = Instant::now();
         let halt = self.halt.clone();
-        let watch = match (&self.options.cancel, &halt) {
-            (Some(token), Some(halt)) => Some(token.watched_by(halt)),
-            _ => None,
-        };
+        let tokens = [&self.options.cancel, &self.options.job];
+        let tokens = tokens.map(Option::as_ref).into_iter();
+        let tokens = tokens.chain([self.plan.token()]).flatten();
+        let watches = halt.as_ref().map(|halt| {
+            let watches = tokens.map(|token| token.watched_by(halt));
+            watches.collect::<Vec<_>>()
+        });
         let told = self.ticker.as_ref().map_or(Ok(()), Ticker::begin);
         let driven = told.and_then(|()| match (self.deadline, &halt) {
             (Some(deadline), Some(halt)) => self.until(began.checked_add(deadline), halt, job),
             _ => self.all(job),
         });
-        drop(watch);
+        drop(watches);
         if self.panicked() {
             // What is around this call has had its message.
             hush::from_now_on();
@@ -225,9 +235,10 @@ impl<'r> Run<'r> {
     }
 
     fn all(&self, job: &dyn Job) -> Result<()> {
-        let pace = match self.cut {
-            None => self.start_alone(job),
-            Some(_) => Pace::default(),
+        let pace = if self.tried_first {
+            self.start_alone(job)
+        } else {
+            Pace::default()
         };
         self.share_out(self.queue.left(), pace, job)?;
         // Rows that are tried again: while none is due, no worker is kept waiting for them.
@@ -476,6 +487,16 @@ impl<'r> Run<'r> {
             stats,
         })
     }
+}
+
+/// Whether an error of the user's is one of a call that was cancelled, or comes of one.
+pub(crate) fn says_cancelled(cause: &anyhow::Error) -> bool {
+    let says_so = || {
+        let mut own = cause.chain().filter_map(|cause| cause.downcast_ref());
+        own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
+    };
+    // The chain is the user's code.
+    catch(says_so).unwrap_or(false)
 }
 
 /// Tells the deadline's thread that nobody needs it.

@@ -92,7 +92,7 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
 }
 
 /// Drops what is the user's; should that panic, what is left of it is leaked.
-pub(super) fn quietly_drop<T>(value: T) {
+pub(crate) fn quietly_drop<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(payload);
     }

@@ -13,12 +13,14 @@ mod hush;
 mod plan;
 mod queue;
 mod seats;
+mod steps;
 mod ticker;
 mod trace;
 mod worker;
 
-pub(crate) use drive::{Broken, Ended, Job, Run};
-pub(crate) use failure::{Cause, Failure, catch, say};
+pub(crate) use drive::{Broken, Ended, Job, Run, says_cancelled};
+pub(crate) use failure::{Cause, Failure, catch, quietly_drop, say};
 pub(crate) use faults::Record;
 pub(crate) use plan::Plan;
+pub(crate) use steps::{BATCH, Steps};
 pub(crate) use worker::{Verdict, Worker};

@@ -1,20 +1,20 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
-use crate::pool::Pool;
+use crate::pool::{Pass, Pool, Stop, Threads, Work};
 use crate::retry::Retry;
-
-/// What is called with a way to have one more worker made.
-type With<'w> = &'w (dyn Fn(&dyn Fn()) + Sync);
 
 /// Who runs a call.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pool: Pool,
+    threads: Threads,
+    /// What a pool that was given knows the call by.
+    entry: Option<Entry>,
     /// The pool made for this call, where it has more workers than Polars' own.
     wider: Mutex<Option<Pool>>,
     /// 1: the calling thread.
@@ -22,17 +22,36 @@ pub(crate) struct Plan {
     cut: Option<Cut>,
 }
 
+/// A call that a pool has let in, and that ends when the pool is terminated.
+#[derive(Debug)]
+struct Entry {
+    token: Arc<CancelToken>,
+    _pass: Pass,
+}
+
+impl Entry {
+    fn new(pool: &Pool) -> Result<Option<Self>> {
+        Ok(pool.admit()?.map(|pass| {
+            let token = Arc::new(CancelToken::new());
+            let stop: Weak<CancelToken> = Arc::downgrade(&token);
+            pass.stops(stop as Weak<dyn Stop>);
+            Entry { token, _pass: pass }
+        }))
+    }
+}
+
 impl Plan {
     pub(crate) fn new(options: &Options<'_>, faults: &mut Vec<Error>) -> Self {
         let mut refuse = |option, message: String| {
             faults.push(ErrorKind::Option { option, message }.into());
         };
-        let pool = options.pool.clone().unwrap_or_default();
+        let threads = options.pool.as_ref().map(Pool::threads);
+        let threads = threads.cloned().unwrap_or_default();
         // A sequential call does not as much as start the pool.
         let width = if options.sequential {
             1
         } else {
-            pool.workers()
+            threads.workers()
         };
         if options.workers == Some(0) {
             refuse(
@@ -93,30 +112,38 @@ impl Plan {
             (None, Some(rows)) => Some(Cut::ChunkRows(rows)),
             (None, None) => None,
         };
+        let entry = match options.pool.as_ref().map(Entry::new).transpose() {
+            Ok(entry) => entry.flatten(),
+            Err(closed) => {
+                faults.push(closed);
+                None
+            }
+        };
         Plan {
-            pool,
+            threads,
+            entry,
             wider: Mutex::default(),
             workers,
             cut,
         }
     }
 
-    /// Calls `work` on so many workers at once, and returns when every call has; see [`Pool::run`].
+    /// Calls `work` on so many workers at once, and returns when every call has; see [`Threads::run`].
     ///
     /// More than Polars' pool has were asked for by number, so they are made, for this run.
     /// With something to watch, the calling thread does that meanwhile.
     pub(super) fn run(
         &self,
         workers: usize,
-        work: With<'_>,
-        watch: Option<With<'_>>,
+        work: Work<'_>,
+        watch: Option<Work<'_>>,
     ) -> Result<()> {
-        let run = |pool: &Pool| match watch {
-            None => pool.run(workers, work),
-            Some(watch) => pool.run_watched(workers, work, watch),
+        let run = |threads: &Threads| match watch {
+            None => threads.run(workers, work),
+            Some(watch) => threads.run_watched(workers, work, watch),
         };
-        if workers <= self.pool.workers() {
-            run(&self.pool);
+        if workers <= self.threads.workers() {
+            run(&self.threads);
             return Ok(());
         }
         let mut wider = self.wider.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,8 +152,13 @@ impl Plan {
             _ => wider.insert(Pool::new(workers)?).clone(),
         };
         drop(wider);
-        run(&pool);
+        run(pool.threads());
         Ok(())
+    }
+
+    /// The token by which the pool that was given ends the call.
+    pub(super) fn token(&self) -> Option<&CancelToken> {
+        self.entry.as_ref().map(|entry| &*entry.token)
     }
 
     /// How rows are cut, where that was asked for.

@@ -78,7 +78,7 @@ fn unwritten(unwritten: Unwritten) -> Failure {
 }
 
 /// A failure as the call's error: where it struck, and the input and output columns that it may name by position.
-fn failed(
+pub(crate) fn failed(
     failure: Failure,
     place: Place,
     input: impl Fn(usize) -> Option<String>,

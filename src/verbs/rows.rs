@@ -1,13 +1,13 @@
 //! `rows`: one call of the closure for each row.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use polars::prelude::{Column, DataFrame, PlSmallStr};
 
 use super::check_names;
 use super::report::{Items, gather, numbers, report};
-use super::stride::{BATCH, EACH, FAST, NEVER, Stretch, Stride, run_stride};
+use super::stride::{EACH, NEVER, Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -16,7 +16,7 @@ use crate::options::{Casts, Nulls, Options};
 use crate::outcome::{Outcome, kept_mask};
 use crate::partition::Layout;
 use crate::read::{Cells, Reader, Sources};
-use crate::run::{Job, Plan, Run, Verdict, Worker};
+use crate::run::{BATCH, Job, Plan, Run, Steps, Verdict, Worker};
 use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
 
 pub(crate) fn rows<M, C, F>(
@@ -215,21 +215,16 @@ where
         let mut writer = unsafe { self.sink.writer(first, rows.len()) };
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = self.layout.blocks(rows);
-        let clocked = patience < Duration::MAX || worker.tells() || halt.is_some();
-        let began = worker.now();
-        let mut before = began;
-        let mut stride = worker.stride;
-        let mut fast = worker.fast;
-        let mut was_quick = fast;
+        let mut steps = Steps::new(worker, patience, halt.is_some());
         while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
             let nulls = reader.has_nulls();
             let mut done = 0;
             while done < len {
-                let mut next = len.min(done + stride);
+                let mut next = len.min(done + steps.stride);
                 let run = match (nulls, halt.is_some()) {
                     (false, false) => run_stride::<false, NEVER, M, C, F, _, _>,
-                    (false, true) if fast && next - done >= BATCH => {
+                    (false, true) if steps.fast && next - done >= BATCH => {
                         next -= (next - done) % BATCH;
                         run_stride::<false, BATCH, M, C, F, _, _>
                     }
@@ -294,27 +289,10 @@ where
                 if reached == end {
                     break;
                 }
-                let longer = (stride * 4).min(LONGEST_STRIDE);
-                if clocked {
-                    let now = Instant::now();
-                    let (time, rows) = (now - before, done - began_at);
-                    // One slow stride among fast ones is the kernel's: it maps memory for the output.
-                    let quick = rows >= BATCH && time < FAST * BATCH as u32 * (rows / BATCH) as u32;
-                    (fast, was_quick) = (quick || was_quick, quick);
-                    if time > SHORT {
-                        stride =
-                            (SHORT.as_nanos() as usize * rows / time.as_nanos() as usize).max(1);
-                    } else if done == next {
-                        stride = longer;
-                    }
-                    before = now;
-                    if now - began >= patience {
-                        (worker.stride, worker.fast) = (stride, fast);
-                        writer.finish();
-                        return reached;
-                    }
-                } else {
-                    stride = longer;
+                if steps.took(done - began_at, done == next) {
+                    steps.leave(worker);
+                    writer.finish();
+                    return reached;
                 }
                 if worker.is_over(reached) {
                     writer.finish();
@@ -322,13 +300,8 @@ where
                 }
             }
         }
-        (worker.stride, worker.fast) = (stride, fast);
+        steps.leave(worker);
         writer.finish();
         end
     }
 }
-
-/// The most rows between looks at the rest of the run, and the time that they should not take longer than where there are
-/// looks at the clock: so that slow rows are soon shared out and told, and looking costs nothing where they are fast.
-const LONGEST_STRIDE: usize = 1 << 12;
-const SHORT: Duration = Duration::from_micros(20);

@@ -2,7 +2,6 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::time::Duration;
 
 use super::unwritten;
 use crate::cancel::Halt;
@@ -13,14 +12,10 @@ use crate::read::{Cells, Reader};
 use crate::run::{Failure, catch};
 use crate::write::{IntoRow, Sinks, Writer};
 
-/// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is.
+/// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is, or each
+/// [`BATCH`](crate::run::BATCH) of rows, since a look keeps the compiler from vectorising.
 pub(super) const NEVER: usize = 0;
 pub(super) const EACH: usize = 1;
-
-/// A look keeps the compiler from vectorising; so where rows have been taking less time than this, so many are done between
-/// looks. Should the next ones be slow, fewer than so many of them are run too many, once.
-pub(super) const FAST: Duration = Duration::from_nanos(4);
-pub(super) const BATCH: usize = 32;
 
 /// Some rows of a block.
 pub(super) struct Stretch<'h> {

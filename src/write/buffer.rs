@@ -93,7 +93,7 @@ impl<T> fmt::Debug for Slots<'_, T> {
 /// Asks the kernel to map a large new allocation in huge pages: three quarters of the time of writing to fresh memory
 /// goes into faulting it in, page by page. Refusal is harmless.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages<T>(first: *mut T, len: usize) {
+pub(crate) fn advise_huge_pages<T>(first: *mut T, len: usize) {
     const PAGE: usize = 4096;
     const HUGE: usize = 2 << 20;
     let start = (first as usize).next_multiple_of(PAGE);
@@ -105,7 +105,7 @@ fn advise_huge_pages<T>(first: *mut T, len: usize) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages<T>(_: *mut T, _: usize) {}
+pub(crate) fn advise_huge_pages<T>(_: *mut T, _: usize) {}
 
 /// A bitmap that workers fill at once, each its own range of bits; a byte that two ranges share is set atomically.
 #[derive(Debug)]

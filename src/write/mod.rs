@@ -31,6 +31,7 @@ use polars_arrow::array::Array;
 use crate::error::Result;
 use crate::options::Casts;
 
+pub(crate) use buffer::advise_huge_pages;
 pub use rows::{DefaultNames, IntoRow, Unwritten, item};
 pub(crate) use sinks::RowSink;
 pub use sinks::{SinkCons, SinkNil, Sinks};

@@ -1,0 +1,41 @@
+//! How far a job is.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::progress::{Progress, Tick, TickState};
+
+/// What was told last.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter(Arc<Mutex<Tick>>);
+
+impl Meter {
+    pub(super) fn new(total: usize) -> Self {
+        Meter(Arc::new(Mutex::new(Tick {
+            done: 0,
+            total,
+            failures: 0,
+            state: TickState::Running,
+        })))
+    }
+
+    pub(super) fn read(&self) -> Tick {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads it, and tells another too, if there is one.
+    pub(crate) fn and(&self, other: Option<Arc<dyn Progress>>) -> impl Progress + use<> {
+        let meter = self.clone();
+        move |tick: Tick| {
+            meter.tick(tick);
+            if let Some(other) = &other {
+                other.tick(tick);
+            }
+        }
+    }
+}
+
+impl Progress for Meter {
+    fn tick(&self, tick: Tick) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tick;
+    }
+}

@@ -1,0 +1,296 @@
+//! Work that goes on while its caller does something else.
+
+mod core;
+mod meter;
+mod spawn;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use self::core::Core;
+pub(crate) use self::spawn::{Control, spawn};
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pool::{Stop, Task};
+use crate::progress::{Tick, TickState};
+
+/// Work that a [`Pool`](crate::Pool) does in the background, and its result in time: Python's `AsyncResult`.
+///
+/// It comes of [`apply_async`](crate::Pool::apply_async), [`map_async`](crate::Pool::map_async) and
+/// [`starmap_async`](crate::Pool::starmap_async), and of [`spawn_rows`](crate::Apply::spawn_rows),
+/// [`spawn_columns`](crate::Apply::spawn_columns) and [`spawn_chunks`](crate::Apply::spawn_chunks) over a frame.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let pool = Pool::new(2)?;
+/// let job = pool.apply_async(|| (1..=10).product::<u64>());
+/// assert_eq!(job.get()?, 3_628_800);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// # How it ends
+///
+/// In a result, always: what the closure returned; its error, or its panic, as an [`Error`]; an error of the kind
+/// [`Cancelled`](ErrorKind::Cancelled) where it was cancelled before it was done; one of the kind
+/// [`PoolClosed`](ErrorKind::PoolClosed) where the pool took no more work.
+///
+/// Dropping it cancels it, unless it was [detached](Job::detach): nothing goes on that nobody waits for.
+///
+/// # Waiting
+///
+/// [`get`](Job::get) blocks the thread. On a thread of the same pool, within another job say, it is safe too: a job that
+/// nobody has begun is done there and then. (Two jobs that wait for each other wait for ever, as two threads would.)
+///
+/// It is a [`Future`] as well, of any executor, which wakes none of the pool's threads up to look at it:
+///
+/// ```
+/// # use polars_par_apply::prelude::*;
+/// # fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+/// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(output) = std::pin::Pin::new(&mut future).poll(&mut context) {
+/// #             return output;
+/// #         }
+/// #     }
+/// # }
+/// # let pool = Pool::new(2)?;
+/// async fn total(pool: &Pool, numbers: Vec<u64>) -> Result<u64> {
+///     let squares: Vec<u64> = pool.map_async(numbers, |n: u64| n * n).await?;
+///     Ok(squares.iter().sum())
+/// }
+/// # assert_eq!(block_on(Box::pin(total(&pool, vec![1, 2, 3])))?, 14);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[must_use = "a job that is dropped is cancelled: wait for it with `.get()` or `.await`, or let it go with `.detach()`"]
+pub struct Job<T> {
+    task: Arc<dyn Handle<T>>,
+    detached: bool,
+}
+
+/// A job as its holder sees it.
+trait Handle<T>: Task + Stop {
+    fn core(&self) -> &Core<T>;
+
+    /// Does it here, if this is one of the threads that might, and nobody has begun it.
+    fn help(self: Arc<Self>);
+}
+
+impl<T> Job<T> {
+    fn new(task: Arc<impl Handle<T> + 'static>) -> Self {
+        Job {
+            task,
+            detached: false,
+        }
+    }
+
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// How the job [ended](Job#how-it-ends); and [`Taken`](ErrorKind::Taken), if [`get_timeout`](Job::get_timeout) or a poll
+    /// has given the result before.
+    pub fn get(self) -> Result<T> {
+        self.wait();
+        self.take()
+    }
+
+    /// Waits for the result, but not longer than so. A job that was not done in time goes on, and can be asked again.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use polars_par_apply::{ErrorKind, prelude::*};
+    /// let pool = Pool::new(1)?;
+    /// let (send, receive) = std::sync::mpsc::channel();
+    /// let mut job = pool.apply_async(move || receive.recv());
+    /// let early = job.get_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert!(matches!(early.kind(), ErrorKind::Timeout { .. }));
+    /// send.send(5).unwrap();
+    /// let number: i32 = job.get()?;
+    /// assert_eq!(number, 5);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Timeout`](ErrorKind::Timeout), if it was not done; else as [`get`](Job::get).
+    pub fn get_timeout(&mut self, timeout: Duration) -> Result<T> {
+        if self.wait_timeout(timeout) {
+            self.take()
+        } else {
+            Err(ErrorKind::Timeout { waited: timeout }.into())
+        }
+    }
+
+    /// Waits until it is done; the result stays where it is.
+    pub fn wait(&self) {
+        self.task.clone().help();
+        self.task.core().wait(None);
+    }
+
+    /// Waits until it is done, but not longer than so; and tells whether it is. It does none of the work itself.
+    #[must_use]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        // Farther off than the clock goes is never.
+        self.task.core().wait(Instant::now().checked_add(timeout))
+    }
+
+    /// Tells whether it is done: whether [`get`](Job::get) would not wait.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.task.core().ended().is_some()
+    }
+
+    /// Tells whether it ended without an error; none while it goes on, when Python's raises `ValueError`.
+    #[must_use]
+    pub fn successful(&self) -> Option<bool> {
+        let ended = self.task.core().ended();
+        ended.map(|ended| ended == TickState::Finished)
+    }
+
+    /// Tells how far it is: rows of a frame (columns of [`spawn_columns`](crate::Apply::spawn_columns)), items of a map, or 1 of
+    /// 1. What runs tells it every ten milliseconds or 65,536 rows, and at the end.
+    #[must_use]
+    pub fn progress(&self) -> Tick {
+        let core = self.task.core();
+        let told = core.meter.read();
+        let state = match core.ended() {
+            None => TickState::Running,
+            // A part of a frame was asked for.
+            Some(TickState::Finished) if told.state == TickState::Cancelled => told.state,
+            Some(ended) => ended,
+        };
+        Tick { state, ..told }
+    }
+
+    /// Cancels it, and does not wait for that.
+    ///
+    /// What has not begun never will: its closure is dropped here, and its callbacks for errors are called here. A map, or a
+    /// run over a frame, ends when each worker is done with the item or row that it is in. A closure of
+    /// [`apply_async`](crate::Pool::apply_async) that is running cannot be killed, and when it returns a value, that is the
+    /// result; one that takes long looks at a token that [`cancels`](Job::cancels) was given.
+    ///
+    /// ```
+    /// use polars_par_apply::{ErrorKind, prelude::*};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let job = pool.map_async(0..1_000_000, |_: i32| std::thread::sleep(std::time::Duration::from_millis(1)));
+    /// job.cancel();
+    /// assert!(matches!(job.get().unwrap_err().kind(), ErrorKind::Cancelled { total: 1_000_000, .. }));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn cancel(&self) {
+        self.task.stop();
+    }
+
+    /// Has a token cancelled when the job is: by [`cancel`](Job::cancel), by its drop, or with its pool. So a closure that
+    /// takes long can look whether it is still wanted.
+    ///
+    /// ```
+    /// use polars_par_apply::{ErrorKind, prelude::*};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let token = CancelToken::new();
+    /// let wanted = token.clone();
+    /// let job: Job<()> = pool
+    ///     .apply_async(move || loop {
+    ///         wanted.check()?; // between the steps of something long
+    ///         std::thread::yield_now();
+    ///         if false {
+    ///             break Ok::<(), Error>(());
+    ///         }
+    ///     })
+    ///     .cancels(&token);
+    /// job.cancel();
+    /// assert!(matches!(job.get().unwrap_err().kind(), ErrorKind::Cancelled { .. }));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn cancels(self, token: &CancelToken) -> Self {
+        self.task.core().cancels(token.clone());
+        self
+    }
+
+    /// Lets it go on without its holder; [`Pool::join`](crate::Pool::join) waits for it, and its callbacks are called.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    fn take(&self) -> Result<T> {
+        let taken = self.task.core().take();
+        taken.unwrap_or_else(|| Err(ErrorKind::Taken.into()))
+    }
+}
+
+impl<T: 'static> Job<T> {
+    /// Calls a closure with the value, when the job has ended without an error: Python's `callback`. It may be given before
+    /// or after that, and more than once; each is called once.
+    ///
+    /// It is called before [`get`](Job::get) returns, by the thread that has done the job, or here if that is over; so it
+    /// should be quick. A panic in it goes to the program's panic hook, and harms neither the job nor its thread.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let squares = Arc::new(Mutex::new(Vec::new()));
+    /// for i in 0..4u64 {
+    ///     let squares = squares.clone();
+    ///     pool.apply_async(move || (i, i * i))
+    ///         .on_success(move |square| squares.lock().unwrap().push(*square))
+    ///         .detach();
+    /// }
+    /// pool.close();
+    /// pool.join()?;
+    /// let mut squares = squares.lock().unwrap();
+    /// squares.sort();
+    /// assert_eq!(*squares, [(0, 0), (1, 1), (2, 4), (3, 9)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn on_success<F>(self, callback: F) -> Self
+    where
+        F: FnOnce(&T) + Send + 'static,
+    {
+        self.task.core().on_success(Box::new(callback));
+        self
+    }
+
+    /// Calls a closure with the error, when the job has ended with one, that it was cancelled included: Python's
+    /// `error_callback`. The rest is as for [`on_success`](Job::on_success).
+    pub fn on_error<F>(self, callback: F) -> Self
+    where
+        F: FnOnce(&Error) + Send + 'static,
+    {
+        self.task.core().on_error(Box::new(callback));
+        self
+    }
+}
+
+/// After the result was given, the output is an error of the kind [`Taken`](ErrorKind::Taken).
+impl<T> Future for Job<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.task.clone().help();
+        self.task.core().poll(context)
+    }
+}
+
+impl<T> Drop for Job<T> {
+    fn drop(&mut self) {
+        self.task.core().forsake();
+        if !self.detached && self.task.core().ended().is_none() {
+            self.task.stop();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Job<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("begun", &self.task.core().has_begun())
+            .field("progress", &self.progress())
+            .finish()
+    }
+}

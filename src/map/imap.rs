@@ -1,0 +1,483 @@
+//! `imap`: the results of items as an iterator, of which a bounded part is under way.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::vec;
+
+use super::IntoItem;
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::job::{Job, spawn};
+use crate::pool::Pool;
+use crate::run::{Cause, Failure, catch, quietly_drop};
+use crate::verbs::failed;
+
+/// How many chunks there are for each worker, by default: one that it is in, and some that wait.
+const CHUNKS_EACH: usize = 4;
+
+/// What becomes of a chunk of items, of which the first has this number.
+type Work<I, T> = dyn Fn(usize, Vec<I>, &CancelToken) -> Chunk<T> + Send + Sync;
+
+/// The results of a chunk, up to its first failure.
+struct Chunk<T> {
+    values: Vec<T>,
+    failed: Option<Error>,
+}
+
+impl Pool {
+    /// Gives the results of a closure for each item, in order, as an iterator: for more items than should be in memory, and
+    /// for results that are wanted as they come.
+    ///
+    /// It is lazy: the first call of `next` takes the first items, and from then on at most
+    /// [`look_ahead`](Imap::look_ahead) chunks are taken before their results are asked for. So it can go over an endless
+    /// iterator, and memory stays flat. Items are taken on the thread that asks for results: the iterator need not be
+    /// `Send`, and one that waits (for a channel, for a file) keeps no worker waiting.
+    ///
+    /// A chunk is one item by default; for items that take less than some microseconds, give more by
+    /// [`chunk_size`](Imap::chunk_size).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let squares = pool.imap(1u64.., |n| n * n).chunk_size(100);
+    /// let large = squares.map(|square| square.unwrap()).find(|square| *square > 1_000_000);
+    /// assert_eq!(large, Some(1_002_001));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Each item of the iterator is a `Result`. The first error is the last item: that of the lowest item that failed, which
+    /// comes after the results of all before it. A closure that returns a `Result` has its values given, or each `Result`,
+    /// as the type says; see [`IntoItem`]. The pool is closed when the first is asked for; or it was terminated.
+    pub fn imap<T, I, F, R>(&self, items: I, f: F) -> Imap<I::IntoIter, T>
+    where
+        T: Send + 'static,
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        R: IntoItem<T>,
+    {
+        Imap {
+            feed: Feed::new(self, items.into_iter(), f),
+            under_way: VecDeque::new(),
+            values: Vec::new().into_iter(),
+            failed: None,
+        }
+    }
+
+    /// As [`imap`](Pool::imap), with the results in the order in which chunks are done.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let mut squares = pool.imap_unordered(0..5, |n| n * n).collect::<Result<Vec<_>>>()?;
+    /// squares.sort();
+    /// assert_eq!(squares, [0, 1, 4, 9, 16]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`imap`](Pool::imap): the last item is the error of the lowest item that failed, after the results of all
+    /// before it and perhaps of some behind it.
+    pub fn imap_unordered<T, I, F, R>(&self, items: I, f: F) -> ImapUnordered<I::IntoIter, T>
+    where
+        T: Send + 'static,
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        R: IntoItem<T>,
+    {
+        let (send, done) = channel();
+        ImapUnordered {
+            feed: Feed::new(self, items.into_iter(), f),
+            under_way: Vec::new(),
+            values: Vec::new().into_iter(),
+            failed: None,
+            send,
+            done,
+        }
+    }
+}
+
+/// Takes items, and gives them to the pool chunk by chunk.
+struct Feed<I: Iterator, T> {
+    /// None when there are no more.
+    items: Option<I>,
+    pool: Pool,
+    work: Arc<Work<I::Item, T>>,
+    chunk_size: usize,
+    look_ahead: usize,
+    /// The number of the next item.
+    next: usize,
+}
+
+impl<I, T> Feed<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    fn new<F, R>(pool: &Pool, items: I, f: F) -> Self
+    where
+        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        R: IntoItem<T>,
+    {
+        Feed {
+            items: Some(items),
+            pool: pool.watched(),
+            work: Arc::new(move |first, items, token: &CancelToken| {
+                call_each(first, items, token, &f)
+            }),
+            chunk_size: 1,
+            look_ahead: CHUNKS_EACH * pool.workers(),
+            next: 0,
+        }
+    }
+
+    /// The next chunk, with the number of its first item.
+    fn chunk(&mut self) -> Option<(usize, Vec<I::Item>)> {
+        let items = self.items.as_mut()?;
+        let mut chunk = Vec::with_capacity(self.chunk_size.min(items.size_hint().0.max(1)));
+        chunk.extend(items.by_ref().take(self.chunk_size));
+        if chunk.len() < self.chunk_size {
+            self.items = None;
+        }
+        let first = self.next;
+        self.next += chunk.len();
+        (!chunk.is_empty()).then_some((first, chunk))
+    }
+
+    /// Gives a chunk to the pool; what has come of it goes to `then`.
+    fn spawn<U>(
+        &mut self,
+        (first, chunk): (usize, Vec<I::Item>),
+        then: impl FnOnce(Chunk<T>) -> U + Send + 'static,
+    ) -> Job<U>
+    where
+        U: Send + 'static,
+    {
+        let work = self.work.clone();
+        let job = spawn(&self.pool, chunk.len(), move |control| {
+            Ok(then(work(first, chunk, control.token)))
+        });
+        // Once it has begun, a close does not cut it off.
+        self.pool = self.pool.again();
+        job
+    }
+}
+
+fn call_each<A, T, R>(
+    first: usize,
+    items: Vec<A>,
+    token: &CancelToken,
+    f: &impl Fn(A) -> R,
+) -> Chunk<T>
+where
+    R: IntoItem<T>,
+{
+    let mut values = Vec::with_capacity(items.len());
+    let total = items.len();
+    let mut items = items.into_iter();
+    let called = catch(|| {
+        for item in items.by_ref() {
+            if token.is_cancelled() {
+                return Err(None);
+            }
+            values.push(f(item).into_item().map_err(Some)?);
+        }
+        Ok(())
+    });
+    quietly_drop(items);
+    let done = values.len();
+    let failure = match called {
+        Ok(Ok(())) => None,
+        Ok(Err(Some(error))) => Some(Failure::Closure(Cause::new(error))),
+        Err(panic) => Some(panic),
+        Ok(Err(None)) => {
+            let cancelled = cancelled(done, total);
+            return Chunk {
+                values,
+                failed: Some(cancelled),
+            };
+        }
+    };
+    let place = Place::Item(first + done);
+    Chunk {
+        values,
+        failed: failure.map(|failure| failed(failure, place, |_| None, |_| None)),
+    }
+}
+
+fn cancelled(done: usize, total: usize) -> Error {
+    ErrorKind::Cancelled {
+        done,
+        total,
+        deadline: None,
+        failure: None,
+        partial: true,
+    }
+    .into()
+}
+
+/// The results of [`Pool::imap`], in the order of the items.
+///
+/// Dropping it cancels what is under way.
+#[must_use = "it is lazy: nothing is called before `next` is"]
+pub struct Imap<I: Iterator, T> {
+    feed: Feed<I, T>,
+    /// Chunks in order.
+    under_way: VecDeque<Job<Chunk<T>>>,
+    values: vec::IntoIter<T>,
+    failed: Option<Error>,
+}
+
+/// The results of [`Pool::imap_unordered`], as they are done.
+///
+/// Dropping it cancels what is under way.
+#[must_use = "it is lazy: nothing is called before `next` is"]
+pub struct ImapUnordered<I: Iterator, T> {
+    feed: Feed<I, T>,
+    /// Chunks in order, by the numbers of their first items.
+    under_way: Vec<(usize, Job<()>)>,
+    values: vec::IntoIter<T>,
+    /// The lowest failure, which ends it when the chunks before it are done.
+    failed: Option<(usize, Error)>,
+    send: Sender<Reply<T>>,
+    done: Receiver<Reply<T>>,
+}
+
+/// What has come of the chunk with this first item; none, if it was not come to.
+type Reply<T> = (usize, Option<Chunk<T>>);
+
+macro_rules! options {
+    ($Imap:ident) => {
+        impl<I: Iterator, T> $Imap<I, T> {
+            /// How many items a worker takes at a time; 1 by default, and at least 1. More make each item cheaper, and are
+            /// less evenly shared.
+            pub fn chunk_size(mut self, items: usize) -> Self {
+                self.feed.chunk_size = items.max(1);
+                self
+            }
+
+            /// How many chunks are taken, at most, before their results are asked for; four for each worker by default, and
+            /// at least 1. So at most this many times [`chunk_size`](Self::chunk_size) items and results are in memory, and
+            /// the results of the chunk that is being read.
+            pub fn look_ahead(mut self, chunks: usize) -> Self {
+                self.feed.look_ahead = chunks.max(1);
+                self
+            }
+        }
+
+        impl<I, T> FusedIterator for $Imap<I, T>
+        where
+            I: Iterator,
+            I::Item: Send + 'static,
+            T: Send + 'static,
+        {
+        }
+
+        impl<I: Iterator, T> fmt::Debug for $Imap<I, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Imap))
+                    .field("chunk_size", &self.feed.chunk_size)
+                    .field("look_ahead", &self.feed.look_ahead)
+                    .field("under_way", &self.under_way.len())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+options!(Imap);
+options!(ImapUnordered);
+
+impl<I, T> Imap<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    /// Takes items until so many are under way as may be; but when it has taken some, what is done is given first, so that an
+    /// iterator that waits for its items keeps no result back longer than for one chunk.
+    fn take_ahead(&mut self) {
+        while self.under_way.len() < self.feed.look_ahead {
+            let Some(chunk) = self.feed.chunk() else {
+                return;
+            };
+            let job = self.feed.spawn(chunk, |chunk| chunk);
+            self.under_way.push_back(job);
+            if self.under_way.front().is_some_and(Job::is_ready) {
+                return;
+            }
+        }
+    }
+}
+
+impl<I, T> Iterator for Imap<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    type Item = Result<T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<T>> {
+        match self.values.next() {
+            Some(value) => Some(Ok(value)),
+            None => self.next_chunk(),
+        }
+    }
+}
+
+impl<I, T> Imap<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    /// The first result of the next chunk.
+    fn next_chunk(&mut self) -> Option<Result<T>> {
+        loop {
+            if let Some(error) = self.failed.take() {
+                self.feed.items = None;
+                self.under_way.clear();
+                return Some(Err(error));
+            }
+            self.take_ahead();
+            match self.under_way.pop_front()?.get() {
+                Ok(chunk) => {
+                    self.values = chunk.values.into_iter();
+                    self.failed = chunk.failed;
+                }
+                Err(error) => self.failed = Some(error),
+            }
+            if let Some(value) = self.values.next() {
+                return Some(Ok(value));
+            }
+        }
+    }
+}
+
+impl<I, T> ImapUnordered<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    fn take_ahead(&mut self) {
+        while self.under_way.len() < self.feed.look_ahead {
+            let Some(chunk) = self.feed.chunk() else {
+                return;
+            };
+            let first = chunk.0;
+            let answer = Answer {
+                first,
+                chunk: None,
+                to: self.send.clone(),
+            };
+            let job = self.feed.spawn(chunk, move |chunk| answer.give(chunk));
+            self.under_way.push((first, job));
+            if self.under_way.iter().any(|(_, job)| job.is_ready()) {
+                return;
+            }
+        }
+    }
+
+    /// What has come of the next chunk that is done.
+    fn reply(&self) -> Reply<T> {
+        if let Ok(reply) = self.done.try_recv() {
+            return reply;
+        }
+        if self.feed.pool.threads().may_help()
+            && let Some((_, job)) = self.under_way.first()
+        {
+            // Here it is done, if nobody has begun it: all the other threads may be waiting as this one is.
+            job.wait();
+        }
+        let reply = self.done.recv();
+        reply.expect("the sender is kept here")
+    }
+
+    fn next_chunk(&mut self) -> Option<Result<T>> {
+        loop {
+            if self.failed.is_none() {
+                self.take_ahead();
+            }
+            if self.under_way.is_empty() {
+                self.feed.items = None;
+                return self.failed.take().map(|(_, error)| Err(error));
+            }
+            let (first, chunk) = self.reply();
+            let is_it = |(other, _): &(usize, Job<()>)| *other == first;
+            let Some(place) = self.under_way.iter().position(is_it) else {
+                // It was cancelled below, and the answer is late.
+                continue;
+            };
+            let (_, job) = self.under_way.remove(place);
+            let (values, failed) = match chunk {
+                Some(chunk) => (chunk.values, chunk.failed),
+                None => {
+                    let refused = job.get().err();
+                    (Vec::new(), Some(refused.unwrap_or_else(|| cancelled(0, 0))))
+                }
+            };
+            if let Some(error) = failed
+                && self
+                    .failed
+                    .as_ref()
+                    .is_none_or(|(lowest, _)| first < *lowest)
+            {
+                // What comes before it may yet fail; what comes behind it is not wanted.
+                self.under_way.retain(|(other, _)| *other < first);
+                self.failed = Some((first, error));
+            }
+            self.values = values.into_iter();
+            if let Some(value) = self.values.next() {
+                return Some(Ok(value));
+            }
+        }
+    }
+}
+
+impl<I, T> Iterator for ImapUnordered<I, T>
+where
+    I: Iterator,
+    I::Item: Send + 'static,
+    T: Send + 'static,
+{
+    type Item = Result<T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<T>> {
+        match self.values.next() {
+            Some(value) => Some(Ok(value)),
+            None => self.next_chunk(),
+        }
+    }
+}
+
+/// An answer that is given when this is dropped, whatever became of the job.
+struct Answer<T> {
+    first: usize,
+    chunk: Option<Chunk<T>>,
+    to: Sender<Reply<T>>,
+}
+
+impl<T> Answer<T> {
+    fn give(mut self, chunk: Chunk<T>) {
+        self.chunk = Some(chunk);
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        // Nobody may be there any more.
+        let _ = self.to.send((self.first, self.chunk.take()));
+    }
+}

@@ -1,0 +1,273 @@
+//! Where the workers come from.
+
+mod builder;
+mod gate;
+mod lend;
+mod team;
+mod threads;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::{PoolBuilder, available_workers};
+use gate::Gate;
+pub(crate) use gate::{Pass, Stop};
+pub(crate) use lend::Work;
+pub(crate) use team::Task;
+use team::Team;
+pub(crate) use threads::Threads;
+pub(crate) use wait::wait_while;
+
+use crate::error::Result;
+
+/// A pool of workers: [Polars' own](Pool::default), or [one of a given width](Pool::new).
+///
+/// It runs the calls over frames that it is [given to](crate::Apply::pool), and work of its own, as `multiprocessing.Pool`
+/// does in Python; the page [coming from multiprocessing](crate::guide::coming_from_multiprocessing) compares the two.
+///
+/// | call | what |
+/// |---|---|
+/// | [`apply`](Pool::apply) | calls a closure on a worker |
+/// | [`map`](Pool::map), [`starmap`](Pool::starmap), [`for_each`](Pool::for_each), [`map_with_state`](Pool::map_with_state) | call it for each of many items, and give the results in order |
+/// | [`imap`](Pool::imap), [`imap_unordered`](Pool::imap_unordered) | the same as iterators, of which only a bounded part is under way |
+/// | [`apply_async`](Pool::apply_async), [`map_async`](Pool::map_async), [`starmap_async`](Pool::starmap_async) | return a [`Job`](crate::Job) at once |
+/// | [`close`](Pool::close), [`join`](Pool::join), [`terminate`](Pool::terminate) | end it |
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let pool = Pool::new(2)?;
+/// assert_eq!(pool.map([1.0, 4.0, 9.0], f64::sqrt)?, [1.0, 2.0, 3.0]);
+///
+/// let df = df!["x" => [1.0, 4.0, 9.0]]?;
+/// let roots = df.par_apply().pool(&pool).rows(f64::sqrt)?;
+/// assert_eq!(roots.f64()?.to_vec(), [Some(1.0), Some(2.0), Some(3.0)]);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// # Clones, and the end of a pool
+///
+/// Cloning is cheap and gives the same pool. When the last clone of a pool of one's own goes, the pool is
+/// [terminated](Pool::terminate) and its threads end; the drop itself waits for nobody, [`join`](Pool::join) does. A
+/// [`Job`](crate::Job) is no clone: keep the pool as long as its jobs.
+///
+/// Polars' pool has no end. Each [`Pool::default`] is a way into it: [`close`](Pool::close), [`join`](Pool::join) and
+/// [`terminate`](Pool::terminate) concern what was given through that one and its clones, and its drop ends nothing.
+///
+/// # Who runs what
+///
+/// In a pool of one's own, every closure runs on one of its threads, in the order in which work was given: at most as many
+/// at a time as the pool has workers. A closure that gives the pool more work and waits for it is safe: its worker does what
+/// it waits for itself if nobody has begun it. (Of a call over a frame, the first rows run on the calling thread; see
+/// [`par_apply_rows`](crate::ParApply::par_apply_rows).)
+///
+/// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, which are
+/// at most as many and end when they have been idle for some seconds: a job may wait for long, and Polars' queries are not
+/// to wait with it. The rows of a frame's job run on Polars' workers again.
+#[derive(Clone)]
+pub struct Pool {
+    threads: Threads,
+    way: Way,
+    /// Of a pool of one's own; none where it is seen from within.
+    owner: Option<Arc<Owner>>,
+}
+
+/// How work comes into a pool.
+#[derive(Clone)]
+enum Way {
+    /// While it is open.
+    In(Arc<Gate>),
+    /// As part of something that came in while it was open: unless it was terminated.
+    Again(Arc<Gate>),
+    /// As part of something that is inside.
+    Inside,
+}
+
+/// Ends the pool with its last clone.
+struct Owner {
+    gate: Arc<Gate>,
+    team: Team,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.gate.terminate();
+        self.team.stop();
+    }
+}
+
+impl Pool {
+    /// The most workers a pool can have: far beyond use, and short of what brings a system down.
+    pub(crate) const WIDEST: usize = 4096;
+
+    pub(crate) fn too_wide(workers: usize) -> String {
+        format!(
+            "{workers} workers are more than the {} a pool can have; give fewer",
+            Self::WIDEST
+        )
+    }
+
+    /// Starts a pool of `workers` threads.
+    ///
+    /// # Errors
+    /// `workers` is 0 or more than 4,096, or the system gives no more threads.
+    pub fn new(workers: usize) -> Result<Self> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// Starts making a pool, of which more than the width is to be chosen.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    fn of(team: Team) -> Self {
+        let gate = Arc::<Gate>::default();
+        Pool {
+            threads: Threads::Own(team.clone()),
+            way: Way::In(gate.clone()),
+            owner: Some(Arc::new(Owner { gate, team })),
+        }
+    }
+
+    /// How many workers the pool has.
+    ///
+    /// Polars' pool has one on a thread of its streaming engine, which is itself one of many.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.threads.workers()
+    }
+
+    /// Takes no more work: a call from now on is an error of the kind [`PoolClosed`](crate::ErrorKind::PoolClosed), and so
+    /// is the result of a job. What was given before goes on.
+    ///
+    /// ```
+    /// use polars_par_apply::{ErrorKind, prelude::*};
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let job = pool.map_async(vec![1, 2, 3], |x: i32| x * 2);
+    /// pool.close();
+    /// let error = pool.apply(|| 1).unwrap_err();
+    /// assert!(matches!(error.kind(), ErrorKind::PoolClosed { .. }));
+    /// assert_eq!(job.get()?, [2, 4, 6]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn close(&self) {
+        if let Some(gate) = self.gate() {
+            gate.close();
+        }
+    }
+
+    /// Waits until all that the pool was given is done, callbacks of jobs included; of a pool of one's own that is closed,
+    /// until its threads have ended.
+    ///
+    /// Unlike Python's, the pool need not be closed; but then others may give it more work meanwhile, and it waits for that
+    /// too.
+    ///
+    /// # Errors
+    /// It is called within something that the pool runs, which would wait for itself.
+    pub fn join(&self) -> Result<()> {
+        if let Some(gate) = self.gate() {
+            gate.join()?;
+            if let Some(owner) = &self.owner
+                && gate.is_closed()
+            {
+                owner.team.stop();
+                owner.team.join();
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the pool and cancels what it was given: a job that has not begun never will; a map, a call over a frame ends
+    /// when each worker is done with the item, row, column or part that it is in.
+    ///
+    /// It does not wait for that; [`join`](Pool::join) does. A closure that is running cannot be killed, as Python kills the
+    /// processes of its pool.
+    ///
+    /// ```
+    /// use polars_par_apply::{ErrorKind, prelude::*};
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let endless = pool.map_async(0..u64::MAX >> 40, |_: u64| std::thread::sleep(std::time::Duration::from_millis(1)));
+    /// pool.terminate();
+    /// pool.join()?;
+    /// assert!(matches!(endless.get().unwrap_err().kind(), ErrorKind::Cancelled { .. }));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn terminate(&self) {
+        if let Some(gate) = self.gate() {
+            gate.terminate();
+        }
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        match &self.way {
+            Way::In(gate) | Way::Again(gate) => Some(gate),
+            Way::Inside => None,
+        }
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// Lets a call or a job in. Within a job that was let in, there is nothing to ask for.
+    pub(crate) fn admit(&self) -> Result<Option<Pass>> {
+        match &self.way {
+            Way::In(gate) => gate.admit().map(Some),
+            Way::Again(gate) => gate.admit_again().map(Some),
+            Way::Inside => Ok(None),
+        }
+    }
+
+    /// The same pool as seen within one of its jobs: it keeps nobody's threads alive, and lets everything in.
+    pub(crate) fn within(&self) -> Self {
+        Pool {
+            threads: self.threads.clone(),
+            way: Way::Inside,
+            owner: None,
+        }
+    }
+
+    /// The same pool for the rest of what has come in: it keeps nobody's threads alive, and lets it in until it is
+    /// terminated.
+    pub(crate) fn again(&self) -> Self {
+        Pool {
+            threads: self.threads.clone(),
+            way: match self.way.clone() {
+                Way::In(gate) | Way::Again(gate) => Way::Again(gate),
+                Way::Inside => Way::Inside,
+            },
+            owner: None,
+        }
+    }
+
+    /// The same pool for something that has yet to come in: it keeps nobody's threads alive.
+    pub(crate) fn watched(&self) -> Self {
+        Pool {
+            owner: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// A way into Polars' own pool; see [`Pool`].
+impl Default for Pool {
+    fn default() -> Self {
+        Pool {
+            threads: Threads::Polars,
+            way: Way::In(Arc::default()),
+            owner: None,
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("threads", &self.threads)
+            .field("workers", &self.workers())
+            .finish()
+    }
+}
