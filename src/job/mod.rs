@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use self::core::Core;
-pub(crate) use self::spawn::{Control, spawn};
+pub(crate) use self::spawn::spawn;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{Stop, Task};
@@ -193,13 +193,14 @@ impl<T> Job<T> {
     /// let pool = Pool::new(1)?;
     /// let token = CancelToken::new();
     /// let wanted = token.clone();
-    /// let job: Job<()> = pool
-    ///     .apply_async(move || loop {
-    ///         wanted.check()?; // between the steps of something long
-    ///         std::thread::yield_now();
-    ///         if false {
-    ///             break Ok::<(), Error>(());
+    /// let job: Job<u64> = pool
+    ///     .apply_async(move || {
+    ///         let mut steps = 0;
+    ///         while steps < u64::MAX {
+    ///             wanted.check()?; // between the steps of something long
+    ///             steps += 1;
     ///         }
+    ///         Ok::<_, Error>(steps)
     ///     })
     ///     .cancels(&token);
     /// job.cancel();

@@ -30,11 +30,12 @@ where
     });
     match pool.admit() {
         Ok(pass) => {
+            let register = pass.as_ref().map(Pass::register);
             // First the pass, which the end of the job gives back; a pool that was terminated since then ends it at once.
             *task.pass() = pass;
-            let stop: Weak<Spawned<T, F>> = Arc::downgrade(&task);
-            if let Some(pass) = &*task.pass() {
-                pass.stops(stop as Weak<dyn Stop>);
+            if let Some(register) = register {
+                let stop: Weak<Spawned<T, F>> = Arc::downgrade(&task);
+                register(stop);
             }
             if let Err(error) = task.threads.submit(task.clone()) {
                 task.refuse(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::slots::Slots;
-use super::source::Source;
+use super::source::{Open, Source};
 use crate::cancel::{CancelToken, Halt};
 use crate::context::{Context, Contexts};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -40,18 +40,14 @@ where
     };
     let mut faults = Vec::new();
     let plan = Plan::new(&options, &mut faults);
-    if let Err(error) = Error::of_all(faults) {
-        // SAFETY: none was taken.
-        unsafe { source.drop_all_but(&[]) };
-        return Err(error);
-    }
+    Error::of_all(faults)?;
     let items = source.len();
     let contexts = Contexts::new(make);
     let run = Run::new("map", &options, &plan, None, items, items).side_by_side();
     let halt = run.halt_flag();
     let work = Items {
         slots: Slots::new(items),
-        source,
+        source: source.open(),
         contexts: &contexts,
         call,
         halt: halt.as_deref(),
@@ -96,7 +92,7 @@ where
 }
 
 struct Items<'m, T, U, C, F> {
-    source: Source<T>,
+    source: Open<T>,
     slots: Slots<U>,
     contexts: &'m Contexts<'m, C>,
     call: F,

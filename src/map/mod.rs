@@ -13,8 +13,9 @@ use self::items::map_items;
 use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
 use crate::error::{ErrorKind, Place, Result};
-use crate::job::{Control, Job, spawn};
+use crate::job::{Job, spawn};
 use crate::pool::Pool;
+use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Cause, Failure, catch, says_cancelled};
 use crate::verbs::failed;
 
@@ -202,7 +203,12 @@ impl Pool {
     {
         spawn(self, 1, move |control| {
             let result = call_once(f);
-            control.called(result.is_err());
+            control.meter.tick(Tick {
+                done: 1,
+                total: 1,
+                failures: usize::from(result.is_err()),
+                state: TickState::Running,
+            });
             match result {
                 Err(error) if control.token.is_cancelled() => Err(said_cancelled(error)),
                 result => result,
@@ -284,18 +290,5 @@ fn said_cancelled(error: crate::Error) -> crate::Error {
         }
         .into(),
         _ => error,
-    }
-}
-
-impl Control<'_> {
-    /// Says that the one closure was called.
-    fn called(&self, failed: bool) {
-        use crate::progress::{Progress, Tick, TickState};
-        self.meter.tick(Tick {
-            done: 1,
-            total: 1,
-            failures: usize::from(failed),
-            state: TickState::Running,
-        });
     }
 }

@@ -10,19 +10,21 @@ use crate::run::quietly_drop;
 /// Items that lie in memory.
 pub(super) enum Source<T> {
     /// They are ours.
-    Owned(ManuallyDrop<Vec<T>>),
-    /// They are references to so many values of so many bytes, which lie one after the other.
-    Lent {
-        first: *const u8,
-        size: usize,
-        len: usize,
-    },
+    Owned(Vec<T>),
+    /// They are references to values that lie one after the other.
+    Lent(Lent),
+}
+
+/// So many values of so many bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Lent {
+    first: *const u8,
+    size: usize,
+    len: usize,
 }
 
 // SAFETY: it is a vector of `T`, or stands for one of references `T`.
 unsafe impl<T: Send> Send for Source<T> {}
-// SAFETY: through a shared reference a `T` can only be taken, by the one who takes it: it is sent there.
-unsafe impl<T: Send> Sync for Source<T> {}
 
 impl<T> Source<T> {
     /// Collects the items; those that a slice of numbers lends are left where they are, since to write down where each of
@@ -33,30 +35,61 @@ impl<T> Source<T> {
     {
         let items = items.into_iter();
         match lent(&items) {
-            Some((first, size, len)) => Source::Lent { first, size, len },
-            None => Source::Owned(ManuallyDrop::new(items.collect())),
+            Some(lent) => Source::Lent(lent),
+            None => Source::Owned(items.collect()),
         }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
             Source::Owned(items) => items.len(),
-            Source::Lent { len, .. } => *len,
+            Source::Lent(lent) => lent.len,
         }
     }
 
+    /// Lets its items be taken.
+    pub(super) fn open(self) -> Open<T> {
+        Open(match self {
+            Source::Owned(items) => Items::Owned(ManuallyDrop::new(items)),
+            Source::Lent(lent) => Items::Lent(lent),
+        })
+    }
+}
+
+impl<T> fmt::Debug for Source<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Items of which some may have been taken. Its own drop drops none.
+pub(super) struct Open<T>(Items<T>);
+
+enum Items<T> {
+    Owned(ManuallyDrop<Vec<T>>),
+    Lent(Lent),
+}
+
+// SAFETY: through a shared reference a `T` can only be taken, by the one who takes it: it is sent there.
+unsafe impl<T: Send> Sync for Open<T> {}
+// SAFETY: as for `Source`.
+unsafe impl<T: Send> Send for Open<T> {}
+
+impl<T> Open<T> {
     /// Takes an item.
     ///
     /// # Safety
     /// There are more items than so, and this one was not taken before.
     #[inline(always)]
     pub(super) unsafe fn take(&self, item: usize) -> T {
-        match self {
-            // SAFETY: the caller vouches for the place; what is read is not dropped in it, since it was taken.
-            Source::Owned(items) => unsafe { items.as_ptr().add(item).read() },
+        match &self.0 {
+            // SAFETY: the caller vouches for the place; what is read is not dropped there, since it was taken.
+            Items::Owned(items) => unsafe { items.as_ptr().add(item).read() },
             // SAFETY: the value lies within the slice. `T` is a reference to such a value: `lent` has seen that.
-            Source::Lent { first, size, .. } => unsafe {
-                let place = first.add(item * size);
+            Items::Lent(lent) => unsafe {
+                let place = lent.first.add(item * lent.size);
                 mem::transmute_copy::<*const u8, T>(&place)
             },
         }
@@ -67,7 +100,7 @@ impl<T> Source<T> {
     /// # Safety
     /// Just the items in these ranges, which are ascending and do not overlap, were taken.
     pub(super) unsafe fn drop_all_but(self, taken: &[Range<usize>]) {
-        let Source::Owned(items) = self else {
+        let Items::Owned(items) = self.0 else {
             return;
         };
         let mut items = ManuallyDrop::into_inner(items);
@@ -85,14 +118,6 @@ impl<T> Source<T> {
     }
 }
 
-impl<T> fmt::Debug for Source<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
-
 /// What lies between ranges, up to `end`.
 fn gaps(ranges: &[Range<usize>], end: usize) -> impl Iterator<Item = Range<usize>> {
     let starts = ranges.iter().map(|range| range.start).chain([end]);
@@ -100,8 +125,8 @@ fn gaps(ranges: &[Range<usize>], end: usize) -> impl Iterator<Item = Range<usize
     ends.zip(starts).map(|(end, start)| end..start)
 }
 
-/// Where the values lie that an iterator lends, with the size of each and how many there are: of one over a slice of numbers.
-fn lent<I>(items: &I) -> Option<(*const u8, usize, usize)> {
+/// Where the values lie that an iterator over a slice of numbers lends.
+fn lent<I>(items: &I) -> Option<Lent> {
     macro_rules! any_of {
         ($($Number:ty)*) => {$(
             if typeid::of::<I>() == typeid::of::<slice::Iter<'static, $Number>>() {
@@ -109,7 +134,11 @@ fn lent<I>(items: &I) -> Option<(*const u8, usize, usize)> {
                 // SAFETY: it is that type, but for the lifetime, of which nothing is kept: the pointer is followed only to
                 // make the very references that the iterator would give.
                 let items = unsafe { &*items.cast::<slice::Iter<'_, $Number>>() }.as_slice();
-                return Some((items.as_ptr().cast(), size_of::<$Number>(), items.len()));
+                return Some(Lent {
+                    first: items.as_ptr().cast(),
+                    size: size_of::<$Number>(),
+                    len: items.len(),
+                });
             }
         )*};
     }
@@ -125,16 +154,10 @@ mod tests {
     fn a_slice_of_numbers_is_lent_and_all_else_is_owned() {
         let numbers = vec![3u64, 1, 4];
         let source = Source::of(&numbers[1..]);
-        assert!(matches!(
-            source,
-            Source::Lent {
-                size: 8,
-                len: 2,
-                ..
-            }
-        ));
+        assert!(matches!(&source, Source::Lent(lent) if (lent.size, lent.len) == (8, 2)));
+        let open = source.open();
         // SAFETY: each is taken once, and there are two.
-        let taken: Vec<&u64> = (0..2).map(|item| unsafe { source.take(item) }).collect();
+        let taken: Vec<&u64> = (0..2).map(|item| unsafe { open.take(item) }).collect();
         assert_eq!(taken, [&1, &4]);
 
         assert!(matches!(Source::of(&["a", "b"]), Source::Owned(_)));

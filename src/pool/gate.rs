@@ -124,16 +124,19 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Says whom to tell if the pool is terminated; at once, if it was.
-    pub(crate) fn stops(&self, stop: Weak<dyn Stop>) {
-        let mut state = self.gate.lock();
-        if !state.terminated {
-            state.stops.insert(self.number, stop);
-            return;
-        }
-        drop(state);
-        if let Some(stop) = stop.upgrade() {
-            stop.stop();
+    /// A way to say whom to tell if the pool is terminated; who is told at once, if it was.
+    pub(crate) fn register(&self) -> impl FnOnce(Weak<dyn Stop>) + use<> {
+        let (gate, number) = (self.gate.clone(), self.number);
+        move |stop| {
+            let mut state = gate.lock();
+            if !state.terminated {
+                state.stops.insert(number, stop);
+                return;
+            }
+            drop(state);
+            if let Some(stop) = stop.upgrade() {
+                stop.stop();
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
-use crate::pool::{Pass, Pool, Stop, Threads, Work};
+use crate::pool::{Pass, Pool, Threads, Work};
 use crate::retry::Retry;
 
 /// Who runs a call.
@@ -34,7 +34,7 @@ impl Entry {
         Ok(pool.admit()?.map(|pass| {
             let token = Arc::new(CancelToken::new());
             let stop: Weak<CancelToken> = Arc::downgrade(&token);
-            pass.stops(stop as Weak<dyn Stop>);
+            pass.register()(stop);
             Entry { token, _pass: pass }
         }))
     }
