@@ -1,4 +1,7 @@
 //! Pages that show several parts of the crate at work together.
 
+#[doc = include_str!("coming_from_multiprocessing.md")]
+pub mod coming_from_multiprocessing {}
+
 #[doc = include_str!("when_something_goes_wrong.md")]
 pub mod when_something_goes_wrong {}

@@ -33,8 +33,11 @@ impl Pool {
     ///
     /// It is lazy: the first call of `next` takes the first items, and from then on at most
     /// [`look_ahead`](Imap::look_ahead) chunks are taken before their results are asked for. So it can go over an endless
-    /// iterator, and memory stays flat. Items are taken on the thread that asks for results: the iterator need not be
-    /// `Send`, and one that waits (for a channel, for a file) keeps no worker waiting.
+    /// iterator, and memory stays flat.
+    ///
+    /// Items are taken on the thread that asks for results: the iterator need not be `Send`, and one that waits (for a
+    /// channel, for a socket) keeps no worker waiting. But `next` waits with it, until as many chunks are taken as may be
+    /// ahead, or until the next result is there; so over such an iterator, let it look ahead little.
     ///
     /// A chunk is one item by default; for items that take less than some microseconds, give more by
     /// [`chunk_size`](Imap::chunk_size).
@@ -302,8 +305,8 @@ where
     I::Item: Send + 'static,
     T: Send + 'static,
 {
-    /// Takes items until so many are under way as may be; but when it has taken some, what is done is given first, so that an
-    /// iterator that waits for its items keeps no result back longer than for one chunk.
+    /// Takes items until as many are under way as may be; but when it has taken some, what is done is given first, since the
+    /// iterator may wait for more.
     fn take_ahead(&mut self) {
         while self.under_way.len() < self.feed.look_ahead {
             let Some(chunk) = self.feed.chunk() else {

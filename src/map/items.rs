@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::slots::Slots;
-use super::source::{Open, Source};
+use super::source::{Loop, Open, Source};
 use crate::cancel::{CancelToken, Halt};
 use crate::context::{Context, Contexts};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -133,34 +133,54 @@ impl Drop for Kept<'_> {
     }
 }
 
-impl<T, U, C, F> Items<'_, T, U, C, F>
+/// Calls the closure for items, and tells the first that has no result, and why.
+struct Calls<'c, U, C, F> {
+    items: Range<usize>,
+    /// How many come between looks at whether the run was stopped.
+    batch: usize,
+    context: &'c mut C,
+    call: &'c F,
+    slots: &'c Slots<U>,
+    halt: Option<&'c Halt>,
+}
+
+impl<T, U, C, F> Loop<T> for Calls<'_, U, C, F>
 where
     F: Fn(&mut C, T) -> Result<U, anyhow::Error>,
 {
-    /// Calls the closure for items, and tells the first that has no result, and why. `batch` of them come between looks at
-    /// whether the run was stopped.
-    ///
-    /// # Safety
-    /// There are so many items, and none of these was taken before.
-    unsafe fn stride(&self, context: &mut C, items: Range<usize>, batch: usize) -> (usize, Stride) {
-        let mut reached = items.start;
+    type Out = (usize, Stride);
+
+    #[inline(always)]
+    unsafe fn run(self, take: impl Fn(usize) -> T) -> (usize, Stride) {
+        let mut reached = self.items.start;
         let left = &mut reached;
         let ended = catch(move || {
+            // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
+            let take = take;
+            let Calls {
+                items,
+                batch,
+                context,
+                call,
+                slots,
+                halt,
+            } = self;
+            let slots = slots.writer();
             let mut kept = Kept {
                 item: items.start,
                 left,
             };
             let mut start = items.start;
             while start < items.end {
-                if self.halt.is_some_and(Halt::is_set) {
+                if halt.is_some_and(Halt::is_set) {
                     return Stride::Halted;
                 }
                 let end = items.end.min(start + batch);
                 for item in start..end {
                     kept.item = item;
-                    // SAFETY: the caller vouches for the items, and they have as many slots; each is come to once.
-                    match (self.call)(context, unsafe { self.source.take(item) }) {
-                        Ok(result) => unsafe { self.slots.set(item, result) },
+                    match call(context, take(item)) {
+                        // SAFETY: there are as many slots as items, and each item is come to once.
+                        Ok(result) => unsafe { slots.set(item, result) },
                         Err(error) => return Stride::Failed(Failure::Closure(Cause::new(error))),
                     }
                 }
@@ -171,7 +191,9 @@ where
         });
         (reached, ended.unwrap_or_else(Stride::Failed))
     }
+}
 
+impl<T, U, C, F> Items<'_, T, U, C, F> {
     /// Notes which items were taken.
     fn note(&self, taken: Range<usize>, failed: bool) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,9 +224,17 @@ where
         while done < end {
             let next = end.min(done + steps.stride);
             let batch = if steps.fast { BATCH } else { 1 };
+            let calls = Calls {
+                items: done..next,
+                batch,
+                context: &mut *context,
+                call: &self.call,
+                slots: &self.slots,
+                halt: self.halt,
+            };
             // SAFETY: the items are within those there are, of which the run hands each out once; what is given back, from
             // the item returned on, was not taken.
-            let (reached, ended) = unsafe { self.stride(&mut context, done..next, batch) };
+            let (reached, ended) = unsafe { self.source.run(calls) };
             let items = reached - done;
             worker.done(items);
             done = reached;

@@ -1,6 +1,7 @@
 //! The results of items, which workers write each in its own place.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem;
 use std::ops::Range;
 
@@ -31,15 +32,12 @@ impl<T> Slots<T> {
         Slots { memory, first, len }
     }
 
-    /// Sets a slot.
-    ///
-    /// # Safety
-    /// There are more slots than so, and this one is set once.
-    #[inline(always)]
-    pub(super) unsafe fn set(&self, slot: usize, value: T) {
-        debug_assert!(slot < self.len);
-        // SAFETY: the caller vouches for the place.
-        unsafe { self.first.add(slot).write(value) };
+    pub(super) fn writer(&self) -> Writer<'_, T> {
+        Writer {
+            first: self.first,
+            len: self.len,
+            slots: PhantomData,
+        }
     }
 
     /// The values.
@@ -64,6 +62,26 @@ impl<T> Slots<T> {
             // SAFETY: it is set, and the vector does not drop it: its length is 0.
             quietly_drop(unsafe { self.first.add(slot).read() });
         }
+    }
+}
+
+/// Sets slots.
+pub(super) struct Writer<'s, T> {
+    first: *mut T,
+    len: usize,
+    slots: PhantomData<&'s Slots<T>>,
+}
+
+impl<T> Writer<'_, T> {
+    /// Sets a slot.
+    ///
+    /// # Safety
+    /// There are more slots than so, and this one is set once.
+    #[inline(always)]
+    pub(super) unsafe fn set(&self, slot: usize, value: T) {
+        debug_assert!(slot < self.len);
+        // SAFETY: the caller vouches for the place.
+        unsafe { self.first.add(slot).write(value) };
     }
 }
 

@@ -1,4 +1,7 @@
 //! Items by their number, for workers that take them in any order, each once.
+//!
+//! Any iterator can be collected. But to write down 8 bytes for each item takes longer than a fast closure does, so the
+//! items of a slice of numbers and of a range are made from their number.
 
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
@@ -11,31 +14,37 @@ use crate::run::quietly_drop;
 pub(super) enum Source<T> {
     /// They are ours.
     Owned(Vec<T>),
-    /// They are references to values that lie one after the other.
-    Lent(Lent),
+    /// They are made from their number.
+    Made(Made),
 }
 
-/// So many values of so many bytes.
+/// How so many items are made.
 #[derive(Clone, Copy)]
-pub(super) struct Lent {
-    first: *const u8,
-    size: usize,
+pub(super) struct Made {
+    kind: Kind,
     len: usize,
 }
 
-// SAFETY: it is a vector of `T`, or stands for one of references `T`.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// References to values of so many bytes, which lie one after the other.
+    Lent { first: *const u8, size: usize },
+    /// Integers that follow each other, of which this is the first, in its lowest bytes.
+    Counted { first: u64 },
+}
+
+// SAFETY: it is a vector of `T`, or stands for one.
 unsafe impl<T: Send> Send for Source<T> {}
 
 impl<T> Source<T> {
-    /// Collects the items; those that a slice of numbers lends are left where they are, since to write down where each of
-    /// them lies can take longer than the closure does.
+    /// Collects the items, where that cannot be spared.
     pub(super) fn of<I>(items: I) -> Self
     where
         I: IntoIterator<Item = T>,
     {
         let items = items.into_iter();
-        match lent(&items) {
-            Some(lent) => Source::Lent(lent),
+        match made(&items) {
+            Some(made) => Source::Made(made),
             None => Source::Owned(items.collect()),
         }
     }
@@ -43,16 +52,16 @@ impl<T> Source<T> {
     pub(super) fn len(&self) -> usize {
         match self {
             Source::Owned(items) => items.len(),
-            Source::Lent(lent) => lent.len,
+            Source::Made(made) => made.len,
         }
     }
 
     /// Lets its items be taken.
     pub(super) fn open(self) -> Open<T> {
-        Open(match self {
-            Source::Owned(items) => Items::Owned(ManuallyDrop::new(items)),
-            Source::Lent(lent) => Items::Lent(lent),
-        })
+        match self {
+            Source::Owned(items) => Open::Owned(ManuallyDrop::new(items)),
+            Source::Made(made) => Open::Made(made),
+        }
     }
 }
 
@@ -65,11 +74,9 @@ impl<T> fmt::Debug for Source<T> {
 }
 
 /// Items of which some may have been taken. Its own drop drops none.
-pub(super) struct Open<T>(Items<T>);
-
-enum Items<T> {
+pub(super) enum Open<T> {
     Owned(ManuallyDrop<Vec<T>>),
-    Lent(Lent),
+    Made(Made),
 }
 
 // SAFETY: through a shared reference a `T` can only be taken, by the one who takes it: it is sent there.
@@ -77,21 +84,61 @@ unsafe impl<T: Send> Sync for Open<T> {}
 // SAFETY: as for `Source`.
 unsafe impl<T: Send> Send for Open<T> {}
 
+/// Takes items by their number: one loop of the caller's for each way to take them.
+pub(super) trait Loop<T> {
+    type Out;
+
+    /// # Safety
+    /// `take` is called for items that are there and were not taken before.
+    unsafe fn run(self, take: impl Fn(usize) -> T) -> Self::Out;
+}
+
 impl<T> Open<T> {
-    /// Takes an item.
+    /// Runs a loop with the way to take these items.
     ///
     /// # Safety
-    /// There are more items than so, and this one was not taken before.
+    /// The loop takes items that are there and were not taken before.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, item: usize) -> T {
-        match &self.0 {
-            // SAFETY: the caller vouches for the place; what is read is not dropped there, since it was taken.
-            Items::Owned(items) => unsafe { items.as_ptr().add(item).read() },
-            // SAFETY: the value lies within the slice. `T` is a reference to such a value: `lent` has seen that.
-            Items::Lent(lent) => unsafe {
-                let place = lent.first.add(item * lent.size);
-                mem::transmute_copy::<*const u8, T>(&place)
-            },
+    pub(super) unsafe fn run<L: Loop<T>>(&self, taker: L) -> L::Out {
+        // SAFETY (of all below): `made` has seen that `T` is a reference to such values, or such an integer; the caller
+        // vouches for the numbers.
+        match self {
+            Open::Owned(items) => {
+                let first = items.as_ptr();
+                // SAFETY: what is read is not dropped where it lies, since it was taken.
+                unsafe { taker.run(move |item| first.add(item).read()) }
+            }
+            Open::Made(Made {
+                kind: Kind::Lent { first, size },
+                ..
+            }) => {
+                let (first, size) = (*first, *size);
+                // SAFETY: the value lies within the slice. With a size that the compiler knows, it can vectorise.
+                unsafe {
+                    match size {
+                        8 => taker.run(move |item| reinterpret(first.add(item * 8))),
+                        size => taker.run(move |item| reinterpret(first.add(item * size))),
+                    }
+                }
+            }
+            Open::Made(Made {
+                kind: Kind::Counted { first },
+                ..
+            }) => {
+                let first = *first;
+                // SAFETY: the type has so many bytes, and any of them are an integer.
+                unsafe {
+                    taker.run(move |item| {
+                        let number = first.wrapping_add(item as u64);
+                        match size_of::<T>() {
+                            1 => reinterpret(number as u8),
+                            2 => reinterpret(number as u16),
+                            4 => reinterpret(number as u32),
+                            _ => reinterpret(number),
+                        }
+                    })
+                }
+            }
         }
     }
 
@@ -100,7 +147,7 @@ impl<T> Open<T> {
     /// # Safety
     /// Just the items in these ranges, which are ascending and do not overlap, were taken.
     pub(super) unsafe fn drop_all_but(self, taken: &[Range<usize>]) {
-        let Items::Owned(items) = self.0 else {
+        let Open::Owned(items) = self else {
             return;
         };
         let mut items = ManuallyDrop::into_inner(items);
@@ -125,24 +172,55 @@ fn gaps(ranges: &[Range<usize>], end: usize) -> impl Iterator<Item = Range<usize
     ends.zip(starts).map(|(end, start)| end..start)
 }
 
-/// Where the values lie that an iterator over a slice of numbers lends.
-fn lent<I>(items: &I) -> Option<Lent> {
-    macro_rules! any_of {
+/// A value as one of another type.
+///
+/// # Safety
+/// It is one of that type.
+#[inline(always)]
+unsafe fn reinterpret<V, T>(value: V) -> T {
+    // `T` is not of this size only where this is never come to.
+    assert!(size_of::<V>() == size_of::<T>());
+    // SAFETY: as the caller vouches.
+    unsafe { mem::transmute_copy::<V, T>(&value) }
+}
+
+/// How the items of an iterator over a slice of numbers, or of a range of integers, are made.
+fn made<I>(items: &I) -> Option<Made> {
+    /// The iterator as what it is.
+    fn is<I, J>(items: &I) -> Option<&J>
+    where
+        J: 'static,
+    {
+        let items: *const I = items;
+        // SAFETY: the types are the same, but for lifetimes; and of what `J` borrows, no more is kept than where it lies, to
+        // make the very items that the iterator would give.
+        (typeid::of::<I>() == typeid::of::<J>()).then(|| unsafe { &*items.cast::<J>() })
+    }
+    macro_rules! lent {
         ($($Number:ty)*) => {$(
-            if typeid::of::<I>() == typeid::of::<slice::Iter<'static, $Number>>() {
-                let items: *const I = items;
-                // SAFETY: it is that type, but for the lifetime, of which nothing is kept: the pointer is followed only to
-                // make the very references that the iterator would give.
-                let items = unsafe { &*items.cast::<slice::Iter<'_, $Number>>() }.as_slice();
-                return Some(Lent {
-                    first: items.as_ptr().cast(),
-                    size: size_of::<$Number>(),
+            if let Some(items) = is::<I, slice::Iter<'static, $Number>>(items) {
+                let (first, size) = (items.as_slice().as_ptr().cast(), size_of::<$Number>());
+                return Some(Made {
+                    kind: Kind::Lent { first, size },
                     len: items.len(),
                 });
             }
         )*};
     }
-    any_of!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char);
+    macro_rules! counted {
+        ($($Integer:ty)*) => {$(
+            if let Some(range) = is::<I, Range<$Integer>>(items)
+                && let (len, Some(_)) = range.size_hint()
+            {
+                return Some(Made {
+                    kind: Kind::Counted { first: range.start as u64 },
+                    len,
+                });
+            }
+        )*};
+    }
+    lent!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char);
+    counted!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
     None
 }
 
@@ -150,23 +228,53 @@ fn lent<I>(items: &I) -> Option<Lent> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_slice_of_numbers_is_lent_and_all_else_is_owned() {
-        let numbers = vec![3u64, 1, 4];
-        let source = Source::of(&numbers[1..]);
-        assert!(matches!(&source, Source::Lent(lent) if (lent.size, lent.len) == (8, 2)));
-        let open = source.open();
-        // SAFETY: each is taken once, and there are two.
-        let taken: Vec<&u64> = (0..2).map(|item| unsafe { open.take(item) }).collect();
-        assert_eq!(taken, [&1, &4]);
+    /// Collects items in their order.
+    struct All(usize);
 
-        assert!(matches!(Source::of(&["a", "b"]), Source::Owned(_)));
-        assert!(matches!(Source::of(numbers.clone()), Source::Owned(_)));
-        assert!(matches!(
-            Source::of(numbers.iter().copied()),
-            Source::Owned(_)
-        ));
-        assert!(matches!(Source::of(numbers.iter().rev()), Source::Owned(_)));
+    impl<T> Loop<T> for All {
+        type Out = Vec<T>;
+
+        unsafe fn run(self, take: impl Fn(usize) -> T) -> Vec<T> {
+            (0..self.0).map(take).collect()
+        }
+    }
+
+    fn taken<T>(source: Source<T>) -> (bool, Vec<T>) {
+        let (made, len) = (matches!(source, Source::Made(_)), source.len());
+        let open = source.open();
+        // SAFETY: each is taken once, and the vector that they were in does not drop them.
+        (made, unsafe { open.run(All(len)) })
+    }
+
+    #[test]
+    fn items_are_those_of_the_iterator() {
+        let numbers = [3u64, 1, 4];
+        assert_eq!(taken(Source::of(&numbers[1..])), (true, vec![&1, &4]));
+        assert_eq!(taken(Source::of(&[1.5f32, 2.5])), (true, vec![&1.5, &2.5]));
+        assert_eq!(taken(Source::of(-2i8..2)), (true, vec![-2, -1, 0, 1]));
+        assert_eq!(
+            taken(Source::of(65_000..65_002u16)),
+            (true, vec![65_000, 65_001])
+        );
+        assert_eq!(taken(Source::of(-1..1i32)), (true, vec![-1, 0]));
+        let end = u64::MAX;
+        assert_eq!(taken(Source::of(end - 1..end)), (true, vec![end - 1]));
+        #[expect(clippy::reversed_empty_ranges)]
+        let empty = 5..2;
+        assert_eq!(taken(Source::of(empty)), (true, Vec::<i64>::new()));
+
+        assert_eq!(taken(Source::of(["a", "b"])), (false, vec!["a", "b"]));
+        assert_eq!(taken(Source::of(&["a"])), (false, vec![&"a"]));
+        assert_eq!(taken(Source::of(numbers)), (false, vec![3, 1, 4]));
+        assert_eq!(
+            taken(Source::of(numbers.iter().copied())),
+            (false, vec![3, 1, 4])
+        );
+        assert_eq!(
+            taken(Source::of(numbers.iter().rev())),
+            (false, vec![&4, &1, &3])
+        );
+        assert_eq!(taken(Source::of(0..=2u64)), (false, vec![0, 1, 2]));
     }
 
     #[test]

@@ -1,0 +1,306 @@
+//! A pool's `imap` and `imap_unordered`: lazy, bounded, in order, and ended by the lowest failure.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+
+use polars_par_apply::prelude::*;
+
+use crate::frames::watched;
+
+fn pools() -> Vec<Pool> {
+    vec![
+        Pool::default(),
+        Pool::new(1).unwrap(),
+        Pool::new(4).unwrap(),
+    ]
+}
+
+#[test]
+fn results_come_in_order() {
+    watched(|| {
+        for pool in pools() {
+            for items in [0, 1, 5, 1000] {
+                for chunk_size in [1, 3, 1000, 5000] {
+                    for look_ahead in [1, 2, 100] {
+                        let imap = pool.imap(0..items, |n| n * 2);
+                        let imap = imap.chunk_size(chunk_size).look_ahead(look_ahead);
+                        let results: Vec<i32> = imap.map(Result::unwrap).collect();
+                        assert!(results.into_iter().eq((0..items).map(|n| n * 2)));
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn each_result_comes_once_in_some_order() {
+    watched(|| {
+        for pool in pools() {
+            for (items, chunk_size, look_ahead) in
+                [(0, 1, 1), (1, 5, 1), (1000, 1, 7), (1000, 30, 3)]
+            {
+                let imap = pool.imap_unordered(0..items, |n| n * 2);
+                let imap = imap.chunk_size(chunk_size).look_ahead(look_ahead);
+                let mut results: Vec<i32> = imap.map(Result::unwrap).collect();
+                results.sort_unstable();
+                assert!(results.into_iter().eq((0..items).map(|n| n * 2)));
+            }
+        }
+    });
+}
+
+/// Results that are ready are not kept waiting by one that is not.
+#[test]
+fn unordered_results_overtake() {
+    watched(|| {
+        let pool = Pool::new(2).unwrap();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let mut imap = pool.imap_unordered(0..10, move |n| {
+            if n == 0 {
+                gate.lock().unwrap().recv().unwrap();
+            }
+            n
+        });
+        let first: Vec<i32> = imap.by_ref().take(9).map(Result::unwrap).collect();
+        assert!(!first.contains(&0));
+        open.send(()).unwrap();
+        assert_eq!(imap.next().unwrap().unwrap(), 0);
+        assert!(imap.next().is_none());
+    });
+}
+
+/// Nothing is taken before it is asked for, and never more than is said; from iterators that need not be `Send`.
+#[test]
+fn an_endless_iterator_is_taken_bit_by_bit() {
+    watched(|| {
+        for pool in pools() {
+            for (chunk_size, look_ahead) in [(1, 3), (10, 1), (7, 4)] {
+                let taken = Rc::new(AtomicUsize::new(0));
+                let items = {
+                    let taken = taken.clone();
+                    (0u64..).inspect(move |_| {
+                        taken.fetch_add(1, SeqCst);
+                    })
+                };
+                let imap = pool.imap(items, |n| n);
+                let mut imap = imap.chunk_size(chunk_size).look_ahead(look_ahead);
+                assert_eq!(taken.load(SeqCst), 0);
+                for expected in 0..500u64 {
+                    assert_eq!(imap.next().unwrap().unwrap(), expected);
+                    // The chunk that is being read is not ahead any more.
+                    let most = (expected as usize / chunk_size + 1 + look_ahead) * chunk_size;
+                    assert!(
+                        taken.load(SeqCst) <= most,
+                        "{} of {most}",
+                        taken.load(SeqCst)
+                    );
+                }
+                let mut imap = pool
+                    .imap_unordered(0u64.., |n| n)
+                    .chunk_size(chunk_size)
+                    .look_ahead(look_ahead);
+                let seen: HashSet<u64> = imap.by_ref().take(500).map(Result::unwrap).collect();
+                assert_eq!(seen.len(), 500);
+            }
+        }
+    });
+}
+
+/// Workers are at it while the results before are being read.
+#[test]
+fn it_works_ahead() {
+    watched(|| {
+        let pool = Pool::new(2).unwrap();
+        let begun = Arc::new((Mutex::new(0), Condvar::new()));
+        let own = begun.clone();
+        let mut imap = pool
+            .imap(0..100, move |n| {
+                *own.0.lock().unwrap() += 1;
+                own.1.notify_all();
+                n
+            })
+            .look_ahead(8);
+        assert_eq!(imap.next().unwrap().unwrap(), 0);
+        assert_eq!(imap.next().unwrap().unwrap(), 1);
+        // Two are read, and at least one more was begun, for nobody asked for it.
+        let guard = begun.0.lock().unwrap();
+        drop(begun.1.wait_while(guard, |begun| *begun < 3).unwrap());
+    });
+}
+
+/// What the iterator waits for keeps no more back than it was let look ahead.
+#[test]
+fn a_result_is_given_while_the_iterator_waits_for_more() {
+    watched(|| {
+        for unordered in [false, true] {
+            for look_ahead in [1, 2, 3] {
+                let pool = Pool::new(2).unwrap();
+                let (send, receive) = mpsc::channel();
+                let work = |n: i32| n;
+                let mut results: Box<dyn Iterator<Item = Result<i32>>> = if unordered {
+                    Box::new(pool.imap_unordered(receive, work).look_ahead(look_ahead))
+                } else {
+                    Box::new(pool.imap(receive, work).look_ahead(look_ahead))
+                };
+                let mut sent = 0;
+                let mut seen = HashSet::new();
+                while sent < 50 {
+                    while sent < seen.len() as i32 + look_ahead as i32 {
+                        send.send(sent).unwrap();
+                        sent += 1;
+                    }
+                    let result = results.next().unwrap().unwrap();
+                    assert!(unordered || result == seen.len() as i32);
+                    assert!(seen.insert(result));
+                }
+                drop(send);
+                seen.extend(results.map(Result::unwrap));
+                assert_eq!(seen.len() as i32, sent);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_lowest_failure_is_the_last_item() {
+    watched(|| {
+        for pool in pools() {
+            for chunk_size in [1, 4, 100] {
+                for panics in [false, true] {
+                    let work = move |n: i32| {
+                        if n % 50 == 37 {
+                            assert!(!panics, "not {n}");
+                            anyhow::bail!("no {n}");
+                        }
+                        Ok(n)
+                    };
+                    let mut results = pool.imap(0.., work).chunk_size(chunk_size);
+                    for expected in 0..37 {
+                        let result: i32 = results.next().unwrap().unwrap();
+                        assert_eq!(result, expected);
+                    }
+                    let error = results.next().unwrap().unwrap_err();
+                    assert_eq!(error.index(), Some(37));
+                    assert_eq!(matches!(error.kind(), ErrorKind::Panic { .. }), panics);
+                    assert!(results.next().is_none() && results.next().is_none());
+
+                    let results = pool.imap_unordered(0.., work).chunk_size(chunk_size);
+                    let results: Vec<Result<i32>> = results.collect();
+                    let (last, before) = results.split_last().unwrap();
+                    assert_eq!(last.as_ref().unwrap_err().index(), Some(37));
+                    let before: HashSet<i32> =
+                        before.iter().map(|n| *n.as_ref().unwrap()).collect();
+                    assert!((0..37).all(|n| before.contains(&n)));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn errors_may_be_kept_as_results() {
+    let pool = Pool::new(2).unwrap();
+    let each = pool.imap(["1", "x", "3"], |text| text.parse::<i32>());
+    let each: Vec<Result<i32, std::num::ParseIntError>> = each.map(Result::unwrap).collect();
+    assert_eq!((&each[0], &each[2]), (&Ok(1), &Ok(3)));
+    assert!(each[1].is_err());
+}
+
+/// A pool that is closed does not begin one, and ends none that was begun; one that is terminated ends it.
+#[test]
+fn the_end_of_a_pool() {
+    watched(|| {
+        for pool in pools() {
+            let mut begun = pool.imap(0..1000, |n| n);
+            let mut unordered = pool.imap_unordered(0..1000, |n| n);
+            let mut never = pool.imap(0..1000, |n| n);
+            let mut never_unordered = pool.imap_unordered(0..1000, |n| n);
+            assert_eq!(begun.next().unwrap().unwrap(), 0);
+            assert!(unordered.next().unwrap().is_ok());
+            pool.close();
+            let error = never.next().unwrap().unwrap_err();
+            assert!(matches!(
+                error.kind(),
+                ErrorKind::PoolClosed {
+                    terminated: false,
+                    ..
+                }
+            ));
+            assert!(never.next().is_none());
+            let error = never_unordered.next().unwrap().unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::PoolClosed { .. }),
+                "{error}"
+            );
+            assert!(never_unordered.next().is_none());
+            assert!(begun.by_ref().take(500).map(Result::unwrap).eq(1..501));
+            assert!(unordered.by_ref().take(500).all(|result| result.is_ok()));
+            pool.terminate();
+            pool.join().unwrap();
+            for results in [begun.collect::<Vec<_>>(), unordered.collect()] {
+                let (last, before) = results.split_last().unwrap();
+                assert!(before.iter().all(Result::is_ok));
+                let error = last.as_ref().unwrap_err();
+                let ended = matches!(
+                    error.kind(),
+                    ErrorKind::PoolClosed { .. } | ErrorKind::Cancelled { .. }
+                );
+                assert!(ended, "{error}");
+            }
+        }
+    });
+}
+
+/// Within a worker of the pool it goes over, which may be the only one.
+#[test]
+fn within_a_job_of_the_pool() {
+    watched(|| {
+        for pool in pools() {
+            let own = pool.clone();
+            let sum = pool.apply_async(move || {
+                let ordered: i32 = own.imap(0..100, |n| n).map(Result::unwrap).sum();
+                let unordered: i32 = own.imap_unordered(0..100, |n| n).map(Result::unwrap).sum();
+                ordered + unordered
+            });
+            assert_eq!(sum.get().unwrap(), 2 * 4950);
+            let sums = pool.map(0..3, |_| -> i32 {
+                pool.imap(0..100, |n| n).map(Result::unwrap).sum()
+            });
+            assert_eq!(sums.unwrap(), [4950; 3]);
+            let sums = pool.map(0..3, |_| -> i32 {
+                pool.imap_unordered(0..100, |n| n).map(Result::unwrap).sum()
+            });
+            assert_eq!(sums.unwrap(), [4950; 3]);
+        }
+    });
+}
+
+/// Dropped half way, it leaves nothing behind.
+#[test]
+fn dropped_half_way() {
+    watched(|| {
+        for pool in pools() {
+            let alive = Arc::new(());
+            for unordered in [false, true] {
+                let items = std::iter::repeat_with({
+                    let alive = alive.clone();
+                    move || alive.clone()
+                });
+                let work = |item: Arc<()>| item;
+                if unordered {
+                    let mut results = pool.imap_unordered(items, work).chunk_size(3);
+                    assert!(results.by_ref().take(10).all(|result| result.is_ok()));
+                } else {
+                    let mut results = pool.imap(items, work).chunk_size(3);
+                    assert!(results.by_ref().take(10).all(|result| result.is_ok()));
+                }
+            }
+            pool.join().unwrap();
+            assert_eq!(Arc::strong_count(&alive), 1);
+        }
+    });
+}
