@@ -36,6 +36,11 @@
 //! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
 //! [when something goes wrong](guide::when_something_goes_wrong) shows them at work.
 //!
+//! A call may go on in the background, as a [`Job`]: [`spawn_rows`](Apply::spawn_rows) and its like. And a [`Pool`] calls
+//! closures for items that are no frame's, as `multiprocessing.Pool` does in Python: [`map`](Pool::map),
+//! [`imap`](Pool::imap), [`apply_async`](Pool::apply_async) and the rest; the page
+//! [coming from multiprocessing](guide::coming_from_multiprocessing) has a row for each Python call.
+//!
 //! # Promises
 //!
 //! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks. Where rows
@@ -60,9 +65,13 @@
 //! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
 //!     text are written into one preallocated column.
 //! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
-//!     of Polars' streaming engine, which is one of many already, a call runs on that thread.
+//!     of Polars' streaming engine, which is one of many already, a call runs on that thread. A background job is begun on a
+//!     thread apart from Polars' workers, since it may wait for long, and its rows run on them.
 //! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled or whose [deadline](Apply::deadline) has passed ends
 //!     when each worker is done with the row that it is in. A row that is running cannot be killed.
+//! 13. **Jobs** end in a result, always: a value, an error, a panic as an error, or the word that they were cancelled. One
+//!     that is dropped is cancelled, unless it was [detached](Job::detach). Jobs may wait for each other on any pool, of one
+//!     worker too.
 //!
 //! # Output names
 //!
@@ -106,16 +115,20 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `pool`, `arity` | what every stage may use |
-//! | `cancel`, `progress`, `retry`, `options` | what options take (tokens, who is told, when a row is tried again), and the options as values |
+//! | `error`, `arity` | what every stage may use |
+//! | `cancel`, `progress`, `retry` | what options take: tokens, who is told, when a row is tried again |
+//! | `pool` | threads: Polars', or a pool's own; what a pool was given, and its end |
+//! | `options` | the options of a call, as values |
 //! | `outcome` | what a call gives beside its output: [`Outcome`], [`Stats`] |
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
 //! | `run` | who runs what: the order in which rows are handed out, failures and panics under their policy, retries, cancelling, progress |
+//! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
+//! | `map` | the verbs of a pool, over items |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
 //! | [`guide`] | pages of documentation |
 

@@ -145,7 +145,10 @@ where
     /// The next chunk, with the number of its first item.
     fn chunk(&mut self) -> Option<(usize, Vec<I::Item>)> {
         let items = self.items.as_mut()?;
-        let mut chunk = Vec::with_capacity(self.chunk_size.min(items.size_hint().0.max(1)));
+        // A chunk may be asked for that is larger than memory, of items that are few.
+        let (least, most) = items.size_hint();
+        let room = self.chunk_size.min(most.unwrap_or(usize::MAX));
+        let mut chunk = Vec::with_capacity(room.min(least.max(1024)));
         chunk.extend(items.by_ref().take(self.chunk_size));
         if chunk.len() < self.chunk_size {
             self.items = None;

@@ -14,7 +14,7 @@ use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
 use crate::error::{ErrorKind, Place, Result};
 use crate::job::{Job, spawn};
-use crate::pool::Pool;
+use crate::pool::{Entry, Pool};
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Cause, Failure, catch, says_cancelled};
 use crate::verbs::failed;
@@ -46,8 +46,14 @@ impl Pool {
         F: FnOnce() -> R + Send,
         R: IntoItem<T>,
     {
-        let _pass = self.admit()?;
-        self.threads().run_once(|| call_once(f))
+        let entry = self.enter()?;
+        self.threads().run_once(|| {
+            let _around = entry.as_ref().map(Entry::around);
+            if let Some(entry) = &entry {
+                entry.token().check()?;
+            }
+            call_once(f)
+        })
     }
 
     /// Calls a closure for each item, and gives the results in the order of the items.

@@ -117,6 +117,31 @@ thread_local! {
     static AROUND: RefCell<Vec<*const Gate>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A call that blocks its caller, and is told by a token when the pool is terminated.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    token: Arc<CancelToken>,
+    pass: Pass,
+}
+
+impl Entry {
+    pub(super) fn new(pass: Pass) -> Self {
+        let token = Arc::new(CancelToken::new());
+        let stop: Weak<CancelToken> = Arc::downgrade(&token);
+        pass.register()(stop);
+        Entry { token, pass }
+    }
+
+    pub(crate) fn token(&self) -> &CancelToken {
+        &self.token
+    }
+
+    /// Marks this thread as within, until the guard is dropped.
+    pub(crate) fn around(&self) -> Around {
+        self.pass.around()
+    }
+}
+
 /// Leave to be in; given back when dropped.
 pub(crate) struct Pass {
     gate: Arc<Gate>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use builder::{PoolBuilder, available_workers};
 use gate::Gate;
-pub(crate) use gate::{Pass, Stop};
+pub(crate) use gate::{Around, Entry, Pass, Stop};
 pub(crate) use lend::Work;
 pub(crate) use team::Task;
 use team::Team;
@@ -219,6 +219,11 @@ impl Pool {
             Way::Again(gate) => gate.admit_again().map(Some),
             Way::Inside => Ok(None),
         }
+    }
+
+    /// Lets a call in that blocks its caller.
+    pub(crate) fn enter(&self) -> Result<Option<Entry>> {
+        Ok(self.admit()?.map(Entry::new))
     }
 
     /// The same pool as seen within one of its jobs: it keeps nobody's threads alive, and lets everything in.

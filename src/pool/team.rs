@@ -14,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::wait::wait_while;
+
 /// Something to do, for whichever thread comes to it first.
 pub(crate) trait Task: Send + Sync {
     /// Does it, unless somebody has.
@@ -29,7 +31,7 @@ pub(crate) struct Team(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Rung when there is something to do, and when the team is stopped.
+    /// Rung when there is something to do, when the team is stopped, and when a thread of a stopped team ends.
     bell: Condvar,
     /// Of a team that has a fixed number of threads.
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -125,6 +127,10 @@ impl Team {
         if self.is_here() {
             return;
         }
+        // Another thread may have the handles, and wait for them.
+        drop(wait_while(&self.0.state, &self.0.bell, None, |state| {
+            state.threads > 0
+        }));
         let handles = std::mem::take(&mut *self.handles());
         for handle in handles {
             // It panics only if a task does, which tasks do not.
@@ -177,6 +183,7 @@ impl Shared {
             }
             if state.stopped {
                 state.threads -= 1;
+                self.bell.notify_all();
                 return None;
             }
             state.idle += 1;

@@ -184,6 +184,7 @@ impl<'r> Run<'r> {
     /// Does the job.
     pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
         let began = Instant::now();
+        let _around = self.plan.around();
         let halt = self.halt.clone();
         let tokens = [&self.options.cancel, &self.options.job];
         let tokens = tokens.map(Option::as_ref).into_iter();
@@ -339,6 +340,7 @@ impl<'r> Run<'r> {
             active.fetch_update(order, order, more).is_ok()
         };
         let work = |one_more: &dyn Fn()| {
+            let _around = self.plan.around();
             self.work(workers, pace, job, &|| {
                 if has_seat() {
                     one_more();

@@ -1,12 +1,12 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
-use crate::pool::{Pass, Pool, Threads, Work};
+use crate::pool::{Around, Entry, Pool, Threads, Work};
 use crate::retry::Retry;
 
 /// Who runs a call.
@@ -20,24 +20,6 @@ pub(crate) struct Plan {
     /// 1: the calling thread.
     pub(super) workers: usize,
     cut: Option<Cut>,
-}
-
-/// A call that a pool has let in, and that ends when the pool is terminated.
-#[derive(Debug)]
-struct Entry {
-    token: Arc<CancelToken>,
-    _pass: Pass,
-}
-
-impl Entry {
-    fn new(pool: &Pool) -> Result<Option<Self>> {
-        Ok(pool.admit()?.map(|pass| {
-            let token = Arc::new(CancelToken::new());
-            let stop: Weak<CancelToken> = Arc::downgrade(&token);
-            pass.register()(stop);
-            Entry { token, _pass: pass }
-        }))
-    }
 }
 
 impl Plan {
@@ -112,7 +94,7 @@ impl Plan {
             (None, Some(rows)) => Some(Cut::ChunkRows(rows)),
             (None, None) => None,
         };
-        let entry = match options.pool.as_ref().map(Entry::new).transpose() {
+        let entry = match options.pool.as_ref().map(Pool::enter).transpose() {
             Ok(entry) => entry.flatten(),
             Err(closed) => {
                 faults.push(closed);
@@ -158,7 +140,12 @@ impl Plan {
 
     /// The token by which the pool that was given ends the call.
     pub(super) fn token(&self) -> Option<&CancelToken> {
-        self.entry.as_ref().map(|entry| &*entry.token)
+        self.entry.as_ref().map(Entry::token)
+    }
+
+    /// Marks this thread as within the call, for the pool that was given.
+    pub(super) fn around(&self) -> Option<Around> {
+        self.entry.as_ref().map(Entry::around)
     }
 
     /// How rows are cut, where that was asked for.

@@ -449,6 +449,29 @@ fn calls_nest() {
     });
 }
 
+/// What a pool runs cannot wait for itself.
+#[test]
+fn a_join_within_a_call_is_an_error() {
+    watched(|| {
+        for (name, pool) in pools() {
+            let df = df!["x" => [1, 2, 3]].unwrap();
+            let joined = |_: i32| pool.join().is_err();
+            let all =
+                |joined: Vec<bool>| assert!(joined.iter().all(|refused| *refused), "pool {name}");
+            all(pool.map(0..10, joined).unwrap());
+            all(vec![pool.apply(|| joined(0)).unwrap()]);
+            let column = df
+                .par_apply()
+                .pool(&pool)
+                .chunk_rows(1)
+                .rows(joined)
+                .unwrap();
+            all(column.bool().unwrap().into_no_null_iter().collect());
+            assert_eq!(pool.join().unwrap(), ());
+        }
+    });
+}
+
 #[test]
 fn many_threads_share_a_pool() {
     watched(|| {
