@@ -466,7 +466,7 @@ fn a_join_within_a_call_is_an_error() {
                 .chunk_rows(1)
                 .rows(joined)
                 .unwrap();
-            all(column.bool().unwrap().into_no_null_iter().collect());
+            all(column.bool().unwrap().iter().flatten().collect());
             assert_eq!(pool.join().unwrap(), ());
         }
     });
