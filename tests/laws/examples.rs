@@ -7,6 +7,9 @@ use polars_par_apply::prelude::*;
 
 // The programs as they are; nobody calls their `main`.
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/background_report.rs"]
+mod background_report_program;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/chunk_shapes.rs"]
 mod chunk_shapes_program;
 #[allow(dead_code, unreachable_pub)]
@@ -27,6 +30,12 @@ mod long_run_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/normalize_rows.rs"]
 mod normalize_rows_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/pool_tour.rs"]
+mod pool_tour_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/run_scripts.rs"]
+mod run_scripts_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/sum_of_squares.rs"]
 mod sum_of_squares_program;
@@ -156,4 +165,70 @@ fn flights() {
     assert_eq!(written.height(), 336_776);
     let grades = written.column("grade").unwrap();
     assert_eq!(grades.null_count(), 0);
+}
+
+#[test]
+fn pool_tour() {
+    // A tenth of its rows: three of the calls go to a worker and back for each.
+    let out = printed(|out| pool_tour_program::run(20_000, out));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "[3, 3, 1, 1, 4, 1, 3, 2, 4, 2]");
+    let ways = [
+        "plain loop ",
+        "apply, row by row ",
+        "map ",
+        "starmap ",
+        "apply_async with a callback ",
+        "apply_async and get ",
+        "starmap_async ",
+    ];
+    assert_eq!(lines.len(), 1 + ways.len() + 1);
+    for (line, way) in lines[1..].iter().zip(ways) {
+        assert!(line.starts_with(way), "{line}");
+    }
+    assert_eq!(lines.last(), Some(&"all equal"));
+}
+
+#[test]
+#[cfg(unix)]
+fn run_scripts() {
+    let scripts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scripts"));
+    let out = printed(|out| run_scripts_program::run(scripts, out));
+    let (results, time) = out.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(
+        results,
+        "fetch.sh: exit code 0\n  \
+           3 files fetched\n\
+         check.sh: exit code 3\n  \
+           2 tables checked\n  \
+           stderr: row 17 of the third has no date\n\
+         pack.sh: exit code 0\n  \
+           1 archive written\n\
+         failed: check.sh"
+    );
+    assert!(time.starts_with("all three took "));
+}
+
+#[test]
+fn background_report() {
+    let out = printed(background_report_program::run);
+    let lines: Vec<&str> = out.lines().collect();
+    let [reports @ .., cancelled, kept] = lines.as_slice() else {
+        panic!("{out}");
+    };
+    let done = |report: &str| -> usize {
+        let (done, rest) = report.split_once(" of 100000 rows, ").unwrap();
+        assert!(rest.ends_with(" primes"));
+        done.parse().unwrap()
+    };
+    assert!(reports.is_sorted_by_key(|report| done(report)));
+    let seen = done(reports.last().unwrap());
+    assert_eq!(*cancelled, "cancelled: true");
+    let (rows, _) = kept
+        .strip_prefix("kept: ")
+        .unwrap()
+        .split_once(" rows, the last of them row ")
+        .unwrap();
+    let rows: usize = rows.parse().unwrap();
+    assert!((1_000..100_000).contains(&seen) && (seen..100_000).contains(&rows));
 }
