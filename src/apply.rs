@@ -540,6 +540,10 @@ impl<'a, I, Seed, G, P> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G,
     /// assert_eq!(even, 2);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "a builder's type says what it was given"
+    )]
     pub fn finish<H>(self, hook: H) -> Apply<'a, Leading<context::State<I, Hook<H>>, Seed>, G, P> {
         Apply {
             frame: self.frame,

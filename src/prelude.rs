@@ -14,5 +14,5 @@ pub use crate::Struct;
 pub use crate::{
     Apply, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell,
     IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome, ParApply,
-    Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
+    Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
 };

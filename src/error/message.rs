@@ -101,7 +101,7 @@ impl fmt::Display for Error {
                     Some(deadline) => write!(f, "the deadline of {deadline:?} passed")?,
                     None => f.write_str("the call was cancelled")?,
                 }
-                if *total > 0 {
+                if *total > 1 {
                     write!(f, ": {done} of {total} were done")?;
                 }
                 if let Some(failure) = failure {

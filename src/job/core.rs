@@ -22,13 +22,32 @@ pub(super) struct Core<T> {
 
 struct State<T> {
     phase: Phase<T>,
-    on_success: Vec<Box<dyn FnOnce(&T) + Send>>,
-    on_error: Vec<Box<dyn FnOnce(&Error) + Send>>,
+    callbacks: Vec<Callback<T>>,
     /// Cancelled with the job.
     tokens: Vec<CancelToken>,
     waker: Option<Waker>,
     /// Nobody will ask for the result.
     unwanted: bool,
+}
+
+/// Whom to tell how it has ended.
+pub(super) enum Callback<T> {
+    OnSuccess(Told<T>),
+    OnError(Told<Error>),
+}
+
+type Told<A> = Box<dyn FnOnce(&A) + Send>;
+
+impl<T> Callback<T> {
+    /// A panic in it has been heard by the panic hook, and ends nothing else.
+    fn tell(self, result: &Result<T>) {
+        let _ = catch(|| match (self, result) {
+            (Callback::OnSuccess(tell), Ok(value)) => tell(value),
+            (Callback::OnError(tell), Err(error)) => tell(error),
+            // It is not called, and its drop is the user's too.
+            _ => {}
+        });
+    }
 }
 
 enum Phase<T> {
@@ -44,8 +63,7 @@ impl<T> Core<T> {
         Core {
             state: Mutex::new(State {
                 phase: Phase::Waiting,
-                on_success: Vec::new(),
-                on_error: Vec::new(),
+                callbacks: Vec::new(),
                 tokens: Vec::new(),
                 waker: None,
                 unwanted: false,
@@ -70,7 +88,8 @@ impl<T> Core<T> {
     pub(super) fn finish(&self, result: Result<T>) {
         loop {
             let mut state = self.lock();
-            if state.on_success.is_empty() && state.on_error.is_empty() {
+            let callbacks = mem::take(&mut state.callbacks);
+            if callbacks.is_empty() {
                 let waker = state.waker.take();
                 let unwanted = if state.unwanted {
                     state.phase = Phase::Gone(kind(&result));
@@ -88,56 +107,26 @@ impl<T> Core<T> {
                 quietly_drop(unwanted);
                 return;
             }
-            let on_success = mem::take(&mut state.on_success);
-            let on_error = mem::take(&mut state.on_error);
             drop(state);
-            match &result {
-                Ok(value) => {
-                    on_success.into_iter().for_each(|tell| told(tell, value));
-                    quietly_drop(on_error);
-                }
-                Err(error) => {
-                    on_error.into_iter().for_each(|tell| told(tell, error));
-                    quietly_drop(on_success);
-                }
-            }
+            callbacks
+                .into_iter()
+                .for_each(|callback| callback.tell(&result));
         }
     }
 
-    /// Has it told when it is done; at once, if it is.
-    pub(super) fn on_success(&self, tell: Box<dyn FnOnce(&T) + Send>) {
+    /// Has somebody told when it is done; at once, if it is.
+    pub(super) fn when_done(&self, callback: Callback<T>) {
         let mut state = self.lock();
         match mem::replace(&mut state.phase, Phase::Begun) {
             Phase::Done(result) => {
                 drop(state);
-                if let Ok(value) = &result {
-                    told(tell, value);
-                }
+                callback.tell(&result);
                 self.lock().phase = Phase::Done(result);
             }
             Phase::Gone(kind) => state.phase = Phase::Gone(kind),
             going_on => {
                 state.phase = going_on;
-                state.on_success.push(tell);
-            }
-        }
-    }
-
-    /// As [`Core::on_success`].
-    pub(super) fn on_error(&self, tell: Box<dyn FnOnce(&Error) + Send>) {
-        let mut state = self.lock();
-        match mem::replace(&mut state.phase, Phase::Begun) {
-            Phase::Done(result) => {
-                drop(state);
-                if let Err(error) = &result {
-                    told(tell, error);
-                }
-                self.lock().phase = Phase::Done(result);
-            }
-            Phase::Gone(kind) => state.phase = Phase::Gone(kind),
-            going_on => {
-                state.phase = going_on;
-                state.on_error.push(tell);
+                state.callbacks.push(callback);
             }
         }
     }
@@ -224,11 +213,6 @@ impl<T> Core<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Calls a callback. A panic in it has been heard by the panic hook, and ends nothing else.
-fn told<A: ?Sized>(tell: Box<dyn FnOnce(&A) + Send>, of: &A) {
-    let _ = catch(|| tell(of));
 }
 
 fn kind<T>(result: &Result<T>) -> TickState {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use self::core::Core;
+use self::core::{Callback, Core};
 pub(crate) use self::spawn::spawn;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
@@ -212,7 +212,8 @@ impl<T> Job<T> {
         self
     }
 
-    /// Lets it go on without its holder; [`Pool::join`](crate::Pool::join) waits for it, and its callbacks are called.
+    /// Lets it go on without its holder; [`Pool::join`](crate::Pool::join) waits for it, and its callbacks are called. An error
+    /// or a panic of it is told to [`on_error`](Job::on_error), and to nobody else.
     pub fn detach(mut self) {
         self.detached = true;
     }
@@ -253,7 +254,8 @@ impl<T: 'static> Job<T> {
     where
         F: FnOnce(&T) + Send + 'static,
     {
-        self.task.core().on_success(Box::new(callback));
+        let callback = Callback::OnSuccess(Box::new(callback));
+        self.task.core().when_done(callback);
         self
     }
 
@@ -263,7 +265,8 @@ impl<T: 'static> Job<T> {
     where
         F: FnOnce(&Error) + Send + 'static,
     {
-        self.task.core().on_error(Box::new(callback));
+        let callback = Callback::OnError(Box::new(callback));
+        self.task.core().when_done(callback);
         self
     }
 }

@@ -55,7 +55,7 @@ impl Pool {
     /// # Errors
     /// Each item of the iterator is a `Result`. The first error is the last item: that of the lowest item that failed, which
     /// comes after the results of all before it. A closure that returns a `Result` has its values given, or each `Result`,
-    /// as the type says; see [`IntoItem`]. The pool is closed when the first is asked for; or it was terminated.
+    /// as the type says (see [`IntoItem`]); with each, an error ends nothing, and the iterator goes on. The pool is closed when the first is asked for; or it was terminated.
     pub fn imap<T, I, F, R>(&self, items: I, f: F) -> Imap<I::IntoIter, T>
     where
         T: Send + 'static,

@@ -3,8 +3,8 @@
 /// What a closure that a [`Pool`](crate::Pool) calls returns: a `T`, or a `Result<T, E>` with `E: Into<anyhow::Error>`.
 ///
 /// Of a closure that returns `T`, the results are `T`s. Of one that returns a `Result`, either is meant: the first error
-/// ends the call, and the results are the values; or the results are the `Result`s themselves. So there it must be clear
-/// from what becomes of the results, or be said, which it is:
+/// ends the call, and the results are the values; or the results are the `Result`s themselves, and only a panic ends it. So
+/// there it must be clear from what becomes of the results, or be said, which it is:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;

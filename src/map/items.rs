@@ -66,10 +66,9 @@ where
     let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
     // SAFETY: the run is over, and noted what it took.
     unsafe { source.drop_all_but(&taken) };
-    let broken = match ended {
+    let Err(broken) = ended else {
         // SAFETY: a run that ended, under a policy that lets no failure pass and wants no part, has set every slot.
-        Ok(_) => return Ok(unsafe { slots.assume_full() }),
-        Err(broken) => broken,
+        return Ok(unsafe { slots.assume_full() });
     };
     let set: Vec<Range<usize>> = done.iter().map(Done::set).collect();
     // SAFETY: the run is over, and noted what it set.

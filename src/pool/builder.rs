@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Result};
 /// `POLARS_MAX_THREADS` says otherwise.
 ///
 /// ```
-/// use polars_par_apply::{available_workers, prelude::*};
+/// use polars_par_apply::prelude::*;
 ///
 /// let pool = Pool::new(available_workers())?;
 /// assert_eq!(pool.workers(), available_workers());

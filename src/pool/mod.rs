@@ -139,7 +139,7 @@ impl Pool {
     }
 
     /// Takes no more work: a call from now on is an error of the kind [`PoolClosed`](crate::ErrorKind::PoolClosed), and so
-    /// is the result of a job. What was given before goes on.
+    /// is the result of a job. What was given before goes on. The threads end with [`join`](Pool::join), or the last clone.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
