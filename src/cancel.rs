@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Cancels the calls that it was given to by [`cancel_token`](crate::Apply::cancel_token).
 ///
@@ -104,14 +104,7 @@ impl CancelToken {
         if !self.is_cancelled() {
             return Ok(());
         }
-        Err(ErrorKind::Cancelled {
-            done: 0,
-            total: 0,
-            deadline: None,
-            failure: None,
-            partial: true,
-        }
-        .into())
+        Err(Error::cancelled(0, 0))
     }
 
     /// Tells `halt` when the token is cancelled, until the guard is dropped.

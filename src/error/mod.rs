@@ -289,6 +289,18 @@ impl Error {
         }
     }
 
+    /// The error of what was cancelled with so much done.
+    pub(crate) fn cancelled(done: usize, total: usize) -> Self {
+        ErrorKind::Cancelled {
+            done,
+            total,
+            deadline: None,
+            failure: None,
+            partial: true,
+        }
+        .into()
+    }
+
     /// One error out of the faults of a call; none where there are no faults.
     pub(crate) fn of_all(mut faults: Vec<Error>) -> Result<()> {
         match faults.len() {

@@ -130,16 +130,7 @@ where
 {
     fn stop(&self) {
         self.core.cancel_tokens();
-        self.refuse(
-            ErrorKind::Cancelled {
-                done: 0,
-                total: self.core.meter.read().total,
-                deadline: None,
-                failure: None,
-                partial: true,
-            }
-            .into(),
-        );
+        self.refuse(Error::cancelled(0, self.core.meter.read().total));
     }
 }
 

@@ -9,7 +9,7 @@ use std::vec;
 
 use super::IntoItem;
 use crate::cancel::CancelToken;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::job::{Job, spawn};
 use crate::pool::Pool;
 use crate::run::{Cause, Failure, catch, quietly_drop};
@@ -187,7 +187,6 @@ where
     R: IntoItem<T>,
 {
     let mut values = Vec::with_capacity(items.len());
-    let total = items.len();
     let mut items = items.into_iter();
     let called = catch(|| {
         for item in items.by_ref() {
@@ -199,35 +198,23 @@ where
         Ok(())
     });
     quietly_drop(items);
-    let done = values.len();
     let failure = match called {
-        Ok(Ok(())) => None,
-        Ok(Err(Some(error))) => Some(Failure::Closure(Cause::new(error))),
-        Err(panic) => Some(panic),
-        Ok(Err(None)) => {
-            let cancelled = cancelled(done, total);
-            return Chunk {
-                values,
-                failed: Some(cancelled),
-            };
+        Ok(Ok(())) => {
+            let failed = None;
+            return Chunk { values, failed };
         }
+        Ok(Err(None)) => {
+            let failed = Some(Error::cancelled(0, 0));
+            return Chunk { values, failed };
+        }
+        Ok(Err(Some(error))) => Failure::Closure(Cause::new(error)),
+        Err(panic) => panic,
     };
-    let place = Place::Item(first + done);
+    let place = Place::Item(first + values.len());
     Chunk {
         values,
-        failed: failure.map(|failure| failed(failure, place, |_| None, |_| None)),
+        failed: Some(failed(failure, place, |_| None, |_| None)),
     }
-}
-
-fn cancelled(done: usize, total: usize) -> Error {
-    ErrorKind::Cancelled {
-        done,
-        total,
-        deadline: None,
-        failure: None,
-        partial: true,
-    }
-    .into()
 }
 
 /// The results of [`Pool::imap`], in the order of the items.
@@ -260,7 +247,8 @@ pub struct ImapUnordered<I: Iterator, T> {
 /// What has come of the chunk with this first item; none, if it was not come to.
 type Reply<T> = (usize, Option<Chunk<T>>);
 
-macro_rules! options {
+/// What the two have in common.
+macro_rules! imap {
     ($Imap:ident) => {
         impl<I: Iterator, T> $Imap<I, T> {
             /// How many items a worker takes at a time; 1 by default, and at least 1. More make each item cheaper, and are
@@ -276,6 +264,23 @@ macro_rules! options {
             pub fn look_ahead(mut self, chunks: usize) -> Self {
                 self.feed.look_ahead = chunks.max(1);
                 self
+            }
+        }
+
+        impl<I, T> Iterator for $Imap<I, T>
+        where
+            I: Iterator,
+            I::Item: Send + 'static,
+            T: Send + 'static,
+        {
+            type Item = Result<T>;
+
+            #[inline]
+            fn next(&mut self) -> Option<Result<T>> {
+                match self.values.next() {
+                    Some(value) => Some(Ok(value)),
+                    None => self.next_chunk(),
+                }
             }
         }
 
@@ -299,8 +304,8 @@ macro_rules! options {
     };
 }
 
-options!(Imap);
-options!(ImapUnordered);
+imap!(Imap);
+imap!(ImapUnordered);
 
 impl<I, T> Imap<I, T>
 where
@@ -322,31 +327,7 @@ where
             }
         }
     }
-}
 
-impl<I, T> Iterator for Imap<I, T>
-where
-    I: Iterator,
-    I::Item: Send + 'static,
-    T: Send + 'static,
-{
-    type Item = Result<T>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Result<T>> {
-        match self.values.next() {
-            Some(value) => Some(Ok(value)),
-            None => self.next_chunk(),
-        }
-    }
-}
-
-impl<I, T> Imap<I, T>
-where
-    I: Iterator,
-    I::Item: Send + 'static,
-    T: Send + 'static,
-{
     /// The first result of the next chunk.
     fn next_chunk(&mut self) -> Option<Result<T>> {
         loop {
@@ -430,7 +411,10 @@ where
                 Some(chunk) => (chunk.values, chunk.failed),
                 None => {
                     let refused = job.get().err();
-                    (Vec::new(), Some(refused.unwrap_or_else(|| cancelled(0, 0))))
+                    (
+                        Vec::new(),
+                        Some(refused.unwrap_or_else(|| Error::cancelled(0, 0))),
+                    )
                 }
             };
             if let Some(error) = failed
@@ -447,23 +431,6 @@ where
             if let Some(value) = self.values.next() {
                 return Some(Ok(value));
             }
-        }
-    }
-}
-
-impl<I, T> Iterator for ImapUnordered<I, T>
-where
-    I: Iterator,
-    I::Item: Send + 'static,
-    T: Send + 'static,
-{
-    type Item = Result<T>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Result<T>> {
-        match self.values.next() {
-            Some(value) => Some(Ok(value)),
-            None => self.next_chunk(),
         }
     }
 }

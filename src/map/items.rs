@@ -8,7 +8,7 @@ use super::slots::Slots;
 use super::source::{Loop, Open, Source};
 use crate::cancel::{CancelToken, Halt};
 use crate::context::{Context, Contexts};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::progress::Progress;
@@ -79,14 +79,7 @@ where
             let record = records.pop().expect("a run fails by a failure");
             failed(record.failure, Place::Item(record.item), |_| None, |_| None)
         }
-        Broken::Cancelled { done, .. } => ErrorKind::Cancelled {
-            done,
-            total: items,
-            deadline: None,
-            failure: None,
-            partial: true,
-        }
-        .into(),
+        Broken::Cancelled { done, .. } => Error::cancelled(done, items),
     })
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use self::items::map_items;
 use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
-use crate::error::{ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::job::{Job, spawn};
 use crate::pool::{Entry, Pool};
 use crate::progress::{Progress, Tick, TickState};
@@ -285,16 +285,9 @@ where
 }
 
 /// An error of a job that was cancelled: where it says no more than that, the job's own word for it.
-fn said_cancelled(error: crate::Error) -> crate::Error {
+fn said_cancelled(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Closure { cause, .. } if says_cancelled(cause) => ErrorKind::Cancelled {
-            done: 0,
-            total: 1,
-            deadline: None,
-            failure: None,
-            partial: true,
-        }
-        .into(),
+        ErrorKind::Closure { cause, .. } if says_cancelled(cause) => Error::cancelled(0, 1),
         _ => error,
     }
 }
