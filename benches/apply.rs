@@ -19,5 +19,6 @@ criterion_group!(
     groups::many_chunks::bench,
     groups::skewed::bench,
     groups::small::bench,
+    groups::pool::bench,
 );
 criterion_main!(apply);

@@ -22,7 +22,7 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 9] = [
+    let checks: [(&str, Check); 10] = [
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
@@ -32,6 +32,7 @@ fn main() {
         ("rows_untyped", checks::rows_untyped::check),
         ("small", checks::small::check),
         ("peak_memory", checks::peak_memory::check),
+        ("pool", checks::pool::check),
     ];
     for (name, check) in checks {
         if run.wants(name) {

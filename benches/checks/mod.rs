@@ -4,6 +4,7 @@ pub(crate) mod control;
 pub(crate) mod expression;
 pub(crate) mod many_chunks;
 pub(crate) mod peak_memory;
+pub(crate) mod pool;
 pub(crate) mod rows_count_in_range;
 pub(crate) mod rows_f64;
 pub(crate) mod rows_nullable;

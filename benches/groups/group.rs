@@ -27,6 +27,18 @@ impl<'c> Group<'c> {
         });
     }
 
+    /// Times `run` on what `make` has made before the clock starts.
+    pub(crate) fn bench_with<I, O>(
+        &mut self,
+        name: &str,
+        mut make: impl FnMut() -> I,
+        mut run: impl FnMut(I) -> O,
+    ) {
+        self.0.bench_function(name, |bencher| {
+            bencher.iter_batched(&mut make, &mut run, BatchSize::PerIteration);
+        });
+    }
+
     /// Times a call too short to read the clock around; dropping what it returns is included.
     pub(crate) fn bench_short<O>(&mut self, name: &str, mut run: impl FnMut() -> O) {
         self.0

@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod fill;
 pub(crate) mod group;
 pub(crate) mod many_chunks;
+pub(crate) mod pool;
 pub(crate) mod random;
 pub(crate) mod rows_count_in_range;
 pub(crate) mod rows_f64;

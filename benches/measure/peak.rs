@@ -1,15 +1,19 @@
-//! The most memory that a call has resident at once, beyond its input and its output.
+//! The most memory that a call has resident at once.
 //!
 //! It is asked of the kernel (`VmHWM` of `/proc/self/status`, after `5` to `/proc/self/clear_refs` has set it back), in
 //! a process of its own that does nothing else; so it counts whatever the call touches: buffers, stacks, code.
 
 use std::process::Command;
 
+use polars_par_apply::prelude::Column;
+
+use crate::groups::pool::imap::ImapSum;
+use crate::groups::pool::map::Cost;
 use crate::groups::rows_f64::RowsF64;
 use crate::groups::workers::Workers;
 
 /// Makes this program the process that is measured.
-const OPTION: &str = "--peak-of-rows-f64";
+const OPTION: &str = "--peak-of";
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peaks {
@@ -17,7 +21,8 @@ pub(crate) struct Peaks {
     pub(crate) by_hand: Peak,
 }
 
-/// Peak memory of several runs, in parts of the input.
+/// Peak memory of several runs: of `rows_f64` beyond input and output, in parts of the input; of `imap` beyond what was
+/// there before the call, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
     pub(crate) worst: f64,
@@ -27,15 +32,20 @@ pub(crate) struct Peak {
 /// Measures in three processes for each side; none where the system does not tell.
 pub(crate) fn of_rows_f64(rows: usize) -> Option<Peaks> {
     Some(Peaks {
-        ours: of_side("ours", rows)?,
-        by_hand: of_side("by hand", rows)?,
+        ours: of_call("rows_f64", rows)?,
+        by_hand: of_call("rows_f64 by hand", rows)?,
     })
 }
 
-fn of_side(side: &str, rows: usize) -> Option<Peak> {
+/// Measures in three processes; none where the system does not tell.
+pub(crate) fn of_imap(items: usize) -> Option<Peak> {
+    of_call("imap", items)
+}
+
+fn of_call(call: &str, items: usize) -> Option<Peak> {
     let run = |_| {
         let program = std::env::current_exe().ok()?;
-        let arguments = [OPTION, side, &rows.to_string()];
+        let arguments = [OPTION, call, &items.to_string()];
         let output = Command::new(program).args(arguments).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
     };
@@ -51,34 +61,47 @@ pub(crate) fn print_if_asked() -> bool {
     let mut arguments = std::env::args()
         .skip_while(|argument| argument != OPTION)
         .skip(1);
-    let (Some(side), Some(rows)) = (arguments.next(), arguments.next()) else {
+    let (Some(call), Some(items)) = (arguments.next(), arguments.next()) else {
         return false;
     };
-    let rows = rows.parse().expect("the parent process gives a number");
-    if let Some(part) = measure(side == "ours", rows) {
-        println!("{part}");
+    let items = items.parse().expect("the parent process gives a number");
+    let peak = match call.as_str() {
+        "imap" => imap(items),
+        call => rows_f64(call == "rows_f64", items),
+    };
+    if let Some(peak) = peak {
+        println!("{peak}");
     }
     true
 }
 
-fn measure(ours: bool, rows: usize) -> Option<f64> {
+fn rows_f64(ours: bool, rows: usize) -> Option<f64> {
     let case = RowsF64::new(rows);
-    std::fs::write("/proc/self/clear_refs", "5").ok()?;
-    let before = resident("VmRSS:")?;
     let peak = if ours {
-        let output = case.ours(Workers::All);
-        let peak = resident("VmHWM:")?;
-        assert_eq!(output.len(), rows);
-        peak
+        beyond(|| case.ours(Workers::All), Column::len)
     } else {
-        let output = case.fresh(Workers::All);
-        let peak = resident("VmHWM:")?;
-        assert_eq!(output.len(), rows);
-        peak
+        beyond(|| case.fresh(Workers::All), Vec::len)
     };
+    let (peak, len) = peak?;
+    assert_eq!(len, rows);
     let output = rows * size_of::<f64>();
     let input = 2 * output;
-    Some((peak - before - output as f64) / input as f64)
+    Some((peak - output as f64) / input as f64)
+}
+
+fn imap(items: usize) -> Option<f64> {
+    let case = ImapSum::new(items);
+    let (peak, _) = beyond(|| case.ours(Cost::Short), |sum| *sum)?;
+    Some(peak)
+}
+
+/// Bytes beyond what was there before the call, and what is to be seen of its output.
+fn beyond<O, S>(call: impl FnOnce() -> O, see: impl FnOnce(&O) -> S) -> Option<(f64, S)> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = resident("VmRSS:")?;
+    let output = call();
+    let peak = resident("VmHWM:")?;
+    Some((peak - before, see(&output)))
 }
 
 /// Bytes, of a line such as `VmRSS:     1234 kB`.

@@ -49,9 +49,20 @@ impl<'a> Race<'a> {
         name: &'static str,
         mut contender: impl FnMut() -> O + 'a,
     ) -> Self {
+        self.enter_with(name, || (), move |()| contender())
+    }
+
+    /// Enters a contender that is given what `make` has made before the clock starts.
+    pub(crate) fn enter_with<I, O>(
+        self,
+        name: &'static str,
+        mut make: impl FnMut() -> I + 'a,
+        mut contender: impl FnMut(I) -> O + 'a,
+    ) -> Self {
         self.enter_timed(name, move || {
+            let input = black_box(make());
             let start = Instant::now();
-            let output = black_box(contender());
+            let output = black_box(contender(input));
             let time = start.elapsed();
             drop(output);
             time
@@ -114,5 +125,11 @@ impl Results {
     pub(crate) fn of(&self, name: &str) -> Times {
         let found = self.0.iter().find(|(contender, _)| *contender == name);
         found.expect("the contender was entered").1
+    }
+
+    /// Adds one that has timed itself.
+    pub(crate) fn and(mut self, name: &'static str, times: Times) -> Self {
+        self.0.push((name, times));
+        self
     }
 }

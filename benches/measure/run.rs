@@ -51,6 +51,19 @@ impl Run {
         rows / self.shrink
     }
 
+    /// So many times the rounds, for what is short.
+    pub(crate) fn with_more_rounds(&self, times: usize) -> Self {
+        let rounds = if self.rounds == 1 {
+            1
+        } else {
+            self.rounds * times
+        };
+        Run {
+            rounds,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn wants(&self, group: &str) -> bool {
         self.filters.is_empty()
             || self
