@@ -65,6 +65,7 @@ impl CancelToken {
 
     /// Tells whether it was cancelled.
     #[must_use]
+    #[inline]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
     }

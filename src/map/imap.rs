@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::vec;
 
 use super::IntoItem;
 use crate::cancel::CancelToken;
@@ -15,14 +15,19 @@ use crate::pool::Pool;
 use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::verbs::failed;
 
-/// How many chunks there are for each worker, by default: one that it is in, and some that wait.
-const CHUNKS_EACH: usize = 4;
+/// How many chunks there are for each worker, by default: one that it is in, and enough that wait for it to find one.
+const CHUNKS_EACH: usize = 8;
 
-/// What becomes of a chunk of items, of which the first has this number.
-type Work<I, T> = dyn Fn(usize, Vec<I>, &CancelToken) -> Chunk<T> + Send + Sync;
+/// What becomes of a chunk.
+type Work<A, T> = dyn Fn(Chunk<A, T>, &CancelToken) -> Chunk<A, T> + Send + Sync;
 
-/// The results of a chunk, up to its first failure.
-struct Chunk<T> {
+/// Some items, and then their results, up to the first failure. Its memory is used for one chunk after the other: to give it
+/// back on another thread than it comes from, time and again, takes longer than a fast closure.
+struct Chunk<A, T> {
+    /// The number of the first item.
+    first: usize,
+    items: Vec<A>,
+    /// The last first.
     values: Vec<T>,
     failed: Option<Error>,
 }
@@ -67,8 +72,7 @@ impl Pool {
         Imap {
             feed: Feed::new(self, items.into_iter(), f),
             under_way: VecDeque::new(),
-            values: Vec::new().into_iter(),
-            failed: None,
+            reading: Chunk::empty(),
         }
     }
 
@@ -99,11 +103,55 @@ impl Pool {
         ImapUnordered {
             feed: Feed::new(self, items.into_iter(), f),
             under_way: Vec::new(),
-            values: Vec::new().into_iter(),
+            reading: Chunk::empty(),
             failed: None,
             send,
             done,
         }
+    }
+}
+
+impl<A, T> Chunk<A, T> {
+    fn empty() -> Self {
+        Chunk {
+            first: 0,
+            items: Vec::new(),
+            values: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Calls the closure for the items, until one fails.
+    fn call<R>(mut self, token: &CancelToken, f: &impl Fn(A) -> R) -> Self
+    where
+        R: IntoItem<T>,
+    {
+        let mut items = self.items.drain(..);
+        self.values.reserve(items.len());
+        let called = catch(|| {
+            for item in items.by_ref() {
+                if token.is_cancelled() {
+                    return Err(None);
+                }
+                self.values.push(f(item).into_item().map_err(Some)?);
+            }
+            Ok(())
+        });
+        quietly_drop(items);
+        self.failed = match called {
+            Ok(Ok(())) => None,
+            Ok(Err(None)) => Some(Error::cancelled(0, 0)),
+            Ok(Err(Some(error))) => Some(self.error(Failure::Closure(Cause::new(error)))),
+            Err(panic) => Some(self.error(panic)),
+        };
+        self.values.reverse();
+        self
+    }
+
+    /// The failure of the item behind the results.
+    fn error(&self, failure: Failure) -> Error {
+        let place = Place::Item(self.first + self.values.len());
+        failed(failure, place, |_| None, |_| None)
     }
 }
 
@@ -117,6 +165,8 @@ struct Feed<I: Iterator, T> {
     look_ahead: usize,
     /// The number of the next item.
     next: usize,
+    /// Chunks that have been read.
+    spare: Vec<Chunk<I::Item, T>>,
 }
 
 impl<I, T> Feed<I, T>
@@ -133,87 +183,45 @@ where
         Feed {
             items: Some(items),
             pool: pool.watched(),
-            work: Arc::new(move |first, items, token: &CancelToken| {
-                call_each(first, items, token, &f)
+            work: Arc::new(move |chunk: Chunk<I::Item, T>, token: &CancelToken| {
+                chunk.call(token, &f)
             }),
             chunk_size: 1,
             look_ahead: CHUNKS_EACH * pool.workers(),
             next: 0,
+            spare: Vec::new(),
         }
     }
 
-    /// The next chunk, with the number of its first item.
-    fn chunk(&mut self) -> Option<(usize, Vec<I::Item>)> {
+    /// The next chunk.
+    fn chunk(&mut self) -> Option<Chunk<I::Item, T>> {
         let items = self.items.as_mut()?;
-        // A chunk may be asked for that is larger than memory, of items that are few.
-        let (least, most) = items.size_hint();
-        let room = self.chunk_size.min(most.unwrap_or(usize::MAX));
-        let mut chunk = Vec::with_capacity(room.min(least.max(1024)));
-        chunk.extend(items.by_ref().take(self.chunk_size));
-        if chunk.len() < self.chunk_size {
+        let mut chunk = self.spare.pop().unwrap_or_else(Chunk::empty);
+        chunk.first = self.next;
+        chunk.items.extend(items.by_ref().take(self.chunk_size));
+        if chunk.items.len() < self.chunk_size {
             self.items = None;
         }
-        let first = self.next;
-        self.next += chunk.len();
-        (!chunk.is_empty()).then_some((first, chunk))
+        self.next += chunk.items.len();
+        (!chunk.items.is_empty()).then_some(chunk)
     }
 
     /// Gives a chunk to the pool; what has come of it goes to `then`.
     fn spawn<U>(
         &mut self,
-        (first, chunk): (usize, Vec<I::Item>),
-        then: impl FnOnce(Chunk<T>) -> U + Send + 'static,
+        chunk: Chunk<I::Item, T>,
+        then: impl FnOnce(Chunk<I::Item, T>) -> U + Send + 'static,
     ) -> Job<U>
     where
         U: Send + 'static,
     {
         let work = self.work.clone();
-        let job = spawn(&self.pool, chunk.len(), move |control| {
-            Ok(then(work(first, chunk, control.token)))
+        let job = spawn(&self.pool, chunk.items.len(), move |control| {
+            Ok(then(work(chunk, control.token)))
         });
         // Once it has begun, a close does not cut it off.
         self.pool = self.pool.again();
         job
-    }
-}
-
-fn call_each<A, T, R>(
-    first: usize,
-    items: Vec<A>,
-    token: &CancelToken,
-    f: &impl Fn(A) -> R,
-) -> Chunk<T>
-where
-    R: IntoItem<T>,
-{
-    let mut values = Vec::with_capacity(items.len());
-    let mut items = items.into_iter();
-    let called = catch(|| {
-        for item in items.by_ref() {
-            if token.is_cancelled() {
-                return Err(None);
-            }
-            values.push(f(item).into_item().map_err(Some)?);
-        }
-        Ok(())
-    });
-    quietly_drop(items);
-    let failure = match called {
-        Ok(Ok(())) => {
-            let failed = None;
-            return Chunk { values, failed };
-        }
-        Ok(Err(None)) => {
-            let failed = Some(Error::cancelled(0, 0));
-            return Chunk { values, failed };
-        }
-        Ok(Err(Some(error))) => Failure::Closure(Cause::new(error)),
-        Err(panic) => panic,
-    };
-    let place = Place::Item(first + values.len());
-    Chunk {
-        values,
-        failed: Some(failed(failure, place, |_| None, |_| None)),
     }
 }
 
@@ -224,9 +232,8 @@ where
 pub struct Imap<I: Iterator, T> {
     feed: Feed<I, T>,
     /// Chunks in order.
-    under_way: VecDeque<Job<Chunk<T>>>,
-    values: vec::IntoIter<T>,
-    failed: Option<Error>,
+    under_way: VecDeque<Job<Chunk<I::Item, T>>>,
+    reading: Chunk<I::Item, T>,
 }
 
 /// The results of [`Pool::imap_unordered`], as they are done.
@@ -237,15 +244,15 @@ pub struct ImapUnordered<I: Iterator, T> {
     feed: Feed<I, T>,
     /// Chunks in order, by the numbers of their first items.
     under_way: Vec<(usize, Job<()>)>,
-    values: vec::IntoIter<T>,
+    reading: Chunk<I::Item, T>,
     /// The lowest failure, which ends it when the chunks before it are done.
     failed: Option<(usize, Error)>,
-    send: Sender<Reply<T>>,
-    done: Receiver<Reply<T>>,
+    send: Sender<Reply<I::Item, T>>,
+    done: Receiver<Reply<I::Item, T>>,
 }
 
 /// What has come of the chunk with this first item; none, if it was not come to.
-type Reply<T> = (usize, Option<Chunk<T>>);
+type Reply<A, T> = (usize, Option<Chunk<A, T>>);
 
 /// What the two have in common.
 macro_rules! imap {
@@ -258,7 +265,7 @@ macro_rules! imap {
                 self
             }
 
-            /// How many chunks are taken, at most, before their results are asked for; four for each worker by default, and
+            /// How many chunks are taken, at most, before their results are asked for; eight for each worker by default, and
             /// at least 1. So at most this many times [`chunk_size`](Self::chunk_size) items and results are in memory, and
             /// the results of the chunk that is being read.
             pub fn look_ahead(mut self, chunks: usize) -> Self {
@@ -277,7 +284,7 @@ macro_rules! imap {
 
             #[inline]
             fn next(&mut self) -> Option<Result<T>> {
-                match self.values.next() {
+                match self.reading.values.pop() {
                     Some(value) => Some(Ok(value)),
                     None => self.next_chunk(),
                 }
@@ -331,20 +338,19 @@ where
     /// The first result of the next chunk.
     fn next_chunk(&mut self) -> Option<Result<T>> {
         loop {
-            if let Some(error) = self.failed.take() {
+            if let Some(error) = self.reading.failed.take() {
                 self.feed.items = None;
                 self.under_way.clear();
                 return Some(Err(error));
             }
+            let read = mem::replace(&mut self.reading, Chunk::empty());
+            self.feed.spare.push(read);
             self.take_ahead();
             match self.under_way.pop_front()?.get() {
-                Ok(chunk) => {
-                    self.values = chunk.values.into_iter();
-                    self.failed = chunk.failed;
-                }
-                Err(error) => self.failed = Some(error),
+                Ok(chunk) => self.reading = chunk,
+                Err(error) => self.reading.failed = Some(error),
             }
-            if let Some(value) = self.values.next() {
+            if let Some(value) = self.reading.values.pop() {
                 return Some(Ok(value));
             }
         }
@@ -362,7 +368,7 @@ where
             let Some(chunk) = self.feed.chunk() else {
                 return;
             };
-            let first = chunk.0;
+            let first = chunk.first;
             let answer = Answer {
                 first,
                 chunk: None,
@@ -377,7 +383,7 @@ where
     }
 
     /// What has come of the next chunk that is done.
-    fn reply(&self) -> Reply<T> {
+    fn reply(&self) -> Reply<I::Item, T> {
         if let Ok(reply) = self.done.try_recv() {
             return reply;
         }
@@ -407,17 +413,12 @@ where
                 continue;
             };
             let (_, job) = self.under_way.remove(place);
-            let (values, failed) = match chunk {
-                Some(chunk) => (chunk.values, chunk.failed),
-                None => {
-                    let refused = job.get().err();
-                    (
-                        Vec::new(),
-                        Some(refused.unwrap_or_else(|| Error::cancelled(0, 0))),
-                    )
-                }
-            };
-            if let Some(error) = failed
+            let mut chunk = chunk.unwrap_or_else(Chunk::empty);
+            // A chunk that was not come to has no answer but its job's.
+            if chunk.values.is_empty() && chunk.failed.is_none() {
+                chunk.failed = job.get().err();
+            }
+            if let Some(error) = chunk.failed.take()
                 && self
                     .failed
                     .as_ref()
@@ -427,8 +428,9 @@ where
                 self.under_way.retain(|(other, _)| *other < first);
                 self.failed = Some((first, error));
             }
-            self.values = values.into_iter();
-            if let Some(value) = self.values.next() {
+            let read = mem::replace(&mut self.reading, chunk);
+            self.feed.spare.push(read);
+            if let Some(value) = self.reading.values.pop() {
                 return Some(Ok(value));
             }
         }
@@ -436,19 +438,19 @@ where
 }
 
 /// An answer that is given when this is dropped, whatever became of the job.
-struct Answer<T> {
+struct Answer<A, T> {
     first: usize,
-    chunk: Option<Chunk<T>>,
-    to: Sender<Reply<T>>,
+    chunk: Option<Chunk<A, T>>,
+    to: Sender<Reply<A, T>>,
 }
 
-impl<T> Answer<T> {
-    fn give(mut self, chunk: Chunk<T>) {
+impl<A, T> Answer<A, T> {
+    fn give(mut self, chunk: Chunk<A, T>) {
         self.chunk = Some(chunk);
     }
 }
 
-impl<T> Drop for Answer<T> {
+impl<A, T> Drop for Answer<A, T> {
     fn drop(&mut self) {
         // Nobody may be there any more.
         let _ = self.to.send((self.first, self.chunk.take()));
