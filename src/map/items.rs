@@ -43,7 +43,7 @@ where
     Error::of_all(faults)?;
     let items = source.len();
     let contexts = Contexts::new(make);
-    let run = Run::new("map", &options, &plan, None, items, items).side_by_side();
+    let run = Run::new("map", &options, &plan, None, items, items).on_workers();
     let halt = run.halt_flag();
     let work = Items {
         slots: Slots::new(items),
@@ -53,8 +53,7 @@ where
         halt: halt.as_deref(),
         done: Mutex::default(),
     };
-    // Not on the calling thread, unless that is a worker of the pool: so a pool of one does one thing at a time.
-    let ended = pool.threads().run_once(|| run.drive(&work));
+    let ended = run.drive(&work);
     let Items {
         source,
         slots,

@@ -52,6 +52,8 @@ pub(crate) struct Run<'r> {
     cut: Option<Cut>,
     /// Whether the first rows show what a row takes, before others are woken.
     tried_first: bool,
+    /// Whether rows run on workers only, and not on the calling thread for want of another.
+    on_workers: bool,
     halt: Option<Arc<Halt>>,
     deadline: Option<Duration>,
     on_cancel: OnCancel,
@@ -122,6 +124,7 @@ impl<'r> Run<'r> {
                 cut @ Cut::ChunkRows(_) => cut,
             }),
             tried_first: cut.is_none(),
+            on_workers: false,
             halt: can_halt.then(Arc::default),
             deadline: options.deadline,
             on_cancel: options.on_cancel,
@@ -142,9 +145,11 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Wakes the workers at once, so that a few slow items run side by side from the start.
-    pub(crate) fn side_by_side(mut self) -> Self {
+    /// Runs every item on a worker of the pool, also where there is but one; and wakes them at once, so that a few slow items
+    /// run side by side from the start.
+    pub(crate) fn on_workers(mut self) -> Self {
         self.tried_first = false;
+        self.on_workers = true;
         self
     }
 
@@ -328,7 +333,7 @@ impl<'r> Run<'r> {
         if pieces == 0 || self.faults.end_before(0) || self.is_halted() {
             return Ok(());
         }
-        if workers == 1 {
+        if workers == 1 && !self.on_workers {
             self.work(workers, pace, job, &|| ());
             return Ok(());
         }
