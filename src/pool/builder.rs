@@ -99,14 +99,16 @@ impl PoolBuilder {
             let message = format!("a thread cannot be named {name:?}, which has a NUL character");
             return Err(refused(message).into());
         }
-        let thread = |worker: usize| {
-            let thread = thread::Builder::new().name(names[worker].clone());
-            match self.stack_size {
+        let stack_size = self.stack_size;
+        // A thread that stands in for one that waits has the name of another.
+        let thread = move |number: usize| {
+            let thread = thread::Builder::new().name(names[number % workers].clone());
+            match stack_size {
                 Some(bytes) => thread.stack_size(bytes),
                 None => thread,
             }
         };
-        let team = Team::start(workers, &thread)
+        let team = Team::start(workers, thread)
             .map_err(|error| refused(format!("{workers} threads cannot be started: {error}")))?;
         Ok(Pool::of(team))
     }

@@ -58,8 +58,9 @@ use crate::error::Result;
 /// # Who runs what
 ///
 /// In a pool of one's own, every closure runs on one of its threads, in the order in which work was given: at most as many
-/// at a time as the pool has workers. A closure that gives the pool more work and waits for it is safe: its worker does what
-/// it waits for itself if nobody has begun it. (Of a call over a frame, the first rows run on the calling thread; see
+/// at a time as the pool has workers, those aside that wait for other work of this crate. For a closure may give its pool, or
+/// another one, more work and wait for it: its worker does that itself if it is a job that nobody has begun, and else another
+/// thread stands in for it until the wait is over. (Of a call over a frame, the first rows run on the calling thread; see
 /// [`par_apply_rows`](crate::ParApply::par_apply_rows).)
 ///
 /// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, which are

@@ -8,7 +8,7 @@ use polars_core::runtime::RAYON;
 use rayon::{Scope, ThreadPool};
 
 use super::lend::{Work, lend};
-use super::team::{Task, Team};
+use super::team::{Task, Team, Waits};
 
 /// Who does the work of a pool.
 #[derive(Clone, Default)]
@@ -76,14 +76,17 @@ impl Threads {
     pub(crate) fn run(&self, workers: usize, work: Work<'_>) {
         match self {
             Threads::Own(team) => lend(team, workers, work, None),
-            Threads::Polars => RAYON.install(|| {
-                rayon::scope(|scope| {
-                    for _ in 1..workers {
-                        scope.spawn(move |scope| call(scope, work));
-                    }
-                    call(scope, work);
+            Threads::Polars => {
+                let _waits = Waits::new();
+                RAYON.install(|| {
+                    rayon::scope(|scope| {
+                        for _ in 1..workers {
+                            scope.spawn(move |scope| call(scope, work));
+                        }
+                        call(scope, work);
+                    });
                 });
-            }),
+            }
         }
     }
 
@@ -95,13 +98,16 @@ impl Threads {
         }
         match self {
             Threads::Own(team) => lend(team, workers, work, Some(watch)),
-            Threads::Polars => RAYON.with(|pool: &ThreadPool| {
-                pool.in_place_scope(|scope| {
-                    let one_more = || scope.spawn(move |scope| call(scope, work));
-                    (0..workers).for_each(|_| one_more());
-                    watch(&one_more);
+            Threads::Polars => {
+                let _waits = Waits::new();
+                RAYON.with(|pool: &ThreadPool| {
+                    pool.in_place_scope(|scope| {
+                        let one_more = || scope.spawn(move |scope| call(scope, work));
+                        (0..workers).for_each(|_| one_more());
+                        watch(&one_more);
+                    });
                 });
-            }),
+            }
         }
     }
 

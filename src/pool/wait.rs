@@ -3,10 +3,12 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::team::Waits;
+
 /// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
 ///
 /// A worker of a rayon pool goes on working for its pool meanwhile: what is waited for may need it, to run something in
-/// Polars for one.
+/// Polars for one. The place of a team's thread is taken by another.
 pub(crate) fn wait_while<'m, T>(
     mutex: &'m Mutex<T>,
     bell: &Condvar,
@@ -18,6 +20,13 @@ pub(crate) fn wait_while<'m, T>(
     let lock = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
     let on_rayon = rayon::current_thread_index().is_some();
     let mut guard = lock();
+    if !is_so(&guard) {
+        return guard;
+    }
+    // Without the lock, since it takes one of its own.
+    drop(guard);
+    let _waits = Waits::new();
+    guard = lock();
     while is_so(&guard) {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
