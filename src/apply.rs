@@ -617,7 +617,8 @@ where
     ///
     /// The job is begun by the [pool](Apply::pool), and ends when the pool is terminated. [`Job::progress`] tells how far it
     /// is, [`Job::cancel`] does what [`cancel_token`](Apply::cancel_token) does, and dropping the job too. Every check is made
-    /// when it is begun; what it finds is the job's error.
+    /// when it is begun; what it finds is the job's error. A [`deadline`](Apply::deadline) is counted from then. A job that is
+    /// cancelled before it has begun is an error also with [`OnCancel::Partial`]: there is no part of it.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -704,8 +705,9 @@ where
             ..
         } = self;
         let frame = frame.clone();
-        let pool = options.pool.take().unwrap_or_default();
-        options.pool = Some(pool.within());
+        let given = options.pool.take();
+        options.pool = given.as_ref().map(Pool::within);
+        let pool = given.unwrap_or_default();
         job::spawn(&pool, total, move |control| {
             options.job = Some(control.token.clone());
             options.progress = Some(Arc::new(control.meter.and(options.progress.take())));

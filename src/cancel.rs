@@ -1,8 +1,9 @@
 //! Stopping a run from outside: a token to cancel it, and the flag that the run itself looks at.
 
 use std::fmt;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -42,8 +43,27 @@ pub struct CancelToken(Arc<Token>);
 #[derive(Default)]
 struct Token {
     cancelled: AtomicBool,
-    /// The runs under way, to be told.
-    runs: Mutex<Vec<Weak<Halt>>>,
+    told: Mutex<Told>,
+}
+
+/// Who is told when a token is cancelled.
+#[derive(Default)]
+struct Told {
+    /// The runs under way.
+    runs: Vec<Weak<Halt>>,
+    /// The jobs that are not done.
+    jobs: Vec<Weak<dyn Stop>>,
+}
+
+/// Something that can be told to end; which may call the user's code.
+pub(crate) trait Stop: Send + Sync {
+    fn stop(&self);
+}
+
+impl Stop for CancelToken {
+    fn stop(&self) {
+        self.cancel();
+    }
 }
 
 impl CancelToken {
@@ -55,12 +75,18 @@ impl CancelToken {
 
     /// Cancels every call that has the token, now and in future; it does not wait for their end.
     pub fn cancel(&self) {
-        let runs = self.runs();
-        // The runs first: where a closure sees the token cancelled, its run is stopped.
-        for run in runs.iter().filter_map(Weak::upgrade) {
-            run.stop(Why::Cancelled);
-        }
-        self.0.cancelled.store(true, Ordering::SeqCst);
+        let jobs: Vec<_> = {
+            let mut told = self.told();
+            // The runs first: where a closure sees the token cancelled, its run is stopped.
+            for run in told.runs.iter().filter_map(Weak::upgrade) {
+                run.stop(Why::Cancelled);
+            }
+            self.0.cancelled.store(true, Ordering::SeqCst);
+            std::mem::take(&mut told.jobs)
+        };
+        // Without the lock: a job that ends calls the user's code, and lets go of the token.
+        let jobs = jobs.iter().filter_map(Weak::upgrade);
+        jobs.for_each(|job| job.stop());
     }
 
     /// Tells whether it was cancelled.
@@ -110,7 +136,7 @@ impl CancelToken {
 
     /// Tells `halt` when the token is cancelled, until the guard is dropped.
     pub(crate) fn watched_by(&self, halt: &Arc<Halt>) -> Watch<'_> {
-        self.runs().push(Arc::downgrade(halt));
+        self.told().runs.push(Arc::downgrade(halt));
         // After it was entered: a cancel either finds it there, or was over before.
         if self.is_cancelled() {
             halt.stop(Why::Cancelled);
@@ -121,8 +147,27 @@ impl CancelToken {
         }
     }
 
-    fn runs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Halt>>> {
-        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Stops `job` when the token is cancelled; at once, if it was.
+    pub(crate) fn tell(&self, job: Weak<dyn Stop>) {
+        let mut told = self.told();
+        if !self.is_cancelled() {
+            told.jobs.push(job);
+            return;
+        }
+        drop(told);
+        if let Some(job) = job.upgrade() {
+            job.stop();
+        }
+    }
+
+    /// Forgets a job that is done.
+    pub(crate) fn forget(&self, job: *const ()) {
+        let mut told = self.told();
+        told.jobs.retain(|other| !ptr::addr_eq(other.as_ptr(), job));
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,9 +188,8 @@ pub(crate) struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.token
-            .runs()
-            .retain(|run| !Weak::ptr_eq(run, &self.halt));
+        let mut told = self.token.told();
+        told.runs.retain(|run| !Weak::ptr_eq(run, &self.halt));
     }
 }
 

@@ -75,8 +75,8 @@ where
 
 /// What [`finish`](crate::Apply::finish)'s closure returns: `()`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
-    message = "`.finish(…)` returns `{Self}`",
-    note = "it returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"
+    message = "the closure returns `{Self}`, of which nothing would be made",
+    note = "what `.finish(…)` and `for_each` are given returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"
 )]
 pub trait IntoUnit {
     #[doc(hidden)]

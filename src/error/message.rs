@@ -80,10 +80,12 @@ impl fmt::Display for Error {
                 write!(f, "{dot}{option}(…): {message}")
             }
             ErrorKind::Closure { place, cause } => {
-                write!(f, "{place}: the closure returned an error: {cause:#}")
+                prefix(place, f)?;
+                write!(f, "the closure returned an error: {}", Causes(cause))
             }
             ErrorKind::Panic { place, message } => {
-                write!(f, "{place}: the closure panicked: {message}")
+                prefix(place, f)?;
+                write!(f, "the closure panicked: {message}")
             }
             ErrorKind::TooManyFailures { limit, last, .. } => write!(
                 f,
@@ -116,15 +118,15 @@ impl fmt::Display for Error {
                 f.write_str("the pool is closed, and takes no more work; make another")
             }
             ErrorKind::PoolClosed { terminated: true } => {
-                f.write_str("the pool was terminated, and takes no more work; make another")
+                f.write_str("the pool was terminated, or its last clone dropped, and takes no more work; make another")
             }
             ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}"),
             ErrorKind::Taken => f.write_str("the job's result was taken before"),
             ErrorKind::State { cause } => {
-                write!(f, "a worker's state could not be made: {cause:#}")
+                write!(f, "a worker's state could not be made: {}", Causes(cause))
             }
             ErrorKind::Finish { cause } => {
-                write!(f, "a worker's state could not be finished: {cause:#}")
+                write!(f, "a worker's state could not be finished: {}", Causes(cause))
             }
             ErrorKind::Value {
                 place,
@@ -152,6 +154,32 @@ impl fmt::Display for Error {
             ErrorKind::Polars(error) => error.fmt(f),
             ErrorKind::Other(error) => error.fmt(f),
         }
+    }
+}
+
+/// An error and what has caused it. One of this crate says that itself.
+pub(crate) struct Causes<'a>(pub(crate) &'a anyhow::Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, cause) in self.0.chain().enumerate() {
+            if depth > 0 {
+                f.write_str(": ")?;
+            }
+            write!(f, "{cause}")?;
+            if cause.is::<Error>() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where it struck; of the one closure of a job there is nothing to say.
+fn prefix(place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match place {
+        Place::Job => Ok(()),
+        place => write!(f, "{place}: "),
     }
 }
 

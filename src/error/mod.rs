@@ -7,7 +7,7 @@ use std::time::Duration;
 use polars::error::ErrString;
 use polars::prelude::{DataFrame, DataType, PolarsError};
 
-pub(crate) use message::{counted, dtype_name};
+pub(crate) use message::{Causes, counted, dtype_name};
 
 /// A result whose error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -153,7 +153,8 @@ pub enum ErrorKind {
         /// The failure that ended the call as well, and may not be the lowest, since rows before it were not come to; it is
         /// the [`source`](std::error::Error::source).
         failure: Option<Box<Error>>,
-        /// Whether the finished part was asked for, and a failure kept it from being given.
+        /// Whether there is no use in asking for the finished part: it was asked for, and a failure kept it from being given;
+        /// or it is no call over a frame, or a job that had not begun.
         partial: bool,
     },
     /// The [`Pool`](crate::Pool) takes no more work: it was closed, or terminated, or its last clone is gone.

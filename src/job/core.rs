@@ -25,6 +25,8 @@ struct State<T> {
     callbacks: Vec<Callback<T>>,
     /// Cancelled with the job.
     tokens: Vec<CancelToken>,
+    /// Those that cancel it.
+    cancelled_by: Vec<CancelToken>,
     waker: Option<Waker>,
     /// Nobody will ask for the result.
     unwanted: bool,
@@ -65,6 +67,7 @@ impl<T> Core<T> {
                 phase: Phase::Waiting,
                 callbacks: Vec::new(),
                 tokens: Vec::new(),
+                cancelled_by: Vec::new(),
                 waker: None,
                 unwanted: false,
             }),
@@ -142,6 +145,21 @@ impl<T> Core<T> {
         }
     }
 
+    /// Notes a token that cancels it; unless it is done.
+    pub(super) fn cancelled_by(&self, token: CancelToken) -> bool {
+        let mut state = self.lock();
+        let goes_on = matches!(state.phase, Phase::Waiting | Phase::Begun);
+        if goes_on {
+            state.cancelled_by.push(token);
+        }
+        goes_on
+    }
+
+    /// The tokens that cancel it, which need know of it no more.
+    pub(super) fn take_cancelled_by(&self) -> Vec<CancelToken> {
+        mem::take(&mut self.lock().cancelled_by)
+    }
+
     pub(super) fn cancel_tokens(&self) {
         self.token.cancel();
         let tokens = self.lock().tokens.clone();
@@ -190,7 +208,10 @@ impl<T> Core<T> {
         let waker = context.waker().clone();
         let mut state = self.lock();
         if matches!(state.phase, Phase::Waiting | Phase::Begun) {
-            state.waker = Some(waker);
+            let before = state.waker.replace(waker);
+            drop(state);
+            // Without the lock: it is the user's executor's.
+            quietly_drop(before);
             return Poll::Pending;
         }
         drop(state);

@@ -5,6 +5,7 @@ mod meter;
 mod spawn;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use self::core::{Callback, Core};
 pub(crate) use self::spawn::spawn;
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::{Stop, Task};
+use crate::pool::Task;
 use crate::progress::{Tick, TickState};
 
 /// Work that a [`Pool`](crate::Pool) does in the background, and its result in time: Python's `AsyncResult`.
@@ -74,6 +75,9 @@ pub struct Job<T> {
 /// A job as its holder sees it.
 trait Handle<T>: Task + Stop {
     fn core(&self) -> &Core<T>;
+
+    /// Has it cancelled when the token is.
+    fn cancelled_by(self: Arc<Self>, token: &CancelToken);
 
     /// Does it here, if this is one of the threads that might, and nobody has begun it.
     fn help(self: Arc<Self>);
@@ -136,7 +140,8 @@ impl<T> Job<T> {
         self.task.core().wait(Instant::now().checked_add(timeout))
     }
 
-    /// Tells whether it is done: whether [`get`](Job::get) would not wait.
+    /// Tells whether it is done: whether [`get`](Job::get) would not wait. It does none of the work; a closure that asks in a
+    /// loop keeps its own thread of the pool, which may be the only one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.task.core().ended().is_some()
@@ -169,7 +174,8 @@ impl<T> Job<T> {
     /// What has not begun never will: its closure is dropped here, and its callbacks for errors are called here. A map, or a
     /// run over a frame, ends when each worker is done with the item or row that it is in. A closure of
     /// [`apply_async`](crate::Pool::apply_async) that is running cannot be killed, and when it returns a value, that is the
-    /// result; one that takes long looks at a token that [`cancels`](Job::cancels) was given.
+    /// result; one that takes long looks at a token: its own, given to [`cancels`](Job::cancels), or that of
+    /// [`cancel_token`](Job::cancel_token).
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -184,7 +190,36 @@ impl<T> Job<T> {
         self.task.stop();
     }
 
-    /// Has a token cancelled when the job is: by [`cancel`](Job::cancel), by its drop, or with its pool. So a closure that
+    /// Gives the job a token that cancels it, as [`Apply::cancel_token`](crate::Apply::cancel_token) does a call: one for many
+    /// jobs cancels them all.
+    ///
+    /// ```
+    /// use polars_par_apply::{ErrorKind, prelude::*};
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let token = CancelToken::new();
+    /// # let busy = std::sync::Arc::new(std::sync::Barrier::new(3));
+    /// # for _ in 0..2 {
+    /// #     let busy = busy.clone();
+    /// #     pool.apply_async(move || { busy.wait(); busy.wait(); }).detach();
+    /// # }
+    /// # busy.wait();
+    /// let jobs: Vec<Job<u32>> = (0..100)
+    ///     .map(|n| pool.apply_async(move || n * n).cancel_token(&token))
+    ///     .collect();
+    /// token.cancel(); // say, because one has failed: see `on_error`
+    /// # busy.wait();
+    /// for job in jobs {
+    ///     assert!(matches!(job.get().unwrap_err().kind(), ErrorKind::Cancelled { .. }));
+    /// }
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn cancel_token(self, token: &CancelToken) -> Self {
+        self.task.clone().cancelled_by(token);
+        self
+    }
+
+    /// The other way about: has a token cancelled when the job is: by [`cancel`](Job::cancel), by its drop, or with its pool. So a closure that
     /// takes long can look whether it is still wanted.
     ///
     /// ```
@@ -229,7 +264,8 @@ impl<T: 'static> Job<T> {
     /// or after that, and more than once; each is called once.
     ///
     /// It is called before [`get`](Job::get) returns, by the thread that has done the job, or here if that is over; so it
-    /// should be quick. A panic in it goes to the program's panic hook, and harms neither the job nor its thread.
+    /// should be quick. A panic in it goes to the program's panic hook, and harms neither the job nor its thread. Given when the
+    /// result has been taken, by [`get_timeout`](Job::get_timeout) or a poll, it is not called.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -289,6 +325,10 @@ impl<T> Drop for Job<T> {
         }
     }
 }
+
+// What a panic may have left half done is behind a lock, and made good.
+impl<T> UnwindSafe for Job<T> {}
+impl<T> RefUnwindSafe for Job<T> {}
 
 impl<T> fmt::Debug for Job<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

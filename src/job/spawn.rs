@@ -1,13 +1,14 @@
 //! A job on its way through a pool.
 
+use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::core::Core;
 use super::meter::Meter;
 use super::{Handle, Job};
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::pool::{Pass, Pool, Stop, Task, Threads};
+use crate::pool::{Lineage, Pass, Pool, Task, Threads};
 use crate::run::{Failure, catch, quietly_drop};
 
 /// What the work of a job is given: what cancels it, and where it says how far it is.
@@ -26,6 +27,7 @@ where
         core: Core::new(total),
         work: Mutex::new(Some(work)),
         pass: Mutex::new(None),
+        lineage: pool.lineage_of_job(),
         threads: pool.threads().clone(),
     });
     match pool.admit() {
@@ -38,13 +40,7 @@ where
                 register(stop);
             }
             if let Err(error) = task.threads.submit(task.clone()) {
-                task.refuse(
-                    ErrorKind::Option {
-                        option: "Pool::apply_async",
-                        message: format!("no thread can be had for the job: {error}"),
-                    }
-                    .into(),
-                );
+                task.refuse(pool.no_thread(&error));
             }
         }
         Err(closed) => task.refuse(closed),
@@ -57,6 +53,7 @@ struct Spawned<T, F> {
     work: Mutex<Option<F>>,
     /// Given back when it is done.
     pass: Mutex<Option<Pass>>,
+    lineage: Lineage,
     threads: Threads,
 }
 
@@ -64,6 +61,7 @@ impl<T, F> Spawned<T, F> {
     /// Ends it with an error, if it has not begun.
     fn refuse(&self, error: Error) {
         if self.core.begin() {
+            let _within = self.lineage.enter();
             quietly_drop(self.take_work());
             self.finish(Err(error));
         }
@@ -71,6 +69,9 @@ impl<T, F> Spawned<T, F> {
 
     fn finish(&self, result: Result<T>) {
         self.core.finish(result);
+        for token in self.core.take_cancelled_by() {
+            token.forget(ptr::from_ref(self).cast());
+        }
         let pass = self.pass().take();
         drop(pass);
     }
@@ -90,11 +91,15 @@ where
     T: Send,
     F: FnOnce(&Control<'_>) -> Result<T> + Send,
 {
+    fn is_over(&self) -> bool {
+        self.core.has_begun()
+    }
+
     fn run(self: Arc<Self>) {
         if !self.core.begin() {
             return;
         }
-        let around = self.pass().as_ref().map(Pass::around);
+        let _within = self.lineage.enter();
         let result = match self.take_work() {
             Some(work) => {
                 let control = Control {
@@ -106,7 +111,6 @@ where
             None => Err(ErrorKind::Taken.into()),
         };
         self.finish(result);
-        drop(around);
     }
 }
 
@@ -136,11 +140,22 @@ where
 
 impl<T, F> Handle<T> for Spawned<T, F>
 where
-    T: Send,
-    F: FnOnce(&Control<'_>) -> Result<T> + Send,
+    T: Send + 'static,
+    F: FnOnce(&Control<'_>) -> Result<T> + Send + 'static,
 {
     fn core(&self) -> &Core<T> {
         &self.core
+    }
+
+    fn cancelled_by(self: Arc<Self>, token: &CancelToken) {
+        if self.core.cancelled_by(token.clone()) {
+            let stop: Weak<Self> = Arc::downgrade(&self);
+            token.tell(stop);
+        }
+        if self.core.ended().is_some() {
+            // Perhaps since then.
+            token.forget(Arc::as_ptr(&self).cast());
+        }
     }
 
     fn help(self: Arc<Self>) {

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::IntoItem;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Place, Result};
 use crate::job::{Job, spawn};
-use crate::pool::Pool;
+use crate::pool::{Pool, wait_while};
 use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::verbs::failed;
 
@@ -60,14 +59,17 @@ impl Pool {
     /// # Errors
     /// Each item of the iterator is a `Result`. The first error is the last item: that of the lowest item that failed, which
     /// comes after the results of all before it. A closure that returns a `Result` has its values given, or each `Result`,
-    /// as the type says (see [`IntoItem`]); with each, an error ends nothing, and the iterator goes on. The pool is closed when the first is asked for; or it was terminated.
+    /// as the type says (see [`IntoItem`]); with each, an error ends nothing, and the iterator goes on.
+    ///
+    /// The iterator does not keep the pool: it ends with an error when the pool is terminated, or its last clone dropped. A
+    /// pool that is closed begins no new one, and lets the others go on until [`join`](Pool::join) ends its threads.
     pub fn imap<T, I, F, R>(&self, items: I, f: F) -> Imap<I::IntoIter, T>
     where
         T: Send + 'static,
         I: IntoIterator,
         I::Item: Send + 'static,
         F: Fn(I::Item) -> R + Send + Sync + 'static,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         Imap {
             feed: Feed::new(self, items.into_iter(), f),
@@ -97,16 +99,14 @@ impl Pool {
         I: IntoIterator,
         I::Item: Send + 'static,
         F: Fn(I::Item) -> R + Send + Sync + 'static,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
-        let (send, done) = channel();
         ImapUnordered {
             feed: Feed::new(self, items.into_iter(), f),
             under_way: Vec::new(),
             reading: Chunk::empty(),
             failed: None,
-            send,
-            done,
+            replies: Arc::new(Replies::new()),
         }
     }
 }
@@ -124,7 +124,7 @@ impl<A, T> Chunk<A, T> {
     /// Calls the closure for the items, until one fails.
     fn call<R>(mut self, token: &CancelToken, f: &impl Fn(A) -> R) -> Self
     where
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         let mut items = self.items.drain(..);
         self.values.reserve(items.len());
@@ -133,7 +133,8 @@ impl<A, T> Chunk<A, T> {
                 if token.is_cancelled() {
                     return Err(None);
                 }
-                self.values.push(f(item).into_item().map_err(Some)?);
+                let value = f(item).into_item();
+                self.values.push(value.map_err(|error| Some(error.into()))?);
             }
             Ok(())
         });
@@ -178,7 +179,7 @@ where
     fn new<F, R>(pool: &Pool, items: I, f: F) -> Self
     where
         F: Fn(I::Item) -> R + Send + Sync + 'static,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         Feed {
             items: Some(items),
@@ -204,6 +205,13 @@ where
         }
         self.next += chunk.items.len();
         (!chunk.items.is_empty()).then_some(chunk)
+    }
+
+    /// Keeps the memory of a chunk that has been read, for as long as there are items.
+    fn reuse(&mut self, chunk: Chunk<I::Item, T>) {
+        if self.items.is_some() {
+            self.spare.push(chunk);
+        }
     }
 
     /// Gives a chunk to the pool; what has come of it goes to `then`.
@@ -247,8 +255,35 @@ pub struct ImapUnordered<I: Iterator, T> {
     reading: Chunk<I::Item, T>,
     /// The lowest failure, which ends it when the chunks before it are done.
     failed: Option<(usize, Error)>,
-    send: Sender<Reply<I::Item, T>>,
-    done: Receiver<Reply<I::Item, T>>,
+    replies: Arc<Replies<I::Item, T>>,
+}
+
+/// What has come of chunks, in the order in which they were done.
+struct Replies<A, T> {
+    done: Mutex<VecDeque<Reply<A, T>>>,
+    bell: Condvar,
+}
+
+impl<A, T> Replies<A, T> {
+    fn new() -> Self {
+        Replies {
+            done: Mutex::default(),
+            bell: Condvar::new(),
+        }
+    }
+
+    fn add(&self, reply: Reply<A, T>) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.push_back(reply);
+        drop(done);
+        self.bell.notify_one();
+    }
+
+    /// Waits for the next.
+    fn next(&self) -> Reply<A, T> {
+        let mut done = wait_while(&self.done, &self.bell, None, VecDeque::is_empty);
+        done.pop_front().expect("there is one")
+    }
 }
 
 /// What has come of the chunk with this first item; none, if it was not come to.
@@ -344,7 +379,7 @@ where
                 return Some(Err(error));
             }
             let read = mem::replace(&mut self.reading, Chunk::empty());
-            self.feed.spare.push(read);
+            self.feed.reuse(read);
             self.take_ahead();
             match self.under_way.pop_front()?.get() {
                 Ok(chunk) => self.reading = chunk,
@@ -372,7 +407,7 @@ where
             let answer = Answer {
                 first,
                 chunk: None,
-                to: self.send.clone(),
+                to: self.replies.clone(),
             };
             let job = self.feed.spawn(chunk, move |chunk| answer.give(chunk));
             self.under_way.push((first, job));
@@ -380,21 +415,6 @@ where
                 return;
             }
         }
-    }
-
-    /// What has come of the next chunk that is done.
-    fn reply(&self) -> Reply<I::Item, T> {
-        if let Ok(reply) = self.done.try_recv() {
-            return reply;
-        }
-        if self.feed.pool.threads().may_help()
-            && let Some((_, job)) = self.under_way.first()
-        {
-            // Here it is done, if nobody has begun it: all the other threads may be waiting as this one is.
-            job.wait();
-        }
-        let reply = self.done.recv();
-        reply.expect("the sender is kept here")
     }
 
     fn next_chunk(&mut self) -> Option<Result<T>> {
@@ -406,7 +426,7 @@ where
                 self.feed.items = None;
                 return self.failed.take().map(|(_, error)| Err(error));
             }
-            let (first, chunk) = self.reply();
+            let (first, chunk) = self.replies.next();
             let is_it = |(other, _): &(usize, Job<()>)| *other == first;
             let Some(place) = self.under_way.iter().position(is_it) else {
                 // It was cancelled below, and the answer is late.
@@ -429,7 +449,7 @@ where
                 self.failed = Some((first, error));
             }
             let read = mem::replace(&mut self.reading, chunk);
-            self.feed.spare.push(read);
+            self.feed.reuse(read);
             if let Some(value) = self.reading.values.pop() {
                 return Some(Ok(value));
             }
@@ -441,7 +461,7 @@ where
 struct Answer<A, T> {
     first: usize,
     chunk: Option<Chunk<A, T>>,
-    to: Sender<Reply<A, T>>,
+    to: Arc<Replies<A, T>>,
 }
 
 impl<A, T> Answer<A, T> {
@@ -452,7 +472,6 @@ impl<A, T> Answer<A, T> {
 
 impl<A, T> Drop for Answer<A, T> {
     fn drop(&mut self) {
-        // Nobody may be there any more.
-        let _ = self.to.send((self.first, self.chunk.take()));
+        self.to.add((self.first, self.chunk.take()));
     }
 }

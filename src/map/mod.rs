@@ -14,7 +14,7 @@ use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::job::{Job, spawn};
-use crate::pool::{Entry, Pool};
+use crate::pool::Pool;
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Cause, Failure, catch, says_cancelled};
 use crate::verbs::failed;
@@ -44,11 +44,12 @@ impl Pool {
     where
         T: Send,
         F: FnOnce() -> R + Send,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         let entry = self.enter()?;
+        let lineage = self.lineage_of_call();
         self.threads().run_once(|| {
-            let _around = entry.as_ref().map(Entry::around);
+            let _within = lineage.enter();
             if let Some(entry) = &entry {
                 entry.token().check()?;
             }
@@ -81,9 +82,9 @@ impl Pool {
         I: IntoIterator,
         I::Item: Send,
         F: Fn(I::Item) -> R + Sync,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
-        let call = |_: &mut NoContext, item| f(item).into_item();
+        let call = |_: &mut NoContext, item| f(item).into_item().map_err(Into::into);
         map_items(self, Source::of(items), None, &|| Ok(NoContext), call)
     }
 
@@ -111,7 +112,7 @@ impl Pool {
         I: IntoIterator,
         I::Item: Send,
         F: StarFn<I::Item> + Sync,
-        F::Out: IntoItem<T>,
+        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         self.map(items, |item| f.call(item))
     }
@@ -175,9 +176,10 @@ impl Pool {
         O: IntoState<S>,
         S: Send,
         F: Fn(&mut S, I::Item) -> R + Sync,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
-        let call = |state: &mut WithState<S>, item| f(&mut state.0, item).into_item();
+        let call =
+            |state: &mut WithState<S>, item| f(&mut state.0, item).into_item().map_err(Into::into);
         let make = || make(&init).map(WithState);
         map_items(self, Source::of(items), None, &make, call)
     }
@@ -205,7 +207,7 @@ impl Pool {
     where
         T: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         spawn(self, 1, move |control| {
             let result = call_once(f);
@@ -240,12 +242,12 @@ impl Pool {
         I: IntoIterator,
         I::Item: Send + 'static,
         F: Fn(I::Item) -> R + Send + Sync + 'static,
-        R: IntoItem<T>,
+        R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         let source = Source::of(items);
         let pool = self.within();
         spawn(self, source.len(), move |control| {
-            let call = |_: &mut NoContext, item| f(item).into_item();
+            let call = |_: &mut NoContext, item| f(item).into_item().map_err(Into::into);
             let within = (control.token, Arc::new(control.meter.clone()) as _);
             map_items(&pool, source, Some(within), &|| Ok(NoContext), call)
         })
@@ -267,7 +269,7 @@ impl Pool {
         I: IntoIterator,
         I::Item: Send + 'static,
         F: StarFn<I::Item> + Send + Sync + 'static,
-        F::Out: IntoItem<T>,
+        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         self.map_async(items, move |item| f.call(item))
     }
@@ -276,9 +278,9 @@ impl Pool {
 /// Calls a closure that is the whole of a job.
 fn call_once<T, R>(f: impl FnOnce() -> R) -> Result<T>
 where
-    R: IntoItem<T>,
+    R: IntoItem<T, Error: Into<anyhow::Error>>,
 {
-    let called = catch(|| f().into_item());
+    let called = catch(|| f().into_item().map_err(Into::into));
     let called =
         called.and_then(|result| result.map_err(|error| Failure::Closure(Cause::new(error))));
     called.map_err(|failure| failed(failure, Place::Job, |_| None, |_| None))

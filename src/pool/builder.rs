@@ -4,7 +4,7 @@ use std::fmt;
 use std::thread;
 
 use super::Pool;
-use super::team::Team;
+use super::team::{Make, Team};
 use crate::error::{ErrorKind, Result};
 
 /// Tells how many threads this process may use at the same time: what the machine has, less what the process is kept from
@@ -84,32 +84,28 @@ impl PoolBuilder {
     /// 0 workers or more than 4,096, a name with a NUL character, or the system gives no more threads.
     pub fn build(self) -> Result<Pool> {
         let workers = self.workers;
-        let refused = |message: String| ErrorKind::Option {
-            option: "Pool::new",
-            message,
-        };
+        let refused = |option, message: String| ErrorKind::Option { option, message };
         if workers > Pool::WIDEST {
-            return Err(refused(Pool::too_wide(workers)).into());
+            return Err(refused("Pool::new", Pool::too_wide(workers)).into());
         }
         if workers == 0 {
-            return Err(refused("0 workers cannot run anything; give 1 or more".into()).into());
+            let message = "0 workers cannot run anything; give 1 or more".into();
+            return Err(refused("Pool::new", message).into());
         }
         let names: Vec<String> = (0..workers).map(&self.name).collect();
         if let Some(name) = names.iter().find(|name| name.contains('\0')) {
             let message = format!("a thread cannot be named {name:?}, which has a NUL character");
-            return Err(refused(message).into());
+            return Err(refused("thread_name", message).into());
         }
         let stack_size = self.stack_size;
-        // A thread that stands in for one that waits has the name of another.
-        let thread = move |number: usize| {
-            let thread = thread::Builder::new().name(names[number % workers].clone());
-            match stack_size {
-                Some(bytes) => thread.stack_size(bytes),
-                None => thread,
-            }
-        };
-        let team = Team::start(workers, thread)
-            .map_err(|error| refused(format!("{workers} threads cannot be started: {error}")))?;
+        let team = Team::start(workers, Make { names, stack_size }).map_err(|error| {
+            let stacks = match stack_size {
+                Some(bytes) => format!(" with stacks of {bytes} bytes"),
+                None => String::new(),
+            };
+            let message = format!("{workers} threads{stacks} cannot be started: {error}");
+            refused("Pool::new", message)
+        })?;
         Ok(Pool::of(team))
     }
 }

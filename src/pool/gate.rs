@@ -1,31 +1,22 @@
 //! What a pool was given and is not done with: so that it can be closed, waited for and terminated.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::team::Team;
 use super::wait::wait_while;
-use crate::cancel::CancelToken;
+use super::within::is_within;
+use crate::cancel::{CancelToken, Stop};
 use crate::error::{ErrorKind, Result};
 
-/// Something that a pool was given, which can be told to end.
-pub(crate) trait Stop: Send + Sync {
-    fn stop(&self);
-}
-
-impl Stop for CancelToken {
-    fn stop(&self) {
-        self.cancel();
-    }
-}
-
 /// The way into a pool.
-#[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<State>,
     /// Rung when a pass is given back.
     bell: Condvar,
+    /// Who begins what has come in.
+    team: Team,
 }
 
 #[derive(Default)]
@@ -39,9 +30,22 @@ struct State {
 }
 
 impl Gate {
-    /// Lets one more in, while the pool is open.
+    pub(super) fn new(team: Team) -> Self {
+        Gate {
+            state: Mutex::default(),
+            bell: Condvar::new(),
+            team,
+        }
+    }
+
+    pub(super) fn team(&self) -> &Team {
+        &self.team
+    }
+
+    /// Lets one more in, while the pool is open; and what comes from within, until it is terminated.
     pub(super) fn admit(self: &Arc<Self>) -> Result<Pass> {
-        self.admit_if(|state| !state.closed)
+        let is_within = is_within(self);
+        self.admit_if(|state| !state.closed || (is_within && !state.terminated))
     }
 
     /// Lets the rest of something in, unless the pool was terminated.
@@ -86,7 +90,7 @@ impl Gate {
 
     /// Waits until all who were let in are done.
     pub(super) fn join(&self) -> Result<()> {
-        if self.is_around() {
+        if is_within(self) {
             return Err(ErrorKind::Option {
                 option: "Pool::join",
                 message:
@@ -102,26 +106,16 @@ impl Gate {
         Ok(())
     }
 
-    /// Whether this thread is within something that was let in.
-    fn is_around(&self) -> bool {
-        AROUND.with_borrow(|around| around.iter().any(|gate| std::ptr::eq(*gate, self)))
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-thread_local! {
-    /// The gates of what this thread is within.
-    static AROUND: RefCell<Vec<*const Gate>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A call that blocks its caller, and is told by a token when the pool is terminated.
 #[derive(Debug)]
 pub(crate) struct Entry {
     token: Arc<CancelToken>,
-    pass: Pass,
+    _pass: Pass,
 }
 
 impl Entry {
@@ -129,16 +123,11 @@ impl Entry {
         let token = Arc::new(CancelToken::new());
         let stop: Weak<CancelToken> = Arc::downgrade(&token);
         pass.register()(stop);
-        Entry { token, pass }
+        Entry { token, _pass: pass }
     }
 
     pub(crate) fn token(&self) -> &CancelToken {
         &self.token
-    }
-
-    /// Marks this thread as within, until the guard is dropped.
-    pub(crate) fn around(&self) -> Around {
-        self.pass.around()
     }
 }
 
@@ -164,11 +153,11 @@ impl Pass {
             }
         }
     }
+}
 
-    /// Marks this thread as within, until the guard is dropped.
-    pub(crate) fn around(&self) -> Around {
-        AROUND.with_borrow_mut(|around| around.push(Arc::as_ptr(&self.gate)));
-        Around
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
     }
 }
 
@@ -190,13 +179,5 @@ impl Drop for Pass {
         if last {
             self.gate.bell.notify_all();
         }
-    }
-}
-
-pub(crate) struct Around;
-
-impl Drop for Around {
-    fn drop(&mut self) {
-        AROUND.with_borrow_mut(Vec::pop);
     }
 }

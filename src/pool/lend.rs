@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Team;
-use super::team::Task;
+use super::team::{Task, Waits};
 use super::wait::wait_while;
 
 /// What several threads call at once; each is given a way to have one more call it.
@@ -29,7 +29,10 @@ pub(super) fn lend(team: &Team, calls: usize, work: Work<'_>, watch: Option<Work
         team: team.clone(),
     });
     let here = team.is_here();
-    let shut = Shut(&lent);
+    let mut shut = Shut {
+        lent: &lent,
+        unwinds: true,
+    };
     let asked = if here { calls - 1 } else { calls };
     let pushed = (0..asked).filter(|_| lent.clone().ask()).count();
     if here || pushed == 0 {
@@ -38,10 +41,12 @@ pub(super) fn lend(team: &Team, calls: usize, work: Work<'_>, watch: Option<Work
         });
         lent.lock().entered += 1;
     } else if let Some(watch) = watch {
+        let _waits = Waits::new();
         watch(&|| {
             lent.clone().ask();
         });
     }
+    shut.unwinds = false;
     drop(shut);
     let panic = lent.lock().panic.take();
     if let Some(panic) = panic {
@@ -100,6 +105,10 @@ impl Lent {
 }
 
 impl Task for Lent {
+    fn is_over(&self) -> bool {
+        !self.lock().open
+    }
+
     fn run(self: Arc<Self>) {
         {
             let mut door = self.lock();
@@ -119,22 +128,28 @@ impl Task for Lent {
         }));
         let mut door = self.lock();
         door.inside -= 1;
-        if let Err(panic) = called {
-            door.panic.get_or_insert(panic);
+        let mut surplus = None;
+        match called {
+            Err(panic) if door.panic.is_none() => door.panic = Some(panic),
+            called => surplus = called.err(),
         }
         drop(door);
+        drop(surplus);
         self.left.notify_all();
     }
 }
 
 /// Waits until somebody has been inside and nobody is, and shuts the door.
-struct Shut<'l>(&'l Lent);
+struct Shut<'l> {
+    lent: &'l Lent,
+    /// Whether it is dropped on the way out of a panic of this call: then nobody need have come. (One that the thread was on
+    /// the way out of before is no reason to leave the work undone.)
+    unwinds: bool,
+}
 
 impl Drop for Shut<'_> {
     fn drop(&mut self) {
-        let lent = self.0;
-        // On the way out of a panic, nobody need have come.
-        let must_enter = !std::thread::panicking();
+        let (lent, must_enter) = (self.lent, !self.unwinds);
         let mut door = wait_while(&lent.door, &lent.left, None, |door| {
             door.inside > 0 || (must_enter && door.entered == 0)
         });

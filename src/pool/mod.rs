@@ -6,20 +6,23 @@ mod lend;
 mod team;
 mod threads;
 mod wait;
+mod within;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 pub use builder::{PoolBuilder, available_workers};
 use gate::Gate;
-pub(crate) use gate::{Around, Entry, Pass, Stop};
+pub(crate) use gate::{Entry, Pass};
 pub(crate) use lend::Work;
 pub(crate) use team::Task;
 use team::Team;
 pub(crate) use threads::Threads;
 pub(crate) use wait::wait_while;
+pub(crate) use within::{Lineage, Within};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A pool of workers: [Polars' own](Pool::default), or [one of a given width](Pool::new).
 ///
@@ -82,7 +85,7 @@ enum Way {
     /// As part of something that came in while it was open: unless it was terminated.
     Again(Arc<Gate>),
     /// As part of something that is inside.
-    Inside,
+    Inside(Arc<Gate>),
 }
 
 /// Ends the pool with its last clone.
@@ -123,7 +126,7 @@ impl Pool {
     }
 
     fn of(team: Team) -> Self {
-        let gate = Arc::<Gate>::default();
+        let gate = Arc::new(Gate::new(team.clone()));
         Pool {
             threads: Threads::Own(team.clone()),
             way: Way::In(gate.clone()),
@@ -140,7 +143,8 @@ impl Pool {
     }
 
     /// Takes no more work: a call from now on is an error of the kind [`PoolClosed`](crate::ErrorKind::PoolClosed), and so
-    /// is the result of a job. What was given before goes on. The threads end with [`join`](Pool::join), or the last clone.
+    /// is the result of a job. What was given before goes on, with what it gives the pool itself. The threads end with
+    /// [`join`](Pool::join), or the last clone.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -154,9 +158,7 @@ impl Pool {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn close(&self) {
-        if let Some(gate) = self.gate() {
-            gate.close();
-        }
+        self.gate().close();
     }
 
     /// Waits until all that the pool was given is done, callbacks of jobs included; of a pool of one's own that is closed,
@@ -168,14 +170,14 @@ impl Pool {
     /// # Errors
     /// It is called within something that the pool runs, which would wait for itself.
     pub fn join(&self) -> Result<()> {
-        if let Some(gate) = self.gate() {
-            gate.join()?;
-            if let Some(owner) = &self.owner
-                && gate.is_closed()
-            {
-                owner.team.stop();
-                owner.team.join();
-            }
+        self.gate().join()?;
+        if let Some(owner) = &self.owner
+            && owner.gate.is_closed()
+        {
+            // What came in before it was closed, and after the wait, has a thread too.
+            owner.gate.join()?;
+            owner.team.stop();
+            owner.team.join();
         }
         Ok(())
     }
@@ -197,16 +199,33 @@ impl Pool {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn terminate(&self) {
-        if let Some(gate) = self.gate() {
-            gate.terminate();
+        self.gate().terminate();
+    }
+
+    fn gate(&self) -> &Arc<Gate> {
+        match &self.way {
+            Way::In(gate) | Way::Again(gate) | Way::Inside(gate) => gate,
         }
     }
 
-    fn gate(&self) -> Option<&Gate> {
-        match &self.way {
-            Way::In(gate) | Way::Again(gate) => Some(gate),
-            Way::Inside => None,
+    /// What a call is within that is given to the pool here, and waited for.
+    pub(crate) fn lineage_of_call(&self) -> Lineage {
+        Lineage::of_call().and(self.gate())
+    }
+
+    /// What a job is within that is given to the pool here.
+    pub(crate) fn lineage_of_job(&self) -> Lineage {
+        Lineage::of_job().and(self.gate())
+    }
+
+    /// Why a job has no thread to begin it.
+    pub(crate) fn no_thread(&self, error: &io::Error) -> Error {
+        if let Err(closed) = self.gate().admit() {
+            return closed;
         }
+        let message = format!("no thread can be had for the job: {error}");
+        let option = "Pool::apply_async";
+        ErrorKind::Option { option, message }.into()
     }
 
     pub(crate) fn threads(&self) -> &Threads {
@@ -218,7 +237,7 @@ impl Pool {
         match &self.way {
             Way::In(gate) => gate.admit().map(Some),
             Way::Again(gate) => gate.admit_again().map(Some),
-            Way::Inside => Ok(None),
+            Way::Inside(_) => Ok(None),
         }
     }
 
@@ -231,7 +250,7 @@ impl Pool {
     pub(crate) fn within(&self) -> Self {
         Pool {
             threads: self.threads.clone(),
-            way: Way::Inside,
+            way: Way::Inside(self.gate().clone()),
             owner: None,
         }
     }
@@ -241,10 +260,7 @@ impl Pool {
     pub(crate) fn again(&self) -> Self {
         Pool {
             threads: self.threads.clone(),
-            way: match self.way.clone() {
-                Way::In(gate) | Way::Again(gate) => Way::Again(gate),
-                Way::Inside => Way::Inside,
-            },
+            way: Way::Again(self.gate().clone()),
             owner: None,
         }
     }
@@ -263,7 +279,7 @@ impl Default for Pool {
     fn default() -> Self {
         Pool {
             threads: Threads::Polars,
-            way: Way::In(Arc::default()),
+            way: Way::In(Arc::new(Gate::new(Threads::Polars.team().clone()))),
             owner: None,
         }
     }

@@ -2,8 +2,11 @@
 //!
 //! They are not rayon's. A worker of rayon that waits does other work of its pool meanwhile, on top of what it is in; and a
 //! job that is begun on top of the very one that it waits for can never end. A thread of a team that waits does nothing
-//! else, so what it waits for is always on a thread of its own, and goes on. And its place is taken by another thread, if
-//! there is something to do: what it waits for may need the team, by way of another pool for one.
+//! else, so what it waits for is always on a thread of its own, and goes on.
+//!
+//! What it waits for may need the team, by way of another pool for one. So another thread stands in for it; but only for
+//! what comes from within the team's work, which is all that can be waited for. What comes from outside is begun for as many
+//! threads as the team has, and no more, whether they wait or not.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,11 +20,15 @@ use std::time::Duration;
 
 use super::Pool;
 use super::wait::wait_while;
+use super::within::is_within_team;
 
 /// Something to do, for whichever thread comes to it first.
 pub(crate) trait Task: Send + Sync {
     /// Does it, unless somebody has.
     fn run(self: Arc<Self>);
+
+    /// Whether there is nothing left to do, since somebody has, or nobody wants it any more.
+    fn is_over(&self) -> bool;
 }
 
 /// How long a thread of a team that grows as needed waits for more to do, before it ends.
@@ -38,18 +45,42 @@ struct Shared {
     /// Of a team that has a fixed number of threads.
     handles: Mutex<Vec<JoinHandle<()>>>,
     width: Option<usize>,
-    /// How a thread is made, by its number.
-    thread: Box<dyn Fn(usize) -> thread::Builder + Send + Sync>,
+    make: Make,
     /// Threads that wait for what others do.
     waiting: AtomicUsize,
 }
 
+/// How threads are made.
+pub(super) struct Make {
+    /// A thread that stands in for one that waits has the name of another.
+    pub(super) names: Vec<String>,
+    pub(super) stack_size: Option<usize>,
+}
+
+impl Make {
+    fn thread(&self, number: usize) -> thread::Builder {
+        let name = self.names[number % self.names.len()].clone();
+        let thread = thread::Builder::new().name(name);
+        match self.stack_size {
+            Some(bytes) => thread.stack_size(bytes),
+            None => thread,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// What comes from outside.
     queue: VecDeque<Arc<dyn Task>>,
+    /// What comes from within; it is done first.
+    nested: VecDeque<Arc<dyn Task>>,
+    /// How many were queued, and not over, when that was last looked at.
+    live: usize,
     threads: usize,
     /// How many threads there should be, besides those that wait for what others do.
     most: usize,
+    /// Threads that are in a task, those that wait included.
+    busy: usize,
     /// Threads that wait for something to do.
     idle: usize,
     stopped: bool,
@@ -75,9 +106,10 @@ impl Waits {
             let shared = &team.0;
             let mut state = shared.lock();
             shared.waiting.fetch_add(1, Ordering::Relaxed);
-            if !state.queue.is_empty() {
+            if !state.nested.is_empty() {
                 // Where no thread is to be had, it is as it was.
                 let _ = team.grow(&mut state);
+                shared.bell.notify_one();
             }
         }
         Waits(team)
@@ -95,11 +127,8 @@ impl Drop for Waits {
 
 impl Team {
     /// Starts so many threads; all of them, or none.
-    pub(super) fn start(
-        width: usize,
-        thread: impl Fn(usize) -> thread::Builder + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let team = Team(Arc::new(Shared::new(Some(width), thread)));
+    pub(super) fn start(width: usize, make: Make) -> io::Result<Self> {
+        let team = Team(Arc::new(Shared::new(Some(width), make)));
         for _ in 0..width {
             let started = team.add(&mut team.0.lock());
             if let Err(error) = started {
@@ -113,8 +142,11 @@ impl Team {
 
     /// A team that has no thread yet, and gets them as it needs them.
     pub(super) fn growing() -> Self {
-        let thread = |number| thread::Builder::new().name(format!("par-apply-job-{number}"));
-        Team(Arc::new(Shared::new(None, thread)))
+        let make = Make {
+            names: vec!["par-apply-job".into()],
+            stack_size: None,
+        };
+        Team(Arc::new(Shared::new(None, make)))
     }
 
     /// How many threads it has, where that is fixed.
@@ -122,9 +154,13 @@ impl Team {
         self.0.width
     }
 
+    pub(super) fn is(&self, other: &Team) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether this thread is one of the team's.
     pub(crate) fn is_here(&self) -> bool {
-        own().is_some_and(|own| Arc::ptr_eq(&own.0, &self.0))
+        own().is_some_and(|own| own.is(self))
     }
 
     /// Gives the team a task. A team that grows has at most `most` threads for it, besides those that wait.
@@ -132,19 +168,29 @@ impl Team {
     /// # Errors
     /// There is no thread to do it, and none can be started. The task is not kept.
     pub(crate) fn push(&self, task: Arc<dyn Task>, most: usize) -> io::Result<()> {
+        let is_nested = is_within_team(self);
         let mut state = self.0.lock();
-        state.most = self.0.width.unwrap_or(most.max(1));
-        state.queue.push_back(task);
+        state.most = self.0.width.unwrap_or(state.most.max(most));
+        let queue = if is_nested {
+            &mut state.nested
+        } else {
+            &mut state.queue
+        };
+        queue.push_back(task);
         let started = self.grow(&mut state);
         if state.threads == 0 {
             // It is the only one: those before it had a thread.
-            drop(state.queue.pop_back());
-            return Err(started
-                .err()
-                .unwrap_or_else(|| io::Error::other("the pool has been stopped")));
+            let task = state.nested.pop_back().or(state.queue.pop_back());
+            drop(state);
+            drop(task);
+            let stopped = || io::Error::other("the pool has been stopped");
+            return Err(started.err().unwrap_or_else(stopped));
         }
+        let over = state.sweep();
         let waits = state.idle > 0;
         drop(state);
+        // Without the lock: what is dropped may be the user's.
+        drop(over);
         if waits {
             self.0.bell.notify_one();
         }
@@ -173,11 +219,11 @@ impl Team {
         }
     }
 
-    /// Adds a thread, if there is more to do than threads wait for, and room for one.
+    /// Adds a thread, if more can be begun than threads wait for, and there is room for one.
     fn grow(&self, state: &mut State) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let has_room = state.threads < (state.most + waiting).min(Pool::WIDEST);
-        if state.idle < state.queue.len() && has_room && !state.stopped {
+        if state.idle < state.can_begin(waiting) && has_room && !state.stopped {
             return self.add(state);
         }
         Ok(())
@@ -186,7 +232,7 @@ impl Team {
     /// Adds a thread. It waits for the lock that the caller holds, and finds what there is to do.
     fn add(&self, state: &mut State) -> io::Result<()> {
         let team = self.clone();
-        let thread = (self.0.thread)(state.threads);
+        let thread = self.0.make.thread(state.threads);
         let handle = thread.spawn(move || team.work())?;
         state.threads += 1;
         if self.0.width.is_some() {
@@ -200,7 +246,9 @@ impl Team {
     /// What each thread does.
     fn work(self) {
         OWN.set(Some(self.clone()));
-        while let Some(task) = self.0.next() {
+        let mut was_busy = false;
+        while let Some(task) = self.0.next(was_busy) {
+            was_busy = true;
             // A task catches what is the user's. Should something of ours panic, the thread is not to be lost for it.
             let _ = catch_unwind(AssertUnwindSafe(|| task.run()));
         }
@@ -213,10 +261,7 @@ impl Team {
 }
 
 impl Shared {
-    fn new(
-        width: Option<usize>,
-        thread: impl Fn(usize) -> thread::Builder + Send + Sync + 'static,
-    ) -> Self {
+    fn new(width: Option<usize>, make: Make) -> Self {
         Shared {
             state: Mutex::new(State {
                 most: width.unwrap_or(1),
@@ -225,7 +270,7 @@ impl Shared {
             bell: Condvar::new(),
             handles: Mutex::default(),
             width,
-            thread: Box::new(thread),
+            make,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -234,44 +279,76 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next task; none when the thread is to end.
-    fn next(&self) -> Option<Arc<dyn Task>> {
+    /// The next task, after another if it `was_busy`; none when the thread is to end.
+    fn next(&self, was_busy: bool) -> Option<Arc<dyn Task>> {
         let mut state = self.lock();
+        state.busy -= usize::from(was_busy);
+        let mut timed_out = false;
         loop {
-            let is_needed = state.threads <= state.most + self.waiting.load(Ordering::Relaxed);
-            if !is_needed && !state.stopped {
-                // It stood in for one that waited. What it was woken for, if it was, is another's.
-                state.threads -= 1;
-                self.bell.notify_one();
-                return None;
-            }
-            if let Some(task) = state.queue.pop_front() {
+            let waiting = self.waiting.load(Ordering::Relaxed);
+            if let Some(task) = state.pick(waiting) {
+                state.busy += 1;
                 return Some(task);
             }
-            if state.stopped {
+            let stands_in = state.threads > state.most + waiting;
+            let is_done = state.stopped && state.queue.is_empty() && state.nested.is_empty();
+            if is_done || (timed_out && (stands_in || self.width.is_none())) {
                 state.threads -= 1;
                 self.bell.notify_all();
                 return None;
             }
             state.idle += 1;
-            let timed_out;
-            (state, timed_out) = match self.width {
-                Some(_) => {
-                    let state = self.bell.wait(state);
-                    (state.unwrap_or_else(PoisonError::into_inner), false)
-                }
-                None => {
-                    let waited = self.bell.wait_timeout(state, KEPT_FOR);
-                    let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                    (state, timeout.timed_out())
-                }
-            };
+            let lasts = self.width.is_some() && state.threads <= state.most;
+            if lasts {
+                let waited = self.bell.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+                timed_out = false;
+            } else {
+                let waited = self.bell.wait_timeout(state, KEPT_FOR);
+                let waited = waited.unwrap_or_else(PoisonError::into_inner);
+                timed_out = waited.1.timed_out();
+                state = waited.0;
+            }
             state.idle -= 1;
-            if timed_out && state.queue.is_empty() {
-                state.threads -= 1;
-                return None;
+        }
+    }
+}
+
+impl State {
+    /// How many tasks could be begun now, where so many threads wait.
+    fn can_begin(&self, waiting: usize) -> usize {
+        let outside = self.queue.len().min(self.most.saturating_sub(self.busy));
+        let room = (self.most + waiting).saturating_sub(self.busy);
+        (self.nested.len() + outside).min(room)
+    }
+
+    /// A task that may be begun.
+    fn pick(&mut self, waiting: usize) -> Option<Arc<dyn Task>> {
+        if self.can_begin(waiting) == 0 {
+            return None;
+        }
+        let from_within = self.nested.pop_front();
+        from_within.or_else(|| self.queue.pop_front())
+    }
+
+    /// Takes out what is over, when that may be most of it; so what nobody comes to does not pile up.
+    fn sweep(&mut self) -> Vec<Arc<dyn Task>> {
+        let queued = self.queue.len() + self.nested.len();
+        if queued < 2 * self.live + 64 {
+            return Vec::new();
+        }
+        let mut over = Vec::new();
+        for queue in [&mut self.queue, &mut self.nested] {
+            for task in std::mem::take(queue) {
+                if task.is_over() {
+                    over.push(task);
+                } else {
+                    queue.push_back(task);
+                }
             }
         }
+        self.live = self.queue.len() + self.nested.len();
+        over
     }
 }
 

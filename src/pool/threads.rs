@@ -41,12 +41,7 @@ impl Threads {
         self.team().is_here()
     }
 
-    /// Whether a wait on this thread may be what all the others wait for: it is one of a pool's.
-    pub(crate) fn may_help(&self) -> bool {
-        self.is_here() || rayon::current_thread_index().is_some()
-    }
-
-    fn team(&self) -> &Team {
+    pub(super) fn team(&self) -> &Team {
         match self {
             Threads::Polars => &BACKGROUND,
             Threads::Own(team) => team,

@@ -189,7 +189,6 @@ impl<'r> Run<'r> {
     /// Does the job.
     pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
         let began = Instant::now();
-        let _around = self.plan.around();
         let halt = self.halt.clone();
         let tokens = [&self.options.cancel, &self.options.job];
         let tokens = tokens.map(Option::as_ref).into_iter();
@@ -345,7 +344,7 @@ impl<'r> Run<'r> {
             active.fetch_update(order, order, more).is_ok()
         };
         let work = |one_more: &dyn Fn()| {
-            let _around = self.plan.around();
+            let _within = self.plan.enter();
             self.work(workers, pace, job, &|| {
                 if has_seat() {
                     one_more();
@@ -452,6 +451,9 @@ impl<'r> Run<'r> {
             workers,
             longest_run,
         };
+        // What a run that ended well has not come to would be taken for done.
+        let ended_well = why.is_none() && end == usize::MAX;
+        assert!(!ended_well || self.queue.left() == 0, "rows were left over");
         let is_cancelled =
             why.is_some_and(|_| self.on_cancel == OnCancel::Error || end < usize::MAX);
         let fatal = self.faults.take_fatal();

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::hush;
 use polars::prelude::PlSmallStr;
 
-use crate::error::Error;
+use crate::error::{Causes, Error};
 use crate::read::Fault;
 use crate::write::Refused;
 
@@ -38,7 +38,7 @@ impl Failure {
                     // Most messages need no memory of their own there.
                     let mut said = PlSmallStr::EMPTY;
                     // Only an error's own `Display` can refuse; what it has said is kept.
-                    let _ = write!(said, "{cause:#}");
+                    let _ = write!(said, "{}", Causes(&cause));
                     said
                 });
                 quietly_drop(cause);

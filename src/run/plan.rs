@@ -6,13 +6,16 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
-use crate::pool::{Around, Entry, Pool, Threads, Work};
+use crate::pool::{Entry, Lineage, Pool, Threads, Within, Work};
 use crate::retry::Retry;
 
 /// Who runs a call.
 #[derive(Debug)]
 pub(crate) struct Plan {
     threads: Threads,
+    /// What the call is within, its pool included, if it was given one; the calling thread too, as long as there is a plan.
+    lineage: Lineage,
+    _within: Within,
     /// What a pool that was given knows the call by.
     entry: Option<Entry>,
     /// The pool made for this call, where it has more workers than Polars' own.
@@ -94,6 +97,10 @@ impl Plan {
             (None, Some(rows)) => Some(Cut::ChunkRows(rows)),
             (None, None) => None,
         };
+        let lineage = options
+            .pool
+            .as_ref()
+            .map_or_else(Lineage::of_call, Pool::lineage_of_call);
         let entry = match options.pool.as_ref().map(Pool::enter).transpose() {
             Ok(entry) => entry.flatten(),
             Err(closed) => {
@@ -103,6 +110,8 @@ impl Plan {
         };
         Plan {
             threads,
+            _within: lineage.enter(),
+            lineage,
             entry,
             wider: Mutex::default(),
             workers,
@@ -143,9 +152,9 @@ impl Plan {
         self.entry.as_ref().map(Entry::token)
     }
 
-    /// Marks this thread as within the call, for the pool that was given.
-    pub(super) fn around(&self) -> Option<Around> {
-        self.entry.as_ref().map(Entry::around)
+    /// Puts a worker within what the call is within.
+    pub(super) fn enter(&self) -> Within {
+        self.lineage.enter()
     }
 
     /// How rows are cut, where that was asked for.

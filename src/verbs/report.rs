@@ -9,7 +9,7 @@ use polars::prelude::{
 
 use super::failed;
 use crate::cancel::Why;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Causes, Error, ErrorKind, Place, Result};
 use crate::options::{OnCancel, OnError, Options};
 use crate::outcome::{Outcome, Stats};
 use crate::read::Fault;
@@ -181,7 +181,7 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
 fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
     match &record.failure {
-        Failure::Closure(cause) => say(|| format!("{:#}", cause.get())).into(),
+        Failure::Closure(cause) => say(|| Causes(cause.get()).to_string()).into(),
         Failure::Panic(message) => message.into(),
         Failure::Said(message) => message.as_str().into(),
         Failure::Read(Fault { argument, message }) => of_column(

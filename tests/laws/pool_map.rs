@@ -285,7 +285,7 @@ fn results_may_be_kept() {
     let error = pool.apply::<i32, _, _>(|| "x".parse::<i32>()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "job: the closure returned an error: invalid digit found in string"
+        "the closure returned an error: invalid digit found in string"
     );
 }
 
