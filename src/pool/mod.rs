@@ -60,15 +60,19 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Who runs what
 ///
-/// In a pool of one's own, every closure runs on one of its threads, in the order in which work was given: at most as many
-/// at a time as the pool has workers, those aside that wait for other work of this crate. For a closure may give its pool, or
-/// another one, more work and wait for it: its worker does that itself if it is a job that nobody has begun, and else another
-/// thread stands in for it until the wait is over. (Of a call over a frame, the first rows run on the calling thread; see
-/// [`par_apply_rows`](crate::ParApply::par_apply_rows).)
+/// In a pool of one's own, every closure runs on one of its threads. What is given from outside is begun in the order in
+/// which it was given, and no more of it at a time than there are workers, those that wait included. (Of a call over a frame,
+/// the first rows run on the calling thread; see [`par_apply_rows`](crate::ParApply::par_apply_rows).)
 ///
-/// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, which are
-/// at most as many and end when they have been idle for some seconds: a job may wait for long, and Polars' queries are not
+/// A closure may give its pool, or another one, more work and wait for it, on a pool of one worker too: what comes from within
+/// goes first, and where a worker waits for it, another thread stands in.
+///
+/// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, for as many
+/// jobs at a time, which end when they have been idle for some seconds: a job may wait for long, and Polars' queries are not
 /// to wait with it. The rows of a frame's job run on Polars' workers again.
+///
+/// What a closure does with Polars, a query or `par_apply_rows` without [`pool`](crate::Apply::pool), runs on Polars' workers,
+/// whoever calls it: a pool of two does not keep that to two threads.
 #[derive(Clone)]
 pub struct Pool {
     threads: Threads,
@@ -186,7 +190,8 @@ impl Pool {
     /// when each worker is done with the item, row, column or part that it is in.
     ///
     /// It does not wait for that; [`join`](Pool::join) does. A closure that is running cannot be killed, as Python kills the
-    /// processes of its pool.
+    /// processes of its pool. A call of another thread that blocks its caller, and that no worker has come to, ends when one
+    /// does.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};

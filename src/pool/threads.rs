@@ -19,7 +19,7 @@ pub(crate) enum Threads {
 }
 
 /// The threads that jobs of Polars' pool are begun on. A job may wait for long, for another one too, and a worker of
-/// Polars' that waits would keep Polars' queries waiting; so these are apart from it, and as many at most.
+/// Polars' that waits would keep Polars' queries waiting; so these are apart from it, for as many jobs at a time.
 static BACKGROUND: LazyLock<Team> = LazyLock::new(Team::growing);
 
 impl Threads {

@@ -73,6 +73,32 @@ fn unordered_results_overtake() {
     });
 }
 
+/// Also where the one who reads is a worker of the pool.
+#[test]
+fn unordered_results_overtake_within_the_pool() {
+    watched(|| {
+        for workers in [2, 3] {
+            let pool = Pool::new(workers).unwrap();
+            let own = pool.clone();
+            let seen = pool.apply_async(move || {
+                let (open, gate) = mpsc::channel::<()>();
+                let gate = Mutex::new(gate);
+                let mut results = own.imap_unordered(0..10, move |n| {
+                    if n == 0 {
+                        gate.lock().unwrap().recv().unwrap();
+                    }
+                    n
+                });
+                let mut seen: Vec<i32> = results.by_ref().take(9).map(Result::unwrap).collect();
+                open.send(()).unwrap();
+                seen.extend(results.map(Result::unwrap));
+                seen
+            });
+            assert_eq!(seen.get().unwrap()[9], 0);
+        }
+    });
+}
+
 /// Nothing is taken before it is asked for, and never more than is said; from iterators that need not be `Send`.
 #[test]
 fn an_endless_iterator_is_taken_bit_by_bit() {

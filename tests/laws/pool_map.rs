@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, LinkedList};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use polars_par_apply::prelude::*;
 
@@ -449,27 +449,219 @@ fn calls_nest() {
     });
 }
 
-/// What a pool runs cannot wait for itself.
+/// What a pool runs cannot wait for itself: neither a closure, nor a callback or a hook, nor what is dropped in it.
 #[test]
 fn a_join_within_a_call_is_an_error() {
+    /// Joins when it is dropped.
+    struct Joins(Pool, mpsc::Sender<bool>);
+    impl Drop for Joins {
+        fn drop(&mut self) {
+            self.1.send(self.0.join().is_err()).unwrap();
+        }
+    }
     watched(|| {
         for (name, pool) in pools() {
             let df = df!["x" => [1, 2, 3]].unwrap();
-            let joined = |_: i32| pool.join().is_err();
-            let all =
-                |joined: Vec<bool>| assert!(joined.iter().all(|refused| *refused), "pool {name}");
-            all(pool.map(0..10, joined).unwrap());
+            let own = pool.clone();
+            let joined = move |_: i32| own.join().is_err();
+            let all = |joined: Vec<bool>| {
+                assert!(
+                    !joined.is_empty() && joined.iter().all(|refused| *refused),
+                    "pool {name}"
+                );
+            };
+            let bools =
+                |column: Column| -> Vec<bool> { column.bool().unwrap().iter().flatten().collect() };
+            all(pool.map(0..10, &joined).unwrap());
             all(vec![pool.apply(|| joined(0)).unwrap()]);
-            let column = df
-                .par_apply()
-                .pool(&pool)
-                .chunk_rows(1)
-                .rows(joined)
+            all(pool.map_async(0..10, joined.clone()).get().unwrap());
+            all(vec![
+                pool.apply_async({
+                    let joined = joined.clone();
+                    move || joined(0)
+                })
+                .get()
+                .unwrap(),
+            ]);
+            let on_pool = || df.par_apply().pool(&pool).chunk_rows(1);
+            all(bools(on_pool().rows(joined.clone()).unwrap()));
+            all(bools(on_pool().spawn_rows(joined.clone()).get().unwrap()));
+            let mut finished = Vec::new();
+            on_pool()
+                .state(|| 0)
+                .finish(|_: i32| finished.push(joined(0)))
+                .rows(|_: &mut i32, x: i32| x)
                 .unwrap();
-            all(column.bool().unwrap().iter().flatten().collect());
-            assert_eq!(pool.join().unwrap(), ());
+            all(finished);
+
+            let (send, receive) = mpsc::channel();
+            let joins = || Joins(pool.clone(), send.clone());
+            pool.map_with_state(0..10, joins, |_: &mut Joins, n| n)
+                .unwrap();
+            all(receive.try_iter().collect());
+            let failed: Result<Vec<()>> =
+                pool.map([joins(), joins()], |_| Err(std::io::Error::other("no")));
+            assert!(failed.is_err());
+            all(receive.try_iter().collect());
+            let (tell, dropped) = (send.clone(), joins());
+            let callback = joined.clone();
+            let never = pool.clone();
+            pool.apply(move || {
+                let job = never
+                    .apply_async(move || drop(dropped))
+                    .on_error(move |_| tell.send(callback(0)).unwrap());
+                job.cancel();
+                // Perhaps it was quicker.
+                let _ = job.get();
+            })
+            .unwrap();
+            pool.join().unwrap();
+            all(receive.try_iter().collect());
         }
     });
+}
+
+/// A call in a destructor, while its thread unwinds, does all of its work.
+#[test]
+fn a_call_while_the_thread_unwinds() {
+    struct Calls<'p>(&'p Pool, &'p Mutex<Vec<bool>>);
+    impl Drop for Calls<'_> {
+        fn drop(&mut self) {
+            let texts = self.0.map(0..100, |n: i32| n.to_string()).unwrap();
+            let df = df!["x" => (0..1000i64).collect::<Vec<_>>()].unwrap();
+            let rows = df
+                .par_apply()
+                .pool(self.0)
+                .partitions(5)
+                .rows(|x: i64| x)
+                .unwrap();
+            let right = [
+                texts[99] == "99",
+                self.0.apply(|| 5).unwrap() == 5,
+                self.0.apply_async(|| 6).get().unwrap() == 6,
+                rows.i64().unwrap().sum() == Some(499_500),
+            ];
+            self.1.lock().unwrap().extend(right);
+        }
+    }
+    watched(|| {
+        for (name, pool) in pools() {
+            let right = Mutex::new(Vec::new());
+            // What the calls are to wait behind.
+            let busy: Vec<Job<()>> = (0..pool.workers())
+                .map(|_| {
+                    pool.apply_async(|| std::thread::sleep(std::time::Duration::from_millis(5)))
+                })
+                .collect();
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _calls = Calls(&pool, &right);
+                panic!("first");
+            }));
+            assert!(caught.is_err());
+            assert_eq!(*right.lock().unwrap(), [true; 4], "pool {name}");
+            drop(busy);
+        }
+    });
+}
+
+/// Jobs that wait do not let more of them begin than there are workers.
+#[test]
+fn no_more_jobs_begin_than_there_are_workers() {
+    watched(|| {
+        for pool in [
+            Pool::default(),
+            Pool::new(1).unwrap(),
+            Pool::new(3).unwrap(),
+        ] {
+            let (begun, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let df = df!["x" => (0..100i64).collect::<Vec<_>>()].unwrap();
+            let jobs: Vec<Job<i64>> = (0..200)
+                .map(|_| {
+                    let (begun, most) = (begun.clone(), most.clone());
+                    let (df, own) = (df.clone(), pool.clone());
+                    pool.apply_async(move || {
+                        most.fetch_max(begun.fetch_add(1, SeqCst) + 1, SeqCst);
+                        // By Polars' workers, and by its own pool.
+                        let rows = df
+                            .par_apply()
+                            .partitions(4)
+                            .rows(|x: i64| own.apply(|| x))?;
+                        let ones: Vec<i64> = own.map(0..3, |_| own.apply_async(|| 1).get())?;
+                        begun.fetch_sub(1, SeqCst);
+                        Ok::<_, anyhow::Error>(rows.i64()?.sum().unwrap_or(0) + ones.len() as i64)
+                    })
+                })
+                .collect();
+            for job in jobs {
+                assert_eq!(job.get().unwrap(), 4953);
+            }
+            assert!(most.load(SeqCst) <= pool.workers());
+        }
+    });
+}
+
+/// What work gives its pool is let in while the work goes on, also when nothing else is any more.
+#[test]
+fn a_closed_pool_lets_in_what_comes_from_within() {
+    watched(|| {
+        for (name, pool) in pools() {
+            let (close, closed) = mpsc::channel::<()>();
+            let own = pool.clone();
+            let job: Job<i32> = pool.apply_async(move || {
+                closed.recv()?;
+                let squares: Vec<i32> = own.map(0..4, |n| own.apply(|| n * n))?;
+                let job = own.apply_async(|| 1);
+                let df = df!["x" => squares]?;
+                let rows = df.par_apply().pool(&own).spawn_rows(|x: i32| x + 1).get()?;
+                let all: Result<Vec<i32>> = own.imap(0..3, |n| n).collect();
+                Ok::<_, anyhow::Error>(
+                    rows.i32()?.sum().unwrap_or(0) + job.get()? + all?.len() as i32,
+                )
+            });
+            pool.close();
+            assert!(pool.apply(|| 1).is_err());
+            close.send(()).unwrap();
+            assert_eq!(job.get().unwrap(), 14 + 4 + 1 + 3, "pool {name}");
+            pool.join().unwrap();
+        }
+    });
+}
+
+/// Errors that are no `anyhow::Error` can be kept, or made one; they are never taken for a value unasked.
+#[test]
+fn texts_as_errors() {
+    let pool = Pool::new(2).unwrap();
+    let work = |n: i32| {
+        if n == 3 {
+            Err(format!("no {n}"))
+        } else {
+            Ok(n)
+        }
+    };
+    let each: Vec<Result<i32, String>> = pool.map(0..5, work).unwrap();
+    assert_eq!(each[3], Err("no 3".into()));
+    let values: Result<Vec<i32>> = pool.map(0..5, |n| work(n).map_err(anyhow::Error::msg));
+    assert_eq!(
+        values.unwrap_err().to_string(),
+        "item 3: the closure returned an error: no 3"
+    );
+}
+
+/// An error of this crate within another says each thing once.
+#[test]
+fn nested_errors_say_everything_once() {
+    let pool = Pool::new(1).unwrap();
+    let df = df!["x" => ["1", "z"]].unwrap();
+    let inner = |_: i32| -> anyhow::Result<Column> {
+        use anyhow::Context;
+        df.par_apply_rows(|x: &str| x.parse::<i32>())
+            .context("file 0")
+    };
+    let error = pool.map(0..1, inner).map(|_: Vec<Column>| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "item 0: the closure returned an error: file 0: row 1: the closure returned an error: invalid digit found in string"
+    );
 }
 
 #[test]
