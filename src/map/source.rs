@@ -282,7 +282,7 @@ mod tests {
         let gaps_of =
             |ranges: &[Range<usize>]| -> Vec<usize> { gaps(ranges, 6).flatten().collect() };
         assert_eq!(gaps_of(&[]), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(gaps_of(&[0..6]), []);
+        assert!(gaps_of(&[0..2, 2..6]).is_empty());
         assert_eq!(gaps_of(&[1..2, 2..3, 5..6]), [0, 3, 4]);
     }
 }
