@@ -126,7 +126,7 @@ impl CancelToken {
     /// ```
     ///
     /// # Errors
-    /// Of the kind [`Cancelled`](ErrorKind::Cancelled), if the token was cancelled.
+    /// Of the kind [`Cancelled`](crate::ErrorKind::Cancelled), if the token was cancelled.
     pub fn check(&self) -> Result<()> {
         if !self.is_cancelled() {
             return Ok(());
