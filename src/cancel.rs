@@ -1,7 +1,7 @@
 //! Stopping a run from outside: a token to cancel it, and the flag that the run itself looks at.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -51,8 +51,9 @@ struct Token {
 struct Told {
     /// The runs under way.
     runs: Vec<Weak<Halt>>,
-    /// The jobs that are not done.
-    jobs: Vec<Weak<dyn Stop>>,
+    /// The jobs that are not done, by the order in which they came.
+    jobs: BTreeMap<u64, Weak<dyn Stop>>,
+    next: u64,
 }
 
 /// Something that can be told to end; which may call the user's code.
@@ -75,7 +76,7 @@ impl CancelToken {
 
     /// Cancels every call that has the token, now and in future; it does not wait for their end.
     pub fn cancel(&self) {
-        let jobs: Vec<_> = {
+        let jobs = {
             let mut told = self.told();
             // The runs first: where a closure sees the token cancelled, its run is stopped.
             for run in told.runs.iter().filter_map(Weak::upgrade) {
@@ -85,7 +86,7 @@ impl CancelToken {
             std::mem::take(&mut told.jobs)
         };
         // Without the lock: a job that ends calls the user's code, and lets go of the token.
-        let jobs = jobs.iter().filter_map(Weak::upgrade);
+        let jobs = jobs.values().filter_map(Weak::upgrade);
         jobs.for_each(|job| job.stop());
     }
 
@@ -147,23 +148,25 @@ impl CancelToken {
         }
     }
 
-    /// Stops `job` when the token is cancelled; at once, if it was.
-    pub(crate) fn tell(&self, job: Weak<dyn Stop>) {
+    /// Stops `job` when the token is cancelled, and gives the number by which it is known; or at once, if it was.
+    pub(crate) fn tell(&self, job: Weak<dyn Stop>) -> Option<u64> {
         let mut told = self.told();
         if !self.is_cancelled() {
-            told.jobs.push(job);
-            return;
+            told.next += 1;
+            let number = told.next;
+            told.jobs.insert(number, job);
+            return Some(number);
         }
         drop(told);
         if let Some(job) = job.upgrade() {
             job.stop();
         }
+        None
     }
 
     /// Forgets a job that is done.
-    pub(crate) fn forget(&self, job: *const ()) {
-        let mut told = self.told();
-        told.jobs.retain(|other| !ptr::addr_eq(other.as_ptr(), job));
+    pub(crate) fn forget(&self, job: u64) {
+        self.told().jobs.remove(&job);
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

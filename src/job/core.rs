@@ -25,8 +25,8 @@ struct State<T> {
     callbacks: Vec<Callback<T>>,
     /// Cancelled with the job.
     tokens: Vec<CancelToken>,
-    /// Those that cancel it.
-    cancelled_by: Vec<CancelToken>,
+    /// Those that cancel it, and the numbers by which they know it.
+    cancelled_by: Vec<(CancelToken, u64)>,
     waker: Option<Waker>,
     /// Nobody will ask for the result.
     unwanted: bool,
@@ -94,6 +94,7 @@ impl<T> Core<T> {
             let callbacks = mem::take(&mut state.callbacks);
             if callbacks.is_empty() {
                 let waker = state.waker.take();
+                let tokens = mem::take(&mut state.cancelled_by);
                 let unwanted = if state.unwanted {
                     state.phase = Phase::Gone(kind(&result));
                     Some(result)
@@ -103,6 +104,9 @@ impl<T> Core<T> {
                 };
                 drop(state);
                 self.bell.notify_all();
+                for (token, number) in tokens {
+                    token.forget(number);
+                }
                 if let Some(waker) = waker {
                     // It is the user's executor's.
                     let _ = catch(|| waker.wake());
@@ -145,19 +149,15 @@ impl<T> Core<T> {
         }
     }
 
-    /// Notes a token that cancels it; unless it is done.
-    pub(super) fn cancelled_by(&self, token: CancelToken) -> bool {
+    /// Notes a token that cancels it, and the number by which that knows it, until it is done.
+    pub(super) fn cancelled_by(&self, token: &CancelToken, number: u64) {
         let mut state = self.lock();
-        let goes_on = matches!(state.phase, Phase::Waiting | Phase::Begun);
-        if goes_on {
-            state.cancelled_by.push(token);
+        if matches!(state.phase, Phase::Waiting | Phase::Begun) {
+            state.cancelled_by.push((token.clone(), number));
+            return;
         }
-        goes_on
-    }
-
-    /// The tokens that cancel it, which need know of it no more.
-    pub(super) fn take_cancelled_by(&self) -> Vec<CancelToken> {
-        mem::take(&mut self.lock().cancelled_by)
+        drop(state);
+        token.forget(number);
     }
 
     pub(super) fn cancel_tokens(&self) {

@@ -1,6 +1,5 @@
 //! A job on its way through a pool.
 
-use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::core::Core;
@@ -69,9 +68,6 @@ impl<T, F> Spawned<T, F> {
 
     fn finish(&self, result: Result<T>) {
         self.core.finish(result);
-        for token in self.core.take_cancelled_by() {
-            token.forget(ptr::from_ref(self).cast());
-        }
         let pass = self.pass().take();
         drop(pass);
     }
@@ -148,13 +144,9 @@ where
     }
 
     fn cancelled_by(self: Arc<Self>, token: &CancelToken) {
-        if self.core.cancelled_by(token.clone()) {
-            let stop: Weak<Self> = Arc::downgrade(&self);
-            token.tell(stop);
-        }
-        if self.core.ended().is_some() {
-            // Perhaps since then.
-            token.forget(Arc::as_ptr(&self).cast());
+        let stop: Weak<Self> = Arc::downgrade(&self);
+        if let Some(number) = token.tell(stop) {
+            self.core.cancelled_by(token, number);
         }
     }
 
