@@ -79,8 +79,11 @@ trait Handle<T>: Task + Stop {
     /// Has it cancelled when the token is.
     fn cancelled_by(self: Arc<Self>, token: &CancelToken);
 
-    /// Does it here, if this is one of the threads that might, and nobody has begun it.
+    /// Does it here, if this is one of the threads that might, and nobody has begun it; else has it begun soon.
     fn help(self: Arc<Self>);
+
+    /// Has it begun soon, if this is a thread of a pool.
+    fn hasten(self: Arc<Self>);
 }
 
 impl<T> Job<T> {
@@ -136,6 +139,7 @@ impl<T> Job<T> {
     /// Waits until it is done, but not longer than so; and tells whether it is. It does none of the work itself.
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.task.clone().hasten();
         // Farther off than the clock goes is never.
         self.task.core().wait(Instant::now().checked_add(timeout))
     }
@@ -251,6 +255,11 @@ impl<T> Job<T> {
     /// or a panic of it is told to [`on_error`](Job::on_error), and to nobody else.
     pub fn detach(mut self) {
         self.detached = true;
+    }
+
+    /// Has it begun soon, if this is a thread of a pool: it will wait for it.
+    pub(crate) fn hasten(&self) {
+        self.task.clone().hasten();
     }
 
     fn take(&self) -> Result<T> {

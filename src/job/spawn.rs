@@ -151,8 +151,19 @@ where
     }
 
     fn help(self: Arc<Self>) {
+        if self.core.has_begun() {
+            return;
+        }
         if self.threads.is_here() {
             self.run();
+        } else {
+            self.hasten();
+        }
+    }
+
+    fn hasten(self: Arc<Self>) {
+        if !self.core.has_begun() {
+            self.threads.clone().hasten(self);
         }
     }
 }

@@ -410,6 +410,8 @@ where
                 to: self.replies.clone(),
             };
             let job = self.feed.spawn(chunk, move |chunk| answer.give(chunk));
+            // Any of them may be the one that is waited for.
+            job.hasten();
             self.under_way.push((first, job));
             if self.under_way.iter().any(|(_, job)| job.is_ready()) {
                 return;

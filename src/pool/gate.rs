@@ -4,19 +4,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::team::Team;
 use super::wait::wait_while;
 use super::within::is_within;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{ErrorKind, Result};
 
 /// The way into a pool.
+#[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<State>,
     /// Rung when a pass is given back.
     bell: Condvar,
-    /// Who begins what has come in.
-    team: Team,
 }
 
 #[derive(Default)]
@@ -30,18 +28,6 @@ struct State {
 }
 
 impl Gate {
-    pub(super) fn new(team: Team) -> Self {
-        Gate {
-            state: Mutex::default(),
-            bell: Condvar::new(),
-            team,
-        }
-    }
-
-    pub(super) fn team(&self) -> &Team {
-        &self.team
-    }
-
     /// Lets one more in, while the pool is open; and what comes from within, until it is terminated.
     pub(super) fn admit(self: &Arc<Self>) -> Result<Pass> {
         let is_within = is_within(self);

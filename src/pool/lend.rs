@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Team;
-use super::team::{Task, Waits};
+use super::team::{Task, Turn, Waits, is_on_a_pool};
 use super::wait::wait_while;
 
 /// What several threads call at once; each is given a way to have one more call it.
@@ -96,7 +96,13 @@ impl Lent {
     fn ask(self: Arc<Self>) -> bool {
         let team = self.team.clone();
         let width = team.width().unwrap_or(1);
-        team.push(self, width).is_ok()
+        // The caller waits for it; so do those who wait for the caller, if it is one of a pool's.
+        let turn = if is_on_a_pool() {
+            Turn::Next
+        } else {
+            Turn::Last
+        };
+        team.push(self, width, turn).is_ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Door> {

@@ -64,8 +64,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// which it was given, and no more of it at a time than there are workers, those that wait included. (Of a call over a frame,
 /// the first rows run on the calling thread; see [`par_apply_rows`](crate::ParApply::par_apply_rows).)
 ///
-/// A closure may give its pool, or another one, more work and wait for it, on a pool of one worker too: what comes from within
-/// goes first, and where a worker waits for it, another thread stands in.
+/// A closure may give its pool, or another one, more work and wait for it, on a pool of one worker too: what a worker waits for
+/// goes first, and another thread stands in for the one that waits.
 ///
 /// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, for as many
 /// jobs at a time, which end when they have been idle for some seconds: a job may wait for long, and Polars' queries are not
@@ -130,7 +130,7 @@ impl Pool {
     }
 
     fn of(team: Team) -> Self {
-        let gate = Arc::new(Gate::new(team.clone()));
+        let gate = Arc::<Gate>::default();
         Pool {
             threads: Threads::Own(team.clone()),
             way: Way::In(gate.clone()),
@@ -220,7 +220,7 @@ impl Pool {
 
     /// What a job is within that is given to the pool here.
     pub(crate) fn lineage_of_job(&self) -> Lineage {
-        Lineage::of_job().and(self.gate())
+        Lineage::default().and(self.gate())
     }
 
     /// Why a job has no thread to begin it.
@@ -284,7 +284,7 @@ impl Default for Pool {
     fn default() -> Self {
         Pool {
             threads: Threads::Polars,
-            way: Way::In(Arc::new(Gate::new(Threads::Polars.team().clone()))),
+            way: Way::In(Arc::default()),
             owner: None,
         }
     }

@@ -5,8 +5,8 @@
 //! else, so what it waits for is always on a thread of its own, and goes on.
 //!
 //! What it waits for may need the team, by way of another pool for one. So another thread stands in for it; but only for
-//! what comes from within the team's work, which is all that can be waited for. What comes from outside is begun for as many
-//! threads as the team has, and no more, whether they wait or not.
+//! what threads of pools wait for. So there are no more of these than threads that wait for them, and all else is begun for
+//! as many threads as the team has, and no more, whether they wait or not.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use super::Pool;
 use super::wait::wait_while;
-use super::within::is_within_team;
 
 /// Something to do, for whichever thread comes to it first.
 pub(crate) trait Task: Send + Sync {
@@ -29,6 +28,14 @@ pub(crate) trait Task: Send + Sync {
 
     /// Whether there is nothing left to do, since somebody has, or nobody wants it any more.
     fn is_over(&self) -> bool;
+}
+
+/// When a task is begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// Before those that nobody in a pool waits for; by a thread that stands in, if need be.
+    Next,
+    Last,
 }
 
 /// How long a thread of a team that grows as needed waits for more to do, before it ends.
@@ -70,10 +77,9 @@ impl Make {
 
 #[derive(Default)]
 struct State {
-    /// What comes from outside.
     queue: VecDeque<Arc<dyn Task>>,
-    /// What comes from within; it is done first.
-    nested: VecDeque<Arc<dyn Task>>,
+    /// What a thread of a pool waits for; it is done first.
+    urgent: VecDeque<Arc<dyn Task>>,
     /// How many were queued, and not over, when that was last looked at.
     live: usize,
     threads: usize,
@@ -96,6 +102,11 @@ fn own() -> Option<Team> {
     OWN.try_with(|own| own.borrow().clone()).ok().flatten()
 }
 
+/// Whether this thread is one of a pool's, rayon's pools included.
+pub(super) fn is_on_a_pool() -> bool {
+    rayon::current_thread_index().is_some() || own().is_some()
+}
+
 /// Tells this thread's team, if it has one, that the thread waits for what others do, until this is dropped.
 pub(super) struct Waits(Option<Team>);
 
@@ -106,7 +117,7 @@ impl Waits {
             let shared = &team.0;
             let mut state = shared.lock();
             shared.waiting.fetch_add(1, Ordering::Relaxed);
-            if !state.nested.is_empty() {
+            if !state.urgent.is_empty() {
                 // Where no thread is to be had, it is as it was.
                 let _ = team.grow(&mut state);
                 shared.bell.notify_one();
@@ -154,33 +165,26 @@ impl Team {
         self.0.width
     }
 
-    pub(super) fn is(&self, other: &Team) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// Whether this thread is one of the team's.
     pub(crate) fn is_here(&self) -> bool {
-        own().is_some_and(|own| own.is(self))
+        own().is_some_and(|own| Arc::ptr_eq(&own.0, &self.0))
     }
 
     /// Gives the team a task. A team that grows has at most `most` threads for it, besides those that wait.
     ///
     /// # Errors
     /// There is no thread to do it, and none can be started. The task is not kept.
-    pub(crate) fn push(&self, task: Arc<dyn Task>, most: usize) -> io::Result<()> {
-        let is_nested = is_within_team(self);
+    pub(super) fn push(&self, task: Arc<dyn Task>, most: usize, turn: Turn) -> io::Result<()> {
         let mut state = self.0.lock();
         state.most = self.0.width.unwrap_or(state.most.max(most));
-        let queue = if is_nested {
-            &mut state.nested
-        } else {
-            &mut state.queue
-        };
-        queue.push_back(task);
+        match turn {
+            Turn::Next => state.urgent.push_back(task),
+            Turn::Last => state.queue.push_back(task),
+        }
         let started = self.grow(&mut state);
         if state.threads == 0 {
             // It is the only one: those before it had a thread.
-            let task = state.nested.pop_back().or(state.queue.pop_back());
+            let task = state.urgent.pop_back().or(state.queue.pop_back());
             drop(state);
             drop(task);
             let stopped = || io::Error::other("the pool has been stopped");
@@ -291,7 +295,7 @@ impl Shared {
                 return Some(task);
             }
             let stands_in = state.threads > state.most + waiting;
-            let is_done = state.stopped && state.queue.is_empty() && state.nested.is_empty();
+            let is_done = state.stopped && state.queue.is_empty() && state.urgent.is_empty();
             if is_done || (timed_out && (stands_in || self.width.is_none())) {
                 state.threads -= 1;
                 self.bell.notify_all();
@@ -319,7 +323,7 @@ impl State {
     fn can_begin(&self, waiting: usize) -> usize {
         let outside = self.queue.len().min(self.most.saturating_sub(self.busy));
         let room = (self.most + waiting).saturating_sub(self.busy);
-        (self.nested.len() + outside).min(room)
+        (self.urgent.len() + outside).min(room)
     }
 
     /// A task that may be begun.
@@ -327,18 +331,18 @@ impl State {
         if self.can_begin(waiting) == 0 {
             return None;
         }
-        let from_within = self.nested.pop_front();
-        from_within.or_else(|| self.queue.pop_front())
+        let urgent = self.urgent.pop_front();
+        urgent.or_else(|| self.queue.pop_front())
     }
 
     /// Takes out what is over, when that may be most of it; so what nobody comes to does not pile up.
     fn sweep(&mut self) -> Vec<Arc<dyn Task>> {
-        let queued = self.queue.len() + self.nested.len();
+        let queued = self.queue.len() + self.urgent.len();
         if queued < 2 * self.live + 64 {
             return Vec::new();
         }
         let mut over = Vec::new();
-        for queue in [&mut self.queue, &mut self.nested] {
+        for queue in [&mut self.queue, &mut self.urgent] {
             for task in std::mem::take(queue) {
                 if task.is_over() {
                     over.push(task);
@@ -347,7 +351,7 @@ impl State {
                 }
             }
         }
-        self.live = self.queue.len() + self.nested.len();
+        self.live = self.queue.len() + self.urgent.len();
         over
     }
 }

@@ -8,7 +8,7 @@ use polars_core::runtime::RAYON;
 use rayon::{Scope, ThreadPool};
 
 use super::lend::{Work, lend};
-use super::team::{Task, Team, Waits};
+use super::team::{Task, Team, Turn, Waits, is_on_a_pool};
 
 /// Who does the work of a pool.
 #[derive(Clone, Default)]
@@ -33,7 +33,16 @@ impl Threads {
 
     /// Gives a job to the threads that jobs are begun on.
     pub(crate) fn submit(&self, task: Arc<dyn Task>) -> io::Result<()> {
-        self.team().push(task, self.workers())
+        self.team().push(task, self.workers(), Turn::Last)
+    }
+
+    /// Has a job begun next that was given before, for this thread waits for it, and is one of a pool's: what the job's own
+    /// pool has begun may be waiting for this thread in its turn.
+    pub(crate) fn hasten(&self, task: Arc<dyn Task>) {
+        if is_on_a_pool() {
+            // Where no thread is to be had, it has its turn in the queue.
+            let _ = self.team().push(task, self.workers(), Turn::Next);
+        }
     }
 
     /// Whether this thread is one of those that jobs are begun on.
@@ -41,7 +50,7 @@ impl Threads {
         self.team().is_here()
     }
 
-    pub(super) fn team(&self) -> &Team {
+    fn team(&self) -> &Team {
         match self {
             Threads::Polars => &BACKGROUND,
             Threads::Own(team) => team,
