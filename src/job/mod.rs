@@ -46,7 +46,8 @@ use crate::progress::{Tick, TickState};
 /// [`get`](Job::get) blocks the thread. On a thread of the same pool, within another job say, it is safe too: a job that
 /// nobody has begun is done there and then. (Two jobs that wait for each other wait for ever, as two threads would.)
 ///
-/// It is a [`Future`] as well, of any executor, which wakes none of the pool's threads up to look at it:
+/// It is a [`Future`] as well, of any executor. (Within a closure of a pool, `get` is the better one: an executor that blocks
+/// there, such as pollster's, is no wait that another thread would stand in for.)
 ///
 /// ```
 /// # use polars_par_apply::prelude::*;

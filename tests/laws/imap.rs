@@ -230,7 +230,7 @@ fn the_lowest_failure_is_the_last_item() {
 #[test]
 fn errors_may_be_kept_as_results() {
     let pool = Pool::new(2).unwrap();
-    let each = pool.imap(["1", "x", "3"], |text| text.parse::<i32>());
+    let each = pool.imap(["1", "x", "3"], str::parse::<i32>);
     let each: Vec<Result<i32, std::num::ParseIntError>> = each.map(Result::unwrap).collect();
     assert_eq!((&each[0], &each[2]), (&Ok(1), &Ok(3)));
     assert!(each[1].is_err());

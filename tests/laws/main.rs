@@ -22,11 +22,21 @@
 //! | who watches a run sees how far it is, and how it ended | `progress` |
 //! | what happened is counted; what is small wakes nobody | `stats` |
 //! | spans say what the stats say | `traces` |
+//! | a pool's verbs: order, once each, the lowest failure, nothing dropped twice | `pool_map` |
+//! | iterators over results: lazy, bounded, in order | `imap` |
+//! | a job: how it ends, whom it tells, what it holds | `jobs` |
+//! | jobs, calls and pools that wait for each other never hang | `waits` |
+//! | a pool's life: made, closed, waited for, terminated | `lifecycle` |
+//! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
+//! | a job is a future, of any executor | `futures` |
+//! | 100,000 jobs from 8 threads: each ends as it should, nothing is left | `stress` |
+//! | a map in the background takes no memory for each item | `allocations` |
 //!
 //! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks`, `cells`, `temporal` and
 //! `run_time_cells`. `properties` puts random frames through it all. `examples` runs the programs in `examples/`.
 //! `frames` is no law: it makes frames of every dtype in awkward layouts.
 
+mod allocations;
 mod cancelling;
 mod cells;
 mod checks_first;
@@ -39,7 +49,11 @@ mod exactly_once;
 mod examples;
 mod fault_matrix;
 mod frames;
+mod futures;
+mod imap;
+mod jobs;
 mod layouts;
+mod lifecycle;
 mod messages;
 mod nested;
 mod nulls;
@@ -48,6 +62,7 @@ mod order;
 mod panic_hook;
 mod panics;
 mod policies;
+mod pool_map;
 mod pools;
 mod progress;
 mod properties;
@@ -57,8 +72,11 @@ mod rows_out;
 mod run_time_cells;
 mod same_answer;
 mod seeds;
+mod spawned;
 mod state;
 mod stats;
+mod stress;
 mod temporal;
 mod traces;
 mod types;
+mod waits;

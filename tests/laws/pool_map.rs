@@ -166,7 +166,7 @@ fn starmap_takes_up_to_twelve_fields() {
              l: i32| { a + b + c + d + e + f + g + h + i + j + k + l },
         );
         assert_eq!(sum.unwrap(), [78]);
-        let names = vec![String::from("x")];
+        let names = [String::from("x")];
         let pairs = names.iter().zip([4usize]);
         let repeated = pool.starmap(pairs, |name: &String, times: usize| name.repeat(times));
         assert_eq!(repeated.unwrap(), ["xxxx"]);
@@ -277,7 +277,7 @@ fn the_lowest_panic_is_an_error() {
 fn results_may_be_kept() {
     let pool = Pool::new(2).unwrap();
     let each: Vec<Result<i32, std::num::ParseIntError>> =
-        pool.map(["1", "x"], |text| text.parse::<i32>()).unwrap();
+        pool.map(["1", "x"], str::parse::<i32>).unwrap();
     assert_eq!(each[0], Ok(1));
     assert!(each[1].is_err());
     let number: i32 = pool.apply(|| "12".parse::<i32>()).unwrap();

@@ -1,0 +1,111 @@
+//! A map in the background takes memory for its items and its results, and not for each of them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use polars_core::runtime::RAYON;
+use polars_par_apply::prelude::*;
+
+use crate::frames::{alone, watched};
+
+/// The system's allocator, which counts while it is asked to. That is so in a process of its own only.
+struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static TIMES: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    if COUNTS.load(std::sync::atomic::Ordering::Relaxed) {
+        TIMES.fetch_add(1, SeqCst);
+    }
+}
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as the caller vouches.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller vouches.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// How often memory was asked for meanwhile, by any thread.
+fn allocations(work: impl FnOnce()) -> usize {
+    TIMES.store(0, SeqCst);
+    COUNTS.store(true, SeqCst);
+    work();
+    COUNTS.store(false, SeqCst);
+    TIMES.load(SeqCst)
+}
+
+#[test]
+fn a_million_items_take_few_allocations() {
+    alone("allocations::of_maps_of_a_million", |command| command);
+}
+
+#[test]
+#[ignore = "run by a_million_items_take_few_allocations, in a process of its own"]
+fn of_maps_of_a_million() {
+    const ITEMS: u64 = 1_000_000;
+    let few = |what: &str, work: &mut dyn FnMut()| {
+        let times = allocations(work);
+        assert!(times < 1000, "{what}: {times} allocations");
+    };
+    watched(move || {
+        assert!(allocations(|| drop(std::hint::black_box(vec![1]))) > 0);
+        RAYON.install(|| ());
+        for pool in [Pool::new(2).unwrap(), Pool::default()] {
+            pool.map_async(0..10u64, |i| i).get().unwrap();
+            few("a range", &mut || {
+                let results = pool.map_async(0..ITEMS, |i| i + 1).get().unwrap();
+                assert_eq!(results.last(), Some(&ITEMS));
+            });
+            let items: Vec<u64> = (0..ITEMS).collect();
+            let pairs: Vec<(u64, u32)> = (0..ITEMS).map(|i| (i, 1)).collect();
+            let mut given = Some((items, pairs));
+            few("vectors", &mut || {
+                let (items, pairs) = given.take().unwrap();
+                let results = pool.map_async(items, |i| i + 1).get().unwrap();
+                assert_eq!(results.last(), Some(&ITEMS));
+                let results = pool.starmap_async(pairs, u64::pow).get().unwrap();
+                assert_eq!(results.last(), Some(&(ITEMS - 1)));
+            });
+            few("an iterator, cancelled", &mut || {
+                let job = pool.map_async((0..ITEMS).filter(|i| i % 2 == 0), |i| i);
+                job.cancel();
+                drop(job.get());
+            });
+            few("a failure", &mut || {
+                let half = |i: u64| {
+                    if i < ITEMS / 2 {
+                        Ok(i)
+                    } else {
+                        Err(std::fmt::Error)
+                    }
+                };
+                let job: Job<Vec<u64>> = pool.map_async(0..ITEMS, half);
+                assert!(job.get().is_err());
+            });
+        }
+    });
+}
