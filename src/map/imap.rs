@@ -7,29 +7,10 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::IntoItem;
-use crate::cancel::CancelToken;
-use crate::error::{Error, Place, Result};
-use crate::job::{Job, spawn};
+use super::feed::{Chunk, Feed};
+use crate::error::{Error, Result};
+use crate::job::Job;
 use crate::pool::{Pool, wait_while};
-use crate::run::{Cause, Failure, catch, quietly_drop};
-use crate::verbs::failed;
-
-/// How many chunks there are for each worker, by default: one that it is in, and enough that wait for it to find one.
-const CHUNKS_EACH: usize = 8;
-
-/// What becomes of a chunk.
-type Work<A, T> = dyn Fn(Chunk<A, T>, &CancelToken) -> Chunk<A, T> + Send + Sync;
-
-/// Some items, and then their results, up to the first failure. Its memory is used for one chunk after the other: to give it
-/// back on another thread than it comes from, time and again, takes longer than a fast closure.
-struct Chunk<A, T> {
-    /// The number of the first item.
-    first: usize,
-    items: Vec<A>,
-    /// The last first.
-    values: Vec<T>,
-    failed: Option<Error>,
-}
 
 impl Pool {
     /// Gives the results of a closure for each item, in order, as an iterator: for more items than should be in memory, and
@@ -108,128 +89,6 @@ impl Pool {
             failed: None,
             replies: Arc::new(Replies::new()),
         }
-    }
-}
-
-impl<A, T> Chunk<A, T> {
-    fn empty() -> Self {
-        Chunk {
-            first: 0,
-            items: Vec::new(),
-            values: Vec::new(),
-            failed: None,
-        }
-    }
-
-    /// Calls the closure for the items, until one fails.
-    fn call<R>(mut self, token: &CancelToken, f: &impl Fn(A) -> R) -> Self
-    where
-        R: IntoItem<T, Error: Into<anyhow::Error>>,
-    {
-        let mut items = self.items.drain(..);
-        self.values.reserve(items.len());
-        let called = catch(|| {
-            for item in items.by_ref() {
-                if token.is_cancelled() {
-                    return Err(None);
-                }
-                let value = f(item).into_item();
-                self.values.push(value.map_err(|error| Some(error.into()))?);
-            }
-            Ok(())
-        });
-        quietly_drop(items);
-        self.failed = match called {
-            Ok(Ok(())) => None,
-            Ok(Err(None)) => Some(Error::cancelled(0, 0)),
-            Ok(Err(Some(error))) => Some(self.error(Failure::Closure(Cause::new(error)))),
-            Err(panic) => Some(self.error(panic)),
-        };
-        self.values.reverse();
-        self
-    }
-
-    /// The failure of the item behind the results.
-    fn error(&self, failure: Failure) -> Error {
-        let place = Place::Item(self.first + self.values.len());
-        failed(failure, place, |_| None, |_| None)
-    }
-}
-
-/// Takes items, and gives them to the pool chunk by chunk.
-struct Feed<I: Iterator, T> {
-    /// None when there are no more.
-    items: Option<I>,
-    pool: Pool,
-    work: Arc<Work<I::Item, T>>,
-    chunk_size: usize,
-    look_ahead: usize,
-    /// The number of the next item.
-    next: usize,
-    /// Chunks that have been read.
-    spare: Vec<Chunk<I::Item, T>>,
-}
-
-impl<I, T> Feed<I, T>
-where
-    I: Iterator,
-    I::Item: Send + 'static,
-    T: Send + 'static,
-{
-    fn new<F, R>(pool: &Pool, items: I, f: F) -> Self
-    where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
-        R: IntoItem<T, Error: Into<anyhow::Error>>,
-    {
-        Feed {
-            items: Some(items),
-            pool: pool.watched(),
-            work: Arc::new(move |chunk: Chunk<I::Item, T>, token: &CancelToken| {
-                chunk.call(token, &f)
-            }),
-            chunk_size: 1,
-            look_ahead: CHUNKS_EACH * pool.workers(),
-            next: 0,
-            spare: Vec::new(),
-        }
-    }
-
-    /// The next chunk.
-    fn chunk(&mut self) -> Option<Chunk<I::Item, T>> {
-        let items = self.items.as_mut()?;
-        let mut chunk = self.spare.pop().unwrap_or_else(Chunk::empty);
-        chunk.first = self.next;
-        chunk.items.extend(items.by_ref().take(self.chunk_size));
-        if chunk.items.len() < self.chunk_size {
-            self.items = None;
-        }
-        self.next += chunk.items.len();
-        (!chunk.items.is_empty()).then_some(chunk)
-    }
-
-    /// Keeps the memory of a chunk that has been read, for as long as there are items.
-    fn reuse(&mut self, chunk: Chunk<I::Item, T>) {
-        if self.items.is_some() {
-            self.spare.push(chunk);
-        }
-    }
-
-    /// Gives a chunk to the pool; what has come of it goes to `then`.
-    fn spawn<U>(
-        &mut self,
-        chunk: Chunk<I::Item, T>,
-        then: impl FnOnce(Chunk<I::Item, T>) -> U + Send + 'static,
-    ) -> Job<U>
-    where
-        U: Send + 'static,
-    {
-        let work = self.work.clone();
-        let job = spawn(&self.pool, chunk.items.len(), move |control| {
-            Ok(then(work(chunk, control.token)))
-        });
-        // Once it has begun, a close does not cut it off.
-        self.pool = self.pool.again();
-        job
     }
 }
 

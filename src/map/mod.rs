@@ -1,5 +1,6 @@
 //! A pool's own verbs: a closure called for items that are no frame's.
 
+mod feed;
 mod imap;
 mod item;
 mod items;
