@@ -72,7 +72,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// to wait with it. The rows of a frame's job run on Polars' workers again.
 ///
 /// What a closure does with Polars, a query or `par_apply_rows` without [`pool`](crate::Apply::pool), runs on Polars' workers,
-/// whoever calls it: a pool of two does not keep that to two threads.
+/// whoever calls it: a pool of two does not keep that to two threads. Parallel iterators of rayon run on rayon's own pool.
 #[derive(Clone)]
 pub struct Pool {
     threads: Threads,
