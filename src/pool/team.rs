@@ -18,8 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::Pool;
 use super::wait::wait_while;
+use super::{Pool, Threads};
 
 /// Something to do, for whichever thread comes to it first.
 pub(crate) trait Task: Send + Sync {
@@ -112,7 +112,17 @@ pub(super) struct Waits(Option<Team>);
 
 impl Waits {
     pub(super) fn new() -> Self {
-        let team = own();
+        Self::told(own())
+    }
+
+    /// Of a wait for what a team does. A worker of rayon may be in something, a query with a closure say, that a job of
+    /// Polars' pool waits for without our knowing; so it counts as one of the threads of those jobs.
+    pub(super) fn for_a_team() -> Self {
+        let of_rayon = || rayon::current_thread_index().map(|_| Threads::Polars.team().clone());
+        Self::told(own().or_else(of_rayon))
+    }
+
+    fn told(team: Option<Team>) -> Self {
         if let Some(team) = &team {
             let shared = &team.0;
             let mut state = shared.lock();

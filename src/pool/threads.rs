@@ -50,7 +50,7 @@ impl Threads {
         self.team().is_here()
     }
 
-    fn team(&self) -> &Team {
+    pub(super) fn team(&self) -> &Team {
         match self {
             Threads::Polars => &BACKGROUND,
             Threads::Own(team) => team,

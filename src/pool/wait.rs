@@ -25,7 +25,7 @@ pub(crate) fn wait_while<'m, T>(
     }
     // Without the lock, since it takes one of its own.
     drop(guard);
-    let _waits = Waits::new();
+    let _waits = Waits::for_a_team();
     guard = lock();
     while is_so(&guard) {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
