@@ -237,7 +237,9 @@ impl Team {
     fn grow(&self, state: &mut State) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let has_room = state.threads < (state.most + waiting).min(Pool::WIDEST);
-        if state.idle < state.can_begin(waiting) && has_room && !state.stopped {
+        // What was let in before the team was stopped may wait for more.
+        let is_over = state.stopped && state.threads == 0;
+        if state.idle < state.can_begin(waiting) && has_room && !is_over {
             return self.add(state);
         }
         Ok(())
