@@ -269,8 +269,6 @@ where
                 to: self.replies.clone(),
             };
             let job = self.feed.spawn(chunk, move |chunk| answer.give(chunk));
-            // Any of them may be the one that is waited for.
-            job.hasten();
             self.under_way.push((first, job));
             if self.under_way.iter().any(|(_, job)| job.is_ready()) {
                 return;
@@ -286,6 +284,11 @@ where
             if self.under_way.is_empty() {
                 self.feed.items = None;
                 return self.failed.take().map(|(_, error)| Err(error));
+            }
+            // One is enough to go on; were all begun that a thread of a pool waits for, such waits within each other would
+            // multiply.
+            if let Some((_, job)) = self.under_way.first() {
+                job.hasten();
             }
             let (first, chunk) = self.replies.next();
             let is_it = |(other, _): &(usize, Job<()>)| *other == first;

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::wait::wait_while;
 use super::{Pool, Threads};
@@ -299,8 +299,9 @@ impl Shared {
     fn next(&self, was_busy: bool) -> Option<Arc<dyn Task>> {
         let mut state = self.lock();
         state.busy -= usize::from(was_busy);
-        let mut timed_out = false;
+        let since = Instant::now();
         loop {
+            let timed_out = since.elapsed() >= KEPT_FOR;
             let waiting = self.waiting.load(Ordering::Relaxed);
             if let Some(task) = state.pick(waiting) {
                 state.busy += 1;
@@ -310,7 +311,9 @@ impl Shared {
             let is_done = state.stopped && state.queue.is_empty() && state.urgent.is_empty();
             if is_done || (timed_out && (stands_in || self.width.is_none())) {
                 state.threads -= 1;
-                self.bell.notify_all();
+                if state.stopped {
+                    self.bell.notify_all();
+                }
                 return None;
             }
             state.idle += 1;
@@ -318,12 +321,12 @@ impl Shared {
             if lasts {
                 let waited = self.bell.wait(state);
                 state = waited.unwrap_or_else(PoisonError::into_inner);
-                timed_out = false;
             } else {
-                let waited = self.bell.wait_timeout(state, KEPT_FOR);
-                let waited = waited.unwrap_or_else(PoisonError::into_inner);
-                timed_out = waited.1.timed_out();
-                state = waited.0;
+                // One that is late, and needed as long as others wait, looks again later.
+                let left = KEPT_FOR.checked_sub(since.elapsed());
+                let left = left.unwrap_or(KEPT_FOR);
+                let waited = self.bell.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             state.idle -= 1;
         }

@@ -77,7 +77,8 @@ fn unordered_results_overtake() {
 #[test]
 fn unordered_results_overtake_within_the_pool() {
     watched(|| {
-        for workers in [2, 3] {
+        // One that reads, one that waits for it, and one that goes on.
+        for workers in [3, 5] {
             let pool = Pool::new(workers).unwrap();
             let own = pool.clone();
             let seen = pool.apply_async(move || {
