@@ -101,6 +101,7 @@
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
+//! | `lazy` | | [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html): a row function as an expression of a lazy query; needs `dtype-struct` |
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
 //! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
 //! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
@@ -129,6 +130,7 @@
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
+//! | `lazy` | a row function as an expression |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
 //! | [`guide`] | pages of documentation |
 
@@ -143,6 +145,8 @@ mod frame;
 mod function;
 pub mod guide;
 mod job;
+#[cfg(feature = "lazy")]
+mod lazy;
 mod map;
 mod options;
 mod outcome;
@@ -165,6 +169,8 @@ pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
 pub use job::Job;
+#[cfg(feature = "lazy")]
+pub use lazy::{RowsExpr, rows};
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};

@@ -29,6 +29,7 @@
 //! | a pool's life: made, closed, waited for, terminated | `lifecycle` |
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
+//! | a row function as an expression: the eager answer in both engines | `expressions` |
 //! | 100,000 jobs from 8 threads: each ends as it should, nothing is left | `stress` |
 //! | a map in the background takes no memory for each item | `allocations` |
 //!
@@ -47,6 +48,7 @@ mod empty;
 mod errors;
 mod exactly_once;
 mod examples;
+mod expressions;
 mod fault_matrix;
 mod frames;
 mod futures;
