@@ -109,9 +109,10 @@ impl RowsExpr {
     ///
     /// # Errors
     /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
-    /// a call over a frame checks first. When it runs: the error of a closure that fails or panics, as a
-    /// `ComputeError`. The row that it names is counted in the batch that the expression was given: in the streaming engine a part of the frame, in memory the column
-    /// or one of its chunks, within `agg` the groups' rows. If filters come after it, Polars may move them before it.
+    /// a call over a frame checks first. When it runs: the error of a closure that fails or panics, as a `ComputeError`. The
+    /// row that it names is counted in the batch that the expression was given: in the streaming engine a part of the frame,
+    /// in memory the column or one of its chunks, within `agg` the groups' rows. If filters come after it, Polars may move
+    /// them before it.
     pub fn apply<M, F>(self, f: F) -> Expr
     where
         F: RowFn<M> + Send + 'static,
