@@ -130,7 +130,7 @@
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
-//! | `lazy` | a row function as an expression |
+//! | `lazy` | a row function as an expression, and on a `LazyFrame` |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
 //! | [`guide`] | pages of documentation |
 
@@ -170,7 +170,7 @@ pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
 pub use job::Job;
 #[cfg(feature = "lazy")]
-pub use lazy::{RowsExpr, rows};
+pub use lazy::{LazyApply, ParApplyLazy, RowsExpr, rows};
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};

@@ -11,10 +11,10 @@ pub use crate::Retry;
 pub use crate::RowRng;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
-#[cfg(feature = "lazy")]
-pub use crate::rows;
 pub use crate::{
     Apply, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell,
     IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome, ParApply,
     Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
 };
+#[cfg(feature = "lazy")]
+pub use crate::{ParApplyLazy, rows};

@@ -262,3 +262,26 @@ fn the_plan_names_it_and_reads_what_it_names() {
         assert!(plan.contains("PROJECT 2/4 COLUMNS"), "{plan}");
     });
 }
+
+/// On a `LazyFrame` the closure's columns are added or replaced, by both engines, whatever it takes.
+#[test]
+fn rows_of_a_lazy_frame_add_or_replace_columns() {
+    let df = df!["a" => [7i64, 9, 11], "b" => [2i64, 4, 5]].unwrap();
+    for engine in ENGINES {
+        let all = df.clone().lazy().par_apply_rows(|a: i64, b: i64| a - b);
+        let all = all.collect_with_engine(engine).unwrap().unwrap_single();
+        let expected = df!["a" => [7i64, 9, 11], "b" => [2i64, 4, 5], "par_apply" => [5i64, 5, 6]];
+        assert_eq!(all, expected.unwrap());
+
+        let some = df
+            .clone()
+            .lazy()
+            .par_apply()
+            .select(["a"])
+            .names(["b", "rest"]);
+        let some = some.rows(|a: i64| (a / 4, a % 4));
+        let some = some.collect_with_engine(engine).unwrap().unwrap_single();
+        let expected = df!["a" => [7i64, 9, 11], "b" => [1i64, 2, 2], "rest" => [3i64, 1, 3]];
+        assert_eq!(some, expected.unwrap());
+    }
+}

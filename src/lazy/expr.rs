@@ -43,6 +43,7 @@ where
         options: Options::default(),
         name: "par_apply_rows".into(),
         returns: None,
+        whole: false,
     }
 }
 
@@ -50,10 +51,12 @@ where
 #[must_use = "a builder is no expression before `.apply(f)`"]
 #[derive(Clone, Debug)]
 pub struct RowsExpr {
-    arguments: Vec<Expr>,
+    pub(super) arguments: Vec<Expr>,
     options: Options<'static>,
     name: PlSmallStr,
     returns: Option<DataType>,
+    /// Whether the one argument is a Struct of the frame's columns, which are meant.
+    pub(super) whole: bool,
 }
 
 impl RowsExpr {
@@ -125,6 +128,7 @@ impl RowsExpr {
             },
             options: self.options,
             returns: self.returns,
+            whole: self.whole,
             f,
         });
         let output_name = call.name.clone();
@@ -149,6 +153,7 @@ struct Call<F> {
     f: F,
     options: Options<'static>,
     returns: Option<DataType>,
+    whole: bool,
     name: PlSmallStr,
 }
 
@@ -200,11 +205,15 @@ impl<F> Call<F> {
         }
     }
 
-    fn output<M>(&self, columns: Vec<Column>) -> Result<Column>
+    fn output<M>(&self, mut columns: Vec<Column>) -> Result<Column>
     where
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
+        if self.whole {
+            let fields = columns[0].struct_()?.fields_as_series();
+            columns = fields.into_iter().map(IntoColumn::into_column).collect();
+        }
         let height = columns.iter().map(Column::len).find(|len| *len != 1);
         let height = height.unwrap_or(usize::from(!columns.is_empty()));
         let mut given: Vec<Column> = Vec::with_capacity(columns.len());
@@ -257,16 +266,23 @@ fn refused(message: String) -> crate::Error {
 /// What rows' results become together, as one column.
 #[doc(hidden)]
 pub trait OneColumn {
+    /// Whether the column is a Struct of several.
+    const IS_FRAME: bool;
+
     fn one_column(self, name: PlSmallStr) -> Column;
 }
 
 impl OneColumn for Column {
+    const IS_FRAME: bool = false;
+
     fn one_column(self, name: PlSmallStr) -> Column {
         self.with_name(name)
     }
 }
 
 impl OneColumn for DataFrame {
+    const IS_FRAME: bool = true;
+
     fn one_column(self, name: PlSmallStr) -> Column {
         self.into_struct(name).into_column()
     }
