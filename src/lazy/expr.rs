@@ -52,7 +52,7 @@ where
 #[derive(Clone, Debug)]
 pub struct RowsExpr {
     pub(super) arguments: Vec<Expr>,
-    options: Options<'static>,
+    pub(super) options: Options<'static>,
     name: PlSmallStr,
     returns: Option<DataType>,
     /// Whether the one argument is a Struct of the frame's columns, which are meant.

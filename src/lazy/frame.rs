@@ -43,7 +43,6 @@ impl ParApplyLazy for LazyFrame {
         LazyApply {
             frame: self,
             select: None,
-            names: None,
             call: rows(Vec::<Expr>::new()),
         }
     }
@@ -70,7 +69,6 @@ mod sealed {
 pub struct LazyApply {
     frame: LazyFrame,
     select: Option<Vec<PlSmallStr>>,
-    names: Option<Vec<PlSmallStr>>,
     call: RowsExpr,
 }
 
@@ -101,8 +99,6 @@ impl LazyApply {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
     {
-        let names: Vec<PlSmallStr> = names.into_iter().map(Into::into).collect();
-        self.names = Some(names.clone());
         self.call = self.call.names(names);
         self
     }
@@ -149,9 +145,8 @@ impl LazyApply {
                 call.whole = true;
             }
         }
-        let names = self
-            .names
-            .unwrap_or_else(|| F::Out::names().numbered("column"));
+        let names = call.options.names.clone();
+        let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
         let results = call.apply(f);
         if !<F::Out as IntoRow>::Output::IS_FRAME {
             return self.frame.with_columns([results]);
