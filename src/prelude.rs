@@ -17,4 +17,4 @@ pub use crate::{
     Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
 };
 #[cfg(feature = "lazy")]
-pub use crate::{ParApplyLazy, rows};
+pub use crate::{Failures, ParApplyLazy, rows};

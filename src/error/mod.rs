@@ -302,6 +302,43 @@ impl Error {
         .into()
     }
 
+    /// The error of a call over one batch of a query, which has other numbers for the batch's rows. Of a query there is no
+    /// finished part to keep.
+    #[cfg(feature = "lazy")]
+    pub(crate) fn in_query(mut self, number: &dyn Fn(usize) -> usize) -> Self {
+        self.renumber(number);
+        self
+    }
+
+    #[cfg(feature = "lazy")]
+    fn renumber(&mut self, number: &dyn Fn(usize) -> usize) {
+        match &mut *self.0 {
+            ErrorKind::Null { row, .. } => *row = number(*row),
+            ErrorKind::Value { place, .. }
+            | ErrorKind::Closure { place, .. }
+            | ErrorKind::Panic { place, .. }
+            | ErrorKind::Stack { place, .. } => {
+                if let Place::Row(row)
+                | Place::Part {
+                    row_offset: row, ..
+                } = place
+                {
+                    *row = number(*row);
+                }
+            }
+            ErrorKind::TooManyFailures { last, .. } => last.renumber(number),
+            ErrorKind::Cancelled {
+                failure, partial, ..
+            } => {
+                *partial = true;
+                if let Some(failure) = failure {
+                    failure.renumber(number);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// One error out of the faults of a call; none where there are no faults.
     pub(crate) fn of_all(mut faults: Vec<Error>) -> Result<()> {
         match faults.len() {

@@ -7,13 +7,16 @@ use polars::prelude::{
     Schema, map_multiple,
 };
 
+use super::call::{Call, NO_LEAD, OneColumn, empty_columns};
+use super::failures::Failures;
+use super::settings::{Settings, settings};
 use crate::cancel::CancelToken;
-use crate::context::{Leading, NoContext, NoSeed, NoState};
-use crate::error::{ErrorKind, Result, counted};
+use crate::context::NoContext;
+use crate::error::{Error, ErrorKind, Result, counted};
 use crate::function::RowFn;
-use crate::options::{Casts, Nulls, Options};
-use crate::verbs;
-use crate::write::{IntoRow, Sinks};
+use crate::options::{Casts, Nulls, OnError};
+use crate::progress::Progress;
+use crate::write::IntoRow;
 
 /// Begins an expression that calls a closure for each row: names or expressions, one for each argument, then
 /// [`apply`](RowsExpr::apply).
@@ -40,9 +43,8 @@ where
 {
     RowsExpr {
         arguments: arguments.into_iter().map(Into::into).collect(),
-        options: Options::default(),
-        name: "par_apply_rows".into(),
-        returns: None,
+        row_numbers: None,
+        settings: Settings::new(),
         whole: false,
     }
 }
@@ -52,18 +54,17 @@ where
 #[derive(Clone, Debug)]
 pub struct RowsExpr {
     pub(super) arguments: Vec<Expr>,
-    pub(super) options: Options<'static>,
-    name: PlSmallStr,
-    returns: Option<DataType>,
+    pub(super) row_numbers: Option<Expr>,
+    pub(super) settings: Settings,
     /// Whether the one argument is a Struct of the frame's columns, which are meant.
     pub(super) whole: bool,
 }
 
 impl RowsExpr {
-    /// The name of the function in `explain()`; `par_apply_rows` by default.
-    pub fn name(mut self, name: impl Into<PlSmallStr>) -> Self {
-        self.name = name.into();
-        self
+    settings!();
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
     /// The names of the Struct's fields, where the closure returns several cells; where it returns one, the output's.
@@ -72,32 +73,24 @@ impl RowsExpr {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
     {
-        self.options.names = Some(names.into_iter().map(Into::into).collect());
+        self.settings.options.names = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// What nulls do to arguments of a plain type; as [`Apply::nulls`](crate::Apply::nulls).
-    pub fn nulls(mut self, nulls: Nulls) -> Self {
-        self.options.nulls = nulls;
-        self
-    }
-
-    /// Which conversions are made; as [`Apply::casts`](crate::Apply::casts).
-    pub fn casts(mut self, casts: Casts) -> Self {
-        self.options.casts = casts;
-        self
-    }
-
-    /// Gives the query's calls a token that cancels them; the query then fails.
-    pub fn cancel_token(mut self, token: &CancelToken) -> Self {
-        self.options.cancel = Some(token.clone());
-        self
-    }
-
-    /// The output's dtype, which a closure that returns `AnyValue` or `Series` does not tell: without it, such a closure is
-    /// refused when the query is planned. Of other closures it is checked.
-    pub fn returns(mut self, dtype: DataType) -> Self {
-        self.returns = Some(dtype);
+    /// Numbers for the rows that errors and [`failures`](RowsExpr::failures) name: an expression of integers, for one a
+    /// column made by `with_row_index`. Without it, rows are counted in the batch that the expression is given.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let lf = df!["text" => ["1", "2", "x"]]?.lazy().with_row_index("line", Some(1));
+    /// let parsed = rows(["text"]).row_numbers(col("line")).apply(|text: &str| text.parse::<i32>());
+    /// let error = lf.slice(1, 2).select([parsed]).collect().unwrap_err();
+    /// assert!(error.to_string().contains("row 3: the closure returned an error"));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn row_numbers(mut self, numbers: impl Into<Expr>) -> Self {
+        self.row_numbers = Some(numbers.into());
         self
     }
 
@@ -113,115 +106,108 @@ impl RowsExpr {
     /// # Errors
     /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
     /// a call over a frame checks first. When it runs: the error of a closure that fails or panics, as a `ComputeError`. The
-    /// row that it names is counted in the batch that the expression was given: in the streaming engine a part of the frame,
-    /// in memory the column or one of its chunks, within `agg` the groups' rows. If filters come after it, Polars may move
-    /// them before it.
+    /// row that it names is that of [`row_numbers`](RowsExpr::row_numbers); without them it is counted in the batch that the
+    /// expression was given: in the streaming engine a part of the frame, in memory the column or one of its chunks, within
+    /// `agg` the groups' rows. If filters come after it, Polars may move them before it.
     pub fn apply<M, F>(self, f: F) -> Expr
     where
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let call = Arc::new(Call {
-            name: match self.options.names.as_deref() {
-                Some([name]) => name.clone(),
-                _ => "par_apply".into(),
-            },
-            options: self.options,
-            returns: self.returns,
+        let name = self.settings.name_or("par_apply_rows");
+        let batches = Arc::new(OfBatches {
+            call: Call::new(f, self.settings),
             whole: self.whole,
-            f,
+            numbered: self.row_numbers.is_some(),
         });
-        let output_name = call.name.clone();
-        let planned = call.clone();
-        let run = move |columns: &mut [Column]| -> PolarsResult<Column> {
-            call.run::<M>(columns.to_vec())
-                .map_err(|error| call.of_batch(error, columns))
-        };
+        let output_name = batches.call.name.clone();
+        let planned = batches.clone();
+        let run =
+            move |columns: &mut [Column]| -> PolarsResult<Column> { batches.run::<M>(columns) };
         let plan = move |_: &Schema, fields: &[Field]| -> PolarsResult<Field> {
             Ok(planned.plan::<M>(fields)?)
         };
-        let mut expr = map_multiple(run, self.arguments, plan);
+        let mut arguments = self.arguments;
+        arguments.extend(self.row_numbers);
+        let mut expr = map_multiple(run, arguments, plan);
         if let Expr::AnonymousFunction { fmt_str, .. } = &mut expr {
-            **fmt_str = self.name;
+            **fmt_str = name;
         }
         expr.alias(output_name)
     }
 }
 
-/// A call over whatever batches the query gives it.
-struct Call<F> {
-    f: F,
-    options: Options<'static>,
-    returns: Option<DataType>,
+/// A call over whatever columns the query gives it.
+struct OfBatches<F> {
+    call: Call<F>,
     whole: bool,
-    name: PlSmallStr,
+    /// Whether the last column is the rows' numbers.
+    numbered: bool,
 }
 
-impl<F> Call<F> {
-    /// The output's field: that of a call over no rows, which makes every check and does not call the closure.
+impl<F> OfBatches<F> {
     fn plan<M>(&self, fields: &[Field]) -> Result<Field>
     where
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let columns = fields.iter().map(|field| {
-            // A literal's dtype is open until here.
-            let dtype = field.dtype().clone().materialize_unknown(true)?;
-            Ok(Column::new_empty(field.name().clone(), &dtype))
-        });
-        let output = self.output::<M>(columns.collect::<PolarsResult<_>>()?)?;
-        let tells = <<F::Out as IntoRow>::Sink as Sinks>::FIXED;
-        let dtype = match &self.returns {
-            Some(dtype) if !tells => dtype.clone(),
-            Some(dtype) => {
-                self.check(output.dtype(), dtype)?;
-                dtype.clone()
-            }
-            None if tells => output.dtype().clone(),
-            None => {
-                return Err(refused(
-                    "the closure's type does not tell the output's dtype; give it with .returns(dtype)".into(),
-                ));
-            }
-        };
-        Ok(Field::new(self.name.clone(), dtype))
-    }
-
-    fn run<M>(&self, columns: Vec<Column>) -> Result<Column>
-    where
-        F: RowFn<M>,
-        F::Out: IntoRow<Output: OneColumn>,
-    {
-        let output = self.output::<M>(columns)?;
-        match &self.returns {
-            Some(dtype) if output.null_count() == output.len() && output.dtype() != dtype => {
-                Ok(Column::full_null(self.name.clone(), output.len(), dtype))
-            }
-            Some(dtype) => {
-                self.check(output.dtype(), dtype)?;
-                Ok(output)
-            }
-            None => Ok(output),
+        if let (true, Some(numbers)) = (self.numbered, fields.last())
+            && !numbers.dtype().is_integer()
+        {
+            let message = format!(
+                "{:?} is {}, and no integer",
+                numbers.name(),
+                numbers.dtype()
+            );
+            let option = "row_numbers";
+            return Err(ErrorKind::Option { option, message }.into());
         }
+        let (frame, _) = self.frame::<M>(empty_columns(fields.iter().cloned())?)?;
+        let dtype = self.call.plan::<M, NoContext>(&frame, NO_LEAD);
+        let dtype = dtype.map_err(|error| self.of_arguments(error))?;
+        Ok(Field::new(self.call.name.clone(), dtype))
     }
 
-    fn output<M>(&self, mut columns: Vec<Column>) -> Result<Column>
+    fn run<M>(&self, columns: &[Column]) -> PolarsResult<Column>
     where
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
+        let (frame, numbers) = self.frame::<M>(columns.to_vec())?;
+        let number = |row| {
+            let number = numbers.as_ref().and_then(|numbers| numbers.get(row).ok());
+            number.and_then(|number| number.extract()).unwrap_or(row)
+        };
+        let output = self
+            .call
+            .run::<M, NoContext>(&frame, NO_LEAD, &number, false);
+        output.map_err(|error| match numbers {
+            Some(_) => error.into(),
+            None => of_batch(error, frame.height()),
+        })
+    }
+
+    /// The columns that the closure takes, all of the same height, and the rows' numbers.
+    fn frame<M>(&self, mut columns: Vec<Column>) -> Result<(DataFrame, Option<Column>)>
+    where
+        F: RowFn<M>,
+    {
+        let numbers = if self.numbered { columns.pop() } else { None };
         if self.whole {
             let fields = columns[0].struct_()?.fields_as_series();
             columns = fields.into_iter().map(IntoColumn::into_column).collect();
         }
-        let height = columns.iter().map(Column::len).find(|len| *len != 1);
-        let height = height.unwrap_or(usize::from(!columns.is_empty()));
+        let all = || columns.iter().chain(&numbers);
+        let height = all().map(Column::len).find(|len| *len != 1);
+        let height = height.unwrap_or(usize::from(all().next().is_some()));
+        let stretched = |column: Column| match column.len() == height {
+            true => column,
+            false => column.new_from_index(0, height),
+        };
+        let numbers = numbers.map(stretched);
         let mut given: Vec<Column> = Vec::with_capacity(columns.len());
         for (position, column) in columns.into_iter().enumerate() {
-            let mut column = match column.len() == height {
-                true => column,
-                false => column.new_from_index(0, height),
-            };
+            let mut column = stretched(column);
             // Expressions of one column have one name; a frame cannot, and position is what counts.
             let is_taken = |other: &Column| other.name() == column.name();
             if F::NAMES.is_none() && given.iter().any(is_taken) {
@@ -229,61 +215,28 @@ impl<F> Call<F> {
             }
             given.push(column);
         }
-        let frame = DataFrame::new(height, given)?;
-        let lead = Leading {
-            state: NoState,
-            seed: NoSeed,
-        };
-        let outcome = verbs::rows::<M, NoContext, F>(&frame, &self.options, lead, &self.f)?;
-        Ok(outcome.output.one_column(self.name.clone()))
+        Ok((DataFrame::new(height, given)?, numbers))
     }
 
-    /// An error of a run, which counts rows in its batch: it says so, since the query has more.
-    fn of_batch(&self, error: crate::Error, columns: &[Column]) -> PolarsError {
-        let rows = columns.iter().map(Column::len).max().unwrap_or_default();
-        let message = format!("in a batch of {}: {error}", counted(rows, "row"));
-        PolarsError::ComputeError(message.into())
-    }
-
-    fn check(&self, is: &DataType, returns: &DataType) -> Result<()> {
-        if is == returns {
-            return Ok(());
+    /// In an expression, its arguments are the columns.
+    fn of_arguments(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::ArgumentCount { arguments, columns } if !self.whole => {
+                anyhow::anyhow!(
+                    "the closure takes {}, and rows([…]) gives it {}: {}; give one name or expression for each argument",
+                    counted(*arguments, "argument"),
+                    columns.len(),
+                    columns.join(", "),
+                )
+                .into()
+            }
+            _ => error,
         }
-        Err(refused(format!(
-            "the closure's results are {is}, and not {returns}"
-        )))
     }
 }
 
-fn refused(message: String) -> crate::Error {
-    ErrorKind::Option {
-        option: "returns",
-        message,
-    }
-    .into()
-}
-
-/// What rows' results become together, as one column.
-#[doc(hidden)]
-pub trait OneColumn {
-    /// Whether the column is a Struct of several.
-    const IS_FRAME: bool;
-
-    fn one_column(self, name: PlSmallStr) -> Column;
-}
-
-impl OneColumn for Column {
-    const IS_FRAME: bool = false;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.with_name(name)
-    }
-}
-
-impl OneColumn for DataFrame {
-    const IS_FRAME: bool = true;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.into_struct(name).into_column()
-    }
+/// An error of a run, which counts rows in its batch: it says so, since the query has more.
+fn of_batch(error: Error, rows: usize) -> PolarsError {
+    let message = format!("in a batch of {}: {error}", counted(rows, "row"));
+    PolarsError::ComputeError(message.into())
 }

@@ -57,6 +57,10 @@ pub trait IntoRow: Sized {
     #[doc(hidden)]
     const WHOLE: bool = false;
 
+    /// Whether the closure may return an error.
+    #[doc(hidden)]
+    const FALLIBLE: bool = false;
+
     #[doc(hidden)]
     fn names() -> DefaultNames;
 
@@ -208,6 +212,8 @@ impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
     type Sink = T::Sink;
 
     const WHOLE: bool = T::WHOLE;
+
+    const FALLIBLE: bool = true;
 
     fn names() -> DefaultNames {
         T::names()

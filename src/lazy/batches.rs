@@ -1,0 +1,415 @@
+//! What streams out of a lazy query, as an iterator.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use polars::prelude::{DataFrame, IntoColumn, LazyFrame};
+
+use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
+use super::channel::Query;
+use super::settings::{Meter, Settings, Shared};
+use crate::cancel::CancelToken;
+use crate::context::{Context, IntoState, Lead, NoContext, WithState, make};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::function::{ChunkFn, RowFn};
+use crate::map::IntoItem;
+use crate::options::OnError;
+use crate::partition::Chunk;
+use crate::pool::Pool;
+use crate::progress::TickState;
+use crate::run::{Cause, Failure, catch};
+use crate::verbs::failed;
+use crate::write::IntoRow;
+
+/// The results of a closure for each batch of a query, which runs meanwhile in the streaming engine. Made by
+/// [`par_apply_batches`](crate::ParApplyLazy::par_apply_batches), [`batches`](crate::LazyApply::batches) and
+/// [`row_batches`](crate::LazyApply::row_batches).
+///
+/// It is lazy: the query begins when the first batch is asked for. From then on, a bounded number of batches is under way,
+/// and where nobody asks for more, the query waits: memory does not grow with the data, unless the query itself gathers
+/// it, to sort it for one. Dropping the iterator stops the query at its next batch.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let lf = df!["x" => (0..1_000_000).collect::<Vec<i64>>()]?.lazy();
+/// let batches = lf
+///     .par_apply_batches(|batch: Chunk| -> PolarsResult<(usize, i64)> {
+///         Ok((batch.row_offset(), batch.column("x")?.i64()?.get(0).unwrap()))
+///     })
+///     .chunk_rows(1000)
+///     .look_ahead(4);
+/// for first in batches.take(3) {
+///     let (row, x) = first?;
+///     assert_eq!(row as i64, x);
+/// }
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// # Errors
+/// Each item is a `Result`. The first error is the last item, after the results of all batches before it:
+/// - an error or panic of the closure: of a row function with the row's number, counted over the whole stream; of a function
+///   of batches with the batch's index and first row, likewise;
+/// - an error of the query, of the kind [`Polars`](crate::ErrorKind::Polars);
+/// - that it was cancelled by its token.
+#[must_use = "it is lazy: the query does not begin before `next` is called"]
+pub struct Batches<T> {
+    how: How,
+    stage: Stage<T>,
+}
+
+/// The options of the stream itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct How {
+    chunk_rows: Option<usize>,
+    look_ahead: Option<usize>,
+    unordered: bool,
+}
+
+type Results<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
+
+type Start<T> = Box<dyn FnOnce(&How) -> Result<Results<T>> + Send>;
+
+enum Stage<T> {
+    Ready(Start<T>),
+    UnderWay(Results<T>),
+    Over,
+}
+
+impl<T> Batches<T> {
+    /// How many rows a batch has, but for the last, which has what is left. By default a batch is what the engine makes of its
+    /// own accord: up to some hundred thousand rows.
+    pub fn chunk_rows(mut self, rows: usize) -> Self {
+        self.how.chunk_rows = Some(rows);
+        self
+    }
+
+    /// How many batches are given to workers, at most, before their results are asked for; two for each worker by default,
+    /// and at least 1. Beside these, one batch waits, and the engine works at the next.
+    pub fn look_ahead(mut self, batches: usize) -> Self {
+        self.how.look_ahead = Some(batches.max(1));
+        self
+    }
+
+    /// Gives results as they are done, and not in order. What a [`Chunk`] says of its place is the same.
+    ///
+    /// With a [`state`](crate::LazyApply::state) there is nothing to overtake.
+    pub fn unordered(mut self) -> Self {
+        self.how.unordered = true;
+        self
+    }
+
+    fn new(start: impl FnOnce(&How) -> Result<Results<T>> + Send + 'static) -> Self {
+        Batches {
+            how: How::default(),
+            stage: Stage::Ready(Box::new(start)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Batches<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches")
+            .field("how", &self.how)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Iterator for Batches<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        let mut results = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Ready(start) => match start(&self.how) {
+                Ok(results) => results,
+                Err(error) => return Some(Err(error)),
+            },
+            Stage::UnderWay(results) => results,
+            Stage::Over => return None,
+        };
+        let next = results.next();
+        if matches!(next, Some(Ok(_))) {
+            self.stage = Stage::UnderWay(results);
+        }
+        next
+    }
+}
+
+impl<T> FusedIterator for Batches<T> {}
+
+impl<T: Send + 'static> Batches<T> {
+    /// Of a function of batches, in parallel.
+    pub(super) fn of_chunks<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
+    where
+        F: ChunkFn<M> + Send + 'static,
+        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+    {
+        Batches::new(move |how| {
+            let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
+            let Shared { options, meter, .. } = settings.share();
+            let told = meter.clone();
+            let call = move |chunk| {
+                let token = options.cancel.as_ref();
+                call_chunk(&f, &mut NoContext, chunk, token, told.as_deref())
+            };
+            Ok(in_parallel(query, how, meter, call))
+        })
+    }
+
+    /// Of a function of batches with a state, one after the other.
+    pub(super) fn of_chunks_in_order<M, S, O, F>(
+        frame: LazyFrame,
+        settings: Settings,
+        init: impl Fn() -> O + Send + Sync + 'static,
+        f: F,
+    ) -> Self
+    where
+        O: IntoState<S>,
+        S: Send + 'static,
+        F: ChunkFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+    {
+        Batches::new(move |how| {
+            let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
+            let Shared { options, meter, .. } = settings.share();
+            let told = meter.clone();
+            let mut state = None;
+            let results = query.map(move |chunk| {
+                let chunk = chunk?;
+                if state.is_none() {
+                    state = Some(WithState(make(&init)?));
+                }
+                let state = state.as_mut().expect("it was made");
+                let token = options.cancel.as_ref();
+                call_chunk(&f, state, chunk, token, told.as_deref())
+            });
+            Ok(Box::new(watched(results, meter)))
+        })
+    }
+}
+
+impl Batches<DataFrame> {
+    /// Of a row function, in parallel.
+    pub(super) fn of_rows<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
+    where
+        F: RowFn<M> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::new(move |how| {
+            let call = Call::new(f, settings.clone());
+            let query = started(frame, &settings, how, |empty| {
+                call.plan::<M, NoContext>(empty, NO_LEAD).map(drop)
+            })?;
+            let meter = call.shared.meter.clone();
+            let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk);
+            Ok(in_parallel(query, how, meter, add))
+        })
+    }
+
+    /// Of a row function with a state, one row after the other.
+    pub(super) fn of_rows_in_order<M, S, O, F>(
+        frame: LazyFrame,
+        settings: Settings,
+        init: impl Fn() -> O + Send + Sync + 'static,
+        f: F,
+    ) -> Self
+    where
+        O: IntoState<S>,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::new(move |how| {
+            let call = Call::new(f, settings.clone());
+            let slot = Slot::new(None);
+            let query = started(frame, &settings, how, |empty| {
+                let (slot, init) = (&slot, &init);
+                call.plan::<M, WithState<S>>(empty, OfStream { slot, init })
+                    .map(drop)
+            })?;
+            let meter = call.shared.meter.clone();
+            let results = query.map(move |chunk| {
+                let (slot, init) = (&slot, &init);
+                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk?)
+            });
+            Ok(Box::new(watched(results, meter)))
+        })
+    }
+}
+
+/// Begins the query, when its plan and all options are checked.
+fn started(
+    mut frame: LazyFrame,
+    settings: &Settings,
+    how: &How,
+    check: impl FnOnce(&DataFrame) -> Result<()>,
+) -> Result<Query> {
+    let chunk_rows = match how.chunk_rows {
+        Some(rows) => Some(NonZeroUsize::new(rows).ok_or_else(|| {
+            let (option, message) = ("chunk_rows", "a batch has at least 1 row".into());
+            Error::from(ErrorKind::Option { option, message })
+        })?),
+        None => None,
+    };
+    let schema = frame.collect_schema()?;
+    check(&empty_frame(&schema)?)?;
+    let token = settings.options.cancel.clone();
+    Query::start(frame, schema, chunk_rows, token)
+}
+
+/// A function of batches has no rows of its own.
+fn no_row_options(settings: &Settings) -> Result<()> {
+    let option = match &settings.options {
+        options if options.names.is_some() => "names",
+        options if options.on_error != OnError::Fail => "on_error",
+        _ => return Ok(()),
+    };
+    let message = "it is for functions of rows: .row_batches(f)".into();
+    Err(ErrorKind::Option { option, message }.into())
+}
+
+/// Gives batches to Polars' pool.
+fn in_parallel<T: Send + 'static>(
+    query: Query,
+    how: &How,
+    meter: Option<Arc<Meter>>,
+    call: impl Fn(Chunk) -> Result<T> + Send + Sync + 'static,
+) -> Results<T> {
+    let pool = Pool::default();
+    let look_ahead = how.look_ahead.unwrap_or(2 * pool.workers());
+    let call = move |chunk: Result<Chunk>| call(chunk?);
+    if how.unordered {
+        let results = pool.imap_unordered::<T, _, _, _>(query, call);
+        let results = results.look_ahead(look_ahead);
+        return Box::new(watched(results, meter));
+    }
+    let results = pool.imap::<T, _, _, _>(query, call);
+    Box::new(watched(results.look_ahead(look_ahead), meter))
+}
+
+/// Results, whose end is told.
+fn watched<T>(
+    mut results: impl Iterator<Item = Result<T>> + Send,
+    meter: Option<Arc<Meter>>,
+) -> impl Iterator<Item = Result<T>> + Send {
+    // An error of the pool is that of its item, which here is a batch: what it wraps has said where it struck.
+    let own = |error: Error| match error.into_kind() {
+        ErrorKind::Closure {
+            place: Place::Item(_),
+            cause,
+        } => Error::from(cause),
+        kind => kind.into(),
+    };
+    std::iter::from_fn(move || {
+        let result = results.next().map(|result| result.map_err(own));
+        let Some(meter) = &meter else {
+            return result;
+        };
+        let told = match &result {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => meter.failed(error),
+            None => meter.ended(TickState::Finished),
+        };
+        match (told, result) {
+            (Err(error), Some(Ok(_)) | None) => Some(Err(error)),
+            (_, result) => result,
+        }
+    })
+}
+
+/// Calls a function of batches.
+fn call_chunk<T, M, C, F>(
+    f: &F,
+    context: &mut C,
+    chunk: Chunk,
+    token: Option<&CancelToken>,
+    meter: Option<&Meter>,
+) -> Result<T>
+where
+    F: ChunkFn<M, C>,
+    F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+{
+    if let Some(token) = token {
+        token.check()?;
+    }
+    let rows = chunk.height();
+    let place = Place::Part {
+        index: chunk.index(),
+        row_offset: chunk.row_offset(),
+    };
+    let called = catch(|| f.call(context, chunk).into_item().map_err(Into::into));
+    let called = called.and_then(|result: Result<T, anyhow::Error>| {
+        result.map_err(|error| Failure::Closure(Cause::new(error)))
+    });
+    let result = called.map_err(|failure| failed(failure, place, |_| None, |_| None));
+    if let Some(meter) = meter {
+        meter.tell(rows, usize::from(result.is_err()))?;
+    }
+    result
+}
+
+/// Adds a row function's results to a batch.
+fn add_rows<M, C, F>(call: &Call<F>, lead: impl Lead<C>, chunk: Chunk) -> Result<DataFrame>
+where
+    C: Context + Send,
+    F: RowFn<M, C>,
+    F::Out: IntoRow<Output: OneColumn>,
+{
+    let offset = chunk.row_offset();
+    let mut frame = chunk.into_frame();
+    let results = call.run::<M, C>(&frame, lead, &|row| offset + row, true)?;
+    if !<F::Out as IntoRow>::Output::IS_FRAME {
+        frame.with_column(results)?;
+        return Ok(frame);
+    }
+    for field in results.struct_()?.fields_as_series() {
+        frame.with_column(field.into_column())?;
+    }
+    Ok(frame)
+}
+
+/// The one state of a stream.
+type Slot<S> = Mutex<Option<WithState<S>>>;
+
+/// Takes the state, made at first.
+fn taken<S, O: IntoState<S>>(slot: &Slot<S>, init: impl Fn() -> O) -> Result<WithState<S>> {
+    let kept = lock(slot).take();
+    kept.map_or_else(|| make(init).map(WithState), Ok)
+}
+
+fn lock<S>(slot: &Slot<S>) -> MutexGuard<'_, Option<WithState<S>>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lends the state to one call after the other.
+struct OfStream<'s, S, I> {
+    slot: &'s Slot<S>,
+    init: &'s I,
+}
+
+impl<S, I, O> Lead<WithState<S>> for OfStream<'_, S, I>
+where
+    S: Send,
+    I: Fn() -> O + Sync,
+    O: IntoState<S>,
+{
+    const SEEDED: bool = false;
+
+    fn split(
+        self,
+    ) -> (
+        impl Fn() -> Result<WithState<S>> + Sync,
+        impl FnOnce(Vec<WithState<S>>) -> Result<()>,
+    ) {
+        let OfStream { slot, init } = self;
+        let give_back = move |mut states: Vec<WithState<S>>| {
+            if let Some(state) = states.pop() {
+                *lock(slot) = Some(state);
+            }
+            Ok(())
+        };
+        (move || taken(slot, init), give_back)
+    }
+}

@@ -1,0 +1,180 @@
+//! The batches of a query that runs on a thread of its own.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
+
+use super::call::empty_frame;
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::partition::Chunk;
+use crate::pool::wait_while;
+use crate::run::{Failure, catch};
+
+/// How many batches wait for who asks for them: one, so that the query and its reader need not wait for each other in turn.
+const ROOM: usize = 1;
+
+/// What the query gives, from one thread to another.
+#[derive(Default)]
+struct Channel {
+    state: Mutex<Wait>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Wait {
+    batches: VecDeque<DataFrame>,
+    /// How the query ended.
+    ended: Option<Result<()>>,
+    /// Whether nobody asks any more.
+    is_abandoned: bool,
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Wait> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room, and tells whether the query is to stop.
+    fn send(&self, batch: DataFrame) -> bool {
+        let is_full = |wait: &Wait| wait.batches.len() >= ROOM && !wait.is_abandoned;
+        let mut wait = wait_while(&self.state, &self.bell, None, is_full);
+        if !wait.is_abandoned {
+            wait.batches.push_back(batch);
+        }
+        let is_abandoned = wait.is_abandoned;
+        drop(wait);
+        self.bell.notify_all();
+        is_abandoned
+    }
+
+    fn end(&self, result: Result<()>) {
+        self.lock().ended = Some(result);
+        self.bell.notify_all();
+    }
+
+    /// Waits for a batch; none, when the query has ended.
+    fn receive(&self) -> Option<Result<DataFrame>> {
+        let is_empty = |wait: &Wait| wait.batches.is_empty() && wait.ended.is_none();
+        let mut wait = wait_while(&self.state, &self.bell, None, is_empty);
+        let batch = wait.batches.pop_front();
+        let batch = match batch {
+            Some(batch) => Some(Ok(batch)),
+            None => wait.ended.replace(Ok(()))?.err().map(Err),
+        };
+        drop(wait);
+        self.bell.notify_all();
+        batch
+    }
+
+    fn abandon(&self) {
+        let mut wait = self.lock();
+        wait.is_abandoned = true;
+        let batches = std::mem::take(&mut wait.batches);
+        drop(wait);
+        drop(batches);
+        self.bell.notify_all();
+    }
+}
+
+/// A running query's batches, with their places. When it is dropped, the query stops at its next batch.
+pub(super) struct Query {
+    channel: Arc<Channel>,
+    schema: SchemaRef,
+    token: Option<CancelToken>,
+    index: usize,
+    row: usize,
+    is_over: bool,
+}
+
+impl Query {
+    /// Runs the query in the streaming engine, on a thread that waits for it.
+    pub(super) fn start(
+        frame: LazyFrame,
+        schema: SchemaRef,
+        chunk_rows: Option<NonZeroUsize>,
+        token: Option<CancelToken>,
+    ) -> Result<Self> {
+        let channel = Arc::new(Channel::default());
+        let to = channel.clone();
+        let callback = PlanCallback::new(move |batch: DataFrame| Ok(to.send(batch)));
+        let sink = frame.sink_batches(callback, true, chunk_rows)?;
+        let ends = channel.clone();
+        let run = move || {
+            let ran = catch(|| sink.collect_with_engine(Engine::Streaming).map(drop));
+            ends.end(match ran {
+                Ok(result) => result.map_err(Error::from),
+                Err(failure) => Err(panicked(&failure)),
+            });
+        };
+        let thread = std::thread::Builder::new().name("par-apply-query".into());
+        let spawned = thread.spawn(run);
+        spawned.map_err(|error| {
+            Error::from(anyhow::Error::from(error).context("no thread for the query"))
+        })?;
+        Ok(Query {
+            channel,
+            schema,
+            token,
+            index: 0,
+            row: 0,
+            is_over: false,
+        })
+    }
+
+    fn batch(&mut self) -> Option<Result<DataFrame>> {
+        if let Some(token) = &self.token
+            && token.is_cancelled()
+        {
+            return Some(Err(Error::cancelled(self.row, 0)));
+        }
+        loop {
+            match self.channel.receive() {
+                Some(Ok(batch)) if batch.height() == 0 => {}
+                None if self.index == 0 => return Some(empty_frame(&self.schema)),
+                batch => return batch,
+            }
+        }
+    }
+}
+
+impl Iterator for Query {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Result<Chunk>> {
+        if self.is_over {
+            return None;
+        }
+        let batch = self.batch();
+        self.is_over = !matches!(&batch, Some(Ok(batch)) if batch.height() > 0);
+        let chunk = batch?.map(|batch| {
+            let height = batch.height();
+            let chunk = Chunk::new(batch, self.index, self.row);
+            self.index += 1;
+            self.row += height;
+            chunk
+        });
+        Some(chunk)
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        self.channel.abandon();
+    }
+}
+
+/// A panic of Polars.
+fn panicked(failure: &Failure) -> Error {
+    let message = match failure {
+        Failure::Panic(message) => message.clone(),
+        other => format!("{other:?}"),
+    };
+    ErrorKind::Panic {
+        place: Place::Job,
+        message,
+    }
+    .into()
+}
