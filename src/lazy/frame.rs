@@ -210,8 +210,8 @@ impl LazyApply {
     /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure returns a
     /// `Result`, where failures are collected, and with [`Nulls::Error`].
     ///
-    /// Rows that are numbered cannot be filtered before they are, so a filter that comes after the call is not moved to the
-    /// scan. Without numbers, an error names the row in its batch and says so.
+    /// Numbers are counted before any filter that comes after the call, also where Polars moves it to the scan. Without
+    /// numbers, an error names the row in its batch and says so.
     pub fn numbered(mut self, numbered: bool) -> Self {
         self.numbered = Some(numbered);
         self

@@ -172,7 +172,7 @@ fn faults_are_told_when_the_query_is_planned() {
             .unwrap_err()
             .to_string();
         assert!(
-            said.contains("takes 2 arguments and is given 1 column"),
+            said.contains("takes 2 arguments, and rows([…]) gives it 1: x"),
             "{said}"
         );
         let untold = |name: AnyValue<'_>| name.into_static();

@@ -30,6 +30,8 @@
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
+//! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is read and written | `lazy_frames` |
+//! | what streams out of a query: in order, bounded, stopped | `streams` |
 //! | 100,000 jobs from 8 threads: each ends as it should, nothing is left | `stress` |
 //! | a map in the background takes no memory for each item | `allocations` |
 //!
@@ -55,6 +57,7 @@ mod futures;
 mod imap;
 mod jobs;
 mod layouts;
+mod lazy_frames;
 mod lifecycle;
 mod messages;
 mod nested;
@@ -77,6 +80,7 @@ mod seeds;
 mod spawned;
 mod state;
 mod stats;
+mod streams;
 mod stress;
 mod temporal;
 mod traces;

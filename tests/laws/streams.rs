@@ -1,0 +1,439 @@
+//! What streams out of a query: lazy, bounded, in order; ended by the first failure, or by who has seen enough.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use polars_par_apply::prelude::*;
+use polars_par_apply::{Batches, TickState};
+
+use crate::frames::{counting, refuse_unless, watched};
+
+/// Batches of a thousand rows, and how many of the rows the query has come to.
+fn counted(rows: usize) -> (LazyFrame, Arc<AtomicUsize>) {
+    let come = Arc::new(AtomicUsize::new(0));
+    let counter = come.clone();
+    let lf = counting(rows).lazy().par_apply().names(["i"]);
+    let lf = lf.rows(move |i: i64| {
+        counter.fetch_add(1, SeqCst);
+        i
+    });
+    (lf, come)
+}
+
+fn firsts<T: Send + 'static>(batches: Batches<T>) -> Vec<T> {
+    batches.map(Result::unwrap).collect()
+}
+
+#[test]
+fn batches_come_in_order_with_their_places() {
+    watched(|| {
+        for (rows, chunk_rows) in [
+            (1, 1),
+            (2500, 1000),
+            (300_000, 10_000),
+            (300_000, 1_000_000),
+        ] {
+            for look_ahead in [1, 2, 50] {
+                let place = |chunk: Chunk| {
+                    let first = chunk.column("i").unwrap().i64().unwrap().get(0);
+                    (chunk.index(), chunk.row_offset(), first, chunk.height())
+                };
+                let batches = || {
+                    let batches = counting(rows).lazy().par_apply_batches(place);
+                    batches.chunk_rows(chunk_rows).look_ahead(look_ahead)
+                };
+                let expected: Vec<_> = (0..rows.div_ceil(chunk_rows))
+                    .map(|index| {
+                        let offset = index * chunk_rows;
+                        let height = chunk_rows.min(rows - offset);
+                        (index, offset, Some(offset as i64), height)
+                    })
+                    .collect();
+                assert_eq!(firsts(batches()), expected);
+                let mut unordered = firsts(batches().unordered());
+                unordered.sort_unstable();
+                assert_eq!(unordered, expected);
+            }
+        }
+        // Of the engine's own size.
+        let heights = counting(300_000)
+            .lazy()
+            .par_apply_batches(|df: &DataFrame| df.height());
+        assert_eq!(firsts(heights).iter().sum::<usize>(), 300_000);
+    });
+}
+
+#[test]
+fn a_query_without_rows_is_one_batch_of_none() {
+    watched(|| {
+        let none = || counting(10).lazy().filter(col("i").lt(lit(0)));
+        let frames = firsts(none().par_apply_batches(|df: DataFrame| df));
+        assert_eq!(frames, [counting(0)]);
+        let text = none().par_apply().row_batches(|i: i64| i.to_string());
+        let expected = vec![
+            Column::new_empty("i".into(), &DataType::Int64),
+            Column::new_empty("par_apply".into(), &DataType::String),
+        ];
+        assert_eq!(firsts(text), [DataFrame::new(0, expected).unwrap()]);
+        let count = none()
+            .par_apply()
+            .state(|| 5)
+            .row_batches(|n: &mut i32, _: i64| *n);
+        assert_eq!(firsts(count)[0].shape(), (0, 2));
+    });
+}
+
+#[test]
+fn nothing_begins_before_it_is_asked_for() {
+    watched(|| {
+        let (lf, come) = counted(10);
+        let batches = lf.par_apply_batches(|df: DataFrame| df.height());
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(come.load(SeqCst), 0);
+        assert_eq!(firsts(batches).iter().sum::<usize>(), 10);
+        assert_eq!(come.load(SeqCst), 10);
+    });
+}
+
+/// Where nobody asks for more, the query waits; where nobody will, it ends.
+#[test]
+fn the_query_waits_for_who_asks_and_stops_when_dropped() {
+    watched(|| {
+        let rows = 20_000_000;
+        let (lf, come) = counted(rows);
+        let batches = lf.par_apply_batches(|df: DataFrame| df.height());
+        let mut batches = batches.chunk_rows(1000).look_ahead(2);
+        assert_eq!(batches.next().unwrap().unwrap(), 1000);
+        let settled = || {
+            let mut before = usize::MAX;
+            loop {
+                thread::sleep(Duration::from_millis(200));
+                let now = come.load(SeqCst);
+                if now == before {
+                    return now;
+                }
+                before = now;
+            }
+        };
+        let waits = settled();
+        assert!(waits < rows / 4, "{waits}");
+        for _ in 0..1000 {
+            batches.next().unwrap().unwrap();
+        }
+        drop(batches);
+        assert!(settled() < rows / 2);
+        // What the query holds is let go.
+        let began = Instant::now();
+        while Arc::strong_count(&come) > 1 {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "the query goes on"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+#[test]
+fn results_are_made_side_by_side() {
+    watched(|| {
+        let together = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+        let seen = together.clone();
+        let batches = counting(400).lazy().par_apply_batches(move |_: DataFrame| {
+            let now = seen.0.fetch_add(1, SeqCst) + 1;
+            seen.1.fetch_max(now, SeqCst);
+            thread::sleep(Duration::from_millis(20));
+            seen.0.fetch_sub(1, SeqCst);
+        });
+        firsts(batches.chunk_rows(10).look_ahead(4));
+        let most = together.1.load(SeqCst);
+        assert!(
+            most <= available_workers().min(4) && (most > 1 || available_workers() == 1),
+            "{most}"
+        );
+    });
+}
+
+#[test]
+fn a_row_is_named_in_the_whole_stream() {
+    watched(|| {
+        let bad = 123_456;
+        let lf = || counting(200_000).lazy().par_apply();
+        let fails = move |i: i64| refuse_unless(i != bad, "no good");
+        let panics = move |i: i64| assert_ne!(i, bad);
+        let check = |batches: Batches<DataFrame>| {
+            let mut batches = batches.chunk_rows(1000);
+            let before = batches
+                .by_ref()
+                .take(123)
+                .map(|batch| batch.unwrap().height());
+            assert_eq!(before.sum::<usize>(), 123_000);
+            let error = batches.next().unwrap().unwrap_err();
+            assert_eq!(error.row(), Some(123_456), "{error}");
+            assert!(batches.next().is_none());
+            assert!(batches.next().is_none());
+        };
+        check(lf().row_batches(fails));
+        check(lf().row_batches(panics));
+        check(
+            lf().state(|| ())
+                .row_batches(move |_: &mut (), i: i64| fails(i)),
+        );
+        check(
+            lf().state(|| ())
+                .row_batches(move |_: &mut (), i: i64| panics(i)),
+        );
+        let error = lf().row_batches(fails).unordered().find_map(Result::err);
+        assert_eq!(error.unwrap().row(), Some(123_456));
+    });
+}
+
+#[test]
+fn a_batch_is_named_by_its_place() {
+    watched(|| {
+        let lf = || counting(10_000).lazy();
+        let said = |batches: Batches<()>| {
+            let mut batches = batches.chunk_rows(1000);
+            assert_eq!(batches.by_ref().take(7).filter(Result::is_ok).count(), 7);
+            let error = batches.next().unwrap().unwrap_err();
+            assert!(batches.next().is_none());
+            error
+        };
+        let fails = |chunk: Chunk| refuse_unless(chunk.index() != 7, "no good");
+        let error = said(lf().par_apply_batches(fails));
+        assert_eq!(
+            error.to_string(),
+            "part 7 (from row 7000): the closure returned an error: no good"
+        );
+        let ErrorKind::Closure { place, .. } = error.kind() else {
+            panic!("{error}");
+        };
+        assert!(matches!(
+            place,
+            Place::Part {
+                index: 7,
+                row_offset: 7000,
+                ..
+            }
+        ));
+        let panics = |chunk: Chunk| assert_ne!(chunk.index(), 7, "not today");
+        let error = said(lf().par_apply_batches(panics));
+        assert!(
+            error
+                .to_string()
+                .starts_with("part 7 (from row 7000): the closure panicked"),
+            "{error}"
+        );
+        let in_order = lf().par_apply().state(|| ());
+        let error = said(in_order.batches(move |_: &mut (), chunk: Chunk| fails(chunk)));
+        assert_eq!(
+            error.to_string(),
+            "part 7 (from row 7000): the closure returned an error: no good"
+        );
+    });
+}
+
+#[test]
+fn a_query_that_fails_ends_the_stream() {
+    watched(|| {
+        let bad = counting(200_000).lazy().par_apply_rows(|i: i64| {
+            anyhow::ensure!(i != 150_000, "no good");
+            Ok(i)
+        });
+        let mut batches = bad.par_apply_batches(|df: DataFrame| df.height());
+        let error = batches.find_map(Result::err).unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with("row 150000: the closure returned"),
+            "{error}"
+        );
+        assert!(matches!(error.kind(), ErrorKind::Polars(_)));
+        assert!(batches.next().is_none());
+        let missing = counting(1).lazy().select([col("k")]);
+        let mut batches = missing.par_apply_batches(|df: DataFrame| df.height());
+        assert!(
+            batches
+                .next()
+                .unwrap()
+                .unwrap_err()
+                .to_string()
+                .contains("\"k\"")
+        );
+        assert!(batches.next().is_none());
+    });
+}
+
+#[test]
+fn checks_come_before_the_query() {
+    watched(|| {
+        let (lf, come) = counted(1000);
+        let mut wrong = lf
+            .clone()
+            .par_apply()
+            .row_batches(|text: &str| text.len() as u32);
+        let error = wrong.next().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Dtype { .. }), "{error}");
+        let mut none = lf
+            .clone()
+            .par_apply_batches(|df: DataFrame| df)
+            .chunk_rows(0);
+        let error = none.next().unwrap().unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Option {
+                option: "chunk_rows",
+                ..
+            }
+        ));
+        let mut named = lf
+            .clone()
+            .par_apply()
+            .names(["x"])
+            .batches(|df: DataFrame| df);
+        let error = named.next().unwrap().unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Option {
+                option: "names",
+                ..
+            }
+        ));
+        let state = lf.par_apply().state(|| anyhow::bail!("no state"));
+        let mut unmade = state.batches(|_: &mut i32, df: DataFrame| df.height());
+        let error = unmade.next().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::State { .. }), "{error}");
+        drop((wrong, none, named, unmade));
+        assert!(come.load(SeqCst) <= 1000);
+    });
+}
+
+/// One state for all rows, on the thread that asks, however the stream is cut.
+#[test]
+fn a_state_sees_every_row_in_order() {
+    watched(|| {
+        let rows = 200_000;
+        for chunk_rows in [1000, 77_777, 1_000_000] {
+            let (made, here) = (Arc::new(AtomicUsize::new(0)), thread::current().id());
+            let maker = made.clone();
+            let state = counting(rows).lazy().par_apply().state(move || {
+                maker.fetch_add(1, SeqCst);
+                0i64
+            });
+            let sums = state
+                .names(["sum"])
+                .row_batches(move |sum: &mut i64, i: i64| {
+                    assert_eq!(thread::current().id(), here);
+                    *sum += i;
+                    *sum
+                });
+            let mut sum = 0;
+            let mut row = 0;
+            for batch in sums.chunk_rows(chunk_rows) {
+                for is in batch
+                    .unwrap()
+                    .column("sum")
+                    .unwrap()
+                    .i64()
+                    .unwrap()
+                    .into_no_null_iter()
+                {
+                    sum += row;
+                    row += 1;
+                    assert_eq!(is, sum);
+                }
+            }
+            assert_eq!((row as usize, made.load(SeqCst)), (rows, 1));
+
+            let state = counting(rows).lazy().par_apply().state(|| 0);
+            let seen = state.batches(|seen: &mut usize, chunk: Chunk| {
+                assert_eq!(*seen, chunk.row_offset());
+                *seen += chunk.height();
+                *seen
+            });
+            assert_eq!(firsts(seen.chunk_rows(chunk_rows)).last(), Some(&rows));
+        }
+    });
+}
+
+#[test]
+fn a_token_ends_a_stream() {
+    watched(|| {
+        let token = CancelToken::new();
+        let batches = counting(100_000).lazy().par_apply().cancel_token(&token);
+        let mut batches = batches
+            .batches(|df: DataFrame| df.height())
+            .chunk_rows(1000);
+        batches.next().unwrap().unwrap();
+        token.cancel();
+        let error = batches.find_map(Result::err).unwrap();
+        assert!(
+            matches!(error.kind(), ErrorKind::Cancelled { .. }),
+            "{error}"
+        );
+        assert!(batches.next().is_none());
+    });
+}
+
+#[test]
+fn progress_tells_the_end_of_a_stream() {
+    watched(|| {
+        let last = |fails: bool, rows: bool| {
+            let ticks = Arc::new(Mutex::new(Vec::new()));
+            let told = ticks.clone();
+            let call = counting(10_000).lazy().par_apply();
+            let call = call.progress(move |tick: Tick| told.lock().unwrap().push(tick));
+            let ended = if rows {
+                let f = move |i: i64| refuse_unless(!fails || i != 5000, "no good");
+                call.row_batches(f)
+                    .chunk_rows(1000)
+                    .any(|batch| batch.is_err())
+            } else {
+                let f = move |chunk: Chunk| refuse_unless(!fails || chunk.index() != 5, "no good");
+                call.batches::<(), _, _>(f)
+                    .chunk_rows(1000)
+                    .any(|batch| batch.is_err())
+            };
+            assert_eq!(ended, fails);
+            let ticks = ticks.lock().unwrap();
+            *ticks.last().unwrap()
+        };
+        for rows in [false, true] {
+            let fine = last(false, rows);
+            assert_eq!(
+                (fine.done, fine.total, fine.state),
+                (10_000, 0, TickState::Finished)
+            );
+            assert_eq!(last(true, rows).state, TickState::Failed);
+        }
+    });
+}
+
+/// On a thread of Polars' pool, and within another stream.
+#[test]
+fn streams_nest() {
+    watched(|| {
+        let inner = || {
+            let heights = counting(5000)
+                .lazy()
+                .par_apply_batches(|df: DataFrame| df.height());
+            heights.chunk_rows(100).sum::<Result<usize>>()
+        };
+        let outer: Batches<usize> = counting(40)
+            .lazy()
+            .par_apply_batches(move |_: DataFrame| inner());
+        assert_eq!(outer.chunk_rows(10).sum::<Result<usize>>().unwrap(), 20_000);
+        let within = counting(8).par_apply_rows(move |_: i64| inner().map(|rows| rows as u64));
+        assert_eq!(within.unwrap().u64().unwrap().sum(), Some(40_000));
+        let eager: Batches<i64> = counting(5000).lazy().par_apply_batches(|df: DataFrame| {
+            let sum = df.par_apply_rows(|i: i64| i)?;
+            Ok::<i64, Error>(sum.i64()?.sum().unwrap_or_default())
+        });
+        assert_eq!(
+            eager.chunk_rows(70).sum::<Result<i64>>().unwrap(),
+            12_497_500
+        );
+    });
+}
