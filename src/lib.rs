@@ -41,6 +41,11 @@
 //! [`imap`](Pool::imap), [`apply_async`](Pool::apply_async) and the rest; the page
 //! [coming from multiprocessing](guide::coming_from_multiprocessing) has a row for each Python call.
 //!
+//! A closure takes part in a lazy query, with the feature `lazy`: as an expression, on a `LazyFrame`, over the batches that
+//! stream out of it; the page
+//! [in a lazy pipeline](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/in_a_lazy_pipeline/) shows which is
+//! for what.
+//!
 //! # Promises
 //!
 //! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks. Where rows
@@ -58,7 +63,7 @@
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
 //!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
 //!    With another [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is
-//!    nulled or dropped in silence.
+//!    nulled or dropped in silence. (A lazy query has no outcome: it tells a collector that it is given.)
 //! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
 //!    stays usable. (A program built with `panic = "abort"` aborts.)
 //! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not).
@@ -101,7 +106,7 @@
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
-//! | `lazy` | | [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html): a row function as an expression of a lazy query; needs `dtype-struct` |
+//! | `lazy` | | closures in a lazy query: [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html), an expression; [`ParApplyLazy`](https://docs.rs/polars-par-apply/latest/polars_par_apply/trait.ParApplyLazy.html) on `LazyFrame`: rows, chunks, and streams of batches; brings `dtype-struct` |
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
 //! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
 //! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
@@ -130,7 +135,7 @@
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
-//! | `lazy` | a row function as an expression, and on a `LazyFrame` |
+//! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
 //! | [`guide`] | pages of documentation |
 
@@ -202,6 +207,6 @@ pub mod __private {
 }
 
 /// Runs the README's programs.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "lazy"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
