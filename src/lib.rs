@@ -175,7 +175,9 @@ pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
 pub use job::Job;
 #[cfg(feature = "lazy")]
-pub use lazy::{Batches, Failures, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows};
+pub use lazy::{
+    Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
+};
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};

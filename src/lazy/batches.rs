@@ -9,12 +9,12 @@ use polars::prelude::{DataFrame, IntoColumn, LazyFrame};
 
 use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
 use super::channel::Query;
+use super::item::IntoBatch;
 use super::settings::{Meter, Settings, Shared};
 use crate::cancel::CancelToken;
 use crate::context::{Context, IntoState, Lead, NoContext, WithState, make};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::{ChunkFn, RowFn};
-use crate::map::IntoItem;
 use crate::options::OnError;
 use crate::partition::Chunk;
 use crate::pool::Pool;
@@ -144,7 +144,7 @@ impl<T: Send + 'static> Batches<T> {
     pub(super) fn of_chunks<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
     where
         F: ChunkFn<M> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+        F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
             let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
@@ -169,7 +169,7 @@ impl<T: Send + 'static> Batches<T> {
         O: IntoState<S>,
         S: Send + 'static,
         F: ChunkFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+        F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
             let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
@@ -329,7 +329,7 @@ fn call_chunk<T, M, C, F>(
 ) -> Result<T>
 where
     F: ChunkFn<M, C>,
-    F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+    F::Out: IntoBatch<Item = T>,
 {
     if let Some(token) = token {
         token.check()?;
@@ -339,7 +339,7 @@ where
         index: chunk.index(),
         row_offset: chunk.row_offset(),
     };
-    let called = catch(|| f.call(context, chunk).into_item().map_err(Into::into));
+    let called = catch(|| f.call(context, chunk).into_batch());
     let called = called.and_then(|result: Result<T, anyhow::Error>| {
         result.map_err(|error| Failure::Closure(Cause::new(error)))
     });

@@ -9,11 +9,11 @@ use super::call::OneColumn;
 use super::chunks::{self, OutputSchema};
 use super::expr::rows;
 use super::failures::Failures;
+use super::item::IntoBatch;
 use super::settings::{Settings, settings};
 use crate::cancel::CancelToken;
 use crate::context::{IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::function::{ChunkFn, RowFn};
-use crate::map::IntoItem;
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::write::{IntoRow, IntoStack};
@@ -91,11 +91,10 @@ pub trait ParApplyLazy: sealed::Sealed {
     /// assert_eq!(heights.sum::<Result<usize>>()?, 990);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    fn par_apply_batches<T, M, F>(self, f: F) -> Batches<T>
+    fn par_apply_batches<M, F>(self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
-        T: Send + 'static,
         F: ChunkFn<M> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>;
+        F::Out: IntoBatch;
 }
 
 impl ParApplyLazy for LazyFrame {
@@ -126,11 +125,10 @@ impl ParApplyLazy for LazyFrame {
         self.par_apply().chunks(schema, f)
     }
 
-    fn par_apply_batches<T, M, F>(self, f: F) -> Batches<T>
+    fn par_apply_batches<M, F>(self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
-        T: Send + 'static,
         F: ChunkFn<M> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+        F::Out: IntoBatch,
     {
         self.par_apply().batches(f)
     }
@@ -357,16 +355,15 @@ impl LazyApply {
     ///
     /// The closure is called on several workers at once, and the results come in the order of the query's rows, unless they
     /// are wanted [unordered](Batches::unordered). A [`Chunk`](crate::Chunk) argument knows its place: its index among all
-    /// batches, and the row that it begins with in the whole stream. A query that gives no rows is one batch of no rows, from
+    /// batches, and the row that it begins with in the whole stream. What the closure may return, [`IntoBatch`] says. A query that gives no rows is one batch of no rows, from
     /// which a sink learns the columns.
     ///
     /// # Errors
     /// See [`Batches`].
-    pub fn batches<T, M, F>(mut self, f: F) -> Batches<T>
+    pub fn batches<M, F>(mut self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
-        T: Send + 'static,
         F: ChunkFn<M> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+        F::Out: IntoBatch,
     {
         let frame = self.selected();
         Batches::of_chunks(frame, self.settings, f)
@@ -402,14 +399,13 @@ impl<I> LazyApply<State<I, NoFinish>> {
     ///
     /// # Errors
     /// See [`Batches`]; and of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
-    pub fn batches<T, S, O, M, F>(mut self, f: F) -> Batches<T>
+    pub fn batches<S, O, M, F>(mut self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
         I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
         S: Send + 'static,
-        T: Send + 'static,
         F: ChunkFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoItem<T, Error: Into<anyhow::Error>>,
+        F::Out: IntoBatch,
     {
         let frame = self.selected();
         Batches::of_chunks_in_order(frame, self.settings, self.state.init, f)

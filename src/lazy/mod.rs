@@ -7,6 +7,7 @@ mod chunks;
 mod expr;
 mod failures;
 mod frame;
+mod item;
 mod settings;
 
 pub use batches::Batches;
@@ -14,3 +15,4 @@ pub use chunks::OutputSchema;
 pub use expr::{RowsExpr, rows};
 pub use failures::Failures;
 pub use frame::{LazyApply, ParApplyLazy};
+pub use item::IntoBatch;

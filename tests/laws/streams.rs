@@ -392,9 +392,7 @@ fn progress_tells_the_end_of_a_stream() {
                     .any(|batch| batch.is_err())
             } else {
                 let f = move |chunk: Chunk| refuse_unless(!fails || chunk.index() != 5, "no good");
-                call.batches::<(), _, _>(f)
-                    .chunk_rows(1000)
-                    .any(|batch| batch.is_err())
+                call.batches(f).chunk_rows(1000).any(|batch| batch.is_err())
             };
             assert_eq!(ended, fails);
             let ticks = ticks.lock().unwrap();
@@ -421,13 +419,13 @@ fn streams_nest() {
                 .par_apply_batches(|df: DataFrame| df.height());
             heights.chunk_rows(100).sum::<Result<usize>>()
         };
-        let outer: Batches<usize> = counting(40)
+        let outer = counting(40)
             .lazy()
             .par_apply_batches(move |_: DataFrame| inner());
         assert_eq!(outer.chunk_rows(10).sum::<Result<usize>>().unwrap(), 20_000);
         let within = counting(8).par_apply_rows(move |_: i64| inner().map(|rows| rows as u64));
         assert_eq!(within.unwrap().u64().unwrap().sum(), Some(40_000));
-        let eager: Batches<i64> = counting(5000).lazy().par_apply_batches(|df: DataFrame| {
+        let eager = counting(5000).lazy().par_apply_batches(|df: DataFrame| {
             let sum = df.par_apply_rows(|i: i64| i)?;
             Ok::<i64, Error>(sum.i64()?.sum().unwrap_or_default())
         });
