@@ -20,5 +20,6 @@ criterion_group!(
     groups::skewed::bench,
     groups::small::bench,
     groups::pool::bench,
+    groups::lazy::bench,
 );
 criterion_main!(apply);

@@ -1,1 +1,262 @@
-fn main() {}
+//! A pipeline larger than memory: scan, row functions, join, aggregate, sink, streamed from Parquet to Parquet.
+//!
+//! `cargo run --release --example etl --features lazy,progress -- [OUTPUT] [--rows N] [--engine streaming|memory]`
+//!
+//! Repeats the flights of `data/flights.parquet` in a temporary folder until there are N rows, 20 million by default: 60
+//! files. The query parses each flight's scheduled hour, which is text; joins the places of its two airports; computes the
+//! great-circle distance, and grades the delays; and sums it all up by carrier and month, into the Parquet file OUTPUT, by
+//! default `target/flights_by_month.parquet` beside `Cargo.toml`. A bar shows how far it is.
+//!
+//! OUTPUT is there when it is complete, or as it was before: the query writes to a temporary name beside it, which is renamed
+//! at the end. A text that is no time fails the query with its row, counted over all files; Ctrl-C stops it. Either way
+//! nothing is left, in the temporary folder neither.
+//!
+//! Prints what is the same in each run,
+//!
+//! ```text
+//! rows: 20000000
+//! carriers and months: 185
+//! scheduled: 2013-01-01 10:00:00 to 2014-01-01 04:00:00 UTC
+//! great-circle miles: 20403953512
+//! without coordinates: 451484
+//! cancelled: 491069
+//! no arrival: 69771
+//! on time: 14680998
+//! late: 3076019
+//! very late: 1682143
+//! written: OUTPUT
+//! ```
+//!
+//! and to standard error what is not: the bar, the time, the rows per second, and the most memory that was resident at once.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use chrono::NaiveDateTime;
+use clap::{Parser, ValueEnum};
+use polars_par_apply::prelude::*;
+
+mod flight;
+use flight::{GRADES, grade, great_circle};
+
+/// The rows of `data/flights.parquet`.
+const YEAR: usize = 336_776;
+
+/// Runs the example on the files in `data`, writes the file `output` and prints to `out`.
+pub fn run(
+    data: &Path,
+    rows: usize,
+    engine: Engine,
+    output: &Path,
+    token: &CancelToken,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let input = tempfile::tempdir()?;
+    repeat(&data.join("flights.parquet"), rows, input.path())?;
+    let flights = scan(&input.path().join("*.parquet"))?;
+    let airports = LazyCsvReader::new(path(&data.join("airports.csv"))?).finish()?;
+
+    let began = Instant::now();
+    let report = by_month(flights, airports, rows, token);
+    write(report, engine, output)?;
+    let took = began.elapsed();
+
+    summarise(&scan(output)?.collect()?, out)?;
+    writeln!(out, "written: {}", output.display())?;
+    let per_second = rows as f64 / took.as_secs_f64();
+    eprintln!(
+        "took {took:.1?}: {:.2} million rows per second",
+        per_second / 1e6
+    );
+    match peak_memory() {
+        Some(bytes) => eprintln!("peak memory: {} MiB", bytes >> 20),
+        None => eprintln!("peak memory: the system does not tell"),
+    }
+    Ok(())
+}
+
+/// The query: what there is to say of each carrier in each month.
+fn by_month(
+    flights: LazyFrame,
+    airports: LazyFrame,
+    total: usize,
+    token: &CancelToken,
+) -> LazyFrame {
+    // A closure may fail: the first text that is no time fails the query, by the number of its row.
+    let scheduled = flights
+        .par_apply()
+        .select(["time_hour"])
+        .names(["scheduled_utc"])
+        .name("parse_hour")
+        .cancel_token(token)
+        .progress(ProgressBar::new("flights").lines_every(Duration::from_secs(10)))
+        .total_rows(total)
+        .rows(|text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ"));
+
+    // As expressions, on what the joins have added: a null among the coordinates makes the distance null.
+    let distance = rows(["origin_lat", "origin_lon", "dest_lat", "dest_lon"])
+        .name("great_circle")
+        .apply(|lat: f64, lon: f64, to_lat: f64, to_lon: f64| {
+            great_circle((lat, lon), (to_lat, to_lon))
+        });
+    let graded = rows(["dep_delay", "arr_delay"]).name("grade").apply(grade);
+    let joined = with_places(
+        with_places(scheduled, &airports, "origin"),
+        &airports,
+        "dest",
+    )
+    .with_columns([distance.alias("great_circle"), graded.alias("grade")]);
+
+    let mut columns = vec![
+        len().alias("flights"),
+        col("scheduled_utc").min().alias("first_utc"),
+        col("scheduled_utc").max().alias("last_utc"),
+        col("great_circle").sum().alias("miles"),
+        col("great_circle")
+            .null_count()
+            .alias("without coordinates"),
+    ];
+    columns.extend(GRADES.map(|grade| col("grade").eq(lit(grade)).sum().alias(grade)));
+    joined
+        .group_by([col("carrier"), col("month")])
+        .agg(columns)
+        .sort(["carrier", "month"], SortMultipleOptions::default())
+}
+
+/// Adds the coordinates of the airport at one end; null where it is not in the list.
+fn with_places(flights: LazyFrame, airports: &LazyFrame, end: &str) -> LazyFrame {
+    let places = airports.clone().select([
+        col("faa"),
+        col("lat").alias(format!("{end}_lat")),
+        col("lon").alias(format!("{end}_lon")),
+    ]);
+    flights.left_join(places, col(end), col("faa"))
+}
+
+/// Writes the query's result to a temporary name beside the final one, which it takes when all is written. If that fails,
+/// the temporary file is removed.
+fn write(query: LazyFrame, engine: Engine, output: &Path) -> anyhow::Result<()> {
+    let folder = match output.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let half = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("cannot write to {}", folder.display()))?
+        .into_temp_path();
+    let target = SinkTarget::Path(path(&half)?);
+    let parquet = FileWriteFormat::Parquet(Default::default());
+    query
+        .sink(
+            SinkDestination::File { target },
+            parquet,
+            UnifiedSinkArgs::default(),
+        )?
+        .collect_with_engine(engine)?;
+    half.persist(output)
+        .with_context(|| format!("cannot write {}", output.display()))
+}
+
+/// Writes so many rows of the flights to a folder, the year again and again, a file for each.
+fn repeat(year: &Path, rows: usize, folder: &Path) -> anyhow::Result<()> {
+    let (years, rest) = (rows / YEAR, rows % YEAR);
+    for copy in 0..years {
+        fs::copy(year, folder.join(format!("{copy:06}.parquet")))
+            .with_context(|| format!("cannot copy {}", year.display()))?;
+    }
+    if rest > 0 || rows == 0 {
+        let last = folder.join(format!("{years:06}.parquet"));
+        write(scan(year)?.limit(rest as IdxSize), Engine::Streaming, &last)?;
+    }
+    Ok(())
+}
+
+fn scan(file: &Path) -> PolarsResult<LazyFrame> {
+    LazyFrame::scan_parquet(path(file)?, ScanArgsParquet::default())
+}
+
+fn path(path: &Path) -> PolarsResult<PlRefPath> {
+    PlRefPath::try_from_path(path)
+}
+
+fn summarise(report: &DataFrame, out: &mut impl Write) -> anyhow::Result<()> {
+    let count = |name: &str| -> PolarsResult<u64> {
+        Ok(report
+            .column(name)?
+            .cast(&DataType::UInt64)?
+            .u64()?
+            .sum()
+            .unwrap_or(0))
+    };
+    writeln!(out, "rows: {}", count("flights")?)?;
+    writeln!(out, "carriers and months: {}", report.height())?;
+    let first = report.column("first_utc")?.min_reduce()?;
+    let last = report.column("last_utc")?.max_reduce()?;
+    writeln!(out, "scheduled: {} to {} UTC", first.value(), last.value())?;
+    let miles = report.column("miles")?.f64()?.sum().unwrap_or(0.0);
+    writeln!(out, "great-circle miles: {miles:.0}")?;
+    for name in ["without coordinates"].into_iter().chain(GRADES) {
+        writeln!(out, "{name}: {}", count(name)?)?;
+    }
+    Ok(())
+}
+
+/// The most bytes that this process has had resident at once, as Linux counts them.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+/// Streams flights from Parquet to Parquet.
+#[derive(Parser)]
+struct Arguments {
+    /// The Parquet file that is written [default: target/flights_by_month.parquet beside Cargo.toml].
+    output: Option<PathBuf>,
+    /// How many flights there are.
+    #[arg(long, default_value_t = 20_000_000)]
+    rows: usize,
+    /// What runs the query.
+    #[arg(long, value_enum, default_value_t = Runs::Streaming)]
+    engine: Runs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Runs {
+    Streaming,
+    Memory,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = match arguments.output {
+        Some(output) => output,
+        None => {
+            fs::create_dir_all(root.join("target"))?;
+            root.join("target/flights_by_month.parquet")
+        }
+    };
+    let engine = match arguments.engine {
+        Runs::Streaming => Engine::Streaming,
+        Runs::Memory => Engine::InMemory,
+    };
+    // From here on Ctrl-C does not end the program at once: it fails the query, and the temporary files are removed.
+    let token = CancelToken::new();
+    let cancelled = token.clone();
+    ctrlc::set_handler(move || cancelled.cancel())?;
+    let data = root.join("data");
+    run(
+        &data,
+        arguments.rows,
+        engine,
+        &output,
+        &token,
+        &mut io::stdout().lock(),
+    )
+}

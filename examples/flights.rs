@@ -30,6 +30,9 @@ use anyhow::Context;
 use chrono::NaiveDateTime;
 use polars_par_apply::prelude::*;
 
+mod flight;
+use flight::{GRADES, grade, great_circle};
+
 /// Runs the example on the files in `data`, writes the file `output` and prints to `out`.
 pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let flights = read(data)?;
@@ -60,7 +63,7 @@ pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<(
         .rows(|text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ"))?;
 
     // Columns by name: the fields of a derived struct, in and out.
-    let grades = flights.par_apply_rows(grade)?;
+    let grades = flights.par_apply_rows(graded)?;
 
     let mut graded = flights
         .hstack(distances.columns())?
@@ -93,20 +96,6 @@ fn read(data: &Path) -> anyhow::Result<DataFrame> {
     Ok(flights)
 }
 
-/// The great-circle distance, in statute miles, of two places given as latitude and longitude in degrees.
-///
-/// The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984, p. 159), on a sphere
-/// of the Earth's mean radius (6371.0088 km: IUGG, Geodetic Reference System 1980).
-fn great_circle((lat, lon): (f64, f64), (to_lat, to_lon): (f64, f64)) -> f64 {
-    const KILOMETRES_PER_MILE: f64 = 1.609_344;
-    const EARTH_RADIUS: f64 = 6371.0088 / KILOMETRES_PER_MILE;
-
-    let haversine = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
-    let cosines = lat.to_radians().cos() * to_lat.to_radians().cos();
-    let h = haversine(lat, to_lat) + cosines * haversine(lon, to_lon);
-    2.0 * EARTH_RADIUS * h.sqrt().asin()
-}
-
 /// What a grade depends on. The delays, in minutes, are null for a flight that did not leave or did not arrive.
 #[derive(FromRow)]
 struct Flight<'a> {
@@ -125,21 +114,12 @@ struct Grade {
     made_up: Option<i64>,
 }
 
-const GRADES: [&str; 5] = ["cancelled", "no arrival", "on time", "late", "very late"];
-
-/// Grades a flight by its delay. On time is less than 15 minutes late, as the US Department of Transportation counts.
-fn grade(flight: Flight<'_>) -> Grade {
-    let [cancelled, no_arrival, on_time, late, very_late] = GRADES;
+/// Grades a flight by its delays.
+fn graded(flight: Flight<'_>) -> Grade {
     let delays = flight.dep_delay.zip(flight.arr_delay);
     Grade {
         designator: format!("{}{}", flight.carrier, flight.number),
-        grade: match (flight.dep_delay, flight.arr_delay) {
-            (None, _) => cancelled,
-            (_, None) => no_arrival,
-            (_, Some(..15)) => on_time,
-            (_, Some(15..60)) => late,
-            (_, Some(60..)) => very_late,
-        },
+        grade: grade(flight.dep_delay, flight.arr_delay),
         made_up: delays.map(|(departure, arrival)| departure - arrival),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod control;
 pub(crate) mod fill;
 pub(crate) mod group;
+pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod pool;
 pub(crate) mod random;

@@ -3,14 +3,21 @@
 //! It is asked of the kernel (`VmHWM` of `/proc/self/status`, after `5` to `/proc/self/clear_refs` has set it back), in
 //! a process of its own that does nothing else; so it counts whatever the call touches: buffers, stacks, code.
 
+use std::io;
+use std::path::Path;
 use std::process::Command;
 
-use polars_par_apply::prelude::Column;
+use polars_par_apply::prelude::{CancelToken, Column, Engine};
 
 use crate::groups::pool::imap::ImapSum;
 use crate::groups::pool::map::Cost;
 use crate::groups::rows_f64::RowsF64;
 use crate::groups::workers::Workers;
+
+// The program as it is; nobody calls its `main`.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/etl.rs"]
+mod etl_program;
 
 /// Makes this program the process that is measured.
 const OPTION: &str = "--peak-of";
@@ -22,7 +29,7 @@ pub(crate) struct Peaks {
 }
 
 /// Peak memory of several runs: of `rows_f64` beyond input and output, in parts of the input; of `imap` beyond what was
-/// there before the call, in bytes.
+/// there before the call, in bytes; of the example `etl` all of it, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
     pub(crate) worst: f64,
@@ -40,6 +47,11 @@ pub(crate) fn of_rows_f64(rows: usize) -> Option<Peaks> {
 /// Measures in three processes; none where the system does not tell.
 pub(crate) fn of_imap(items: usize) -> Option<Peak> {
     of_call("imap", items)
+}
+
+/// Measures in three processes; none where the system does not tell.
+pub(crate) fn of_etl(rows: usize) -> Option<Peak> {
+    of_call("etl", rows)
 }
 
 fn of_call(call: &str, items: usize) -> Option<Peak> {
@@ -67,6 +79,7 @@ pub(crate) fn print_if_asked() -> bool {
     let items = items.parse().expect("the parent process gives a number");
     let peak = match call.as_str() {
         "imap" => imap(items),
+        "etl" => etl(items),
         call => rows_f64(call == "rows_f64", items),
     };
     if let Some(peak) = peak {
@@ -93,6 +106,16 @@ fn imap(items: usize) -> Option<f64> {
     let case = ImapSum::new(items);
     let (peak, _) = beyond(|| case.ours(Cost::Short), |sum| *sum)?;
     Some(peak)
+}
+
+fn etl(rows: usize) -> Option<f64> {
+    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"));
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let output = folder.path().join("etl.parquet");
+    let (engine, token) = (Engine::Streaming, CancelToken::new());
+    etl_program::run(data, rows, engine, &output, &token, &mut io::sink())
+        .expect("the flights are as they were");
+    resident("VmHWM:")
 }
 
 /// Bytes beyond what was there before the call, and what is to be seen of its output.

@@ -19,6 +19,9 @@ mod common_items_program;
 #[path = "../../examples/count_in_range.rs"]
 mod count_in_range_program;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/etl.rs"]
+mod etl_program;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/flights.rs"]
 mod flights_program;
 #[allow(dead_code, unreachable_pub)]
@@ -165,6 +168,74 @@ fn flights() {
     assert_eq!(written.height(), 336_776);
     let grades = written.column("grade").unwrap();
     assert_eq!(grades.null_count(), 0);
+}
+
+/// Runs `etl` over the flights of a folder, and gives what it prints and the file that it writes.
+fn etl_of(data: &Path, rows: usize, engine: Engine, folder: &Path) -> anyhow::Result<String> {
+    let file = folder.join("by_month.parquet");
+    let mut out = Vec::new();
+    etl_program::run(data, rows, engine, &file, &CancelToken::new(), &mut out)?;
+    let out = String::from_utf8(out)?;
+    let (results, written) = out.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(written, format!("written: {}", file.display()));
+    Ok(results.to_owned())
+}
+
+#[test]
+fn etl() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for engine in [Engine::Streaming, Engine::InMemory] {
+        // The known answers of `data/README.md`, and what the example `flights` finds.
+        let year = etl_of(data(), 336_776, engine, folder).unwrap();
+        assert_eq!(
+            year,
+            "rows: 336776\n\
+             carriers and months: 185\n\
+             scheduled: 2013-01-01 10:00:00 to 2014-01-01 04:00:00 UTC\n\
+             great-circle miles: 342567437\n\
+             without coordinates: 7602\n\
+             cancelled: 8255\n\
+             no arrival: 1175\n\
+             on time: 247246\n\
+             late: 51783\n\
+             very late: 28317"
+        );
+        let twice = etl_of(data(), 2 * 336_776, engine, folder).unwrap();
+        assert!(twice.contains("rows: 673552\n") && twice.contains("cancelled: 16510\n"));
+        // January's first days alone.
+        let few = etl_of(data(), 1000, engine, folder).unwrap();
+        assert!(few.starts_with("rows: 1000\n"), "{few}");
+        let none = etl_of(data(), 0, engine, folder).unwrap();
+        assert!(
+            none.starts_with("rows: 0\ncarriers and months: 0\n"),
+            "{none}"
+        );
+    }
+}
+
+/// A text that is no time fails it with its row, and nothing is left.
+#[test]
+fn etl_that_fails() {
+    let (spoilt, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (spoilt, folder) = (spoilt.path(), folder.path());
+    std::fs::copy(data().join("airports.csv"), spoilt.join("airports.csv")).unwrap();
+    let year = std::fs::File::open(data().join("flights.parquet")).unwrap();
+    let mut year = ParquetReader::new(year).finish().unwrap();
+    let texts = year.column("time_hour").unwrap().str().unwrap();
+    let texts = texts.scatter_single([200_000], Some("soon")).unwrap();
+    year.with_column(texts.into_column()).unwrap();
+    let file = std::fs::File::create(spoilt.join("flights.parquet")).unwrap();
+    ParquetWriter::new(file).finish(&mut year).unwrap();
+    for engine in [Engine::Streaming, Engine::InMemory] {
+        let said = etl_of(spoilt, 336_776, engine, folder).unwrap_err();
+        assert!(
+            said.to_string()
+                .starts_with("row 200000: the closure returned an error: "),
+            "{said}"
+        );
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+    }
 }
 
 #[test]
