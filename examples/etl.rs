@@ -90,7 +90,7 @@ fn by_month(
         .par_apply()
         .select(["time_hour"])
         .names(["scheduled_utc"])
-        .name("parse_hour")
+        .plan_name("parse_hour")
         .cancel_token(token)
         .progress(ProgressBar::new("flights").lines_every(Duration::from_secs(10)))
         .total_rows(total)
@@ -98,11 +98,13 @@ fn by_month(
 
     // As expressions, on what the joins have added: a null among the coordinates makes the distance null.
     let distance = rows(["origin_lat", "origin_lon", "dest_lat", "dest_lon"])
-        .name("great_circle")
+        .plan_name("great_circle")
         .apply(|lat: f64, lon: f64, to_lat: f64, to_lon: f64| {
             great_circle((lat, lon), (to_lat, to_lon))
         });
-    let graded = rows(["dep_delay", "arr_delay"]).name("grade").apply(grade);
+    let graded = rows(["dep_delay", "arr_delay"])
+        .plan_name("grade")
+        .apply(grade);
     let joined = with_places(
         with_places(scheduled, &airports, "origin"),
         &airports,

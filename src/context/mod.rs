@@ -13,6 +13,8 @@ pub use seed::RowRng;
 pub(crate) use seed::Seed;
 #[cfg(feature = "rand")]
 pub use seed::{WithSeed, WithStateAndSeed};
+#[cfg(feature = "lazy")]
+pub(crate) use state::{Finish, finish_all};
 pub(crate) use state::{Hook, NoFinish, State, make};
 pub use state::{IntoState, IntoUnit};
 

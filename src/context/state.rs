@@ -104,7 +104,7 @@ where
 }
 
 /// Gives each state to the hook; the first error is returned after the last.
-pub(super) fn finish_all<S>(
+pub(crate) fn finish_all<S>(
     mut hook: impl Finish<S>,
     states: impl Iterator<Item = S>,
 ) -> Result<()> {

@@ -10,12 +10,13 @@ use polars::prelude::{DataFrame, IntoColumn, LazyFrame};
 use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
 use super::channel::Query;
 use super::item::IntoBatch;
-use super::settings::{Meter, Settings, Shared};
+use super::settings::{Meter, Settings, Shared, Verb};
 use crate::cancel::CancelToken;
-use crate::context::{Context, IntoState, Lead, NoContext, WithState, make};
+use crate::context::{
+    Context, Finish, IntoState, Lead, NoContext, State, WithState, finish_all, make,
+};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::{ChunkFn, RowFn};
-use crate::options::OnError;
 use crate::partition::Chunk;
 use crate::pool::Pool;
 use crate::progress::TickState;
@@ -29,7 +30,13 @@ use crate::write::IntoRow;
 ///
 /// It is lazy: the query begins when the first batch is asked for. From then on, a bounded number of batches is under way,
 /// and where nobody asks for more, the query waits: memory does not grow with the data, unless the query itself gathers
-/// it, to sort it for one. Dropping the iterator stops the query at its next batch.
+/// it, to sort it for one.
+///
+/// Dropping the iterator stops the query at its next batch, and does not wait for that: a query that is sorting, or
+/// that finds no row, may hold its files for some time yet.
+///
+/// The query runs on the threads of Polars' streaming engine, and the closure beside them on as many threads of Polars'
+/// pool; a closure with a [`state`](crate::LazyApply::state), on the thread that asks.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -49,11 +56,13 @@ use crate::write::IntoRow;
 /// ```
 ///
 /// # Errors
-/// Each item is a `Result`. The first error is the last item, after the results of all batches before it:
+/// Each item is a `Result`. The first error is the last item; unless the stream is [`unordered`](Batches::unordered), it comes
+/// after the results of all batches before it:
 /// - an error or panic of the closure: of a row function with the row's number, counted over the whole stream; of a function
 ///   of batches with the batch's index and first row, likewise;
 /// - an error of the query, of the kind [`Polars`](crate::ErrorKind::Polars);
-/// - that it was cancelled by its token.
+/// - that it was cancelled by its token: at once where the iterator waits for the query, else when each worker is done
+///   with the row, or the batch, that it is in.
 #[must_use = "it is lazy: the query does not begin before `next` is called"]
 pub struct Batches<T> {
     how: How,
@@ -79,21 +88,26 @@ enum Stage<T> {
 }
 
 impl<T> Batches<T> {
-    /// How many rows a batch has, but for the last, which has what is left. By default a batch is what the engine makes of its
-    /// own accord: up to some hundred thousand rows.
+    /// How many rows a batch has, but for the last, which has what is left: 50,000 by default. Fewer share out the rows of a
+    /// slow closure better; more make the row groups of a Parquet file larger.
+    ///
+    /// # Errors
+    /// As the stream's only item, if it is 0.
     pub fn chunk_rows(mut self, rows: usize) -> Self {
         self.how.chunk_rows = Some(rows);
         self
     }
 
     /// How many batches are given to workers, at most, before their results are asked for; two for each worker by default,
-    /// and at least 1. Beside these, one batch waits, and the engine works at the next.
+    /// and at least 1. Beside these, one batch waits, and the engine works at the next ones: in memory there are so many
+    /// times [`chunk_rows`](Batches::chunk_rows) rows, and a few of the engine's own batches for each of its threads.
     pub fn look_ahead(mut self, batches: usize) -> Self {
         self.how.look_ahead = Some(batches.max(1));
         self
     }
 
-    /// Gives results as they are done, and not in order. What a [`Chunk`] says of its place is the same.
+    /// Gives results as they are done, and not in order. What a [`Chunk`] says of its place is the same, since the query
+    /// itself keeps its order.
     ///
     /// With a [`state`](crate::LazyApply::state) there is nothing to overtake.
     pub fn unordered(mut self) -> Self {
@@ -147,8 +161,9 @@ impl<T: Send + 'static> Batches<T> {
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
-            let Shared { options, meter, .. } = settings.share();
+            let shared = settings.clone().share(Verb::Batches);
+            let query = started(frame, &settings, how, |_| shared.check())?;
+            let Shared { options, meter, .. } = shared;
             let told = meter.clone();
             let call = move |chunk| {
                 let token = options.cancel.as_ref();
@@ -159,33 +174,33 @@ impl<T: Send + 'static> Batches<T> {
     }
 
     /// Of a function of batches with a state, one after the other.
-    pub(super) fn of_chunks_in_order<M, S, O, F>(
+    pub(super) fn of_chunks_in_order<M, S, I, O, G, F>(
         frame: LazyFrame,
         settings: Settings,
-        init: impl Fn() -> O + Send + Sync + 'static,
+        state: State<I, G>,
         f: F,
     ) -> Self
     where
+        I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: ChunkFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let query = started(frame, &settings, how, |_| no_row_options(&settings))?;
-            let Shared { options, meter, .. } = settings.share();
+            let shared = settings.clone().share(Verb::Batches);
+            let query = started(frame, &settings, how, |_| shared.check())?;
+            let Shared { options, meter, .. } = shared;
             let told = meter.clone();
-            let mut state = None;
-            let results = query.map(move |chunk| {
-                let chunk = chunk?;
-                if state.is_none() {
-                    state = Some(WithState(make(&init)?));
-                }
-                let state = state.as_mut().expect("it was made");
+            let call = move |slot: &Slot<S>, chunk| {
+                let mut state = taken(slot, &state.init)?;
                 let token = options.cancel.as_ref();
-                call_chunk(&f, state, chunk, token, told.as_deref())
-            });
-            Ok(Box::new(watched(results, meter)))
+                let result = call_chunk(&f, &mut state, chunk, token, told.as_deref());
+                *lock(slot) = Some(state);
+                result
+            };
+            Ok(in_order(query, meter, state.finish, call))
         })
     }
 }
@@ -198,7 +213,7 @@ impl Batches<DataFrame> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         Batches::new(move |how| {
-            let call = Call::new(f, settings.clone());
+            let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
                 call.plan::<M, NoContext>(empty, NO_LEAD).map(drop)
             })?;
@@ -209,35 +224,40 @@ impl Batches<DataFrame> {
     }
 
     /// Of a row function with a state, one row after the other.
-    pub(super) fn of_rows_in_order<M, S, O, F>(
+    pub(super) fn of_rows_in_order<M, S, I, O, G, F>(
         frame: LazyFrame,
         settings: Settings,
-        init: impl Fn() -> O + Send + Sync + 'static,
+        state: State<I, G>,
         f: F,
     ) -> Self
     where
+        I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
         Batches::new(move |how| {
-            let call = Call::new(f, settings.clone());
-            let slot = Slot::new(None);
+            let State { init, finish } = state;
+            let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
-                let (slot, init) = (&slot, &init);
+                let (slot, init) = (&Slot::new(None), &init);
                 call.plan::<M, WithState<S>>(empty, OfStream { slot, init })
                     .map(drop)
             })?;
             let meter = call.shared.meter.clone();
-            let results = query.map(move |chunk| {
-                let (slot, init) = (&slot, &init);
-                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk?)
-            });
-            Ok(Box::new(watched(results, meter)))
+            let add = move |slot: &Slot<S>, chunk| {
+                let init = &init;
+                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk)
+            };
+            Ok(in_order(query, meter, finish, add))
         })
     }
 }
+
+/// How many rows a batch has by default. What reads the source for a sink of batches does not cut it, so that a frame would be one.
+const DEFAULT_ROWS: Option<NonZeroUsize> = NonZeroUsize::new(50_000);
 
 /// Begins the query, when its plan and all options are checked.
 fn started(
@@ -251,23 +271,12 @@ fn started(
             let (option, message) = ("chunk_rows", "a batch has at least 1 row".into());
             Error::from(ErrorKind::Option { option, message })
         })?),
-        None => None,
+        None => DEFAULT_ROWS,
     };
     let schema = frame.collect_schema()?;
     check(&empty_frame(&schema)?)?;
     let token = settings.options.cancel.clone();
     Query::start(frame, schema, chunk_rows, token)
-}
-
-/// A function of batches has no rows of its own.
-fn no_row_options(settings: &Settings) -> Result<()> {
-    let option = match &settings.options {
-        options if options.names.is_some() => "names",
-        options if options.on_error != OnError::Fail => "on_error",
-        _ => return Ok(()),
-    };
-    let message = "it is for functions of rows: .row_batches(f)".into();
-    Err(ErrorKind::Option { option, message }.into())
 }
 
 /// Gives batches to Polars' pool.
@@ -287,6 +296,33 @@ fn in_parallel<T: Send + 'static>(
     }
     let results = pool.imap::<T, _, _, _>(query, call);
     Box::new(watched(results.look_ahead(look_ahead), meter))
+}
+
+/// Calls on one batch after the other, on the thread that asks, with one state, which is seen again at the end.
+fn in_order<T: 'static, S: Send + 'static>(
+    mut query: Query,
+    meter: Option<Arc<Meter>>,
+    finish: impl Finish<S> + Send + 'static,
+    call: impl Fn(&Slot<S>, Chunk) -> Result<T> + Send + 'static,
+) -> Results<T> {
+    let slot = Slot::new(None);
+    let mut finish = Some(finish);
+    let results = std::iter::from_fn(move || {
+        let chunk = query.next();
+        let result = chunk.map(|chunk| call(&slot, chunk?));
+        if let Some(Ok(_)) = result {
+            return result;
+        }
+        let state = lock(&slot).take().map(|WithState(state)| state);
+        let finished = finish
+            .take()
+            .map_or(Ok(()), |finish| finish_all(finish, state.into_iter()));
+        match (result, finished) {
+            (None, Err(error)) => Some(Err(error)),
+            (result, _) => result,
+        }
+    });
+    Box::new(watched(results, meter))
 }
 
 /// Results, whose end is told.

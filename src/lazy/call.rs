@@ -4,7 +4,7 @@ use polars::prelude::{
     Column, DataFrame, DataType, Field, IntoColumn, PlSmallStr, PolarsResult, Schema, SchemaExt,
 };
 
-use super::settings::{Settings, Shared};
+use super::settings::{Settings, Shared, Verb};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{ErrorKind, Result};
 use crate::function::RowFn;
@@ -27,7 +27,7 @@ pub(super) struct Call<F> {
 }
 
 impl<F> Call<F> {
-    pub(super) fn new(f: F, settings: Settings) -> Self {
+    pub(super) fn new(f: F, settings: Settings, verb: Verb) -> Self {
         Call {
             f,
             name: match settings.options.names.as_deref() {
@@ -35,7 +35,7 @@ impl<F> Call<F> {
                 _ => "par_apply".into(),
             },
             returns: settings.returns.clone(),
-            shared: settings.share(),
+            shared: settings.share(verb),
         }
     }
 

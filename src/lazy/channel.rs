@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
 
 use super::call::empty_frame;
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::partition::Chunk;
 use crate::pool::wait_while;
@@ -30,6 +30,15 @@ struct Wait {
     ended: Option<Result<()>>,
     /// Whether nobody asks any more.
     is_abandoned: bool,
+    is_cancelled: bool,
+}
+
+/// When its token is cancelled.
+impl Stop for Channel {
+    fn stop(&self) {
+        self.lock().is_cancelled = true;
+        self.abandon();
+    }
 }
 
 impl Channel {
@@ -55,9 +64,10 @@ impl Channel {
         self.bell.notify_all();
     }
 
-    /// Waits for a batch; none, when the query has ended.
+    /// Waits for a batch; none, when the query has ended or was cancelled.
     fn receive(&self) -> Option<Result<DataFrame>> {
-        let is_empty = |wait: &Wait| wait.batches.is_empty() && wait.ended.is_none();
+        let is_empty =
+            |wait: &Wait| wait.batches.is_empty() && wait.ended.is_none() && !wait.is_cancelled;
         let mut wait = wait_while(&self.state, &self.bell, None, is_empty);
         let batch = wait.batches.pop_front();
         let batch = match batch {
@@ -79,11 +89,14 @@ impl Channel {
     }
 }
 
+/// A token, and the number by which it knows the query; none, if it was cancelled before.
+struct Told(CancelToken, Option<u64>);
+
 /// A running query's batches, with their places. When it is dropped, the query stops at its next batch.
 pub(super) struct Query {
     channel: Arc<Channel>,
     schema: SchemaRef,
-    token: Option<CancelToken>,
+    token: Option<Told>,
     index: usize,
     row: usize,
     is_over: bool,
@@ -98,6 +111,11 @@ impl Query {
         token: Option<CancelToken>,
     ) -> Result<Self> {
         let channel = Arc::new(Channel::default());
+        let token = token.map(|token| {
+            let query: Weak<Channel> = Arc::downgrade(&channel);
+            let number = token.tell(query);
+            Told(token, number)
+        });
         let to = channel.clone();
         let callback = PlanCallback::new(move |batch: DataFrame| Ok(to.send(batch)));
         let sink = frame.sink_batches(callback, true, chunk_rows)?;
@@ -125,18 +143,23 @@ impl Query {
     }
 
     fn batch(&mut self) -> Option<Result<DataFrame>> {
-        if let Some(token) = &self.token
-            && token.is_cancelled()
-        {
-            return Some(Err(Error::cancelled(self.row, 0)));
-        }
         loop {
-            match self.channel.receive() {
+            let batch = self.channel.receive();
+            if self.is_cancelled() {
+                return Some(Err(Error::cancelled(self.row, 0)));
+            }
+            match batch {
                 Some(Ok(batch)) if batch.height() == 0 => {}
                 None if self.index == 0 => return Some(empty_frame(&self.schema)),
                 batch => return batch,
             }
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.token
+            .as_ref()
+            .is_some_and(|Told(token, _)| token.is_cancelled())
     }
 }
 
@@ -163,6 +186,9 @@ impl Iterator for Query {
 impl Drop for Query {
     fn drop(&mut self) {
         self.channel.abandon();
+        if let Some(Told(token, Some(number))) = &self.token {
+            token.forget(*number);
+        }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    AllowedOptimizations, DataFrame, DslBuilder, LazyFrame, PolarsResult, Schema, SchemaRef,
-    UdfSchema,
+    AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlanCallback, PolarsResult,
+    Schema, SchemaRef, UdfSchema,
 };
 
 use super::call::NO_LEAD;
-use super::settings::{Settings, Shared};
+use super::expr::of_batch;
+use super::settings::{Settings, Shared, Verb};
 use crate::context::NoContext;
-use crate::error::{Error, ErrorKind, Result, counted, dtype_name};
+use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
-use crate::options::OnError;
 use crate::verbs;
 use crate::write::IntoStack;
 
@@ -73,57 +73,55 @@ impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
     }
 }
 
-/// Puts the function into the plan.
-pub(super) fn map<M, S, F>(
-    frame: LazyFrame,
-    settings: Settings,
-    row_wise: bool,
-    schema: S,
-    f: F,
-) -> LazyFrame
+/// Puts the function into the plan, when the query is planned: then the input's schema is known, and what is wrong with the
+/// options or the output's is an error. (Of a schema that is asked for later, Polars expects that it cannot fail.)
+pub(super) fn map<M, S, F>(frame: LazyFrame, settings: Settings, schema: S, f: F) -> LazyFrame
 where
     S: OutputSchema,
     F: ChunkFn<M> + Send + 'static,
     F::Out: IntoStack<Output = DataFrame>,
 {
     let name = settings.name_or("par_apply_chunks");
-    let schema = Arc::new(schema);
-    let planned = schema.clone();
-    let chunks = Chunks {
-        shared: settings.share(),
+    let row_wise = settings.row_wise;
+    let chunks = Arc::new(Chunks {
+        shared: settings.share(Verb::Chunks),
         row_wise,
-        schema,
         f,
-    };
-    let run = move |frame: DataFrame| -> PolarsResult<DataFrame> { Ok(chunks.run::<M>(&frame)?) };
-    let schema: Arc<dyn UdfSchema> = Arc::new(move |input: &Schema| planned.of(input));
+    });
     let optimizations = match row_wise {
         true => AllowedOptimizations::STREAMING,
         false => AllowedOptimizations::empty(),
     };
-    let state = frame.get_current_optimizations();
-    let plan = DslBuilder::from(frame.logical_plan).map(run, optimizations, Some(schema), name);
-    LazyFrame::from_logical_plan(plan.build(), state)
+    let plan = move |(plans, schemas): (Vec<DslPlan>, Vec<SchemaRef>)| {
+        chunks.shared.check()?;
+        let schema = schema.of(&schemas[0])?;
+        let (chunks, output) = (chunks.clone(), schema.clone());
+        let run = move |frame: DataFrame| chunks.run::<M>(&frame, &output);
+        let told: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
+        let input = plans
+            .into_iter()
+            .next()
+            .expect("the frame's own plan is given");
+        let map = DslBuilder::from(input).map(run, optimizations, Some(told), name.clone());
+        Ok(map.build())
+    };
+    frame.pipe_with_schema(PlanCallback::new(plan))
 }
 
-struct Chunks<S, F> {
+struct Chunks<F> {
     shared: Shared,
     row_wise: bool,
-    schema: Arc<S>,
     f: F,
 }
 
-impl<S, F> Chunks<S, F> {
-    fn run<M>(&self, frame: &DataFrame) -> Result<DataFrame>
+impl<F> Chunks<F> {
+    fn run<M>(&self, frame: &DataFrame, schema: &Schema) -> PolarsResult<DataFrame>
     where
-        S: OutputSchema,
         F: ChunkFn<M>,
         F::Out: IntoStack<Output = DataFrame>,
     {
-        self.check()?;
-        let schema = self.schema.of(frame.schema())?;
         if self.row_wise && frame.height() == 0 {
-            return Ok(DataFrame::empty_with_schema(&schema));
+            return Ok(DataFrame::empty_with_schema(schema));
         }
         let output = self.shared.call(&|row| row, |options| {
             let mut options = options.clone();
@@ -131,31 +129,13 @@ impl<S, F> Chunks<S, F> {
                 options.partitions = Some(1);
             }
             verbs::chunks::<M, NoContext, _, F>(frame, &options, NO_LEAD, &self.f)
+        });
+        let output = output.map_err(|error| match self.row_wise {
+            true => of_batch(error, frame.height()),
+            false => error.into(),
         })?;
-        fits(&output, &schema)?;
+        fits(&output, schema)?;
         Ok(output)
-    }
-
-    /// Options that say something of rows.
-    fn check(&self) -> Result<()> {
-        let refused = |option, message: &str| {
-            let message = message.into();
-            Err(Error::from(ErrorKind::Option { option, message }))
-        };
-        let options = &self.shared.options;
-        if options.names.is_some() {
-            return refused(
-                "names",
-                "the frame of a chunk function has the schema's names",
-            );
-        }
-        if options.on_error != OnError::Fail {
-            return refused(
-                "on_error",
-                "a chunk function of a query makes a whole frame, which cannot be null; it has OnError::Fail alone",
-            );
-        }
-        Ok(())
     }
 }
 

@@ -1,28 +1,31 @@
 //! A row function as an expression of a lazy query.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, IntoColumn, PlSmallStr, PolarsError, PolarsResult,
-    Schema, map_multiple,
+    Column, DataFrame, DataType, Expr, Field, PlSmallStr, PolarsError, PolarsResult, Schema, lit,
+    map_multiple,
 };
+use polars_plan::prelude::FunctionFlags;
 
 use super::call::{Call, NO_LEAD, OneColumn, empty_columns};
 use super::failures::Failures;
-use super::settings::{Settings, settings};
+use super::settings::{Settings, Verb, settings};
 use crate::cancel::CancelToken;
 use crate::context::NoContext;
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
-use crate::write::IntoRow;
+use crate::write::{IntoRow, Sinks};
 
 /// Begins an expression that calls a closure for each row: names or expressions, one for each argument, then
 /// [`apply`](RowsExpr::apply).
 ///
 /// The expression goes wherever an elementwise one of Polars goes: `select`, `with_columns`, `filter`, within
-/// `group_by().agg` and `over`. Polars reads the columns that it names, and no others for its sake.
+/// `group_by().agg` and `over`. Polars reads the columns that it names, and no others for its sake. A selector (`all()`,
+/// `cols([…])`) stands for as many arguments as it selects columns.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -45,7 +48,7 @@ where
         arguments: arguments.into_iter().map(Into::into).collect(),
         row_numbers: None,
         settings: Settings::new(),
-        whole: false,
+        of_frame: false,
     }
 }
 
@@ -56,8 +59,8 @@ pub struct RowsExpr {
     pub(super) arguments: Vec<Expr>,
     pub(super) row_numbers: Option<Expr>,
     pub(super) settings: Settings,
-    /// Whether the one argument is a Struct of the frame's columns, which are meant.
-    pub(super) whole: bool,
+    /// Whether it adds columns to a `LazyFrame`: it is never within a filter then.
+    pub(super) of_frame: bool,
 }
 
 impl RowsExpr {
@@ -77,8 +80,11 @@ impl RowsExpr {
         self
     }
 
-    /// Numbers for the rows that errors and [`failures`](RowsExpr::failures) name: an expression of integers, for one a
-    /// column made by `with_row_index`. Without it, rows are counted in the batch that the expression is given.
+    /// Numbers for the rows that errors and [`failures`](RowsExpr::failures) name: an expression of integers, such as the
+    /// column that `with_row_index` makes. Without it, rows are counted in the batch that the expression is given; so is a
+    /// row whose number is null or negative.
+    ///
+    /// On a `LazyFrame`, [`numbered`](crate::LazyApply::numbered) makes the numbers itself.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -94,55 +100,144 @@ impl RowsExpr {
         self
     }
 
-    /// The expression. Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell;
-    /// several cells are a Struct, which `unnest` takes apart.
+    /// The expression. Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell: not
+    /// the name of the first argument, as of Polars' own functions, so two of them in one `select` need an alias. Several
+    /// cells are a Struct, which `unnest` takes apart.
     ///
     /// A closure takes the arguments by position, and a derived struct by their names, of which no two may be the same. An
-    /// argument of one row is repeated for all.
+    /// argument of one row (a literal, a mean) is repeated for all.
     ///
-    /// In memory the rows are shared out among Polars' workers; in the streaming engine, whose threads each have a batch,
-    /// a batch runs on its thread.
+    /// # Where it runs
+    /// In memory the rows are shared out among Polars' workers. In the streaming engine each thread has a batch, of 100,000
+    /// rows as Polars aims at, and the call runs on that thread: a frame that is one batch runs on one. Few rows of a slow
+    /// closure are quicker in memory, or in small batches of a [stream](crate::LazyApply::row_batches).
+    ///
+    /// Within `agg`, the rows of all groups are one call; but where an argument is an aggregate among others that are not,
+    /// or is filtered, Polars calls it for one group after the other.
+    ///
+    /// # Filters
+    /// A filter that calls the closure calls it for the rows that the filters and joins before it have left, and for no others.
+    /// Within one condition, both sides of an `and` or `or` and the branches of a `when` are evaluated for all rows: to keep
+    /// rows from the closure, give it a filter of its own, after theirs.
+    ///
+    /// So a closure that returns `bool` is never moved by Polars, nor is a filter moved before it: if it only adds a column,
+    /// [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more freedom. One that returns
+    /// something else can be compared within a filter (`rows([…]).apply(f).gt(lit(5))`), but where Polars moves
+    /// that filter to a scan of files it would try it on the files' statistics, and the query is refused: compare within the
+    /// closure, or filter by a column that it adds.
     ///
     /// # Errors
     /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
-    /// a call over a frame checks first. When it runs: the error of a closure that fails or panics, as a `ComputeError`. The
-    /// row that it names is that of [`row_numbers`](RowsExpr::row_numbers); without them it is counted in the batch that the
-    /// expression was given: in the streaming engine a part of the frame, in memory the column or one of its chunks, within
-    /// `agg` the groups' rows. If filters come after it, Polars may move them before it.
+    /// a call over a frame checks first.
+    ///
+    /// When it runs, as a `ComputeError`, which has the text alone:
+    /// - the error of a closure that fails or panics. In the streaming engine it is the first that is met, which need not be
+    ///   that of the lowest row;
+    /// - arguments of different lengths, none of which is one row.
+    ///
+    /// The row that it names is that of [`row_numbers`](RowsExpr::row_numbers). Without them it is counted in the batch that
+    /// the expression was given, and the error says so:
+    /// - in the streaming engine, a part of the frame;
+    /// - in memory, the column or one of its chunks;
+    /// - within `agg`, the rows of the groups.
     pub fn apply<M, F>(self, f: F) -> Expr
     where
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let name = self.settings.name_or("par_apply_rows");
+        let plan_name = self.settings.name_or("par_apply_rows");
+        let mut arguments = self.arguments;
+        let marker = match (self.of_frame, is_boolean::<F::Out>(&self.settings)) {
+            (true, _) => None,
+            (false, true) => Some(stays()),
+            (false, false) => Some(may_fail()),
+        };
         let batches = Arc::new(OfBatches {
-            call: Call::new(f, self.settings),
-            whole: self.whole,
+            call: Call::new(f, self.settings, Verb::Rows),
+            of_frame: self.of_frame,
             numbered: self.row_numbers.is_some(),
+            hidden: usize::from(marker.is_some()),
         });
+        arguments.extend(self.row_numbers);
+        arguments.extend(marker);
+
         let output_name = batches.call.name.clone();
         let planned = batches.clone();
         let run =
             move |columns: &mut [Column]| -> PolarsResult<Column> { batches.run::<M>(columns) };
-        let plan = move |_: &Schema, fields: &[Field]| -> PolarsResult<Field> {
+        let plan = move |schema: &Schema, fields: &[Field]| -> PolarsResult<Field> {
+            refuse_statistics(schema)?;
             Ok(planned.plan::<M>(fields)?)
         };
-        let mut arguments = self.arguments;
-        arguments.extend(self.row_numbers);
-        let mut expr = map_multiple(run, arguments, plan);
-        if let Expr::AnonymousFunction { fmt_str, .. } = &mut expr {
-            **fmt_str = name;
-        }
-        expr.alias(output_name)
+        named(map_multiple(run, arguments, plan), plan_name).alias(output_name)
     }
+}
+
+/// A function with its name in the plan. Selectors among its arguments stand for several, and where Polars calls it group by
+/// group, the arguments keep their names.
+fn named(mut function: Expr, plan_name: PlSmallStr) -> Expr {
+    if let Expr::AnonymousFunction {
+        fmt_str, options, ..
+    } = &mut function
+    {
+        **fmt_str = plan_name;
+        options.flags |=
+            FunctionFlags::INPUT_WILDCARD_EXPANSION | FunctionFlags::PASS_NAME_TO_APPLY;
+    }
+    function
+}
+
+fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
+    <Out::Sink as Sinks>::BOOLEAN || settings.returns == Some(DataType::Boolean)
+}
+
+/// An argument that the closure is not given, by which Polars takes the call for one that may fail. Otherwise it would join
+/// it with other conditions of a filter, or move it before a join, and call it for rows that these drop. Polars looks
+/// for a strict cast of anything but a literal; this one is of a single cell, made anew for each batch.
+fn may_fail() -> Expr {
+    let same = |columns: &mut [Column]| Ok(columns[0].clone());
+    let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
+    let cell = map_multiple(same, [lit(false)], field);
+    named(cell, "may_fail".into()).strict_cast(DataType::UInt8)
+}
+
+/// An argument that the closure is not given, by which Polars takes the call for one that cannot be moved. What may fail is
+/// still moved to a scan, where the condition is tried on values that are no rows: the least of a row group, the entries
+/// of a dictionary, a null that is made up; and there it panics if it fails. An aggregate stays, also of a literal, and that is as
+/// cheap as one.
+fn stays() -> Expr {
+    lit(false).min()
+}
+
+/// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null.
+fn refuse_statistics(schema: &Schema) -> Result<()> {
+    let names = || schema.iter_names().map(PlSmallStr::as_str);
+    let rest: Vec<&str> = names().skip(1).collect();
+    let are_statistics = |of_one: &[&str]| {
+        let [least, greatest, nulls] = of_one else {
+            return false;
+        };
+        let column = least.strip_suffix("_min");
+        column.is_some()
+            && column == greatest.strip_suffix("_max")
+            && column == nulls.strip_suffix("_nc")
+    };
+    if names().next() != Some("len") || rest.is_empty() || !rest.chunks(3).all(are_statistics) {
+        return Ok(());
+    }
+    let message = "within a filter that is moved to a scan of files, Polars would call the closure for the files' statistics: \
+                   let the closure return a bool, or add its results as a column, and filter by that";
+    Err(anyhow::Error::msg(message).into())
 }
 
 /// A call over whatever columns the query gives it.
 struct OfBatches<F> {
     call: Call<F>,
-    whole: bool,
-    /// Whether the last column is the rows' numbers.
+    of_frame: bool,
+    /// Whether the rows' numbers come after the arguments.
     numbered: bool,
+    /// How many columns come last that the closure is not given.
+    hidden: usize,
 }
 
 impl<F> OfBatches<F> {
@@ -151,6 +246,7 @@ impl<F> OfBatches<F> {
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
+        let fields = &fields[..fields.len() - self.hidden];
         if let (true, Some(numbers)) = (self.numbered, fields.last())
             && !numbers.dtype().is_integer()
         {
@@ -173,17 +269,24 @@ impl<F> OfBatches<F> {
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
+        let columns = &columns[..columns.len() - self.hidden];
         let (frame, numbers) = self.frame::<M>(columns.to_vec())?;
+        let in_batch = Cell::new(false);
         let number = |row| {
             let number = numbers.as_ref().and_then(|numbers| numbers.get(row).ok());
-            number.and_then(|number| number.extract()).unwrap_or(row)
+            number
+                .and_then(|number| number.extract())
+                .unwrap_or_else(|| {
+                    in_batch.set(true);
+                    row
+                })
         };
         let output = self
             .call
             .run::<M, NoContext>(&frame, NO_LEAD, &number, false);
-        output.map_err(|error| match numbers {
-            Some(_) => error.into(),
-            None => of_batch(error, frame.height()),
+        output.map_err(|error| match in_batch.get() {
+            true => of_batch(error, frame.height()),
+            false => error.into(),
         })
     }
 
@@ -192,18 +295,12 @@ impl<F> OfBatches<F> {
     where
         F: RowFn<M>,
     {
-        let numbers = if self.numbered { columns.pop() } else { None };
-        if self.whole {
-            let fields = columns[0].struct_()?.fields_as_series();
-            columns = fields.into_iter().map(IntoColumn::into_column).collect();
-        }
-        let all = || columns.iter().chain(&numbers);
-        let height = all().map(Column::len).find(|len| *len != 1);
-        let height = height.unwrap_or(usize::from(all().next().is_some()));
+        let height = height(&columns)?;
         let stretched = |column: Column| match column.len() == height {
             true => column,
             false => column.new_from_index(0, height),
         };
+        let numbers = if self.numbered { columns.pop() } else { None };
         let numbers = numbers.map(stretched);
         let mut given: Vec<Column> = Vec::with_capacity(columns.len());
         for (position, column) in columns.into_iter().enumerate() {
@@ -221,7 +318,7 @@ impl<F> OfBatches<F> {
     /// In an expression, its arguments are the columns.
     fn of_arguments(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::ArgumentCount { arguments, columns } if !self.whole => {
+            ErrorKind::ArgumentCount { arguments, columns } if !self.of_frame => {
                 anyhow::anyhow!(
                     "the closure takes {}, and rows([…]) gives it {}: {}; give one name or expression for each argument",
                     counted(*arguments, "argument"),
@@ -235,8 +332,29 @@ impl<F> OfBatches<F> {
     }
 }
 
+/// How many rows the columns have, those of one row aside, which are repeated.
+fn height(columns: &[Column]) -> PolarsResult<usize> {
+    let mut many = columns.iter().filter(|column| column.len() != 1);
+    let Some(first) = many.next() else {
+        return Ok(usize::from(!columns.is_empty()));
+    };
+    match many.find(|column| column.len() != first.len()) {
+        None => Ok(first.len()),
+        Some(other) => Err(PolarsError::ShapeMismatch(
+            format!(
+                "the arguments of a row function have {} (\"{}\") and {} (\"{}\"); give them as many rows, or one",
+                counted(first.len(), "row"),
+                first.name(),
+                counted(other.len(), "row"),
+                other.name(),
+            )
+            .into(),
+        )),
+    }
+}
+
 /// An error of a run, which counts rows in its batch: it says so, since the query has more.
-fn of_batch(error: Error, rows: usize) -> PolarsError {
+pub(super) fn of_batch(error: Error, rows: usize) -> PolarsError {
     let message = format!("in a batch of {}: {error}", counted(rows, "row"));
     PolarsError::ComputeError(message.into())
 }

@@ -1,7 +1,7 @@
 //! A closure on a `LazyFrame`: over its rows, its chunks, and what streams out of it.
 
 use polars::prelude::{
-    DataFrame, DataType, Expr, LazyFrame, PlSmallStr, all, as_struct, by_name, col,
+    DataFrame, DataType, Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, all, by_name,
 };
 
 use super::batches::Batches;
@@ -12,7 +12,7 @@ use super::failures::Failures;
 use super::item::IntoBatch;
 use super::settings::{Settings, settings};
 use crate::cancel::CancelToken;
-use crate::context::{IntoState, NoContext, NoFinish, NoState, State, WithState};
+use crate::context::{Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
@@ -91,6 +91,9 @@ pub trait ParApplyLazy: sealed::Sealed {
     /// assert_eq!(heights.sum::<Result<usize>>()?, 990);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// As items of the iterator: see [`Batches`].
     fn par_apply_batches<M, F>(self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
         F: ChunkFn<M> + Send + 'static,
@@ -102,8 +105,6 @@ impl ParApplyLazy for LazyFrame {
         LazyApply {
             frame: self,
             settings: Settings::new(),
-            numbered: None,
-            row_wise: false,
             state: NoState,
         }
     }
@@ -150,8 +151,6 @@ mod sealed {
 pub struct LazyApply<S = NoState> {
     frame: LazyFrame,
     settings: Settings,
-    numbered: Option<bool>,
-    row_wise: bool,
     state: S,
 }
 
@@ -159,8 +158,6 @@ impl<S> std::fmt::Debug for LazyApply<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LazyApply")
             .field("settings", &self.settings)
-            .field("numbered", &self.numbered)
-            .field("row_wise", &self.row_wise)
             .finish_non_exhaustive()
     }
 }
@@ -173,7 +170,8 @@ impl<S> LazyApply<S> {
     }
 
     /// The columns that the closure takes, in the order of its arguments. Of the scan's columns, Polars then reads these and
-    /// those that the rest of the query uses. Chunks and batches have these columns only.
+    /// those that the rest of the query uses; for [`row_batches`](LazyApply::row_batches), whose batches have all columns,
+    /// all of the query's. The chunks and batches that closures are given have these columns only.
     pub fn select<I, N>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = N>,
@@ -197,7 +195,7 @@ impl<S> LazyApply<S> {
     fn selected(&mut self) -> LazyFrame {
         let frame = self.frame.clone();
         match self.settings.options.select.take() {
-            Some(names) => frame.select(names.into_iter().map(col).collect::<Vec<Expr>>()),
+            Some(names) => frame.select(names.into_iter().map(Expr::Column).collect::<Vec<Expr>>()),
             None => frame,
         }
     }
@@ -206,20 +204,29 @@ impl<S> LazyApply<S> {
 impl LazyApply {
     /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
     /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure returns a
-    /// `Result`, where failures are collected, and with [`Nulls::Error`].
+    /// `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an error names the row in its
+    /// batch and says so.
     ///
-    /// Numbers are counted before any filter that comes after the call, also where Polars moves it to the scan. Without
-    /// numbers, an error names the row in its batch and says so.
+    /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
+    /// filter is still moved to the scan; elsewhere (after a join, over a frame in memory) it then stays behind the call,
+    /// which is made for rows that the filter drops.
+    ///
+    /// The order of a frame that has none, such as a join's that does not keep it, is that of this run, and so are its
+    /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295
+    /// rows is given `numbered(false)`, or is a [stream](LazyApply::row_batches), whose rows are counted by 64.
     pub fn numbered(mut self, numbered: bool) -> Self {
-        self.numbered = Some(numbered);
+        self.settings.numbered = Some(numbered);
         self
     }
 
-    /// The closure of [`chunks`](LazyApply::chunks) makes of each row what it would make of it alone: it may be called for any
-    /// cut of the frame, on several workers, and its results be put one below the other. So the streaming engine need not
-    /// wait for the whole frame. A closure that sorts, counts or looks at neighbours is not of this kind.
+    /// The closure of [`chunks`](LazyApply::chunks) treats each row independently, so that any cut of the frame gives the same
+    /// result. It may then be called for parts of the frame, on several workers, and the streaming engine need not wait for
+    /// the whole. A closure that sorts, counts or looks at neighbours is not of this kind.
+    ///
+    /// What a [`Chunk`](crate::Chunk) argument says of its place, and what an error says of it, is then of the batch that the
+    /// engine gave.
     pub fn row_wise(mut self) -> Self {
-        self.row_wise = true;
+        self.settings.row_wise = true;
         self
     }
 
@@ -257,8 +264,6 @@ impl LazyApply {
         LazyApply {
             frame: self.frame,
             settings: self.settings,
-            numbered: self.numbered,
-            row_wise: self.row_wise,
             state: State {
                 init,
                 finish: NoFinish,
@@ -279,10 +284,9 @@ impl LazyApply {
         let LazyApply {
             mut frame,
             mut settings,
-            numbered,
             ..
         } = self;
-        let numbered = numbered.unwrap_or(
+        let numbered = settings.numbered.unwrap_or(
             <F::Out as IntoRow>::FALLIBLE
                 || settings.failures.is_some()
                 || settings.options.nulls == Nulls::Error,
@@ -296,25 +300,27 @@ impl LazyApply {
 
         let mut call = rows(Vec::<Expr>::new());
         call.settings = settings;
+        call.of_frame = true;
         let mut temporary = Vec::new();
         if numbered {
             frame = frame.with_row_index(NUMBERS, None);
-            call.row_numbers = Some(col(NUMBERS));
+            call.row_numbers = Some(Expr::Column(NUMBERS.into()));
             temporary.push(NUMBERS);
         }
-        match select {
-            Some(names) => call.arguments = names.into_iter().map(col).collect(),
-            None => {
-                let columns = all() - by_name(temporary.clone(), false, false);
-                call.arguments = vec![as_struct(vec![columns.as_expr()])];
-                call.whole = true;
-            }
-        }
+        call.arguments = match select {
+            Some(names) => names.into_iter().map(Expr::Column).collect(),
+            None => vec![(all() - by_name(temporary.clone(), false, false)).as_expr()],
+        };
         let results = call.apply(f);
         frame = if <F::Out as IntoRow>::Output::IS_FRAME {
             temporary.push(RESULTS);
+            // By the name itself, where Polars' own method would take it for a pattern.
             let field = |name: &PlSmallStr| {
-                let field = col(RESULTS).struct_().field_by_name(name);
+                let function = StructFunction::FieldByName(name.clone());
+                let field = Expr::Function {
+                    input: vec![Expr::Column(RESULTS.into())],
+                    function: FunctionExpr::StructExpr(function),
+                };
                 field.alias(name.clone())
             };
             frame
@@ -332,15 +338,15 @@ impl LazyApply {
     /// Replaces the frame by what the closure makes of it; see [`ParApplyLazy::par_apply_chunks`].
     ///
     /// Without [`row_wise`](LazyApply::row_wise), the closure is called once with the whole frame, which the streaming engine
-    /// therefore gathers in memory. With it, it is called for each batch in the streaming engine, and in memory for
-    /// a part for each worker; a frame of no rows is then none.
+    /// therefore gathers in memory. With it, it is called for each batch in the streaming engine, and in memory with
+    /// one part for each worker; a batch of no rows is not given to it.
     ///
     /// Neither projections nor filters are moved past it: of the scan, the columns that [`select`](LazyApply::select) names
     /// are read, or all.
     ///
     /// # Errors
-    /// When the query runs: the closure's error or panic, as a `ComputeError`; a result whose columns' names or dtypes are not
-    /// those of the schema.
+    /// When the query is planned: an option that is for functions of rows. When it runs, as a `ComputeError`: the closure's
+    /// error or panic; a result whose columns' names, order or dtypes are not those of the schema.
     pub fn chunks<M, S, F>(mut self, schema: S, f: F) -> LazyFrame
     where
         S: OutputSchema,
@@ -348,15 +354,15 @@ impl LazyApply {
         F::Out: IntoStack<Output = DataFrame>,
     {
         let frame = self.selected();
-        chunks::map(frame, self.settings, self.row_wise, schema, f)
+        chunks::map(frame, self.settings, schema, f)
     }
 
     /// Runs the query in the streaming engine, and gives what the closure makes of each batch as an iterator.
     ///
     /// The closure is called on several workers at once, and the results come in the order of the query's rows, unless they
     /// are wanted [unordered](Batches::unordered). A [`Chunk`](crate::Chunk) argument knows its place: its index among all
-    /// batches, and the row that it begins with in the whole stream. What the closure may return, [`IntoBatch`] says. A query that gives no rows is one batch of no rows, from
-    /// which a sink learns the columns.
+    /// batches, and the row that it begins with in the whole stream. What the closure may return, [`IntoBatch`] says. A query
+    /// that gives no rows is one batch of no rows, from which a sink learns the columns.
     ///
     /// # Errors
     /// See [`Batches`].
@@ -394,6 +400,48 @@ impl LazyApply {
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {
+    /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
+    /// to write what the state still holds, to keep a total.
+    ///
+    /// It is called after the last batch, or before the first error is given; not if the iterator is dropped before. It may
+    /// return a `Result`: its error is then the stream's last item, of the kind
+    /// [`Finish`](crate::ErrorKind::Finish), unless the stream ended with another.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let (send, receive) = mpsc::channel();
+    /// let lf = df!["gain" => (0..250_000).map(|n| n % 3).collect::<Vec<i64>>()]?.lazy();
+    /// let batches = lf
+    ///     .par_apply()
+    ///     .state(|| 0)
+    ///     .finish(move |total: i64| Ok::<(), Error>(send.send(total).map_err(anyhow::Error::from)?))
+    ///     .row_batches(|total: &mut i64, gain: i64| {
+    ///         *total += gain;
+    ///         *total
+    ///     });
+    /// assert_eq!(batches.map(|batch| batch.unwrap().height()).sum::<usize>(), 250_000);
+    /// assert_eq!(receive.recv()?, 249_999);
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    pub fn finish<H>(self, hook: H) -> LazyApply<State<I, Hook<H>>>
+    where
+        H: Send + 'static,
+    {
+        LazyApply {
+            frame: self.frame,
+            settings: self.settings,
+            state: State {
+                init: self.state.init,
+                finish: Hook(hook),
+            },
+        }
+    }
+}
+
+impl<I, G> LazyApply<State<I, G>> {
     /// As [`batches`](LazyApply::batches), with the state: the closure takes `&mut S` first, and is called for one batch after
     /// the other, in order, on the thread that asks for the next.
     ///
@@ -403,12 +451,13 @@ impl<I> LazyApply<State<I, NoFinish>> {
     where
         I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: ChunkFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoBatch,
     {
         let frame = self.selected();
-        Batches::of_chunks_in_order(frame, self.settings, self.state.init, f)
+        Batches::of_chunks_in_order(frame, self.settings, self.state, f)
     }
 
     /// As [`row_batches`](LazyApply::row_batches), with the state: the closure takes `&mut S` first, and is called for one row
@@ -420,10 +469,11 @@ impl<I> LazyApply<State<I, NoFinish>> {
     where
         I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        Batches::of_rows_in_order(self.frame, self.settings, self.state.init, f)
+        Batches::of_rows_in_order(self.frame, self.settings, self.state, f)
     }
 }

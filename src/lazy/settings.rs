@@ -8,7 +8,7 @@ use polars::prelude::{DataType, PlSmallStr};
 
 use super::failures::Failures;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{OnError, Options};
+use crate::options::{Casts, Nulls, OnError, Options};
 use crate::outcome::Outcome;
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Failure, catch};
@@ -23,6 +23,18 @@ pub(super) struct Settings {
     pub(super) failures: Option<Failures>,
     pub(super) progress: Option<Arc<dyn Progress>>,
     pub(super) total: usize,
+    /// Whether rows are numbered, if it was said.
+    pub(super) numbered: Option<bool>,
+    pub(super) row_wise: bool,
+}
+
+/// What the options are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Rows,
+    Chunks,
+    RowBatches,
+    Batches,
 }
 
 impl Settings {
@@ -34,6 +46,8 @@ impl Settings {
             failures: None,
             progress: None,
             total: 0,
+            numbered: None,
+            row_wise: false,
         }
     }
 
@@ -42,8 +56,42 @@ impl Settings {
         name.unwrap_or(PlSmallStr::from_static(default))
     }
 
+    /// An option that the verb cannot follow, and why.
+    fn unfit(&self, verb: Verb) -> Option<Unfit> {
+        let options = &self.options;
+        let of_rows = matches!(verb, Verb::Rows | Verb::RowBatches);
+        let streams = matches!(verb, Verb::RowBatches | Verb::Batches);
+        if !of_rows {
+            let given = [
+                ("names", options.names.is_some()),
+                ("nulls", options.nulls != Nulls::default()),
+                ("casts", options.casts != Casts::default()),
+                ("returns", self.returns.is_some()),
+                ("numbered", self.numbered.is_some()),
+                ("failures", self.failures.is_some()),
+                ("on_error", options.on_error != OnError::default()),
+            ];
+            let given = given.iter().find(|(_, is_given)| *is_given);
+            if let Some((option, _)) = given {
+                return Some((option, OF_ROWS));
+            }
+        }
+        match (options.on_error, &self.failures) {
+            (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
+            (OnError::Fail, Some(_)) => return Some(("on_error", KEPT_BY_NULL)),
+            (OnError::Skip | OnError::Collect, _) => return Some(("on_error", OF_A_COLUMN)),
+        }
+        match self {
+            _ if streams && self.name.is_some() => Some(("plan_name", NOT_IN_PLAN)),
+            _ if streams && self.numbered.is_some() => Some(("numbered", ALWAYS_NUMBERED)),
+            _ if self.row_wise && verb != Verb::Chunks => Some(("row_wise", OF_CHUNKS)),
+            _ => None,
+        }
+    }
+
     /// What the calls over batches share.
-    pub(super) fn share(self) -> Shared {
+    pub(super) fn share(self, verb: Verb) -> Shared {
+        let unfit = self.unfit(verb);
         let Settings {
             options,
             failures,
@@ -62,9 +110,20 @@ impl Settings {
             options,
             failures,
             meter,
+            unfit,
         }
     }
 }
+
+type Unfit = (&'static str, &'static str);
+
+const OF_ROWS: &str = "it is for functions of rows: .rows(f) and .row_batches(f)";
+const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
+const KEPT_BY_NULL: &str =
+    "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null";
+const OF_A_COLUMN: &str = "in a query, a column has a row for each of its frame's: give OnError::Null, and filter the nulls";
+const NOT_IN_PLAN: &str = "the function of a stream is not in the query's plan";
+const ALWAYS_NUMBERED: &str = "the rows of a stream always are";
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +134,8 @@ impl fmt::Debug for Settings {
             .field("failures", &self.failures)
             .field("progress", &self.progress.is_some())
             .field("total", &self.total)
+            .field("numbered", &self.numbered)
+            .field("row_wise", &self.row_wise)
             .finish()
     }
 }
@@ -82,8 +143,9 @@ impl fmt::Debug for Settings {
 /// The options' methods, of a builder with a method `settings`.
 macro_rules! settings {
     () => {
-        /// The name of the function in `explain()`; by default that of the call: `par_apply_rows`, `par_apply_chunks`.
-        pub fn name(mut self, name: impl Into<PlSmallStr>) -> Self {
+        /// The name of the function in the plan that `explain()` shows; by default that of the call: `par_apply_rows`,
+        /// `par_apply_chunks`.
+        pub fn plan_name(mut self, name: impl Into<PlSmallStr>) -> Self {
             self.settings().name = Some(name.into());
             self
         }
@@ -118,8 +180,10 @@ macro_rules! settings {
             self
         }
 
-        /// Collects the failures that [`OnError::Null`] lets pass, which it asks for, and which else are known by their
-        /// nulls alone.
+        /// Collects the rows that fail, and implies [`OnError::Null`]. Without it, nothing but a null tells of a failure that
+        /// was let pass.
+        ///
+        /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
             let settings = self.settings();
             settings.options.on_error = OnError::Null;
@@ -131,8 +195,9 @@ macro_rules! settings {
         /// together, for one run of the query.
         ///
         /// A lazy query does not know how many rows it has: [`Tick::total`](crate::Tick) is 0, unless
-        /// [`total_rows`](Self::total_rows) says it; and that a query is finished is told when as many are done, of
-        /// a stream at its end.
+        /// [`total_rows`](Self::total_rows) gives it. [`TickState::Finished`](crate::TickState) is told when that many rows are
+        /// done, and of a stream at its end; without either, it is not told. A `LazyFrame` that is collected again tells
+        /// nothing more: make the call anew.
         pub fn progress<P>(mut self, progress: P) -> Self
         where
             P: Progress + 'static,
@@ -141,7 +206,8 @@ macro_rules! settings {
             self
         }
 
-        /// How many rows there will be, for [`progress`](Self::progress) alone.
+        /// How many rows the closure will be called for, for [`progress`](Self::progress) alone: those of the frame, if no
+        /// later filter is moved before the call.
         pub fn total_rows(mut self, rows: usize) -> Self {
             self.settings().total = rows;
             self
@@ -159,28 +225,22 @@ pub(super) use settings;
 
 /// What the calls over batches share.
 pub(super) struct Shared {
+    unfit: Option<Unfit>,
     pub(super) options: Options<'static>,
     pub(super) failures: Option<Failures>,
     pub(super) meter: Option<Arc<Meter>>,
 }
 
 impl Shared {
-    /// A column has as many rows as its frame, so some policies cannot be followed.
+    /// Refuses the options that the verb cannot follow.
     pub(super) fn check(&self) -> Result<()> {
-        let message = match (self.options.on_error, &self.failures) {
-            (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => return Ok(()),
-            (OnError::Fail, Some(_)) => {
-                "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null"
+        match self.unfit {
+            None => Ok(()),
+            Some((option, message)) => {
+                let message = message.into();
+                Err(ErrorKind::Option { option, message }.into())
             }
-            (OnError::Skip | OnError::Collect, _) => {
-                "in a query, a column has a row for each of its frame's: give OnError::Null, and filter the nulls"
-            }
-        };
-        Err(ErrorKind::Option {
-            option: "on_error",
-            message: message.into(),
         }
-        .into())
     }
 
     /// Makes a call over a batch, whose rows have numbers of their own in the query.
@@ -300,8 +360,9 @@ impl Progress for OfBatch<'_> {
     fn tick(&self, tick: Tick) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (done, failures) = *seen;
-        *seen = (tick.done, tick.failures);
+        // Of two that fail at once, only the lower is left at the end.
+        *seen = (tick.done.max(done), tick.failures.max(failures));
         // How it ended is told when the call has returned.
-        self.meter.add(tick.done - done, tick.failures - failures);
+        self.meter.add(seen.0 - done, seen.1 - failures);
     }
 }

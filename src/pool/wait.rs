@@ -3,30 +3,42 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use polars_async::executor::block_in_place;
+
 use super::team::Waits;
 
 /// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
 ///
 /// A worker of a rayon pool goes on working for its pool meanwhile: what is waited for may need it, to run something in
-/// Polars for one. The place of a team's thread is taken by another.
+/// Polars for one. The place of a team's thread is taken by another, and so is that of a thread of Polars' streaming engine:
+/// what is waited for may be a query, which needs the engine's threads.
 pub(crate) fn wait_while<'m, T>(
     mutex: &'m Mutex<T>,
     bell: &Condvar,
     until: Option<Instant>,
     is_so: impl Fn(&T) -> bool,
 ) -> MutexGuard<'m, T> {
-    /// How long new work for the rayon pool may lie.
-    const NAP: Duration = Duration::from_millis(1);
     let lock = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    let on_rayon = rayon::current_thread_index().is_some();
-    let mut guard = lock();
+    let guard = lock();
     if !is_so(&guard) {
         return guard;
     }
-    // Without the lock, since it takes one of its own.
+    // Without the lock, since these take some of their own.
     drop(guard);
     let _waits = Waits::for_a_team();
-    guard = lock();
+    block_in_place(|| wait(lock, bell, until, is_so))
+}
+
+fn wait<'m, T>(
+    lock: impl Fn() -> MutexGuard<'m, T>,
+    bell: &Condvar,
+    until: Option<Instant>,
+    is_so: impl Fn(&T) -> bool,
+) -> MutexGuard<'m, T> {
+    /// How long new work for the rayon pool may lie.
+    const NAP: Duration = Duration::from_millis(1);
+    let on_rayon = rayon::current_thread_index().is_some();
+    let mut guard = lock();
     while is_so(&guard) {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {

@@ -19,6 +19,7 @@ pub struct BooleanSink {
 
 impl CellSink for BooleanSink {
     type Item = bool;
+    const BOOLEAN: bool = true;
     type Writer<'s> = BooleanWriter<'s>;
 
     fn new(rows: usize, nullable: bool) -> Self {

@@ -99,6 +99,9 @@ pub trait CellSink: Sync + Sized {
     /// Whether the dtype is known without the values.
     const FIXED: bool = true;
 
+    /// Whether it is a column of `bool`.
+    const BOOLEAN: bool = false;
+
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;

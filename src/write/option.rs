@@ -12,6 +12,7 @@ pub struct OptionSink<S>(S);
 impl<S: CellSink> CellSink for OptionSink<S> {
     type Item = Option<S::Item>;
     const FIXED: bool = S::FIXED;
+    const BOOLEAN: bool = S::BOOLEAN;
     type Writer<'s>
         = OptionWriter<S::Writer<'s>>
     where

@@ -21,6 +21,8 @@ pub trait RowSink: Sinks {
 pub trait Sinks: Sync + Sized {
     type Item;
     const FIXED: bool;
+    /// Whether it is one column of `bool`.
+    const BOOLEAN: bool = false;
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;
@@ -44,6 +46,7 @@ pub struct One<S>(S);
 impl<S: CellSink> Sinks for One<S> {
     type Item = S::Item;
     const FIXED: bool = S::FIXED;
+    const BOOLEAN: bool = S::BOOLEAN;
     type Writer<'s>
         = S::Writer<'s>
     where

@@ -193,7 +193,7 @@ fn etl() {
             "rows: 336776\n\
              carriers and months: 185\n\
              scheduled: 2013-01-01 10:00:00 to 2014-01-01 04:00:00 UTC\n\
-             great-circle miles: 342567437\n\
+             great-circle miles: 337625525\n\
              without coordinates: 7602\n\
              cancelled: 8255\n\
              no arrival: 1175\n\

@@ -5,13 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::watched;
-
-const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
-
-fn collected(lf: &LazyFrame, engine: Engine) -> PolarsResult<DataFrame> {
-    Ok(lf.clone().collect_with_engine(engine)?.unwrap_single())
-}
+use crate::frames::{counting, watched};
+use crate::lazy_frames::{ENGINES, collected};
 
 /// Rows enough for several batches, with a null now and then.
 fn frame() -> DataFrame {
@@ -256,7 +251,7 @@ fn the_plan_names_it_and_reads_what_it_names() {
         ParquetWriter::new(file).finish(&mut df).unwrap();
         let path = PlRefPath::try_from_path(&path).unwrap();
         let lf = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap();
-        let lf = lf.select([rows(["x", "y"]).name("hypot").apply(f64::hypot)]);
+        let lf = lf.select([rows(["x", "y"]).plan_name("hypot").apply(f64::hypot)]);
         let plan = lf.explain(true).unwrap();
         assert!(plan.contains(".hypot("), "{plan}");
         assert!(plan.contains("PROJECT 2/4 COLUMNS"), "{plan}");
@@ -284,4 +279,248 @@ fn rows_of_a_lazy_frame_add_or_replace_columns() {
         let expected = df!["a" => [7i64, 9, 11], "b" => [1i64, 2, 2], "rest" => [3i64, 1, 3]];
         assert_eq!(some, expected.unwrap());
     }
+}
+
+/// One value, or as many as there are rows; anything else is an error, and no row is lost.
+#[test]
+fn arguments_of_other_lengths_are_refused() {
+    watched(|| {
+        let lf = df!["x" => [1, 2, 3, 4], "y" => [Some(1), None, Some(3), None]]
+            .unwrap()
+            .lazy();
+        let pairs = |arguments: [Expr; 2]| rows(arguments).apply(|a: i32, b: i32| a * 10 + b);
+        for engine in ENGINES {
+            for short in [
+                col("x").head(Some(2)),
+                col("y").drop_nulls(),
+                col("x").head(Some(0)),
+            ] {
+                let said = collected(&lf.clone().select([pairs([col("x"), short])]), engine);
+                // The streaming engine puts the arguments side by side itself, and says so.
+                let said = said.unwrap_err().to_string();
+                let ours = said.contains("the arguments of a row function have 4 rows");
+                assert!(
+                    ours || said.contains("zip node received non-equal length"),
+                    "{said}"
+                );
+            }
+            let means = pairs([col("x"), col("y").max()]);
+            let out = collected(&lf.clone().select([means]), engine).unwrap();
+            assert_eq!(out, df!["par_apply" => [13, 23, 33, 43]].unwrap());
+        }
+    });
+}
+
+#[derive(FromRow)]
+struct Pair {
+    y: f64,
+    m: f64,
+}
+
+#[derive(IntoRow)]
+struct Sums {
+    sum: f64,
+    difference: f64,
+}
+
+/// Each form that a closure's argument takes, of names, expressions and selectors.
+#[test]
+fn one_row_is_many_arguments() {
+    watched(|| {
+        let df =
+            df!["y" => [1.0, 2.0, 6.0], "z" => [3.0, 4.0, 5.0], "name" => ["a", "b", "c"]].unwrap();
+        let lf = df.lazy();
+        for engine in ENGINES {
+            let out = |expr: Expr| {
+                let out = collected(&lf.clone().select([expr]), engine).unwrap();
+                out.column("par_apply")
+                    .unwrap()
+                    .as_materialized_series()
+                    .clone()
+            };
+            let sums = |expr: Expr| out(expr).f64().unwrap().to_vec_null_aware().left().unwrap();
+            assert_eq!(
+                sums(rows(["y", "z"]).apply(|(y, z): (f64, f64)| y + z)),
+                [4.0, 6.0, 11.0]
+            );
+            assert_eq!(
+                sums(rows(["y", "z"]).apply(|r: [f64; 2]| r.iter().sum::<f64>())),
+                [4.0, 6.0, 11.0]
+            );
+            assert_eq!(
+                sums(rows([cols(["y", "z"])]).apply(|y: f64, z: f64| y + z)),
+                [4.0, 6.0, 11.0]
+            );
+            let wide = rows([all()]).apply(|row: Row<'_>| row.len() as f64);
+            assert_eq!(sums(wide), [3.0; 3]);
+            // By names, in whatever order.
+            let named = rows([col("z").alias("m"), col("y")]);
+            assert_eq!(
+                sums(named.apply(|pair: Pair| pair.y - pair.m)),
+                [-2.0, -2.0, 1.0]
+            );
+            let both = rows([all()]).apply(|pair: Renamed| Sums {
+                sum: pair.y + pair.z,
+                difference: pair.y - pair.z,
+            });
+            let both = out(both).struct_().unwrap().clone().unnest();
+            let expected = df!["sum" => [4.0, 6.0, 11.0], "difference" => [-2.0, -2.0, 1.0]];
+            assert_eq!(both, expected.unwrap());
+        }
+        let said = |expr: Expr| {
+            let said = lf.clone().select([expr]).collect_schema().unwrap_err();
+            said.to_string()
+        };
+        let missing = said(rows(["y"]).apply(|pair: Pair| pair.y - pair.m));
+        assert!(missing.contains("column \"m\" not found"), "{missing}");
+        let few = said(rows([cols(["y", "z"])]).apply(|y: f64| y));
+        assert!(
+            few.contains("takes 1 argument, and rows([…]) gives it 2: y, z"),
+            "{few}"
+        );
+    });
+}
+
+#[derive(FromRow)]
+struct Renamed {
+    y: f64,
+    z: f64,
+}
+
+/// Within groups: lists, aggregates, aggregates beside columns, and rows that are filtered out.
+#[test]
+fn groups_are_as_those_of_polars() {
+    watched(|| {
+        let df = df!["g" => [1, 2, 1, 2, 1], "y" => [1.0, 2.0, 3.0, 6.0, 5.0]].unwrap();
+        for engine in ENGINES {
+            let agg = |of: Expr| {
+                let lf = df
+                    .clone()
+                    .lazy()
+                    .group_by_stable([col("g")])
+                    .agg([of.alias("out")]);
+                let out =
+                    collected(&lf.sort(["g"], SortMultipleOptions::default()), engine).unwrap();
+                out.column("out").unwrap().as_materialized_series().clone()
+            };
+            let double = |y: f64| y * 2.0;
+            let native = |of: Expr| agg(of);
+            assert_eq!(agg(rows(["y"]).apply(double)), native(col("y") * lit(2.0)));
+            assert_eq!(
+                agg(rows(["y"]).apply(double).sum()),
+                native((col("y") * lit(2.0)).sum())
+            );
+            assert_eq!(
+                agg(rows([col("y").sum()]).apply(double)),
+                native(col("y").sum() * lit(2.0))
+            );
+            let centred = || rows([col("y"), col("y").mean().alias("m")]);
+            let expected = native(col("y") - col("y").mean());
+            assert_eq!(agg(centred().apply(|y: f64, m: f64| y - m)), expected);
+            assert_eq!(agg(centred().apply(|pair: Pair| pair.y - pair.m)), expected);
+            let large = rows(["y"]).apply(|y: f64| y > 2.0);
+            assert_eq!(
+                agg(large.clone().sum()),
+                native(col("y").gt(lit(2.0)).sum())
+            );
+            assert_eq!(
+                agg(col("y").filter(large)),
+                native(col("y").filter(col("y").gt(lit(2.0))))
+            );
+            // Rows that the filter leaves out are not given to it.
+            let strict = rows([col("y").filter(col("y").gt(lit(2.0)))]).apply(|y: f64| {
+                assert!(y > 2.0);
+                y
+            });
+            assert_eq!(
+                agg(strict.sum()),
+                native(col("y").filter(col("y").gt(lit(2.0))).sum())
+            );
+            let both = rows(["y", "y"])
+                .names(["a", "b"])
+                .apply(|a: f64, b: f64| (a, b * 2.0));
+            let fields = as_struct(vec![col("y").alias("a"), (col("y") * lit(2.0)).alias("b")]);
+            assert_eq!(agg(both), native(fields));
+
+            let over = |of: Expr| {
+                let lf = df
+                    .clone()
+                    .lazy()
+                    .select([of.over([col("g")]).unwrap().alias("out")]);
+                collected(&lf, engine).unwrap()
+            };
+            let differences = rows([col("y"), col("y").max()]).apply(|y: f64, most: f64| most - y);
+            assert_eq!(over(differences), over(col("y").max() - col("y")));
+            assert_eq!(over(rows(["y"]).apply(double)), over(col("y") * lit(2.0)));
+        }
+        let none = df.clear().lazy().group_by([col("g")]);
+        let none = none.agg([rows(["y"]).apply(|y: f64| y as i64).sum()]);
+        for engine in ENGINES {
+            let out = collected(&none, engine).unwrap();
+            assert_eq!(
+                (out.height(), out.dtypes()),
+                (0, vec![DataType::Int32, DataType::Int64])
+            );
+        }
+    });
+}
+
+/// A number that is missing is that of the batch, which says so.
+#[test]
+fn rows_without_a_number_are_named_in_their_batch() {
+    watched(|| {
+        let lf = df!["text" => ["1", "x"], "line" => [Some(7i64), None]]
+            .unwrap()
+            .lazy();
+        let parsed = || rows(["text"]).row_numbers(col("line"));
+        for engine in ENGINES {
+            let said = lf
+                .clone()
+                .select([parsed().apply(|text: &str| text.parse::<i32>())]);
+            let said = collected(&said, engine).unwrap_err().to_string();
+            assert!(said.starts_with("in a batch of "), "{said}");
+        }
+        let wrong = rows(["line"])
+            .row_numbers(col("text"))
+            .apply(|line: i64| line);
+        let said = lf
+            .clone()
+            .select([wrong])
+            .collect_schema()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains(".row_numbers(…): \"text\" is str, and no integer"),
+            "{said}"
+        );
+    });
+}
+
+/// In memory on Polars' workers; in the streaming engine on its threads; on no others.
+#[test]
+fn rows_are_shared_out() {
+    watched(|| {
+        let workers = available_workers();
+        for engine in ENGINES {
+            let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let seen = Arc::new((now, most));
+            let tally = seen.clone();
+            let slow = rows(["i"]).apply(move |i: i64| {
+                if i % 1000 == 0 {
+                    let now = tally.0.fetch_add(1, Ordering::SeqCst) + 1;
+                    tally.1.fetch_max(now, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    tally.0.fetch_sub(1, Ordering::SeqCst);
+                }
+                i
+            });
+            let lf = counting(1_000_000).lazy().select([slow]);
+            assert_eq!(collected(&lf, engine).unwrap().height(), 1_000_000);
+            let most = seen.1.load(Ordering::SeqCst);
+            assert!(
+                most <= workers && (most > 1 || workers == 1),
+                "{engine:?}: {most}"
+            );
+        }
+    });
 }

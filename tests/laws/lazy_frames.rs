@@ -1,125 +1,28 @@
-//! Closures on a `LazyFrame`: the eager answer for every dtype, rows that fail named in the whole frame, what is read, and
-//! what reaches a sink.
+//! Closures on a `LazyFrame`: the eager answer, rows that fail named in the whole frame, and what reaches a sink.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use polars_par_apply::TickState;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{
-    assert_same, assert_same_frame, counting, every_dtype, layouts, refuse_unless, shown_row,
-    watched,
-};
+use crate::frames::{assert_same, assert_same_frame, counting, refuse_unless, watched};
 
-const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
+pub(crate) const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
 
-fn collected(lf: &LazyFrame, engine: Engine) -> PolarsResult<DataFrame> {
+pub(crate) fn collected(lf: &LazyFrame, engine: Engine) -> PolarsResult<DataFrame> {
     Ok(lf.clone().collect_with_engine(engine)?.unwrap_single())
 }
 
 /// The batches of a stream, one below the other.
-fn stacked(batches: impl Iterator<Item = Result<DataFrame>>) -> Result<DataFrame> {
+pub(crate) fn stacked(batches: impl Iterator<Item = Result<DataFrame>>) -> Result<DataFrame> {
     let mut batches = batches.collect::<Result<Vec<DataFrame>>>()?.into_iter();
     let mut all = batches.next().expect("there is one at least");
     for batch in batches {
         all.vstack_mut(&batch)?;
     }
     Ok(all)
-}
-
-/// The closure's results by every way there is; the dtype is told to those that do not know it.
-fn agree<M, F>(df: &DataFrame, columns: &[&str], what: &str, f: F)
-where
-    F: RowFn<M> + Clone + Send + 'static,
-    F::Out: IntoRow<Output = Column>,
-{
-    let select = || columns.iter().copied();
-    let eager = df.par_apply().select(select()).names(["out"]);
-    let eager = eager.rows(f.clone()).unwrap();
-    let call = || {
-        let call = df.clone().lazy().par_apply().select(select());
-        call.names(["out"]).returns(eager.dtype().clone())
-    };
-    for engine in ENGINES {
-        let what = format!("{what}, {engine:?}");
-        let lf = call().rows(f.clone());
-        let out = collected(&lf, engine).unwrap();
-        assert_eq!(out.width(), df.width() + 1);
-        assert_same(out.column("out").unwrap(), &eager, &what);
-
-        let expr = rows(columns.iter().map(|name| col(*name)));
-        let expr = expr.names(["out"]).returns(eager.dtype().clone());
-        let lf = df.clone().lazy().select([expr.apply(f.clone())]);
-        let out = collected(&lf, engine).unwrap();
-        assert_same(out.column("out").unwrap(), &eager, &what);
-    }
-    let batches = call().row_batches(f.clone()).chunk_rows(7);
-    let out = stacked(batches).unwrap();
-    assert_same(
-        out.column("out").unwrap(),
-        &eager,
-        &format!("{what}, batches"),
-    );
-}
-
-/// What it takes and gives back, for each type of a cell.
-macro_rules! cells {
-    ($df:ident, $what:ident: $($column:literal $Cell:ty => $of:expr;)*) => {$(
-        agree($df, &[$column], &format!("{}, {}", $what, $column), |cell: Option<$Cell>| cell.map($of));
-        agree($df, &[$column], &format!("{}, {}, no nulls", $what, $column), |cell: $Cell| $of(cell));
-    )*};
-}
-
-fn agree_for_every_dtype(df: &DataFrame, what: &str) {
-    cells! { df, what:
-        "i8" i8 => i8::wrapping_neg;
-        "i16" i16 => i16::wrapping_neg;
-        "i32" i32 => i32::wrapping_neg;
-        "i64" i64 => i64::wrapping_neg;
-        "i128" i128 => i128::wrapping_neg;
-        "u8" u8 => u8::swap_bytes;
-        "u16" u16 => u16::swap_bytes;
-        "u32" u32 => u32::swap_bytes;
-        "u64" u64 => u64::swap_bytes;
-        "f32" f32 => f32::sqrt;
-        "f64" f64 => f64::sqrt;
-        "bool" bool => |b: bool| !b;
-        "str" &str => |text: &str| text.to_uppercase();
-        "binary" &[u8] => |bytes: &[u8]| bytes.to_vec();
-        "date" NaiveDate => |date: NaiveDate| date;
-        "time" NaiveTime => |time: NaiveTime| time;
-        "cat" &str => |text: &str| text.to_owned();
-        "narrow cat" &str => |text: &str| text.to_owned();
-        "enum" &str => |text: &str| text.to_owned();
-        "list" Vec<i64> => |items: Vec<i64>| items;
-        "array" Vec<i64> => |items: Vec<i64>| items;
-        "datetime us" NaiveDateTime => |time: NaiveDateTime| time;
-        "duration us" TimeDelta => |time: TimeDelta| time;
-    };
-    for column in df.columns() {
-        let name = column.name().as_str();
-        let what = format!("{what}, {name}, any value");
-        agree(df, &[name], &what, |value: AnyValue<'_>| {
-            value.into_static()
-        });
-    }
-    let names: Vec<&str> = df.columns().iter().map(|c| c.name().as_str()).collect();
-    agree(df, &names, &format!("{what}, rows"), shown_row);
-}
-
-#[test]
-fn every_dtype_gives_the_eager_answer() {
-    watched(|| {
-        let df = every_dtype(30);
-        for (layout, df) in layouts(&df) {
-            agree_for_every_dtype(&df, layout);
-        }
-        agree_for_every_dtype(&df.clear(), "no rows");
-        agree_for_every_dtype(&df.head(Some(1)), "one row");
-    });
 }
 
 #[test]
@@ -259,23 +162,135 @@ fn too_many_failures_fail_the_query() {
     });
 }
 
-#[test]
-fn policies_that_a_column_cannot_follow_are_refused() {
-    let lf = || counting(3).lazy().par_apply();
-    for policy in [OnError::Skip, OnError::Collect] {
-        let mut refused = lf().on_error(policy).rows(|i: i64| i);
-        let said = refused.collect_schema().unwrap_err().to_string();
-        assert!(said.contains(".on_error(…): in a query"), "{said}");
-        let mut refused = lf().on_error(policy).row_batches(|i: i64| i);
-        let error = refused.next().unwrap().unwrap_err();
-        assert!(matches!(
-            error.kind(),
-            ErrorKind::Option {
-                option: "on_error",
-                ..
-            }
-        ));
+/// The option that an error says cannot be followed.
+fn refused(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Option { option, .. } => option,
+        _ => panic!("{error}"),
     }
+}
+
+#[test]
+fn options_that_a_verb_cannot_follow_are_refused() {
+    let call = || counting(3).lazy().par_apply();
+    for policy in [OnError::Skip, OnError::Collect] {
+        let mut planned = call().on_error(policy).rows(|i: i64| i);
+        let said = planned.collect_schema().unwrap_err().to_string();
+        assert!(said.contains(".on_error(…): in a query"), "{said}");
+        let mut stream = call().on_error(policy).row_batches(|i: i64| i);
+        assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "on_error");
+    }
+    let failures = Failures::new();
+    let mut planned = call().failures(&failures).on_error(OnError::Fail);
+    let said = planned
+        .clone()
+        .rows(|i: i64| i)
+        .collect_schema()
+        .unwrap_err();
+    assert!(
+        said.to_string()
+            .contains("OnError::Fail lets no failure pass")
+    );
+
+    type Given = fn(LazyApply) -> LazyApply;
+    let of_rows: [(&str, Given); 7] = [
+        ("names", |call| call.names(["x"])),
+        ("nulls", |call| call.nulls(Nulls::Error)),
+        ("casts", |call| call.casts(Casts::Lossy)),
+        ("returns", |call| call.returns(DataType::Int64)),
+        ("numbered", |call| call.numbered(true)),
+        ("failures", |call| call.failures(&Failures::new())),
+        ("on_error", |call| call.on_error(OnError::Null)),
+    ];
+    for (option, given) in of_rows {
+        let same = |input: &Schema| input.clone();
+        let mut planned = given(call()).chunks(same, |df: DataFrame| df);
+        let said = planned.collect_schema().unwrap_err().to_string();
+        assert!(
+            said.starts_with(&format!(".{option}(…): it is for functions of rows")),
+            "{said}"
+        );
+        let mut stream = given(call()).batches(|df: DataFrame| df);
+        assert_eq!(refused(&stream.next().unwrap().unwrap_err()), option);
+        let mut stream = given(call())
+            .state(|| 0)
+            .batches(|_: &mut i32, df: DataFrame| df);
+        assert_eq!(refused(&stream.next().unwrap().unwrap_err()), option);
+    }
+    planned = call().row_wise();
+    let said = planned
+        .clone()
+        .rows(|i: i64| i)
+        .collect_schema()
+        .unwrap_err();
+    assert!(said.to_string().contains(".row_wise(…)"), "{said}");
+    let mut stream = planned.row_batches(|i: i64| i);
+    assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "row_wise");
+    for (option, planned) in [
+        ("plan_name", call().plan_name("f")),
+        ("numbered", call().numbered(false)),
+    ] {
+        let mut stream = planned.row_batches(|i: i64| i);
+        assert_eq!(refused(&stream.next().unwrap().unwrap_err()), option);
+    }
+}
+
+/// They mean what they mean to the eager call.
+#[test]
+fn casts_nulls_and_dtypes_are_checked() {
+    watched(|| {
+        let lf = df!["x" => [Some(1.5), None]].unwrap().lazy();
+        let call = || lf.clone().par_apply().names(["y"]);
+        let lossy = |x: Option<i64>| x.unwrap_or(-1);
+        let y = |df: DataFrame| df.column("y").unwrap().i64().unwrap().to_vec();
+        for engine in ENGINES {
+            let cast = collected(&call().casts(Casts::Lossy).rows(lossy), engine).unwrap();
+            assert_eq!(y(cast), [Some(1), Some(-1)]);
+            let strict = collected(&call().nulls(Nulls::Error).rows(|x: f64| x), engine);
+            let said = strict.unwrap_err().to_string();
+            assert!(said.starts_with("column \"x\" is null in row 1"), "{said}");
+        }
+        let cast = stacked(call().casts(Casts::Lossy).row_batches(lossy)).unwrap();
+        assert_eq!(y(cast), [Some(1), Some(-1)]);
+        let strict = call().nulls(Nulls::Error).row_batches(|x: f64| x);
+        let error = stacked(strict).unwrap_err();
+        assert_eq!((error.row(), error.column()), (Some(1), Some("x")));
+
+        #[derive(FromRow)]
+        #[expect(dead_code, reason = "it is not called")]
+        struct Whole {
+            x: i64,
+        }
+        let said = |mut lf: LazyFrame| lf.collect_schema().unwrap_err().to_string();
+        for said in [
+            said(call().rows(lossy)),
+            said(call().rows(|whole: Whole| whole.x)),
+        ] {
+            assert!(said.contains("column \"x\" is Float64"), "{said}");
+        }
+        let wrong = said(call().returns(DataType::Int8).rows(|x: f64| x));
+        assert!(wrong.contains("Int8") || wrong.contains("i8"), "{wrong}");
+    });
+}
+
+/// Two rows that fail at once are told, and it is the lower's error that comes back.
+#[test]
+fn progress_and_two_failures_at_once() {
+    watched(|| {
+        for _ in 0..20 {
+            let call = counting(64).lazy().par_apply().progress(|_: Tick| ());
+            let lf = call.rows(move |i: i64| -> anyhow::Result<i64> {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                anyhow::ensure!(i <= 8, "no good");
+                Ok(i)
+            });
+            let said = collected(&lf, Engine::InMemory).unwrap_err().to_string();
+            assert!(
+                said.starts_with("row 9: the closure returned an error: no good"),
+                "{said}"
+            );
+        }
+    });
 }
 
 #[test]
@@ -363,7 +378,12 @@ fn a_chunk_function_has_the_whole_frame_or_is_row_wise() {
                 )
             };
             let schema = Schema::from_iter([Field::new("twice".into(), DataType::Int64)]);
-            let call = df.clone().lazy().par_apply().row_wise().name("doubling");
+            let call = df
+                .clone()
+                .lazy()
+                .par_apply()
+                .row_wise()
+                .plan_name("doubling");
             let lf = call.chunks(schema, twice);
             let plan = lf.clone().explain(true).unwrap();
             assert!(plan.to_lowercase().contains("doubling"), "{plan}");
@@ -377,6 +397,61 @@ fn a_chunk_function_has_the_whole_frame_or_is_row_wise() {
             assert!(seen.len() > 1, "{seen:?}");
             assert_eq!(seen.iter().sum::<usize>(), 250_000);
         }
+    });
+}
+
+/// Beyond the engine's first batch, the place is that of the batch, and says so.
+#[test]
+fn a_row_wise_function_fails_in_its_batch() {
+    watched(|| {
+        let call = counting(1_000_000).lazy().par_apply().row_wise();
+        let lf = call.chunks(
+            |input: &Schema| input.clone(),
+            |part: DataFrame| -> anyhow::Result<DataFrame> {
+                let last = part.column("i")?.i64()?.last();
+                anyhow::ensure!(last != Some(999_999), "no good");
+                Ok(part)
+            },
+        );
+        for engine in ENGINES {
+            let said = collected(&lf, engine).unwrap_err().to_string();
+            assert!(
+                said.starts_with("in a batch of ") && said.ends_with("no good"),
+                "{said}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_plan_has_their_names() {
+    let rows = counting(1).lazy().par_apply_rows(|i: i64| i);
+    let plan = rows.explain(true).unwrap();
+    assert!(plan.contains(".par_apply_rows("), "{plan}");
+    let chunks = |input: &Schema| input.clone();
+    let chunks = counting(1)
+        .lazy()
+        .par_apply_chunks(chunks, |df: DataFrame| df);
+    let plan = chunks.explain(true).unwrap().to_lowercase();
+    assert!(plan.contains("par_apply_chunks"), "{plan}");
+}
+
+/// Names that Polars would take for patterns are names.
+#[test]
+fn names_are_no_patterns() {
+    watched(|| {
+        let df = df!["*" => [1i64], "^x.*$" => [2i64], "x" => [4i64]].unwrap();
+        let call = || df.clone().lazy().par_apply().select(["*", "^x.*$"]);
+        for engine in ENGINES {
+            let both = call()
+                .names(["^b.*$", "*"])
+                .rows(|a: i64, b: i64| (a + b, a - b));
+            let out = collected(&both, engine).unwrap();
+            let expected = df!["*" => [-1i64], "^x.*$" => [2i64], "x" => [4i64], "^b.*$" => [3i64]];
+            assert_eq!(out, expected.unwrap());
+        }
+        let batches = call().batches(|df: DataFrame| df.width());
+        assert_eq!(batches.sum::<Result<usize>>().unwrap(), 2);
     });
 }
 
@@ -403,10 +478,14 @@ fn a_chunk_function_fails_clearly() {
                 let none = said(|frame| Ok(frame.select(Vec::<String>::new())?));
                 assert!(none.contains("has 0 columns"), "{none}");
                 let error = said(|_| anyhow::bail!("no good"));
-                assert!(
-                    error.contains("part 0 (from row 0): the closure returned an error: no good"),
-                    "{error}"
-                );
+                let place = if row_wise {
+                    "in a batch of 10 rows: part 0"
+                } else {
+                    "part 0"
+                };
+                let message =
+                    format!("{place} (from row 0): the closure returned an error: no good");
+                assert!(error.starts_with(&message), "{error}");
                 let panic = said(|_| panic!("not today"));
                 assert!(panic.contains("the closure panicked: not today"), "{panic}");
             }
@@ -427,106 +506,19 @@ fn a_chunk_function_fails_clearly() {
                 df!["j" => [0i64]].unwrap()
             );
         }
-        let mut named = counting(1)
+        // A schema that cannot be made.
+        let unmade =
+            |_: &Schema| -> PolarsResult<Schema> { polars_bail!(ComputeError: "no schema") };
+        let unmade = counting(1)
             .lazy()
-            .par_apply()
-            .names(["k"])
-            .chunks(schema(), |df: DataFrame| df);
-        let said = named.clone().collect().unwrap_err().to_string();
-        assert!(said.contains(".names(…)"), "{said}");
-        assert_eq!(*named.collect_schema().unwrap().as_ref(), schema());
+            .par_apply_chunks(unmade, |df: DataFrame| df);
+        let said = unmade.clone().collect_schema().unwrap_err().to_string();
+        assert!(said.contains("no schema"), "{said}");
+        let said = collected(&unmade, Engine::Streaming)
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("no schema"), "{said}");
     });
-}
-
-fn wide(folder: &Path) -> LazyFrame {
-    let path = folder.join("wide.parquet");
-    let mut df = every_dtype(100)
-        .drop("null")
-        .unwrap()
-        .drop("decimal")
-        .unwrap();
-    df = df.drop("i128").unwrap();
-    let file = std::fs::File::create(&path).unwrap();
-    ParquetWriter::new(file).finish(&mut df).unwrap();
-    let path = PlRefPath::try_from_path(&path).unwrap();
-    LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap()
-}
-
-/// The columns of the closure and of the rest of the query, and no others; numbers for rows are no column of the file.
-#[test]
-fn a_scan_reads_what_is_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let lf = wide(folder.path());
-    let reads = |lf: LazyFrame| {
-        let plan = lf.explain(true).unwrap();
-        let at = plan.find("PROJECT ").unwrap_or_else(|| panic!("{plan}"));
-        plan[at..].split(' ').nth(1).unwrap().to_owned()
-    };
-    let columns = lf.clone().collect_schema().unwrap().len();
-    let call = || lf.clone().par_apply().names(["sum"]);
-    let sum = call()
-        .select(["i64", "i32"])
-        .rows(|a: i64, b: i32| a + i64::from(b));
-    let used = sum.select([col("str"), col("sum")]);
-    assert_eq!(reads(used), format!("3/{columns}"));
-    let chunks = lf.clone().par_apply().select(["str", "f64"]).row_wise();
-    let chunks = chunks.chunks(|input: &Schema| input.clone(), |frame: DataFrame| frame);
-    assert_eq!(reads(chunks), format!("2/{columns}"));
-
-    #[derive(FromRow)]
-    struct Two {
-        i32: i32,
-        f64: f64,
-    }
-    let derived = call().rows(|two: Two| two.f64 + f64::from(two.i32));
-    assert_eq!(reads(derived.select([col("sum")])), format!("2/{columns}"));
-}
-
-/// A filter is moved to the scan, unless it asks for the results; the rows keep the numbers that they have in the file.
-#[test]
-fn a_later_filter_passes_and_rows_keep_their_numbers() {
-    let folder = tempfile::tempdir().unwrap();
-    let lf = wide(folder.path());
-    let call = || lf.clone().par_apply().select(["i64"]).names(["next"]);
-    let is_moved = |lf: &LazyFrame| lf.clone().explain(true).unwrap().contains("SELECTION");
-    let large = || col("i32").gt(lit(50));
-    let infallible = call().rows(|i: i64| i + 1);
-    let late = infallible.clone().filter(large());
-    assert!(is_moved(&late));
-    assert!(!is_moved(&infallible.filter(col("next").gt(lit(50)))));
-
-    let whole = lf.clone().collect().unwrap();
-    let kept = |row: &usize| {
-        let cell = |name: &str| whole.column(name).unwrap().get(*row).unwrap();
-        cell("i32").extract::<i64>().is_some_and(|i| i > 50) && !cell("i64").is_null()
-    };
-    let row = (0..100).filter(kept).nth(5).unwrap();
-    let bad = whole
-        .column("i64")
-        .unwrap()
-        .i64()
-        .unwrap()
-        .get(row)
-        .unwrap();
-    let first = whole.column("i64").unwrap().i64().unwrap();
-    let first = (0..100).position(|row| kept(&row) && first.get(row) == Some(bad));
-    let fallible = |lf: LazyFrame| {
-        let call = lf.par_apply().select(["i64"]).names(["next"]);
-        let next = call.rows(move |i: i64| refuse_unless(i != bad, "no good"));
-        next.filter(large())
-    };
-    assert!(is_moved(&fallible(lf.clone())));
-    for engine in ENGINES {
-        let early = lf.clone().filter(large()).par_apply().select(["i64"]);
-        let early = early.names(["next"]).rows(|i: i64| i + 1);
-        let early = collected(&early, engine).unwrap();
-        assert_same_frame(&collected(&late, engine).unwrap(), &early, "filtered");
-        for lf in [lf.clone(), whole.clone().lazy()] {
-            let said = collected(&fallible(lf), engine).unwrap_err().to_string();
-            let message = format!("row {}: the closure returned", first.unwrap());
-            assert!(said.starts_with(&message), "{said} and not {message}");
-        }
-    }
 }
 
 fn formats() -> [(&'static str, FileWriteFormat); 3] {
@@ -576,6 +568,44 @@ fn every_sink_has_the_results() {
 }
 
 /// The pattern of the guide: a temporary name, which is renamed when all is written.
+fn write(
+    lf: LazyFrame,
+    path: &Path,
+    format: FileWriteFormat,
+    engine: Engine,
+) -> anyhow::Result<()> {
+    let half = tempfile::NamedTempFile::new_in(path.parent().unwrap())?.into_temp_path();
+    sink(lf, &half, format, engine)?;
+    half.persist(path)?;
+    Ok(())
+}
+
+#[test]
+fn a_sink_that_fails_leaves_what_was_there() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all");
+        for (name, format) in formats() {
+            for engine in ENGINES {
+                let lf = |bad: i64| {
+                    let lf = counting(250_000).lazy().par_apply().names(["j"]);
+                    lf.rows(move |i: i64| refuse_unless(i != bad, "no good").map(|()| i * 2))
+                };
+                write(lf(-1), &path, format.clone(), engine).unwrap();
+                let before = std::fs::read(&path).unwrap();
+                let said = write(lf(200_000), &path, format.clone(), engine).unwrap_err();
+                let said = said.to_string();
+                assert!(
+                    said.starts_with("row 200000: "),
+                    "{name}, {engine:?}: {said}"
+                );
+                assert!(std::fs::read(&path).unwrap() == before);
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+            }
+        }
+    });
+}
+
 #[test]
 fn a_row_that_fails_late_is_named_and_leaves_no_file() {
     watched(|| {
@@ -586,14 +616,9 @@ fn a_row_that_fails_late_is_named_and_leaves_no_file() {
             true => anyhow::bail!("no good"),
             false => Ok(i as i32),
         });
-        let write = || -> anyhow::Result<()> {
-            let half = tempfile::NamedTempFile::new_in(folder.path())?.into_temp_path();
-            let format = FileWriteFormat::Parquet(Arc::default());
-            sink(lf.select([col("j")]), &half, format, Engine::Streaming)?;
-            half.persist(folder.path().join("all.parquet"))?;
-            Ok(())
-        };
-        let said = write().unwrap_err().to_string();
+        let (path, parquet) = (folder.path().join("all"), formats()[0].1.clone());
+        let said = write(lf.select([col("j")]), &path, parquet, Engine::Streaming);
+        let said = said.unwrap_err().to_string();
         assert!(
             said.starts_with("row 12345678: the closure returned an error: no good"),
             "{said}"

@@ -30,7 +30,10 @@
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
-//! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is read and written | `lazy_frames` |
+//! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
+//! | the eager answer for every dtype, by every lazy way | `lazy_dtypes` |
+//! | of a file, the columns that are used are read, and no byte of others | `scans` |
+//! | a row function in a filter: called for the rows that there are, and none that were dropped before | `filters` |
 //! | what streams out of a query: in order, bounded, stopped | `streams` |
 //! | 100,000 jobs from 8 threads: each ends as it should, nothing is left | `stress` |
 //! | a map in the background takes no memory for each item | `allocations` |
@@ -52,11 +55,13 @@ mod exactly_once;
 mod examples;
 mod expressions;
 mod fault_matrix;
+mod filters;
 mod frames;
 mod futures;
 mod imap;
 mod jobs;
 mod layouts;
+mod lazy_dtypes;
 mod lazy_frames;
 mod lifecycle;
 mod messages;
@@ -76,6 +81,7 @@ mod rows_in;
 mod rows_out;
 mod run_time_cells;
 mod same_answer;
+mod scans;
 mod seeds;
 mod spawned;
 mod state;

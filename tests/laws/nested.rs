@@ -572,6 +572,16 @@ fn threads_of_a_process_of_its_own() {
             };
             let query = counting(300_000).lazy().map(step, flags, None, None);
             query.collect_with_engine(engine).unwrap();
+            let row = |i: i64| {
+                if i % 10_000 == 0 {
+                    assert_eq!(own_workers(), 0);
+                }
+                i
+            };
+            let query = counting(300_000).lazy().par_apply().names(["j"]).rows(row);
+            let query = query.filter(rows(["j"]).apply(move |j: i64| row(j) >= 0));
+            let rows = query.collect_with_engine(engine).unwrap().unwrap_single();
+            assert_eq!(rows.height(), 300_000);
         }
     };
     watched(move || {

@@ -1,0 +1,281 @@
+//! A row function in a filter, or beside one: called for the rows that there are, once, and for none that were dropped before.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use polars_par_apply::prelude::*;
+
+use crate::frames::{counting, refuse_unless, watched};
+use crate::lazy_frames::{ENGINES, collected};
+
+/// What a closure was called with.
+#[derive(Clone, Default)]
+struct Calls<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Clone + Ord> Calls<T> {
+    fn add(&self, value: T) {
+        self.0.lock().unwrap().push(value);
+    }
+
+    /// Sorted; then forgotten.
+    fn take(&self) -> Vec<T> {
+        let mut calls = std::mem::take(&mut *self.0.lock().unwrap());
+        calls.sort();
+        calls
+    }
+}
+
+/// A Parquet file of the frame, in row groups, with dictionaries where Polars makes them.
+fn parquet(folder: &Path, df: &DataFrame) -> LazyFrame {
+    let path = folder.join("frame.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let writer = ParquetWriter::new(file).with_row_group_size(Some(300));
+    writer.finish(&mut df.clone()).unwrap();
+    let path = PlRefPath::try_from_path(&path).unwrap();
+    LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap()
+}
+
+/// Polars' Parquet reader tries a filter of one column on dictionaries and on a null of its own making.
+#[test]
+fn a_filter_of_a_scan_is_called_for_the_files_rows() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let numbers = (0..1000).map(|row| (row % 3 != 0).then_some(row % 7 + 1));
+        let texts = (0..1000).map(|row| (row % 5 != 0).then(|| format!("text {}", row % 4)));
+        let df = df![
+            "number" => numbers.collect::<Vec<Option<i64>>>(),
+            "text" => texts.collect::<Vec<Option<String>>>(),
+        ]
+        .unwrap();
+        let lf = parquet(folder.path(), &df);
+        for engine in ENGINES {
+            let calls = Calls::default();
+            let seen = calls.clone();
+            let few = move |number: i64| {
+                seen.add(number);
+                100 / number > 20
+            };
+            let expressions = [
+                rows(["number"]).apply(few.clone()),
+                rows([col("number") + lit(0i64)]).apply(few.clone()),
+                rows([col("number").fill_null(lit(NULL))]).apply(few.clone()),
+                rows([lit(0i64), col("number")]).apply({
+                    let few = few.clone();
+                    move |zero: i64, number: i64| few(zero + number)
+                }),
+                // Within another.
+                rows([rows(["number"]).apply(|number: i64| number)]).apply(few.clone()),
+                rows(["number"]).apply(few.clone()).not().not(),
+            ];
+            let numbers: Vec<i64> = df
+                .column("number")
+                .unwrap()
+                .i64()
+                .unwrap()
+                .iter()
+                .flatten()
+                .collect();
+            let kept = numbers.iter().filter(|number| 100 / **number > 20).count();
+            let mut sorted = numbers.clone();
+            sorted.sort_unstable();
+            for (position, filter) in expressions.into_iter().enumerate() {
+                let out = collected(&lf.clone().filter(filter), engine).unwrap();
+                let what = format!("{engine:?}, filter {position}");
+                assert_eq!(out.height(), kept, "{what}");
+                assert_eq!(calls.take(), sorted, "{what}");
+            }
+
+            let texts = Calls::default();
+            let seen = texts.clone();
+            let odd = rows(["text"]).apply(move |text: Option<&str>| {
+                seen.add(text.map(str::to_owned));
+                text.is_none_or(|text| text.ends_with(['1', '3']))
+            });
+            let out = collected(&lf.clone().filter(odd), engine).unwrap();
+            let mut expected: Vec<Option<String>> = df
+                .column("text")
+                .unwrap()
+                .str()
+                .unwrap()
+                .iter()
+                .map(|text| text.map(str::to_owned))
+                .collect();
+            let is_odd =
+                |text: &Option<String>| text.as_ref().is_none_or(|text| text.ends_with(['1', '3']));
+            assert_eq!(
+                out.height(),
+                expected.iter().filter(|text| is_odd(text)).count()
+            );
+            expected.sort();
+            assert_eq!(texts.take(), expected);
+        }
+    });
+}
+
+/// As an error, and not as a panic of Polars.
+#[test]
+fn a_filter_of_a_scan_fails_as_elsewhere() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let df = df!["n" => [Some(4i64), None, Some(0), Some(2)]].unwrap();
+        let lf = parquet(folder.path(), &df);
+        for engine in ENGINES {
+            let said = |filter: Expr| {
+                let out = collected(&lf.clone().filter(filter), engine);
+                out.unwrap_err().to_string()
+            };
+            let fails =
+                said(rows(["n"]).apply(|n: i64| refuse_unless(n != 0, "no good").map(|()| true)));
+            assert!(
+                fails.contains("the closure returned an error: no good"),
+                "{fails}"
+            );
+            let panics = said(rows(["n"]).apply(|n: i64| 100 / n > 3));
+            assert!(panics.contains("the closure panicked"), "{panics}");
+            let strict = said(rows(["n"]).nulls(Nulls::Error).apply(|n: i64| n > 3));
+            assert!(strict.contains("column \"n\" is null in row "), "{strict}");
+            let token = CancelToken::new();
+            token.cancel();
+            let late = said(rows(["n"]).cancel_token(&token).apply(|n: i64| n > 3));
+            assert!(late.contains("cancelled"), "{late}");
+        }
+    });
+}
+
+/// Results that are compared within a filter: of a frame as they are; of a scan they would be compared for statistics.
+#[test]
+fn a_filter_by_other_results_is_refused_for_a_scan() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let df = df!["n" => [4i64, 2]].unwrap();
+        let scan = parquet(folder.path(), &df);
+        let filters = || {
+            let half = || rows(["n"]).apply(|n: i64| n / 2);
+            [half().gt(lit(1)), half().is_not_null()]
+        };
+        for engine in ENGINES {
+            for (filter, kept) in filters().into_iter().zip([1, 2]) {
+                let said = scan.clone().filter(filter.clone());
+                let said = collected(&said, engine).unwrap_err().to_string();
+                assert!(said.contains("let the closure return a bool"), "{said}");
+                for lf in [df.clone().lazy(), scan.clone().filter(col("n").gt(lit(0)))] {
+                    let out = collected(&lf.filter(filter.clone()), engine).unwrap();
+                    assert_eq!(out.height(), kept);
+                }
+                let added = scan
+                    .clone()
+                    .par_apply()
+                    .names(["half"])
+                    .rows(|n: i64| n / 2);
+                let added = added.filter(col("half").gt(lit(1)));
+                assert_eq!(collected(&added, engine).unwrap().height(), 1);
+            }
+        }
+    });
+}
+
+/// A filter that comes before it keeps rows from the closure.
+#[test]
+fn what_is_filtered_before_is_not_seen() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let df = df!["n" => [1i64, 4, 9, 8], "d" => [0i64, 2, 0, 3]].unwrap();
+        let expected = df!["n" => [4i64, 8], "d" => [2i64, 3]].unwrap();
+        let over = || rows(["n", "d"]).apply(|n: i64, d: i64| n / d > 1);
+        let not_zero = || col("d").neq(lit(0));
+        for lf in [df.clone().lazy(), parquet(folder.path(), &df)] {
+            for engine in ENGINES {
+                let guarded = [
+                    lf.clone().filter(not_zero()).filter(over()),
+                    // Moved before it.
+                    lf.clone().filter(over()).filter(not_zero()),
+                    lf.clone()
+                        .filter(not_zero())
+                        .filter(rows(["n", "d"]).apply(|n: i64, d: i64| n / d).gt(lit(1))),
+                    // The row function's results are asked for.
+                    lf.clone()
+                        .filter(not_zero())
+                        .par_apply()
+                        .names(["over"])
+                        .rows(|n: i64, d: i64| n / d > 1)
+                        .filter(col("over"))
+                        .drop(by_name(["over"], true, false)),
+                ];
+                for (position, query) in guarded.iter().enumerate() {
+                    let out = collected(query, engine);
+                    let out = out.unwrap_or_else(|error| panic!("query {position}: {error}"));
+                    assert_eq!(out, expected, "query {position}, {engine:?}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_a_join_drops_is_not_seen() {
+    watched(|| {
+        let left = df!["k" => [1, 2, 3], "d" => [0i64, 2, 4]].unwrap();
+        let right = df!["k" => [2, 3], "n" => [8i64, 2]].unwrap();
+        for engine in ENGINES {
+            let joined = left
+                .clone()
+                .lazy()
+                .inner_join(right.clone().lazy(), col("k"), col("k"));
+            let large = rows(["d"]).apply(|d: i64| 10 / d > 2);
+            let out = collected(&joined.clone().filter(large), engine).unwrap();
+            assert_eq!(out.height(), 1);
+            let of_key = rows(["k"]).apply(|k: i32| {
+                assert_ne!(k, 1, "dropped by the join");
+                k == 2
+            });
+            let out = collected(&joined.filter(of_key), engine).unwrap();
+            assert_eq!(out.height(), 1);
+        }
+    });
+}
+
+/// A null is no yes, and neither is what fails and is let pass.
+#[test]
+fn rows_without_an_answer_are_dropped() {
+    watched(|| {
+        let lf = df!["i" => [Some(1i64), None, Some(2), Some(3)]]
+            .unwrap()
+            .lazy();
+        for engine in ENGINES {
+            let kept = |filter: Expr| {
+                let out = collected(&lf.clone().filter(filter), engine).unwrap();
+                out.column("i").unwrap().i64().unwrap().to_vec()
+            };
+            assert_eq!(kept(rows(["i"]).apply(|i: i64| i > 1)), [Some(2), Some(3)]);
+            let maybe = |i: Option<i64>| i.map_or(Some(true), |i| (i != 2).then_some(i > 2));
+            assert_eq!(kept(rows(["i"]).apply(maybe)), [None, Some(3)]);
+            let failing = rows(["i"]).on_error(OnError::Null);
+            let failing = failing.apply(|i: i64| refuse_unless(i != 3, "no good").map(|()| true));
+            assert_eq!(kept(failing), [Some(1), Some(2)]);
+            let said = lf.clone().filter(rows(["i"]).apply(|i: i64| i + 1));
+            let said = collected(&said, engine).unwrap_err().to_string();
+            assert!(said.contains("oolean"), "{said}");
+        }
+    });
+}
+
+/// Of rows that a later `head` leaves out, the closure sees no more than are in a batch.
+#[test]
+fn a_slice_leaves_rows_out() {
+    watched(|| {
+        let calls = Calls::default();
+        let seen = calls.clone();
+        let lf = counting(1_000_000).lazy().par_apply().names(["j"]);
+        let lf = lf.rows(move |i: i64| {
+            seen.add(i);
+            i
+        });
+        for engine in ENGINES {
+            assert_eq!(
+                collected(&lf.clone().limit(10), engine).unwrap().height(),
+                10
+            );
+            assert_eq!(calls.take(), (0..10).collect::<Vec<i64>>());
+        }
+    });
+}
