@@ -17,4 +17,6 @@ pub use crate::{
     Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
 };
 #[cfg(feature = "lazy")]
-pub use crate::{Failures, ParApplyLazy, rows};
+pub use crate::{
+    Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
+};

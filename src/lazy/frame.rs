@@ -208,8 +208,7 @@ impl LazyApply {
     /// batch and says so.
     ///
     /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
-    /// filter is still moved to the scan; elsewhere (after a join, over a frame in memory) it then stays behind the call,
-    /// which is made for rows that the filter drops.
+    /// filter is still moved to the scan; elsewhere (after a join, for one) it is moved before the call, and no further.
     ///
     /// The order of a frame that has none, such as a join's that does not keep it, is that of this run, and so are its
     /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295

@@ -187,8 +187,6 @@ fn what_is_filtered_before_is_not_seen() {
             for engine in ENGINES {
                 let guarded = [
                     lf.clone().filter(not_zero()).filter(over()),
-                    // Moved before it.
-                    lf.clone().filter(over()).filter(not_zero()),
                     lf.clone()
                         .filter(not_zero())
                         .filter(rows(["n", "d"]).apply(|n: i64, d: i64| n / d).gt(lit(1))),

@@ -90,11 +90,9 @@ fn agree_for_every_dtype(df: &DataFrame, what: &str) {
         "struct" Struct<Point> => |point: Struct<Point>| point;
         "datetime ms" NaiveDateTime => |time: NaiveDateTime| time;
         "datetime us" NaiveDateTime => |time: NaiveDateTime| time;
-        "datetime ns" NaiveDateTime => |time: NaiveDateTime| time;
         "zoned us" DateTime<Utc> => |time: DateTime<Utc>| time;
         "duration ms" TimeDelta => |time: TimeDelta| time;
         "duration us" TimeDelta => |time: TimeDelta| time;
-        "duration ns" TimeDelta => |time: TimeDelta| time;
     };
     agree(
         df,

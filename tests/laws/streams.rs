@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polars_par_apply::TickState;
 use polars_par_apply::prelude::*;
-use polars_par_apply::{Batches, TickState};
 
 use crate::frames::{alone, counting, refuse_unless, watched};
 use crate::lazy_frames::{ENGINES, collected};
@@ -587,7 +587,7 @@ fn streams_within_the_engine() {
                 .par_apply_batches(|df: DataFrame| df.height());
             let rows = heights.chunk_rows(1000).sum::<Result<usize>>()?;
             // And what else waits for a query: a job.
-            let job = Pool::default().apply_async(|| -> Result<usize> {
+            let job: Job<usize> = Pool::default().apply_async(|| -> Result<usize> {
                 let lf = counting(500).lazy().par_apply_rows(|i: i64| i);
                 Ok(collected(&lf, Engine::Streaming)?.height())
             });
