@@ -218,7 +218,7 @@ fn peak_memory() -> Option<u64> {
 /// Streams flights from Parquet to Parquet.
 #[derive(Parser)]
 struct Arguments {
-    /// The Parquet file that is written [default: target/flights_by_month.parquet beside Cargo.toml].
+    /// The Parquet file that is written [default: `target/flights_by_month.parquet`].
     output: Option<PathBuf>,
     /// How many flights there are.
     #[arg(long, default_value_t = 20_000_000)]

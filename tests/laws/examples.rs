@@ -1,5 +1,8 @@
 //! The example programs print what their documentation says.
 
+// Programs that share a file.
+#![allow(clippy::duplicate_mod)]
+
 use std::path::Path;
 use std::time::Duration;
 
