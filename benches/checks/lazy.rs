@@ -43,6 +43,15 @@ fn rows(run: &Run, table: &mut Table) {
             &of(&|| case.ours_numbered(engine)),
             &[("expression", "the expression", Limit::None)],
         );
+        let results = Race::new(run.clone())
+            .enter("ours", || case.ours_filter(engine))
+            .enter("expression", || case.filter(engine))
+            .results();
+        table.against(
+            &format!("filter(rows([…]).apply), {name}"),
+            &results,
+            &[("expression", "the expression", Limit::None)],
+        );
     }
     let results = Race::new(run.clone())
         .enter("ours", || case.ours_batches())

@@ -4,7 +4,7 @@ use criterion::Criterion;
 use polars_par_apply::prelude::*;
 
 use super::group::Group;
-use super::rows_f64::{ROWS, RowsF64, hypotenuse};
+use super::rows_f64::{ROWS, RowsF64, expression, hypotenuse};
 use super::workers::Workers;
 
 pub(crate) const ENGINES: [(Engine, &str); 2] = [
@@ -32,6 +32,19 @@ impl LazyRows {
         collect(call.rows(hypotenuse).select([col("par_apply")]), engine)
     }
 
+    /// In a filter.
+    pub(crate) fn ours_filter(&self, engine: Engine) -> DataFrame {
+        let is_long = |a: f64, b: f64| hypotenuse(a, b) > 1.0;
+        let query = self.0.frame.clone().lazy();
+        collect(query.filter(rows(["a", "b"]).apply(is_long)), engine)
+    }
+
+    /// Polars' own filter.
+    pub(crate) fn filter(&self, engine: Engine) -> DataFrame {
+        let query = self.0.frame.clone().lazy();
+        collect(query.filter(expression().gt(lit(1.0))), engine)
+    }
+
     /// As a stream of batches, which come one after the other.
     pub(crate) fn ours_batches(&self) -> usize {
         let batches = self.0.frame.clone().lazy().par_apply();
@@ -56,6 +69,7 @@ impl LazyRows {
             assert_eq!(self.ours(engine), expected);
             assert_eq!(self.ours_numbered(engine), expected);
             assert_eq!(self.expression(engine).height(), expected.height());
+            assert_eq!(self.ours_filter(engine), self.filter(engine));
         }
         assert_eq!(self.ours_batches(), expected.height());
     }
@@ -77,6 +91,12 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             case.ours_numbered(engine)
         });
         group.bench(&format!("expression, {name}"), || case.expression(engine));
+        group.bench(&format!("ours, filter, {name}"), || {
+            case.ours_filter(engine)
+        });
+        group.bench(&format!("expression, filter, {name}"), || {
+            case.filter(engine)
+        });
     }
     group.bench("ours, batches", || case.ours_batches());
 }

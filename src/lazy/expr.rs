@@ -247,6 +247,9 @@ impl<F> OfBatches<F> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         let fields = &fields[..fields.len() - self.hidden];
+        if fields.len() == usize::from(self.numbered) {
+            return Err(anyhow::anyhow!("rows([…]) is given no argument").into());
+        }
         if let (true, Some(numbers)) = (self.numbered, fields.last())
             && !numbers.dtype().is_integer()
         {

@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind, Place, Result};
 /// A query gives its frame and nothing beside it, so what [`Outcome::failures`](crate::Outcome) is to a call over a
 /// `DataFrame`, is kept here. Clones are the same collector.
 ///
+/// It keeps every failure that it is told of, so a table of which every row is bad is better given a
+/// [limit](Failures::max_failures). A query that is collected twice, or joined with itself, tells of its failures twice.
+///
 /// ```
 /// use polars_par_apply::prelude::*;
 ///

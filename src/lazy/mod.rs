@@ -1,5 +1,6 @@
 //! Closures in a lazy query: as an expression, on a `LazyFrame`, and over what streams out of it.
 
+mod apply;
 mod batches;
 mod call;
 mod channel;
@@ -9,10 +10,12 @@ mod failures;
 mod frame;
 mod item;
 mod settings;
+mod stream;
 
+pub use apply::LazyApply;
 pub use batches::Batches;
 pub use chunks::OutputSchema;
 pub use expr::{RowsExpr, rows};
 pub use failures::Failures;
-pub use frame::{LazyApply, ParApplyLazy};
+pub use frame::ParApplyLazy;
 pub use item::IntoBatch;

@@ -175,9 +175,19 @@ fn flights() {
 
 /// Runs `etl` over the flights of a folder, and gives what it prints and the file that it writes.
 fn etl_of(data: &Path, rows: usize, engine: Engine, folder: &Path) -> anyhow::Result<String> {
+    etl_with(&CancelToken::new(), data, rows, engine, folder)
+}
+
+fn etl_with(
+    token: &CancelToken,
+    data: &Path,
+    rows: usize,
+    engine: Engine,
+    folder: &Path,
+) -> anyhow::Result<String> {
     let file = folder.join("by_month.parquet");
     let mut out = Vec::new();
-    etl_program::run(data, rows, engine, &file, &CancelToken::new(), &mut out)?;
+    etl_program::run(data, rows, engine, &file, token, &mut out)?;
     let out = String::from_utf8(out)?;
     let (results, written) = out.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(written, format!("written: {}", file.display()));
@@ -235,6 +245,15 @@ fn etl_that_fails() {
         assert!(
             said.to_string()
                 .starts_with("row 200000: the closure returned an error: "),
+            "{said}"
+        );
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+
+        let token = CancelToken::new();
+        token.cancel();
+        let said = etl_with(&token, data(), 336_776, engine, folder).unwrap_err();
+        assert!(
+            said.to_string().contains("the call was cancelled"),
             "{said}"
         );
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);

@@ -159,6 +159,9 @@ fn faults_are_told_when_the_query_is_planned() {
             .to_string();
         assert!(said.contains("column \"name\" is String"), "{said}");
         assert!(said.contains("argument 1 takes i64"), "{said}");
+        let none = rows(Vec::<Expr>::new()).apply(|row: Row<'_>| row.len() as u32);
+        let said = lf.clone().select([none]).collect_schema().unwrap_err();
+        assert!(said.to_string().contains("given no argument"), "{said}");
         let few = rows(["x"]).apply(|x: f64, y: f64| x + y);
         let said = lf
             .clone()

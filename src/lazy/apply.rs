@@ -1,0 +1,369 @@
+//! The builder of calls on a `LazyFrame`.
+
+use polars::prelude::{
+    DataFrame, DataType, Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, all, by_name,
+};
+
+use super::batches::Batches;
+use super::call::OneColumn;
+use super::chunks::{self, OutputSchema};
+use super::expr::rows;
+use super::failures::Failures;
+use super::item::IntoBatch;
+use super::settings::{Settings, settings};
+use crate::cancel::CancelToken;
+use crate::context::{Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState};
+use crate::function::{ChunkFn, RowFn};
+use crate::options::{Casts, Nulls, OnError};
+use crate::progress::Progress;
+use crate::write::{IntoRow, IntoStack};
+
+/// The Struct that a row's several results are, before its fields are taken out.
+const RESULTS: &str = "__par_apply_results";
+
+/// The rows' numbers, as long as errors may need them.
+const NUMBERS: &str = "__par_apply_row";
+
+/// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
+/// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
+/// [`par_apply`](crate::ParApplyLazy::par_apply).
+///
+/// With a [`state`](LazyApply::state), only the last two are there.
+#[must_use = "a builder does nothing before one of its verbs"]
+#[derive(Clone)]
+pub struct LazyApply<S = NoState> {
+    frame: LazyFrame,
+    settings: Settings,
+    state: S,
+}
+
+impl<S> std::fmt::Debug for LazyApply<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LazyApply")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> LazyApply<S> {
+    settings!();
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// The columns that the closure takes, in the order of its arguments. Of the scan's columns, Polars then reads these and
+    /// those that the rest of the query uses; for [`row_batches`](LazyApply::row_batches), whose batches have all columns,
+    /// all of the query's. The chunks and batches that closures are given have these columns only.
+    pub fn select<I, N>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = N>,
+        N: Into<PlSmallStr>,
+    {
+        self.settings.options.select = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The names of the columns that [`rows`](LazyApply::rows) and [`row_batches`](LazyApply::row_batches) add or replace.
+    pub fn names<I, N>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = N>,
+        N: Into<PlSmallStr>,
+    {
+        self.settings.options.names = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The frame, with the columns that are asked for alone.
+    fn selected(&mut self) -> LazyFrame {
+        let frame = self.frame.clone();
+        match self.settings.options.select.take() {
+            Some(names) => frame.select(names.into_iter().map(Expr::Column).collect::<Vec<Expr>>()),
+            None => frame,
+        }
+    }
+}
+
+impl LazyApply {
+    pub(super) fn new(frame: LazyFrame) -> Self {
+        LazyApply {
+            frame,
+            settings: Settings::new(),
+            state: NoState,
+        }
+    }
+
+    /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
+    /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure returns a
+    /// `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an error names the row in its
+    /// batch and says so.
+    ///
+    /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
+    /// filter is still moved to the scan; elsewhere (after a join, for one) it is moved before the call, and no further.
+    ///
+    /// The order of a frame that has none, such as a join's that does not keep it, is that of this run, and so are its
+    /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295
+    /// rows is given `numbered(false)`, or is a [stream](LazyApply::row_batches), whose rows are counted by 64.
+    pub fn numbered(mut self, numbered: bool) -> Self {
+        self.settings.numbered = Some(numbered);
+        self
+    }
+
+    /// The closure of [`chunks`](LazyApply::chunks) treats each row independently, so that any cut of the frame gives the same
+    /// result. It may then be called for parts of the frame, on several workers, and the streaming engine need not wait for
+    /// the whole. A closure that sorts, counts or looks at neighbours is not of this kind.
+    ///
+    /// What a [`Chunk`](crate::Chunk) argument says of its place, and what an error says of it, is then of the batch that the
+    /// engine gave.
+    pub fn row_wise(mut self) -> Self {
+        self.settings.row_wise = true;
+        self
+    }
+
+    /// A state for the closure of [`batches`](LazyApply::batches) or [`row_batches`](LazyApply::row_batches), which takes it as
+    /// its first argument `&mut S`: one state for the whole stream, whose batches (and rows) are then done in order, one
+    /// after the other, on the thread that asks for them. For what depends on the rows before: a running total, a session
+    /// number, the last price seen.
+    ///
+    /// `init` returns the state, or a `Result` of it; it is called once, at the first batch, and the state is dropped at the
+    /// end of the stream.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let lf = df!["gain" => (0..250_000).map(|n| n % 3).collect::<Vec<i64>>()]?.lazy();
+    /// let batches = lf
+    ///     .par_apply()
+    ///     .state(|| 0)
+    ///     .names(["total"])
+    ///     .row_batches(|total: &mut i64, gain: i64| {
+    ///         *total += gain;
+    ///         *total
+    ///     });
+    /// let mut last = 0;
+    /// for batch in batches {
+    ///     last = batch?.column("total")?.i64()?.last().unwrap();
+    /// }
+    /// assert_eq!(last, 249_999);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn state<I, O>(self, init: I) -> LazyApply<State<I, NoFinish>>
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+    {
+        LazyApply {
+            frame: self.frame,
+            settings: self.settings,
+            state: State {
+                init,
+                finish: NoFinish,
+            },
+        }
+    }
+
+    /// Adds the closure's results to the frame's columns; see [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows).
+    ///
+    /// # Errors
+    /// Those of [`RowsExpr::apply`](crate::RowsExpr::apply), when the query is planned and when it runs; of the row,
+    /// [`numbered`](LazyApply::numbered) says how it is named.
+    pub fn rows<M, F>(self, f: F) -> LazyFrame
+    where
+        F: RowFn<M> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        let LazyApply {
+            mut frame,
+            mut settings,
+            ..
+        } = self;
+        let numbered = settings.numbered.unwrap_or(
+            <F::Out as IntoRow>::FALLIBLE
+                || settings.failures.is_some()
+                || settings.options.nulls == Nulls::Error,
+        );
+        let select = settings.options.select.take().or_else(|| {
+            let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
+            Some(names.collect())
+        });
+        let names = settings.options.names.clone();
+        let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
+
+        let mut call = rows(Vec::<Expr>::new());
+        call.settings = settings;
+        call.of_frame = true;
+        let mut temporary = Vec::new();
+        if numbered {
+            frame = frame.with_row_index(NUMBERS, None);
+            call.row_numbers = Some(Expr::Column(NUMBERS.into()));
+            temporary.push(NUMBERS);
+        }
+        call.arguments = match select {
+            Some(names) => names.into_iter().map(Expr::Column).collect(),
+            None => vec![(all() - by_name(temporary.clone(), false, false)).as_expr()],
+        };
+        let results = call.apply(f);
+        frame = if <F::Out as IntoRow>::Output::IS_FRAME {
+            temporary.push(RESULTS);
+            // By the name itself, where Polars' own method would take it for a pattern.
+            let field = |name: &PlSmallStr| {
+                let function = StructFunction::FieldByName(name.clone());
+                let field = Expr::Function {
+                    input: vec![Expr::Column(RESULTS.into())],
+                    function: FunctionExpr::StructExpr(function),
+                };
+                field.alias(name.clone())
+            };
+            frame
+                .with_columns([results.alias(RESULTS)])
+                .with_columns(names.iter().map(field).collect::<Vec<Expr>>())
+        } else {
+            frame.with_columns([results])
+        };
+        match temporary.is_empty() {
+            true => frame,
+            false => frame.drop(by_name(temporary, true, false)),
+        }
+    }
+
+    /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
+    ///
+    /// Without [`row_wise`](LazyApply::row_wise), the closure is called once with the whole frame, which the streaming engine
+    /// therefore gathers in memory. With it, it is called for each batch in the streaming engine, and in memory with
+    /// one part for each worker; a batch of no rows is not given to it.
+    ///
+    /// Neither projections nor filters are moved past it: of the scan, the columns that [`select`](LazyApply::select) names
+    /// are read, or all.
+    ///
+    /// # Errors
+    /// When the query is planned: an option that is for functions of rows. When it runs, as a `ComputeError`: the closure's
+    /// error or panic; a result whose columns' names, order or dtypes are not those of the schema.
+    pub fn chunks<M, S, F>(mut self, schema: S, f: F) -> LazyFrame
+    where
+        S: OutputSchema,
+        F: ChunkFn<M> + Send + 'static,
+        F::Out: IntoStack<Output = DataFrame>,
+    {
+        let frame = self.selected();
+        chunks::map(frame, self.settings, schema, f)
+    }
+
+    /// Runs the query in the streaming engine, and gives what the closure makes of each batch as an iterator.
+    ///
+    /// The closure is called on several workers at once, and the results come in the order of the query's rows, unless they
+    /// are wanted [unordered](Batches::unordered). A [`Chunk`](crate::Chunk) argument knows its place: its index among all
+    /// batches, and the row that it begins with in the whole stream. What the closure may return, [`IntoBatch`] says. A query
+    /// that gives no rows is one batch of no rows, from which a sink learns the columns.
+    ///
+    /// # Errors
+    /// See [`Batches`].
+    pub fn batches<M, F>(mut self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
+    where
+        F: ChunkFn<M> + Send + 'static,
+        F::Out: IntoBatch,
+    {
+        let frame = self.selected();
+        Batches::of_chunks(frame, self.settings, f)
+    }
+
+    /// Runs the query in the streaming engine, and gives its batches as an iterator, each with the closure's results added to
+    /// its columns: [`rows`](LazyApply::rows) for sinks that Polars does not have.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let lf = df!["text" => ["1", "2", "x"]]?.lazy();
+    /// let mut batches = lf.par_apply().row_batches(|text: &str| text.parse::<i32>());
+    /// let error = batches.next().unwrap().unwrap_err();
+    /// assert_eq!(error.row(), Some(2)); // of the whole stream
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Batches`]. The checks of a call over a frame are made before the query begins.
+    pub fn row_batches<M, F>(self, f: F) -> Batches<DataFrame>
+    where
+        F: RowFn<M, NoContext> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::of_rows(self.frame, self.settings, f)
+    }
+}
+
+impl<I> LazyApply<State<I, NoFinish>> {
+    /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
+    /// to write what the state still holds, to keep a total.
+    ///
+    /// It is called after the last batch, or before the first error is given; not if the iterator is dropped before. It may
+    /// return a `Result`: its error is then the stream's last item, of the kind
+    /// [`Finish`](crate::ErrorKind::Finish), unless the stream ended with another.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let (send, receive) = mpsc::channel();
+    /// let lf = df!["gain" => (0..250_000).map(|n| n % 3).collect::<Vec<i64>>()]?.lazy();
+    /// let batches = lf
+    ///     .par_apply()
+    ///     .state(|| 0)
+    ///     .finish(move |total: i64| Ok::<(), Error>(send.send(total).map_err(anyhow::Error::from)?))
+    ///     .row_batches(|total: &mut i64, gain: i64| {
+    ///         *total += gain;
+    ///         *total
+    ///     });
+    /// assert_eq!(batches.map(|batch| batch.unwrap().height()).sum::<usize>(), 250_000);
+    /// assert_eq!(receive.recv()?, 249_999);
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    pub fn finish<H>(self, hook: H) -> LazyApply<State<I, Hook<H>>>
+    where
+        H: Send + 'static,
+    {
+        LazyApply {
+            frame: self.frame,
+            settings: self.settings,
+            state: State {
+                init: self.state.init,
+                finish: Hook(hook),
+            },
+        }
+    }
+}
+
+impl<I, G> LazyApply<State<I, G>> {
+    /// As [`batches`](LazyApply::batches), with the state: the closure takes `&mut S` first, and is called for one batch after
+    /// the other, in order, on the thread that asks for the next.
+    ///
+    /// # Errors
+    /// See [`Batches`]; and of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
+    pub fn batches<S, O, M, F>(mut self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
+        S: Send + 'static,
+        F: ChunkFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoBatch,
+    {
+        let frame = self.selected();
+        Batches::of_chunks_in_order(frame, self.settings, self.state, f)
+    }
+
+    /// As [`row_batches`](LazyApply::row_batches), with the state: the closure takes `&mut S` first, and is called for one row
+    /// after the other, in order, on the thread that asks for the next batch.
+    ///
+    /// # Errors
+    /// See [`Batches`]; and of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
+    pub fn row_batches<S, O, M, F>(self, f: F) -> Batches<DataFrame>
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::of_rows_in_order(self.frame, self.settings, self.state, f)
+    }
+}

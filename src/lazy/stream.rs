@@ -1,0 +1,321 @@
+//! How a stream is run: the query's batches given to workers, or to one closure after the other.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use polars::prelude::{DataFrame, IntoColumn, LazyFrame};
+
+use super::batches::{Batches, How, Results};
+use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
+use super::channel::Query;
+use super::item::IntoBatch;
+use super::settings::{Meter, Settings, Shared, Verb};
+use crate::cancel::CancelToken;
+use crate::context::{
+    Context, Finish, IntoState, Lead, NoContext, State, WithState, finish_all, make,
+};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::function::{ChunkFn, RowFn};
+use crate::partition::Chunk;
+use crate::pool::Pool;
+use crate::progress::TickState;
+use crate::run::{Cause, Failure, catch};
+use crate::verbs::failed;
+use crate::write::IntoRow;
+
+impl<T: Send + 'static> Batches<T> {
+    /// Of a function of batches, in parallel.
+    pub(super) fn of_chunks<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
+    where
+        F: ChunkFn<M> + Send + 'static,
+        F::Out: IntoBatch<Item = T>,
+    {
+        Batches::new(move |how| {
+            let shared = settings.clone().share(Verb::Batches);
+            let query = started(frame, &settings, how, |_| shared.check())?;
+            let Shared { options, meter, .. } = shared;
+            let told = meter.clone();
+            let call = move |chunk| {
+                let token = options.cancel.as_ref();
+                call_chunk(&f, &mut NoContext, chunk, token, told.as_deref())
+            };
+            Ok(in_parallel(query, how, meter, call))
+        })
+    }
+
+    /// Of a function of batches with a state, one after the other.
+    pub(super) fn of_chunks_in_order<M, S, I, O, G, F>(
+        frame: LazyFrame,
+        settings: Settings,
+        state: State<I, G>,
+        f: F,
+    ) -> Self
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
+        S: Send + 'static,
+        F: ChunkFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoBatch<Item = T>,
+    {
+        Batches::new(move |how| {
+            let shared = settings.clone().share(Verb::Batches);
+            let query = started(frame, &settings, how, |_| shared.check())?;
+            let Shared { options, meter, .. } = shared;
+            let told = meter.clone();
+            let call = move |slot: &Slot<S>, chunk| {
+                let mut state = taken(slot, &state.init)?;
+                let token = options.cancel.as_ref();
+                let result = call_chunk(&f, &mut state, chunk, token, told.as_deref());
+                *lock(slot) = Some(state);
+                result
+            };
+            Ok(in_order(query, meter, state.finish, call))
+        })
+    }
+}
+
+impl Batches<DataFrame> {
+    /// Of a row function, in parallel.
+    pub(super) fn of_rows<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
+    where
+        F: RowFn<M> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::new(move |how| {
+            let call = Call::new(f, settings.clone(), Verb::RowBatches);
+            let query = started(frame, &settings, how, |empty| {
+                call.plan::<M, NoContext>(empty, NO_LEAD).map(drop)
+            })?;
+            let meter = call.shared.meter.clone();
+            let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk);
+            Ok(in_parallel(query, how, meter, add))
+        })
+    }
+
+    /// Of a row function with a state, one row after the other.
+    pub(super) fn of_rows_in_order<M, S, I, O, G, F>(
+        frame: LazyFrame,
+        settings: Settings,
+        state: State<I, G>,
+        f: F,
+    ) -> Self
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        G: Finish<S> + Send + 'static,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        Batches::new(move |how| {
+            let State { init, finish } = state;
+            let call = Call::new(f, settings.clone(), Verb::RowBatches);
+            let query = started(frame, &settings, how, |empty| {
+                let (slot, init) = (&Slot::new(None), &init);
+                call.plan::<M, WithState<S>>(empty, OfStream { slot, init })
+                    .map(drop)
+            })?;
+            let meter = call.shared.meter.clone();
+            let add = move |slot: &Slot<S>, chunk| {
+                let init = &init;
+                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk)
+            };
+            Ok(in_order(query, meter, finish, add))
+        })
+    }
+}
+
+/// How many rows a batch has by default. What reads the source for a sink of batches does not cut it, so that a frame would be one.
+const DEFAULT_ROWS: Option<NonZeroUsize> = NonZeroUsize::new(50_000);
+
+/// Begins the query, when its plan and all options are checked.
+fn started(
+    mut frame: LazyFrame,
+    settings: &Settings,
+    how: &How,
+    check: impl FnOnce(&DataFrame) -> Result<()>,
+) -> Result<Query> {
+    let chunk_rows = match how.chunk_rows {
+        Some(rows) => Some(NonZeroUsize::new(rows).ok_or_else(|| {
+            let (option, message) = ("chunk_rows", "a batch has at least 1 row".into());
+            Error::from(ErrorKind::Option { option, message })
+        })?),
+        None => DEFAULT_ROWS,
+    };
+    let schema = frame.collect_schema()?;
+    check(&empty_frame(&schema)?)?;
+    let token = settings.options.cancel.clone();
+    Query::start(frame, schema, chunk_rows, token)
+}
+
+/// Gives batches to Polars' pool.
+fn in_parallel<T: Send + 'static>(
+    query: Query,
+    how: &How,
+    meter: Option<Arc<Meter>>,
+    call: impl Fn(Chunk) -> Result<T> + Send + Sync + 'static,
+) -> Results<T> {
+    let pool = Pool::default();
+    let look_ahead = how.look_ahead.unwrap_or(2 * pool.workers());
+    let call = move |chunk: Result<Chunk>| call(chunk?);
+    if how.unordered {
+        let results = pool.imap_unordered::<T, _, _, _>(query, call);
+        let results = results.look_ahead(look_ahead);
+        return Box::new(watched(results, meter));
+    }
+    let results = pool.imap::<T, _, _, _>(query, call);
+    Box::new(watched(results.look_ahead(look_ahead), meter))
+}
+
+/// Calls on one batch after the other, on the thread that asks, with one state, which is seen again at the end.
+fn in_order<T: 'static, S: Send + 'static>(
+    mut query: Query,
+    meter: Option<Arc<Meter>>,
+    finish: impl Finish<S> + Send + 'static,
+    call: impl Fn(&Slot<S>, Chunk) -> Result<T> + Send + 'static,
+) -> Results<T> {
+    let slot = Slot::new(None);
+    let mut finish = Some(finish);
+    let results = std::iter::from_fn(move || {
+        let chunk = query.next();
+        let result = chunk.map(|chunk| call(&slot, chunk?));
+        if let Some(Ok(_)) = result {
+            return result;
+        }
+        let state = lock(&slot).take().map(|WithState(state)| state);
+        let finished = finish
+            .take()
+            .map_or(Ok(()), |finish| finish_all(finish, state.into_iter()));
+        match (result, finished) {
+            (None, Err(error)) => Some(Err(error)),
+            (result, _) => result,
+        }
+    });
+    Box::new(watched(results, meter))
+}
+
+/// Results, whose end is told.
+fn watched<T>(
+    mut results: impl Iterator<Item = Result<T>> + Send,
+    meter: Option<Arc<Meter>>,
+) -> impl Iterator<Item = Result<T>> + Send {
+    // An error of the pool is that of its item, which here is a batch: what it wraps has said where it struck.
+    let own = |error: Error| match error.into_kind() {
+        ErrorKind::Closure {
+            place: Place::Item(_),
+            cause,
+        } => Error::from(cause),
+        kind => kind.into(),
+    };
+    std::iter::from_fn(move || {
+        let result = results.next().map(|result| result.map_err(own));
+        let Some(meter) = &meter else {
+            return result;
+        };
+        let told = match &result {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => meter.failed(error),
+            None => meter.ended(TickState::Finished),
+        };
+        match (told, result) {
+            (Err(error), Some(Ok(_)) | None) => Some(Err(error)),
+            (_, result) => result,
+        }
+    })
+}
+
+/// Calls a function of batches.
+fn call_chunk<T, M, C, F>(
+    f: &F,
+    context: &mut C,
+    chunk: Chunk,
+    token: Option<&CancelToken>,
+    meter: Option<&Meter>,
+) -> Result<T>
+where
+    F: ChunkFn<M, C>,
+    F::Out: IntoBatch<Item = T>,
+{
+    if let Some(token) = token {
+        token.check()?;
+    }
+    let rows = chunk.height();
+    let place = Place::Part {
+        index: chunk.index(),
+        row_offset: chunk.row_offset(),
+    };
+    let called = catch(|| f.call(context, chunk).into_batch());
+    let called = called.and_then(|result: Result<T, anyhow::Error>| {
+        result.map_err(|error| Failure::Closure(Cause::new(error)))
+    });
+    let result = called.map_err(|failure| failed(failure, place, |_| None, |_| None));
+    if let Some(meter) = meter {
+        meter.tell(rows, usize::from(result.is_err()))?;
+    }
+    result
+}
+
+/// Adds a row function's results to a batch.
+fn add_rows<M, C, F>(call: &Call<F>, lead: impl Lead<C>, chunk: Chunk) -> Result<DataFrame>
+where
+    C: Context + Send,
+    F: RowFn<M, C>,
+    F::Out: IntoRow<Output: OneColumn>,
+{
+    let offset = chunk.row_offset();
+    let mut frame = chunk.into_frame();
+    let results = call.run::<M, C>(&frame, lead, &|row| offset + row, true)?;
+    if !<F::Out as IntoRow>::Output::IS_FRAME {
+        frame.with_column(results)?;
+        return Ok(frame);
+    }
+    for field in results.struct_()?.fields_as_series() {
+        frame.with_column(field.into_column())?;
+    }
+    Ok(frame)
+}
+
+/// The one state of a stream.
+type Slot<S> = Mutex<Option<WithState<S>>>;
+
+/// Takes the state, made at first.
+fn taken<S, O: IntoState<S>>(slot: &Slot<S>, init: impl Fn() -> O) -> Result<WithState<S>> {
+    let kept = lock(slot).take();
+    kept.map_or_else(|| make(init).map(WithState), Ok)
+}
+
+fn lock<S>(slot: &Slot<S>) -> MutexGuard<'_, Option<WithState<S>>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lends the state to one call after the other.
+struct OfStream<'s, S, I> {
+    slot: &'s Slot<S>,
+    init: &'s I,
+}
+
+impl<S, I, O> Lead<WithState<S>> for OfStream<'_, S, I>
+where
+    S: Send,
+    I: Fn() -> O + Sync,
+    O: IntoState<S>,
+{
+    const SEEDED: bool = false;
+
+    fn split(
+        self,
+    ) -> (
+        impl Fn() -> Result<WithState<S>> + Sync,
+        impl FnOnce(Vec<WithState<S>>) -> Result<()>,
+    ) {
+        let OfStream { slot, init } = self;
+        let give_back = move |mut states: Vec<WithState<S>>| {
+            if let Some(state) = states.pop() {
+                *lock(slot) = Some(state);
+            }
+            Ok(())
+        };
+        (move || taken(slot, init), give_back)
+    }
+}
