@@ -146,7 +146,7 @@ pub enum ErrorKind {
     Cancelled {
         /// How many rows were done, those that failed included; of `columns`, columns; of a pool's `map`, items.
         done: usize,
-        /// How many there are.
+        /// How many there are; 0 where that is not known, as of a lazy query.
         total: usize,
         /// The deadline that passed; none where a [`CancelToken`](crate::CancelToken) was cancelled.
         deadline: Option<Duration>,
@@ -328,8 +328,14 @@ impl Error {
             }
             ErrorKind::TooManyFailures { last, .. } => last.renumber(number),
             ErrorKind::Cancelled {
-                failure, partial, ..
+                done,
+                total,
+                failure,
+                partial,
+                ..
             } => {
+                // These are the batch's, and the query has more.
+                (*done, *total) = (0, 0);
                 *partial = true;
                 if let Some(failure) = failure {
                     failure.renumber(number);

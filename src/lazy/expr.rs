@@ -198,7 +198,7 @@ fn may_fail() -> Expr {
     let same = |columns: &mut [Column]| Ok(columns[0].clone());
     let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
     let cell = map_multiple(same, [lit(false)], field);
-    named(cell, "may_fail".into()).strict_cast(DataType::UInt8)
+    named(cell, "may_fail".into()).strict_cast(DataType::Int32)
 }
 
 /// An argument that the closure is not given, by which Polars takes the call for one that cannot be moved. What may fail is

@@ -1,5 +1,6 @@
 //! Closures on a `LazyFrame`: the eager answer, rows that fail named in the whole frame, and what reaches a sink.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -342,8 +343,8 @@ fn a_token_ends_a_query() {
                 i
             });
             let said = collected(&lf, engine).unwrap_err().to_string();
-            assert!(said.contains("the call was cancelled"), "{said}");
-            assert!(!said.contains("OnCancel::Partial"), "{said}");
+            // Not how many of a batch were done.
+            assert!(said.ends_with("the call was cancelled"), "{said}");
             assert!(calls.load(Ordering::SeqCst) < 1_000_000);
         }
     });
@@ -568,7 +569,9 @@ fn write(
     format: FileWriteFormat,
     engine: Engine,
 ) -> anyhow::Result<()> {
-    let half = tempfile::NamedTempFile::new_in(path.parent().unwrap())?.into_temp_path();
+    let half = tempfile::Builder::new();
+    let half = half.make_in(path.parent().unwrap(), |half| File::create_new(half))?;
+    let half = half.into_temp_path();
     sink(lf, &half, format, engine)?;
     half.persist(path)?;
     Ok(())
