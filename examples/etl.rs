@@ -9,7 +9,7 @@
 //!
 //! OUTPUT is there when it is complete, or as it was before: the query writes to a temporary name beside it, which is renamed
 //! at the end. A text that is no time fails the query with its row, counted over all files; Ctrl-C stops it. Either way
-//! nothing is left, in the temporary folder neither.
+//! nothing is left behind, not even in the temporary folder.
 //!
 //! Prints what is the same in each run,
 //!
@@ -56,7 +56,7 @@ pub fn run(
 ) -> anyhow::Result<()> {
     let half = half(output)?;
     let input = tempfile::tempdir()?;
-    repeat(&data.join("flights.parquet"), rows, input.path())?;
+    repeat(&data.join("flights.parquet"), rows, input.path(), token)?;
     let flights = scan(&input.path().join("*.parquet"))?;
     let airports = LazyCsvReader::new(path(&data.join("airports.csv"))?).finish()?;
 
@@ -64,6 +64,7 @@ pub fn run(
     let report = by_month(flights, airports, rows, token);
     write(report, engine, &half)?;
     let took = began.elapsed();
+    token.check()?;
     half.persist(output)
         .with_context(|| format!("cannot write {}", output.display()))?;
 
@@ -102,11 +103,13 @@ fn by_month(
     // As expressions, on what the joins have added: a null among the coordinates makes the distance null.
     let distance = rows(["origin_lat", "origin_lon", "dest_lat", "dest_lon"])
         .plan_name("great_circle")
+        .cancel_token(token)
         .apply(|lat: f64, lon: f64, to_lat: f64, to_lon: f64| {
             great_circle((lat, lon), (to_lat, to_lon))
         });
     let graded = rows(["dep_delay", "arr_delay"])
         .plan_name("grade")
+        .cancel_token(token)
         .apply(grade);
     let joined = with_places(
         with_places(scheduled, &airports, "origin"),
@@ -166,9 +169,10 @@ fn write(query: LazyFrame, engine: Engine, file: &Path) -> PolarsResult<()> {
 }
 
 /// Writes so many rows of the flights to a folder, the year again and again, a file for each.
-fn repeat(year: &Path, rows: usize, folder: &Path) -> anyhow::Result<()> {
+fn repeat(year: &Path, rows: usize, folder: &Path, token: &CancelToken) -> anyhow::Result<()> {
     let (years, rest) = (rows / YEAR, rows % YEAR);
     for copy in 0..years {
+        token.check()?;
         fs::copy(year, folder.join(format!("{copy:06}.parquet")))
             .with_context(|| format!("cannot copy {}", year.display()))?;
     }

@@ -16,6 +16,8 @@ use crate::error::Result;
 /// Dropping the iterator stops the query at its next batch, and does not wait for that: a query that is sorting, or
 /// that finds no row, may hold its files for some time yet.
 ///
+/// A query that waits for its reader holds one of the 512 threads that Polars has for what blocks.
+///
 /// The query runs on the threads of Polars' streaming engine, and the closure beside them on as many threads of Polars'
 /// pool; a closure with a [`state`](crate::LazyApply::state), on the thread that asks.
 ///

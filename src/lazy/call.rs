@@ -80,7 +80,7 @@ impl<F> Call<F> {
         F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let output = self.shared.call(number, |options| {
+        let output = self.shared.call(frame.height(), number, |options| {
             if !is_one_of_many {
                 return verbs::rows::<M, C, F>(frame, options, lead, &self.f);
             }

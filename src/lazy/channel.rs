@@ -107,18 +107,13 @@ impl Query {
     pub(super) fn start(
         frame: LazyFrame,
         schema: SchemaRef,
-        chunk_rows: Option<NonZeroUsize>,
+        chunk_rows: NonZeroUsize,
         token: Option<CancelToken>,
     ) -> Result<Self> {
         let channel = Arc::new(Channel::default());
-        let token = token.map(|token| {
-            let query: Weak<Channel> = Arc::downgrade(&channel);
-            let number = token.tell(query);
-            Told(token, number)
-        });
         let to = channel.clone();
         let callback = PlanCallback::new(move |batch: DataFrame| Ok(to.send(batch)));
-        let sink = frame.sink_batches(callback, true, chunk_rows)?;
+        let sink = frame.sink_batches(callback, true, Some(chunk_rows))?;
         let ends = channel.clone();
         let run = move || {
             let ran = catch(|| sink.collect_with_engine(Engine::Streaming).map(drop));
@@ -132,6 +127,12 @@ impl Query {
         spawned.map_err(|error| {
             Error::from(anyhow::Error::from(error).context("no thread for the query"))
         })?;
+        // Cancelled meanwhile, it is stopped at once.
+        let token = token.map(|token| {
+            let query: Weak<Channel> = Arc::downgrade(&channel);
+            let number = token.tell(query);
+            Told(token, number)
+        });
         Ok(Query {
             channel,
             schema,

@@ -123,7 +123,7 @@ impl<F> Chunks<F> {
         if self.row_wise && frame.height() == 0 {
             return Ok(DataFrame::empty_with_schema(schema));
         }
-        let output = self.shared.call(&|row| row, |options| {
+        let output = self.shared.call(frame.height(), &|row| row, |options| {
             let mut options = options.clone();
             if !self.row_wise {
                 options.partitions = Some(1);

@@ -116,15 +116,20 @@ impl RowsExpr {
     /// or is filtered, Polars calls it for one group after the other.
     ///
     /// # Filters
-    /// A filter that calls the closure calls it for the rows that the filters and joins before it have left, and for no others.
-    /// Within one condition, both sides of an `and` or `or` and the branches of a `when` are evaluated for all rows: to keep
-    /// rows from the closure, give it a filter of its own, after theirs.
+    /// A filter by a closure that returns `bool` is called for the rows that the filters and joins before it have left, and for
+    /// no others. Within one condition, both sides of an `and` or `or` and the branches of a `when` may be evaluated for all
+    /// rows: to keep rows from the closure, give it a filter of its own, after theirs.
     ///
-    /// So a closure that returns `bool` is never moved by Polars, nor is a filter moved before it: if it only adds a column,
-    /// [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more freedom. One that returns
-    /// something else can be compared within a filter (`rows([…]).apply(f).gt(lit(5))`), but where Polars moves
-    /// that filter to a scan of files it would try it on the files' statistics, and the query is refused: compare within the
-    /// closure, or filter by a column that it adds.
+    /// So Polars never moves an expression whose closure returns `bool`, nor a later filter or `limit` before it. If it only
+    /// adds a column, [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more freedom.
+    ///
+    /// Results that are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) are not called for rows that a filter right
+    /// before it, or a join, drops; but Polars may move such a filter before a `concat` or a `group_by`, whose own inputs
+    /// may have dropped rows, and to a scan of files. There it may be tried on the files' statistics, and the query is
+    /// refused, unless the columns are floats, categories or nested. Let the closure return the answer, or filter by
+    /// a column that it adds.
+    ///
+    /// Within `list().eval(…)`, any of them may be called for rows that an earlier filter drops.
     ///
     /// # Errors
     /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
@@ -147,11 +152,13 @@ impl RowsExpr {
     {
         let plan_name = self.settings.name_or("par_apply_rows");
         let mut arguments = self.arguments;
-        let marker = match (self.of_frame, is_boolean::<F::Out>(&self.settings)) {
+        let is_boolean = is_boolean::<F::Out>(&self.settings);
+        let marker = match (self.of_frame, is_boolean) {
             (true, _) => None,
             (false, true) => Some(stays()),
             (false, false) => Some(may_fail()),
         };
+        let may_meet_statistics = !self.of_frame && !is_boolean;
         let batches = Arc::new(OfBatches {
             call: Call::new(f, self.settings, Verb::Rows),
             of_frame: self.of_frame,
@@ -166,7 +173,9 @@ impl RowsExpr {
         let run =
             move |columns: &mut [Column]| -> PolarsResult<Column> { batches.run::<M>(columns) };
         let plan = move |schema: &Schema, fields: &[Field]| -> PolarsResult<Field> {
-            refuse_statistics(schema)?;
+            if may_meet_statistics {
+                refuse_statistics(schema, fields)?;
+            }
             Ok(planned.plan::<M>(fields)?)
         };
         named(map_multiple(run, arguments, plan), plan_name).alias(output_name)
@@ -193,24 +202,30 @@ fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
 
 /// An argument that the closure is not given, by which Polars takes the call for one that may fail. Otherwise it would join
 /// it with other conditions of a filter, or move it before a join, and call it for rows that these drop. Polars looks
-/// for a strict cast of anything but a literal; this one is of a single cell, made anew for each batch.
+/// for a strict cast of anything but a literal.
 fn may_fail() -> Expr {
-    let same = |columns: &mut [Column]| Ok(columns[0].clone());
-    let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
-    let cell = map_multiple(same, [lit(false)], field);
-    named(cell, "may_fail".into()).strict_cast(DataType::Int32)
+    cell("may_fail").strict_cast(DataType::Int32)
 }
 
 /// An argument that the closure is not given, by which Polars takes the call for one that cannot be moved. What may fail is
 /// still moved to a scan, where the condition is tried on values that are no rows: the least of a row group, the entries
-/// of a dictionary, a null that is made up; and there it panics if it fails. An aggregate stays, also of a literal, and that is as
-/// cheap as one.
+/// of a dictionary, a null that is made up; and there it panics if it fails. An aggregate stays.
 fn stays() -> Expr {
-    lit(false).min()
+    cell("stays").min()
 }
 
-/// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null.
-fn refuse_statistics(schema: &Schema) -> Result<()> {
+/// A single cell, as cheap as a literal, made anew for each batch. It is none, though: what is done to two equal literals Polars
+/// does once, and puts the result, of one row, among a frame's columns.
+fn cell(plan_name: &'static str) -> Expr {
+    let same = |columns: &mut [Column]| Ok(columns[0].clone());
+    let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
+    let cell = map_multiple(same, [lit(false)], field);
+    named(cell, PlSmallStr::from_static(plan_name))
+}
+
+/// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null. The
+/// closure would be called with the least.
+fn refuse_statistics(schema: &Schema, fields: &[Field]) -> Result<()> {
     let names = || schema.iter_names().map(PlSmallStr::as_str);
     let rest: Vec<&str> = names().skip(1).collect();
     let are_statistics = |of_one: &[&str]| {
@@ -222,7 +237,16 @@ fn refuse_statistics(schema: &Schema) -> Result<()> {
             && column == greatest.strip_suffix("_max")
             && column == nulls.strip_suffix("_nc")
     };
-    if names().next() != Some("len") || rest.is_empty() || !rest.chunks(3).all(are_statistics) {
+    // A frame of the user's with such columns has them for arguments; of statistics they have the names of the file's columns.
+    let is_there = |field: &Field| {
+        let name = field.name();
+        schema.contains(name) && !schema.contains(&format!("{name}_min"))
+    };
+    if names().next() != Some("len")
+        || rest.is_empty()
+        || !rest.chunks(3).all(are_statistics)
+        || fields.iter().any(is_there)
+    {
         return Ok(());
     }
     let message = "within a filter that is moved to a scan of files, Polars would call the closure for the files' statistics: \

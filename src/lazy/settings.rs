@@ -246,6 +246,7 @@ impl Shared {
     /// Makes a call over a batch, whose rows have numbers of their own in the query.
     pub(super) fn call<T>(
         &self,
+        rows: usize,
         number: &dyn Fn(usize) -> usize,
         call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
     ) -> Result<T> {
@@ -266,8 +267,12 @@ impl Shared {
             }
             Ok(outcome.output)
         });
-        if let (Some(meter), Err(error)) = (&self.meter, &outcome) {
-            meter.failed(error)?;
+        if let Some(meter) = &self.meter {
+            // What the closure says comes first.
+            match &outcome {
+                Ok(_) => meter.passed(rows)?,
+                Err(error) => drop(meter.failed(error)),
+            }
         }
         outcome
     }
@@ -284,6 +289,8 @@ pub(super) struct Meter {
 struct Sum {
     done: usize,
     failures: usize,
+    /// The rows of the batches that ended well.
+    passed: usize,
     is_over: bool,
 }
 
@@ -293,12 +300,17 @@ impl Meter {
         let mut sum = self.sum();
         sum.done += done;
         sum.failures += failures;
-        let is_all = self.total > 0 && sum.done >= self.total;
-        let state = match is_all {
-            true => TickState::Finished,
-            false => TickState::Running,
-        };
-        self.tick(&mut sum, state);
+        self.tick(&mut sum, TickState::Running);
+    }
+
+    /// A batch ended well; all may be done then.
+    pub(super) fn passed(&self, rows: usize) -> Result<()> {
+        let mut sum = self.sum();
+        sum.passed += rows;
+        if self.total == 0 || sum.passed < self.total {
+            return Ok(());
+        }
+        untroubled(|| self.tick(&mut sum, TickState::Finished))
     }
 
     /// As `add`; a panic is an error.

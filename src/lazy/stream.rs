@@ -127,7 +127,7 @@ impl Batches<DataFrame> {
 }
 
 /// How many rows a batch has by default. What reads the source for a sink of batches does not cut it, so that a frame would be one.
-const DEFAULT_ROWS: Option<NonZeroUsize> = NonZeroUsize::new(50_000);
+const DEFAULT_ROWS: usize = 50_000;
 
 /// Begins the query, when its plan and all options are checked.
 fn started(
@@ -136,13 +136,14 @@ fn started(
     how: &How,
     check: impl FnOnce(&DataFrame) -> Result<()>,
 ) -> Result<Query> {
-    let chunk_rows = match how.chunk_rows {
-        Some(rows) => Some(NonZeroUsize::new(rows).ok_or_else(|| {
+    let chunk_rows =
+        NonZeroUsize::new(how.chunk_rows.unwrap_or(DEFAULT_ROWS)).ok_or_else(|| {
             let (option, message) = ("chunk_rows", "a batch has at least 1 row".into());
             Error::from(ErrorKind::Option { option, message })
-        })?),
-        None => DEFAULT_ROWS,
-    };
+        })?;
+    if let Some(token) = &settings.options.cancel {
+        token.check()?;
+    }
     let schema = frame.collect_schema()?;
     check(&empty_frame(&schema)?)?;
     let token = settings.options.cancel.clone();
@@ -251,7 +252,12 @@ where
     });
     let result = called.map_err(|failure| failed(failure, place, |_| None, |_| None));
     if let Some(meter) = meter {
-        meter.tell(rows, usize::from(result.is_err()))?;
+        let told = match &result {
+            Ok(_) => meter.tell(rows, 0).and_then(|()| meter.passed(rows)),
+            Err(_) => meter.tell(0, 1),
+        };
+        // What the closure says comes first.
+        return result.and_then(|result| told.map(|()| result));
     }
     result
 }

@@ -232,6 +232,91 @@ fn what_a_join_drops_is_not_seen() {
     });
 }
 
+/// After what else drops or makes rows.
+#[test]
+fn what_other_steps_drop_is_not_seen() {
+    watched(|| {
+        let df = df!["n" => [1i64, 4, 9, 8], "d" => [0i64, 2, 0, 3]].unwrap();
+        let some = || df.clone().lazy().filter(col("d").neq(lit(0)));
+        let over = || rows(["n", "d"]).apply(|n: i64, d: i64| n / d > 1);
+        for engine in ENGINES {
+            let both = concat([some(), some()], UnionArgs::default()).unwrap();
+            assert_eq!(collected(&both.filter(over()), engine).unwrap().height(), 4);
+            let sums = some().group_by([col("d")]).agg([col("n").sum()]);
+            assert_eq!(collected(&sums.filter(over()), engine).unwrap().height(), 2);
+            let first = some().limit(1).filter(over());
+            assert_eq!(collected(&first, engine).unwrap().height(), 1);
+            // Compared results, after a join and a filter.
+            let divided = || rows(["n", "d"]).apply(|n: i64, d: i64| n / d).gt(lit(1));
+            let ones = df!["d" => [2i64, 3]].unwrap().lazy();
+            let joined = df.clone().lazy().inner_join(ones, col("d"), col("d"));
+            assert_eq!(
+                collected(&joined.filter(divided()), engine)
+                    .unwrap()
+                    .height(),
+                2
+            );
+        }
+    });
+}
+
+/// Several in one step, of a frame in chunks; one of them twice.
+#[test]
+fn answers_side_by_side() {
+    watched(|| {
+        let whole = counting(40);
+        let mut df = whole.slice(0, 4);
+        for offset in (4..40).step_by(4) {
+            df.vstack_mut(&whole.slice(offset, 4)).unwrap();
+        }
+        let odd = rows(["i"]).apply(|i: i64| i % 2 == 1);
+        let large = rows(["i"]).apply(|i: i64| i > 20);
+        let exprs = || {
+            [
+                odd.clone().alias("a"),
+                large.clone().alias("b"),
+                odd.clone().alias("c"),
+            ]
+        };
+        for engine in ENGINES {
+            let lf = df.clone().lazy();
+            for query in [lf.clone().select(exprs()), lf.clone().with_columns(exprs())] {
+                let out = collected(&query, engine).unwrap();
+                let counts =
+                    ["a", "b", "c"].map(|name| out.column(name).unwrap().bool().unwrap().sum());
+                assert_eq!(counts, [Some(20), Some(19), Some(20)]);
+            }
+            let both = lf.filter(odd.clone()).filter(large.clone());
+            assert_eq!(collected(&both, engine).unwrap().height(), 10);
+        }
+    });
+}
+
+/// A frame that only looks like a file's statistics.
+#[test]
+fn columns_may_be_called_as_statistics_are() {
+    watched(|| {
+        let df =
+            df!["len" => [1i64], "x_min" => [1i64], "x_max" => [3i64], "x_nc" => [0i64]].unwrap();
+        for engine in ENGINES {
+            let range = rows(["x_max", "x_min"]).apply(|most: i64, least: i64| most > least);
+            let lf = df.clone().lazy().filter(range);
+            let lf = lf
+                .par_apply()
+                .select(["x_min"])
+                .names(["y"])
+                .rows(|least: i64| least);
+            let length = rows(["len"]).apply(|len: i64| len * 2);
+            assert_eq!(
+                collected(&lf.with_columns([length]), engine)
+                    .unwrap()
+                    .shape(),
+                (1, 6)
+            );
+        }
+    });
+}
+
 /// A null is no yes, and neither is what fails and is let pass.
 #[test]
 fn rows_without_an_answer_are_dropped() {

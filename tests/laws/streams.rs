@@ -59,11 +59,6 @@ fn batches_come_in_order_with_their_places() {
                 assert_eq!(unordered, expected);
             }
         }
-        // Of the engine's own size.
-        let heights = counting(300_000)
-            .lazy()
-            .par_apply_batches(|df: &DataFrame| df.height());
-        assert_eq!(values(heights).iter().sum::<usize>(), 300_000);
     });
 }
 
@@ -504,37 +499,52 @@ fn a_token_ends_a_stream() {
             "{error}"
         );
         assert!(batches.next().is_none());
+
+        // One that was cancelled before does not begin.
+        let (lf, come) = counted(1000);
+        let batches = lf.par_apply().cancel_token(&token);
+        let mut batches = batches.batches(|df: DataFrame| df.height());
+        assert!(batches.next().unwrap().is_err());
+        assert!(batches.next().is_none());
+        assert_eq!((come.load(SeqCst), Arc::strong_count(&come)), (0, 1));
     });
 }
 
 #[test]
 fn progress_tells_the_end_of_a_stream() {
     watched(|| {
-        let last = |fails: bool, rows: bool| {
+        let last = |fails: Option<i64>, rows: bool, total: usize| {
             let ticks = Arc::new(Mutex::new(Vec::new()));
             let told = ticks.clone();
-            let call = counting(10_000).lazy().par_apply();
+            let call = counting(10_000).lazy().par_apply().total_rows(total);
             let call = call.progress(move |tick: Tick| told.lock().unwrap().push(tick));
             let ended = if rows {
-                let f = move |i: i64| refuse_unless(!fails || i != 5000, "no good");
+                let f = move |i: i64| refuse_unless(fails != Some(i), "no good");
                 call.row_batches(f)
                     .chunk_rows(1000)
                     .any(|batch| batch.is_err())
             } else {
-                let f = move |chunk: Chunk| refuse_unless(!fails || chunk.index() != 5, "no good");
+                let fails = fails.map(|row| row / 1000);
+                let f = move |chunk: Chunk| {
+                    refuse_unless(fails != Some(chunk.index() as i64), "no good")
+                };
                 call.batches(f).chunk_rows(1000).any(|batch| batch.is_err())
             };
-            assert_eq!(ended, fails);
+            assert_eq!(ended, fails.is_some());
             let ticks = ticks.lock().unwrap();
             *ticks.last().unwrap()
         };
         for rows in [false, true] {
-            let fine = last(false, rows);
-            assert_eq!(
-                (fine.done, fine.total, fine.state),
-                (10_000, 0, TickState::Finished)
-            );
-            assert_eq!(last(true, rows).state, TickState::Failed);
+            for total in [0, 10_000] {
+                let fine = last(None, rows, total);
+                assert_eq!(
+                    (fine.done, fine.total, fine.state),
+                    (10_000, total, TickState::Finished)
+                );
+                for row in [5000, 9999] {
+                    assert_eq!(last(Some(row), rows, total).state, TickState::Failed);
+                }
+            }
         }
     });
 }
