@@ -9,6 +9,7 @@ mod expr;
 mod failures;
 mod frame;
 mod item;
+mod marker;
 mod settings;
 mod stream;
 

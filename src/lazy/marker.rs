@@ -1,0 +1,78 @@
+//! What keeps Polars from moving a call to where it would be made for values that are no rows, or for rows that were dropped.
+//!
+//! To Polars' optimiser a function is elementwise, and then free to go before joins, `concat`s and other filters and into a scan, or
+//! it is not, and stays. Between the two is what may fail. Each is told by an argument more, which the closure is not given.
+//! All of this is as read in the source of Polars 0.55 (`predicate_pushdown`, `aexpr/properties`, `aexpr/predicates`).
+
+use polars::prelude::{Column, DataType, Expr, Field, PlSmallStr, Schema, lit, map_multiple};
+use polars_plan::prelude::FunctionFlags;
+
+use crate::error::Result;
+
+/// A function with its name in the plan. Selectors among its arguments stand for several, and where Polars calls it group by
+/// group, the arguments keep their names.
+pub(super) fn named(mut function: Expr, plan_name: PlSmallStr) -> Expr {
+    if let Expr::AnonymousFunction {
+        fmt_str, options, ..
+    } = &mut function
+    {
+        **fmt_str = plan_name;
+        options.flags |=
+            FunctionFlags::INPUT_WILDCARD_EXPANSION | FunctionFlags::PASS_NAME_TO_APPLY;
+    }
+    function
+}
+
+/// An argument that the closure is not given, by which Polars takes the call for one that may fail. Otherwise it would join
+/// it with other conditions of a filter, or move it before a join, and call it for rows that these drop. Polars looks
+/// for a strict cast of anything but a literal.
+pub(super) fn may_fail() -> Expr {
+    cell("may_fail").strict_cast(DataType::Int32)
+}
+
+/// An argument that the closure is not given, by which Polars takes the call for one that cannot be moved. What may fail is
+/// still moved to a scan, where the condition is tried on values that are no rows: the least of a row group, the entries
+/// of a dictionary, a null that is made up; and there it panics if it fails. An aggregate stays.
+pub(super) fn stays() -> Expr {
+    cell("stays").min()
+}
+
+/// A single cell, as cheap as a literal, made anew for each batch. It is none, though: what is done to two equal literals Polars
+/// does once, and puts the result, of one row, among a frame's columns.
+fn cell(plan_name: &'static str) -> Expr {
+    let same = |columns: &mut [Column]| Ok(columns[0].clone());
+    let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
+    let cell = map_multiple(same, [lit(false)], field);
+    named(cell, PlSmallStr::from_static(plan_name))
+}
+
+/// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null. The
+/// closure would be called with the least.
+pub(super) fn refuse_statistics(schema: &Schema, fields: &[Field]) -> Result<()> {
+    let names = || schema.iter_names().map(PlSmallStr::as_str);
+    let rest: Vec<&str> = names().skip(1).collect();
+    let are_statistics = |of_one: &[&str]| {
+        let [least, greatest, nulls] = of_one else {
+            return false;
+        };
+        let column = least.strip_suffix("_min");
+        column.is_some()
+            && column == greatest.strip_suffix("_max")
+            && column == nulls.strip_suffix("_nc")
+    };
+    // A frame of the user's with such columns has them for arguments; of statistics they have the names of the file's columns.
+    let is_there = |field: &Field| {
+        let name = field.name();
+        schema.contains(name) && !schema.contains(&format!("{name}_min"))
+    };
+    if names().next() != Some("len")
+        || rest.is_empty()
+        || !rest.chunks(3).all(are_statistics)
+        || fields.iter().any(is_there)
+    {
+        return Ok(());
+    }
+    let message = "within a filter that is moved to a scan of files, Polars would call the closure for the files' statistics: \
+                   let the closure return a bool, or add its results as a column, and filter by that";
+    Err(anyhow::Error::msg(message).into())
+}
