@@ -123,13 +123,13 @@ impl RowsExpr {
     /// So Polars never moves an expression whose closure returns `bool`, nor a later filter or `limit` before it. If it only
     /// adds a column, [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more freedom.
     ///
-    /// Results that are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) are not called for rows that a filter right
-    /// before it, or a join, drops; but Polars may move such a filter before a `concat` or a `group_by`, whose own inputs
-    /// may have dropped rows, and to a scan of files. There it may be tried on the files' statistics, and the query is
-    /// refused, unless the columns are floats, categories or nested. Let the closure return the answer, or filter by
-    /// a column that it adds.
+    /// A closure whose results are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) is not called for rows that a
+    /// filter right before it, or a join, drops. But Polars may move such a filter before a `concat` or a `group_by`, whose
+    /// own inputs may have dropped rows, and to a scan of files. There it may be tried on the files' statistics, and the
+    /// query is refused, unless the columns are floats, categories or nested. Let the closure return the answer, or
+    /// filter by a column that it adds.
     ///
-    /// Within `list().eval(…)`, any of them may be called for rows that an earlier filter drops.
+    /// Within `list().eval(…)`, either may be called for rows that an earlier filter drops.
     ///
     /// # Errors
     /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
