@@ -89,7 +89,7 @@ impl<T> Batches<T> {
         self
     }
 
-    /// Gives results as they are done, and not in order. What a [`Chunk`] says of its place is the same, since the query
+    /// Gives results as they are done, and not in order. What a [`Chunk`](crate::Chunk) says of its place is the same, since the query
     /// itself keeps its order.
     ///
     /// With a [`state`](crate::LazyApply::state) there is nothing to overtake.
