@@ -64,7 +64,8 @@
 //!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
 //!    With another [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is
 //!    nulled or dropped in silence. (A lazy query has no outcome: it tells a collector that it is given. Of several
-//!    rows that fail in one, the first that is met is named, and which that is in the streaming engine can change from run to run.)
+//!    rows that fail in one, the first that is met is named, and where batches run side by side that can be another in the
+//!    next run. A stream that is in order gives the lowest.)
 //! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
 //!    stays usable. (A program built with `panic = "abort"` aborts.)
 //! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not).

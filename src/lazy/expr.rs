@@ -136,8 +136,8 @@ impl RowsExpr {
     /// a call over a frame checks first.
     ///
     /// When it runs, as a `ComputeError`, which has the text alone:
-    /// - the error of a closure that fails or panics. In the streaming engine it is the first that is met, which need not be
-    ///   that of the lowest row;
+    /// - the error of a closure that fails or panics. Of several, it is the first that is met: of batches, or chunks of a
+    ///   frame in memory, that run side by side, not always that of the lowest row;
     /// - arguments of different lengths, none of which is one row.
     ///
     /// The row that it names is that of [`row_numbers`](RowsExpr::row_numbers). Without them it is counted in the batch that

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polars::prelude::{DataFrame, IntoColumn, LazyFrame};
+use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Series};
 
 use super::batches::{Batches, How, Results};
 use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
@@ -272,14 +272,35 @@ where
     let offset = chunk.row_offset();
     let mut frame = chunk.into_frame();
     let results = call.run::<M, C>(&frame, lead, &|row| offset + row, true)?;
-    if !<F::Out as IntoRow>::Output::IS_FRAME {
-        frame.with_column(results)?;
-        return Ok(frame);
+    let results = match <F::Out as IntoRow>::Output::IS_FRAME {
+        true => results.struct_()?.fields_as_series(),
+        false => vec![results.take_materialized_series()],
+    };
+    let lengths = chunk_lengths(&frame);
+    for results in results {
+        frame.with_column(cut(results, &lengths)?.into_column())?;
     }
-    for field in results.struct_()?.fields_as_series() {
-        frame.with_column(field.into_column())?;
-    }
+    frame.align_chunks();
     Ok(frame)
+}
+
+/// Those of the frame's columns, which are alike.
+fn chunk_lengths(frame: &DataFrame) -> Vec<usize> {
+    let column = frame.columns().iter().find_map(Column::as_series);
+    let chunks = column.map(|column| column.chunks().iter().map(|chunk| chunk.len()));
+    chunks.into_iter().flatten().collect()
+}
+
+/// Cuts a column into chunks of these lengths, without a copy: what writes a frame chunk by chunk wants its columns alike.
+fn cut(series: Series, lengths: &[usize]) -> PolarsResult<Series> {
+    let Some((first, rest)) = lengths.split_first() else {
+        return Ok(series);
+    };
+    let mut cut = series.slice(0, *first);
+    for length in rest {
+        cut.append(&series.slice(cut.len() as i64, *length))?;
+    }
+    Ok(cut)
 }
 
 /// The one state of a stream.

@@ -337,6 +337,51 @@ fn unordered_results_overtake() {
     });
 }
 
+/// The columns of a batch lie in chunks of the same lengths, old and new: so a writer of batches takes them as they are.
+#[test]
+fn batches_are_written_as_they_are() {
+    watched(|| {
+        let whole = counting(5000);
+        let mut df = whole.slice(0, 300);
+        for offset in (300..5000).step_by(300) {
+            df.vstack_mut(&whole.slice(offset, 300)).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("written.parquet");
+        let written = |batches: Batches<DataFrame>| {
+            let file = std::fs::File::create(&path).unwrap();
+            let mut file = Some(file);
+            let mut writer = None;
+            for batch in batches.chunk_rows(1000) {
+                let batch = batch.unwrap();
+                assert!(!batch.should_rechunk());
+                let writer = writer.get_or_insert_with(|| {
+                    let writer = ParquetWriter::new(file.take().unwrap());
+                    writer.batched(batch.schema()).unwrap()
+                });
+                writer.write_batch(&batch).unwrap();
+            }
+            writer.unwrap().finish().unwrap();
+            let file = std::fs::File::open(&path).unwrap();
+            ParquetReader::new(file).finish().unwrap()
+        };
+        let call = || df.clone().lazy().par_apply();
+        let one = written(call().row_batches(|i: i64| i.to_string()));
+        let texts: Vec<String> = (0..5000).map(|i| i.to_string()).collect();
+        let texts = Column::new("par_apply".into(), texts);
+        assert_eq!(one.column("par_apply").unwrap(), &texts);
+        let two = call().names(["i", "half"]).state(|| ());
+        let two =
+            written(two.row_batches(|_: &mut (), i: i64| (i + 1, (i % 2 == 0).then_some(i / 2))));
+        let half = (0..5000).map(|i| (i % 2 == 0).then_some(i / 2));
+        assert_eq!(
+            two.column("half").unwrap().i64().unwrap().to_vec(),
+            half.collect::<Vec<_>>()
+        );
+        assert_eq!(two.column("i").unwrap().i64().unwrap().last(), Some(5000));
+    });
+}
+
 /// By default, a frame is not one batch.
 #[test]
 fn a_frame_is_cut_by_default() {
