@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polars::prelude::{DataFrame, PlSmallStr};
 
@@ -11,7 +11,7 @@ use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
-use crate::job::{self, Job};
+use crate::job::{self, Job, Terms};
 use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
@@ -280,7 +280,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU32, Ordering};
-    /// # use std::time::Duration;
+    /// # use std::time::{Duration, Instant};
     /// # use polars_par_apply::prelude::*;
     /// let df = df!["x" => [1, 2, 3]]?;
     /// let calls = AtomicU32::new(0);
@@ -318,7 +318,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// A thread of its own waits for that, so that no worker looks at a clock for it. A row that is running is not cut off.
     ///
     /// ```
-    /// # use std::time::Duration;
+    /// # use std::time::{Duration, Instant};
     /// # use polars_par_apply::{ErrorKind, prelude::*};
     /// let df = df!["x" => [1, 2, 3]]?;
     /// let late = df.par_apply().deadline(Duration::ZERO).rows(|x: i32| x).unwrap_err();
@@ -617,8 +617,9 @@ where
     ///
     /// The job is begun by the [pool](Apply::pool), and ends when the pool is terminated. [`Job::progress`] tells how far it
     /// is, [`Job::cancel`] does what [`cancel_token`](Apply::cancel_token) does, and dropping the job too. Every check is made
-    /// when it is begun; what it finds is the job's error. A [`deadline`](Apply::deadline) is counted from then. A job that is
-    /// cancelled before it has begun is an error also with [`OnCancel::Partial`]: there is no part of it.
+    /// when it is begun; what it finds is the job's error. A [`deadline`](Apply::deadline) is counted from this call: a job that
+    /// has not begun by then never does. A job that is cancelled, or late, before it has begun is an error also with
+    /// [`OnCancel::Partial`]: there is no part of it.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -708,7 +709,13 @@ where
         let given = options.pool.take();
         options.pool = given.as_ref().map(Pool::within);
         let pool = given.unwrap_or_default();
-        job::spawn(&pool, total, move |control| {
+        options.deadline_from = options.deadline.map(|_| Instant::now());
+        let terms = Terms {
+            total,
+            gives_way: true,
+            deadline: options.deadline,
+        };
+        job::spawn(&pool, terms, move |control| {
             options.job = Some(control.token.clone());
             options.progress = Some(Arc::new(control.meter.and(options.progress.take())));
             verb(&frame, &options, lead)

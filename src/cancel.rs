@@ -214,8 +214,6 @@ pub(crate) struct Halt {
 const GOING: u8 = 0;
 const CANCELLED: u8 = 1;
 const LATE: u8 = 2;
-/// The run is over: nobody need wait for anything.
-const OVER: u8 = 3;
 
 impl Halt {
     pub(crate) fn stop(&self, why: Why) {
@@ -223,10 +221,6 @@ impl Halt {
             Why::Cancelled => CANCELLED,
             Why::Deadline => LATE,
         });
-    }
-
-    pub(crate) fn over(&self) {
-        self.set(OVER);
     }
 
     /// The first to say so is the one that counts.

@@ -123,7 +123,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `arity` | what every stage may use |
+//! | `error`, `arity`, `quiet`, `alarm` | what every stage may use |
 //! | `cancel`, `progress`, `retry` | what options take: tokens, who is told, when a row is tried again |
 //! | `pool` | threads: Polars', or a pool's own; what a pool was given, and its end |
 //! | `options` | the options of a call, as values |
@@ -143,6 +143,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod alarm;
 mod apply;
 mod arity;
 mod cancel;
@@ -161,6 +162,7 @@ mod partition;
 mod pool;
 pub mod prelude;
 mod progress;
+mod quiet;
 mod read;
 mod retry;
 mod run;

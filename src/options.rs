@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polars::prelude::PlSmallStr;
 
@@ -102,6 +102,8 @@ pub struct Options<'a> {
     /// The token of the job that makes the call.
     pub(crate) job: Option<CancelToken>,
     pub(crate) deadline: Option<Duration>,
+    /// Since when the deadline counts, where that is not the call's beginning.
+    pub(crate) deadline_from: Option<Instant>,
     pub(crate) on_cancel: OnCancel,
     pub(crate) progress: Option<Arc<dyn Progress + 'a>>,
     /// Whether what happened is asked for.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use self::core::{Callback, Core};
-pub(crate) use self::spawn::spawn;
+pub(crate) use self::spawn::{Terms, spawn};
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Task;
@@ -160,13 +160,15 @@ impl<T> Job<T> {
     }
 
     /// Tells how far it is: rows of a frame (columns of [`spawn_columns`](crate::Apply::spawn_columns)), items of a map, or 1 of
-    /// 1. What runs tells it every ten milliseconds or 65,536 rows, and at the end.
+    /// 1. What runs reports it every ten milliseconds or 65,536 rows, and at the end. Until the job has begun, its state is
+    /// [`TickState::Queued`].
     #[must_use]
     pub fn progress(&self) -> Tick {
         let core = self.task.core();
         let told = core.meter.read();
         let state = match core.ended() {
-            None => TickState::Running,
+            None if core.has_begun() => TickState::Running,
+            None => TickState::Queued,
             // A part of a frame was asked for.
             Some(TickState::Finished) if told.state == TickState::Cancelled => told.state,
             Some(ended) => ended,

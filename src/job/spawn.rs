@@ -1,10 +1,13 @@
 //! A job on its way through a pool.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
 use super::core::Core;
 use super::meter::Meter;
 use super::{Handle, Job};
+use crate::alarm::Alarm;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::pool::{Lineage, Pass, Pool, Task, Threads};
@@ -16,18 +19,42 @@ pub(crate) struct Control<'c> {
     pub(crate) meter: &'c Meter,
 }
 
-/// Gives a pool some work, of so many rows or items.
-pub(crate) fn spawn<T, F>(pool: &Pool, total: usize, work: F) -> Job<T>
+/// What a pool is to know of a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How many rows or items there are.
+    pub(crate) total: usize,
+    /// Whether it is a call over rows or items, which gives way to others.
+    pub(crate) gives_way: bool,
+    /// How long after it was given it may begin.
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl Terms {
+    /// Of a closure that runs to its end, for so many items.
+    pub(crate) fn whole(total: usize) -> Self {
+        Terms {
+            total,
+            gives_way: false,
+            deadline: None,
+        }
+    }
+}
+
+/// Gives a pool some work.
+pub(crate) fn spawn<T, F>(pool: &Pool, terms: Terms, work: F) -> Job<T>
 where
     T: Send + 'static,
     F: FnOnce(&Control<'_>) -> Result<T> + Send + 'static,
 {
     let task = Arc::new(Spawned {
-        core: Core::new(total),
+        core: Core::new(terms.total),
         work: Mutex::new(Some(work)),
         pass: Mutex::new(None),
         lineage: pool.lineage_of_job(),
         threads: pool.threads().clone(),
+        gives_way: terms.gives_way,
+        alarm: Mutex::new(None),
     });
     match pool.admit() {
         Ok(pass) => {
@@ -40,6 +67,8 @@ where
             }
             if let Err(error) = task.threads.submit(task.clone()) {
                 task.refuse(pool.no_thread(&error));
+            } else if let Some(deadline) = terms.deadline {
+                task.begins_within(deadline);
             }
         }
         Err(closed) => task.refuse(closed),
@@ -54,6 +83,9 @@ struct Spawned<T, F> {
     pass: Mutex<Option<Pass>>,
     lineage: Lineage,
     threads: Threads,
+    gives_way: bool,
+    /// Rings when it is too late to begin.
+    alarm: Mutex<Option<Alarm>>,
 }
 
 impl<T, F> Spawned<T, F> {
@@ -70,6 +102,7 @@ impl<T, F> Spawned<T, F> {
         self.core.finish(result);
         let pass = self.pass().take();
         drop(pass);
+        drop(self.alarm().take());
     }
 
     fn take_work(&self) -> Option<F> {
@@ -77,8 +110,63 @@ impl<T, F> Spawned<T, F> {
         work.take()
     }
 
-    fn pass(&self) -> std::sync::MutexGuard<'_, Option<Pass>> {
+    fn alarm(&self) -> MutexGuard<'_, Option<Alarm>> {
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pass(&self) -> MutexGuard<'_, Option<Pass>> {
         self.pass.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, F> Spawned<T, F>
+where
+    T: Send + 'static,
+    F: Send + 'static,
+{
+    /// Ends it with an error, if it has not begun by then.
+    fn begins_within(self: &Arc<Self>, deadline: Duration) {
+        let late: Weak<Self> = Arc::downgrade(self);
+        let ring = move || {
+            let late = late.upgrade().filter(|late| !late.core.has_begun());
+            let Some(late) = late else {
+                return;
+            };
+            // On another thread: whoever waits for the job may call the user's code, and the alarms have one thread.
+            let refuse = move || late.refuse(late.is_late(deadline));
+            let refuse = Arc::new(refuse);
+            let on_a_thread = refuse.clone();
+            let name = "par-apply-deadline".to_string();
+            let spawned = thread::Builder::new()
+                .name(name)
+                .spawn(move || on_a_thread());
+            if spawned.is_err() {
+                refuse();
+            }
+        };
+        match Alarm::after(deadline, ring) {
+            Ok(alarm) => *self.alarm() = Some(alarm),
+            Err(error) => {
+                let message = format!("it cannot be waited for: {error}");
+                let option = "deadline";
+                self.refuse(ErrorKind::Option { option, message }.into());
+            }
+        }
+        if self.core.ended().is_some() {
+            // It has ended before the alarm was there.
+            drop(self.alarm().take());
+        }
+    }
+
+    fn is_late(&self, deadline: Duration) -> Error {
+        ErrorKind::Cancelled {
+            done: 0,
+            total: self.core.meter.read().total,
+            deadline: Some(deadline),
+            failure: None,
+            partial: true,
+        }
+        .into()
     }
 }
 
@@ -89,6 +177,10 @@ where
 {
     fn is_over(&self) -> bool {
         self.core.has_begun()
+    }
+
+    fn gives_way(&self) -> bool {
+        self.gives_way
     }
 
     fn run(self: Arc<Self>) {

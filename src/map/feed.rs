@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::IntoItem;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Place};
-use crate::job::{Job, spawn};
+use crate::job::{Job, Terms, spawn};
 use crate::pool::Pool;
 use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::verbs::failed;
@@ -140,9 +140,11 @@ where
         U: Send + 'static,
     {
         let work = self.work.clone();
-        let job = spawn(&self.pool, chunk.items.len(), move |control| {
-            Ok(then(work(chunk, control.token)))
-        });
+        let job = spawn(
+            &self.pool,
+            Terms::whole(chunk.items.len()),
+            move |control| Ok(then(work(chunk, control.token))),
+        );
         // Once it has begun, a close does not cut it off.
         self.pool = self.pool.again();
         job

@@ -14,7 +14,7 @@ use self::items::map_items;
 use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::job::{Job, spawn};
+use crate::job::{Job, Terms, spawn};
 use crate::pool::Pool;
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Cause, Failure, catch, says_cancelled};
@@ -210,7 +210,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
-        spawn(self, 1, move |control| {
+        spawn(self, Terms::whole(1), move |control| {
             let result = call_once(f);
             control.meter.tick(Tick {
                 done: 1,
@@ -247,7 +247,11 @@ impl Pool {
     {
         let source = Source::of(items);
         let pool = self.within();
-        spawn(self, source.len(), move |control| {
+        let terms = Terms {
+            gives_way: true,
+            ..Terms::whole(source.len())
+        };
+        spawn(self, terms, move |control| {
             let call = |_: &mut NoContext, item| f(item).into_item().map_err(Into::into);
             let within = (control.token, Arc::new(control.meter.clone()) as _);
             map_items(&pool, source, Some(within), &|| Ok(NoContext), call)

@@ -1,50 +1,81 @@
-//! Lends a team work that borrows: the call returns when nobody is in it any more.
+//! Lends threads work that borrows: the call returns when nobody is in it any more.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use polars_core::runtime::RAYON;
 
 use super::Team;
-use super::team::{Task, Turn, Waits, is_on_a_pool};
-use super::wait::wait_while;
+use super::team::{Waits, Yielded, give_way, is_on_a_pool};
+use super::turns::{Standing, Task, Turn};
+use super::wait::wait_while_as;
+use crate::quiet::quietly_drop;
 
-/// What several threads call at once; each is given a way to have one more call it.
-pub(crate) type Work<'w> = &'w (dyn Fn(&dyn Fn()) + Sync);
+/// What several threads call at once.
+pub(crate) type Work<'w> = &'w (dyn Fn(&dyn Crew) + Sync);
 
-/// Calls `work` on so many threads of the team at once, and returns when every call has. A call that has not begun when
+/// What a worker can ask of those who called it.
+pub(crate) trait Crew {
+    /// Has one more worker called.
+    fn one_more(&self);
+
+    /// Offers the worker's turn to other calls, between two morsels. A worker that is to leave returns, and may have one
+    /// more called.
+    fn give_way(&self) -> Yielded;
+}
+
+/// Calls `work` on so many threads at once, and returns when every call has. A call that has not begun when
 /// the others are done is not made: there is nothing left for it.
 ///
-/// On a thread of the team, one of the calls is made here. Elsewhere `watch` is called here meanwhile, if it is given.
-pub(super) fn lend(team: &Team, calls: usize, work: Work<'_>, watch: Option<Work<'_>>) {
+/// Work that `gives_way` asks its [`Crew`] between morsels whether it is the turn of others.
+///
+/// On a thread of the team, one of the calls is made here; and where no worker of Polars' pool is free for long. Else `watch`
+/// is called here meanwhile, if it is given.
+pub(super) fn lend(
+    whom: &Askable,
+    calls: usize,
+    gives_way: bool,
+    work: Work<'_>,
+    watch: Option<Work<'_>>,
+) {
     let lent = Arc::new(Lent {
+        gives_way,
         work: Pointer::to(work),
         door: Mutex::new(Door {
             open: true,
+            places: calls,
             entered: 0,
             inside: 0,
+            leaving: 0,
             panic: None,
         }),
         left: Condvar::new(),
-        team: team.clone(),
+        standing: Arc::default(),
+        whom: whom.clone(),
     });
-    let here = team.is_here();
+    let here = whom.is_here();
     let mut shut = Shut {
         lent: &lent,
         unwinds: true,
+        shares: here || matches!(whom, Askable::Polars),
     };
+    let first = if here { Turn::Shared } else { lent.turn() };
     let asked = if here { calls - 1 } else { calls };
-    let pushed = (0..asked).filter(|_| lent.clone().ask()).count();
-    if here || pushed == 0 {
-        work(&|| {
-            lent.clone().ask();
-        });
-        lent.lock().entered += 1;
+    let turns = [first]
+        .into_iter()
+        .chain([Turn::Shared].into_iter().cycle());
+    let pushed = turns.take(asked).filter(|turn| lent.ask(*turn)).count();
+    if here || pushed == 0 || lent.is_left_alone() {
+        let inside = Inside::of_caller(&lent);
+        work(&inside);
     } else if let Some(watch) = watch {
-        let _waits = Waits::new();
-        watch(&|| {
-            lent.clone().ask();
-        });
+        let _waits = Waits::for_workers();
+        watch(&Outside(&lent));
     }
     shut.unwinds = false;
     drop(shut);
@@ -54,8 +85,29 @@ pub(super) fn lend(team: &Team, calls: usize, work: Work<'_>, watch: Option<Work
     }
 }
 
+/// Whose threads do the work.
+#[derive(Clone, Debug)]
+pub(super) enum Askable {
+    Team(Team),
+    /// Polars' pool, from a thread that is not a worker of it. What is asked of its workers lies in rayon's queue, from which
+    /// it is not taken back; so the work is lent to them, and they find the door shut when they come too late.
+    Polars,
+}
+
+impl Askable {
+    fn is_here(&self) -> bool {
+        match self {
+            Askable::Team(team) => team.is_here(),
+            Askable::Polars => false,
+        }
+    }
+}
+
+/// How long a call waits for a worker of Polars' pool before its own thread begins.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// To what lives only as long as the call that lends it.
-struct Pointer(*const (dyn Fn(&dyn Fn()) + Sync + 'static));
+struct Pointer(*const (dyn Fn(&dyn Crew) + Sync + 'static));
 
 // SAFETY: what it points to is `Sync`.
 unsafe impl Send for Pointer {}
@@ -64,49 +116,169 @@ unsafe impl Sync for Pointer {}
 
 impl Pointer {
     fn to(work: Work<'_>) -> Self {
-        let work: *const (dyn Fn(&dyn Fn()) + Sync + '_) = work;
+        let work: *const (dyn Fn(&dyn Crew) + Sync + '_) = work;
         // SAFETY: the types differ in a lifetime alone, and a pointer may outlive what it points to.
         Pointer(unsafe {
             mem::transmute::<
-                *const (dyn Fn(&dyn Fn()) + Sync + '_),
-                *const (dyn Fn(&dyn Fn()) + Sync + 'static),
+                *const (dyn Fn(&dyn Crew) + Sync + '_),
+                *const (dyn Fn(&dyn Crew) + Sync + 'static),
             >(work)
         })
     }
 }
 
 struct Lent {
+    gives_way: bool,
     work: Pointer,
     door: Mutex<Door>,
     /// Rung when somebody leaves.
     left: Condvar,
-    team: Team,
+    standing: Arc<Standing>,
+    whom: Askable,
 }
 
 /// Who may follow the pointer, and who does.
 struct Door {
     open: bool,
+    /// For how many more there is room.
+    places: usize,
     entered: usize,
     inside: usize,
+    /// Those inside who are about to leave to others what there is to do.
+    leaving: usize,
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Lent {
     /// Asks for one more call; and tells whether there is anyone to make it.
-    fn ask(self: Arc<Self>) -> bool {
-        let team = self.team.clone();
-        let width = team.width().unwrap_or(1);
-        // The caller waits for it; so do those who wait for the caller, if it is one of a pool's.
-        let turn = if is_on_a_pool() {
+    fn ask(self: &Arc<Self>, turn: Turn) -> bool {
+        match &self.whom {
+            Askable::Team(team) => {
+                let width = team.width().unwrap_or(1);
+                team.push(self.clone(), width, turn).is_ok()
+            }
+            Askable::Polars => {
+                let lent = self.clone();
+                RAYON.spawn(move || lent.run());
+                true
+            }
+        }
+    }
+
+    fn ask_for_one_more(self: &Arc<Self>) {
+        self.lock().places += 1;
+        self.ask(Turn::Shared);
+    }
+
+    /// Whether the workers of Polars' pool are busy for long, so that none comes; waits to find out.
+    fn is_left_alone(&self) -> bool {
+        if matches!(self.whom, Askable::Team(_)) {
+            return false;
+        }
+        let is_under_way = |door: &mut Door| door.entered == 0 || door.inside > 0;
+        let waited = self
+            .left
+            .wait_timeout_while(self.lock(), PATIENCE, is_under_way);
+        let (door, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        door.entered == 0
+    }
+
+    /// When the first call is made. The caller waits for it; so do those who wait for the caller, if it is one of a pool's.
+    fn turn(&self) -> Turn {
+        if is_on_a_pool() {
             Turn::Next
         } else {
             Turn::Last
-        };
-        team.push(self, width, turn).is_ok()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Door> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody inside, until this is dropped.
+struct Inside<'l> {
+    lent: &'l Arc<Lent>,
+    is_leaving: Cell<bool>,
+    is_caller: bool,
+}
+
+impl<'l> Inside<'l> {
+    /// One who came by the team; none, if the door is shut.
+    fn enter(lent: &'l Arc<Lent>) -> Option<Self> {
+        let mut door = lent.lock();
+        if !door.open || door.places == 0 {
+            return None;
+        }
+        door.places -= 1;
+        door.entered += 1;
+        door.inside += 1;
+        Some(Inside {
+            lent,
+            is_leaving: Cell::new(false),
+            is_caller: false,
+        })
+    }
+
+    /// The one who lends.
+    fn of_caller(lent: &'l Arc<Lent>) -> Self {
+        let mut door = lent.lock();
+        door.places = door.places.saturating_sub(1);
+        door.entered += 1;
+        door.inside += 1;
+        // Of the others, the team counts those that it has called.
+        lent.standing.enter();
+        Inside {
+            lent,
+            is_leaving: Cell::new(false),
+            is_caller: true,
+        }
+    }
+}
+
+impl Crew for Inside<'_> {
+    fn one_more(&self) {
+        self.lent.ask_for_one_more();
+    }
+
+    fn give_way(&self) -> Yielded {
+        // The caller waits for the others in any case.
+        let leave = || {
+            let mut door = self.lent.lock();
+            let can_leave = !self.is_caller && door.inside - door.leaving > 1;
+            if can_leave && !self.is_leaving.replace(true) {
+                door.leaving += 1;
+            }
+            can_leave
+        };
+        give_way(Some(&self.lent.standing), &leave)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if self.is_caller {
+            self.lent.standing.leave();
+        }
+        let mut door = self.lent.lock();
+        door.leaving -= usize::from(self.is_leaving.get());
+        door.inside -= 1;
+        drop(door);
+        self.lent.left.notify_all();
+    }
+}
+
+/// Who watches from outside.
+struct Outside<'l>(&'l Arc<Lent>);
+
+impl Crew for Outside<'_> {
+    fn one_more(&self) {
+        self.0.ask_for_one_more();
+    }
+
+    fn give_way(&self) -> Yielded {
+        Yielded::Stay
     }
 }
 
@@ -115,33 +287,35 @@ impl Task for Lent {
         !self.lock().open
     }
 
+    fn gives_way(&self) -> bool {
+        self.gives_way
+    }
+
+    fn standing(&self) -> Option<&Arc<Standing>> {
+        Some(&self.standing)
+    }
+
     fn run(self: Arc<Self>) {
-        {
-            let mut door = self.lock();
-            if !door.open {
-                return;
-            }
-            door.entered += 1;
-            door.inside += 1;
-        }
+        let Some(inside) = Inside::enter(&self) else {
+            return;
+        };
         // SAFETY: it is lent by a call of `lend`, which does not return or unwind before its `Shut` has found nobody inside
-        // and shut the door. This thread came in while the door was open, and is counted as inside until it is done.
+        // and shut the door. This thread came in while the door was open, and is counted as inside until `inside` is
+        // dropped, after the last use of `work`.
         let work = unsafe { &*self.work.0 };
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            work(&|| {
-                self.clone().ask();
-            });
-        }));
-        let mut door = self.lock();
-        door.inside -= 1;
+        let called = catch_unwind(AssertUnwindSafe(|| work(&inside)));
         let mut surplus = None;
-        match called {
-            Err(panic) if door.panic.is_none() => door.panic = Some(panic),
-            called => surplus = called.err(),
+        if let Err(panic) = called {
+            let mut door = self.lock();
+            match door.panic {
+                None => door.panic = Some(panic),
+                Some(_) => surplus = Some(panic),
+            }
         }
-        drop(door);
-        drop(surplus);
-        self.left.notify_all();
+        drop(inside);
+        if let Some(surplus) = surplus {
+            quietly_drop(surplus);
+        }
     }
 }
 
@@ -151,14 +325,33 @@ struct Shut<'l> {
     /// Whether it is dropped on the way out of a panic of this call: then nobody need have come. (One that the thread was on
     /// the way out of before is no reason to leave the work undone.)
     unwinds: bool,
+    /// Whether the caller's own team is to know that it waits for its workers, or Polars'.
+    shares: bool,
 }
 
 impl Drop for Shut<'_> {
     fn drop(&mut self) {
+        // What was lent ends with the caller's frame. So this frame is not left while somebody is inside, whatever happens.
+        let abort = Abort;
         let (lent, must_enter) = (self.lent, !self.unwinds);
-        let mut door = wait_while(&lent.door, &lent.left, None, |door| {
+        let waits = if self.shares {
+            Waits::for_workers
+        } else {
+            Waits::for_a_team
+        };
+        let mut door = wait_while_as(waits, &lent.door, &lent.left, None, |door| {
             door.inside > 0 || (must_enter && door.entered == 0)
         });
         door.open = false;
+        mem::forget(abort);
+    }
+}
+
+/// Ends the process when it is dropped, which is on the way out of a panic.
+struct Abort;
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        process::abort();
     }
 }

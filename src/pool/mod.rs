@@ -5,6 +5,7 @@ mod gate;
 mod lend;
 mod team;
 mod threads;
+mod turns;
 mod wait;
 mod within;
 
@@ -15,10 +16,11 @@ use std::sync::Arc;
 pub use builder::{PoolBuilder, available_workers};
 use gate::Gate;
 pub(crate) use gate::{Entry, Pass};
-pub(crate) use lend::Work;
-pub(crate) use team::Task;
+pub(crate) use lend::{Crew, Work};
 use team::Team;
+pub(crate) use team::{Waits, Yielded, give_way, is_on_a_team};
 pub(crate) use threads::Threads;
+pub(crate) use turns::Task;
 pub(crate) use wait::wait_while;
 pub(crate) use within::{Lineage, Within};
 

@@ -1,15 +1,17 @@
-//! Threads that do tasks in the order in which they were given.
+//! Threads that do tasks, and take turns where there are more tasks than threads.
 //!
 //! They are not rayon's. A worker of rayon that waits does other work of its pool meanwhile, on top of what it is in; and a
 //! job that is begun on top of the very one that it waits for can never end. A thread of a team that waits does nothing
 //! else, so what it waits for is always on a thread of its own, and goes on.
 //!
-//! What it waits for may need the team, by way of another pool for one. So another thread stands in for it; but only for
-//! what threads of pools wait for. So there are no more of these than threads that wait for them, and all else is begun for
-//! as many threads as the team has, and no more, whether they wait or not.
+//! What it waits for may need the team, by way of another pool for one. So another thread stands in for it: at any time as
+//! many threads run as the team is wide, besides those that wait.
+//!
+//! No more tasks from outside are under way at a time than the team is wide, whether they wait or not. But a call over rows
+//! or items gives way between two morsels ([`give_way`]), to whom [`Queues`] says: where its call has another worker, a
+//! worker leaves it; the last one pauses on its thread. While calls pause, a few more tasks from outside are begun.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,30 +20,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::turns::{Next, Paused, Queues, Standing, Task, Turn};
 use super::wait::wait_while;
 use super::{Pool, Threads};
-
-/// Something to do, for whichever thread comes to it first.
-pub(crate) trait Task: Send + Sync {
-    /// Does it, unless somebody has.
-    fn run(self: Arc<Self>);
-
-    /// Whether there is nothing left to do, since somebody has, or nobody wants it any more.
-    fn is_over(&self) -> bool;
-}
-
-/// When a task is begun.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Turn {
-    /// Before those that nobody in a pool waits for; by a thread that stands in, if need be.
-    Next,
-    Last,
-}
 
 /// How long a thread of a team that grows as needed waits for more to do, before it ends.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
-/// Some threads and their queue. Clones are the same team.
+/// How many tasks from outside may be under way beyond the width of the team, where calls give way to each other: each holds
+/// a thread, and the memory of its output.
+const MOST_BEYOND: usize = 32;
+
+/// Some threads and their queues. Clones are the same team.
 #[derive(Clone)]
 pub(crate) struct Team(Arc<Shared>);
 
@@ -53,8 +43,12 @@ struct Shared {
     handles: Mutex<Vec<JoinHandle<()>>>,
     width: Option<usize>,
     make: Make,
-    /// Threads that wait for what others do.
+    /// Threads that wait for what others do, those included that have paused.
     waiting: AtomicUsize,
+    /// Of these, the ones whose task is a call from outside that gives way.
+    beyond: AtomicUsize,
+    /// How many tasks lie in the queues, for who looks without the lock.
+    queued: AtomicUsize,
 }
 
 /// How threads are made.
@@ -77,24 +71,46 @@ impl Make {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Arc<dyn Task>>,
-    /// What a thread of a pool waits for; it is done first.
-    urgent: VecDeque<Arc<dyn Task>>,
-    /// How many were queued, and not over, when that was last looked at.
-    live: usize,
+    queues: Queues,
     threads: usize,
     /// How many threads there should be, besides those that wait for what others do.
     most: usize,
     /// Threads that are in a task, those that wait included.
     busy: usize,
+    /// Tasks from outside that are under way.
+    outside: usize,
     /// Threads that wait for something to do.
     idle: usize,
     stopped: bool,
 }
 
+/// What a thread is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    /// A task from outside.
+    Outside {
+        /// Whether it is a call that gives way.
+        gives_way: bool,
+    },
+    /// Any other.
+    Inner,
+}
+
+/// What becomes of a worker that offers to give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Yielded {
+    /// It is still its turn.
+    Stay,
+    /// Others have had their turn meanwhile.
+    Resumed,
+    /// It is to leave its call, which has other workers.
+    Leave,
+}
+
 thread_local! {
     /// The team that this thread belongs to.
     static OWN: RefCell<Option<Team>> = const { RefCell::new(None) };
+    static BASE: Cell<Base> = const { Cell::new(Base::Inner) };
 }
 
 fn own() -> Option<Team> {
@@ -107,41 +123,78 @@ pub(super) fn is_on_a_pool() -> bool {
     rayon::current_thread_index().is_some() || own().is_some()
 }
 
+/// Whether this thread is one of a team's, so that its calls share it with others.
+pub(crate) fn is_on_a_team() -> bool {
+    OWN.try_with(|own| own.borrow().is_some()).unwrap_or(false)
+}
+
+/// Offers this thread's turn to others, between two morsels of a call with this standing; of a call that this thread runs
+/// alone there is none. `leave` says whether the worker can leave its call, and has it counted as having left then.
+pub(crate) fn give_way(standing: Option<&Arc<Standing>>, leave: &dyn Fn() -> bool) -> Yielded {
+    let is_wanted = |own: &RefCell<Option<Team>>| {
+        let own = own.borrow();
+        let own = own.as_ref()?;
+        (own.0.queued.load(Ordering::Relaxed) > 0).then(|| own.clone())
+    };
+    let Some(team) = OWN.try_with(is_wanted).ok().flatten() else {
+        return Yielded::Stay;
+    };
+    let alone = || {
+        let standing = Arc::<Standing>::default();
+        standing.enter();
+        standing
+    };
+    team.give_way(standing.cloned().unwrap_or_else(alone), leave)
+}
+
 /// Tells this thread's team, if it has one, that the thread waits for what others do, until this is dropped.
-pub(super) struct Waits(Option<Team>);
+pub(crate) struct Waits {
+    team: Option<Team>,
+    /// Whether more may be begun meanwhile, since the thread's task is a call that shares the team with others.
+    is_beyond: bool,
+}
 
 impl Waits {
-    pub(super) fn new() -> Self {
-        Self::told(own())
+    /// Of a wait for a call's own workers, here or in Polars' pool.
+    pub(crate) fn for_workers() -> Self {
+        let is_beyond = BASE.get() == Base::Outside { gives_way: true };
+        Self::told(own(), is_beyond)
     }
 
     /// Of a wait for what a team does. A worker of rayon may be in something, a query with a closure say, that a job of
     /// Polars' pool waits for without our knowing; so it counts as one of the threads of those jobs.
     pub(super) fn for_a_team() -> Self {
         let of_rayon = || rayon::current_thread_index().map(|_| Threads::Polars.team().clone());
-        Self::told(own().or_else(of_rayon))
+        Self::told(own().or_else(of_rayon), false)
     }
 
-    fn told(team: Option<Team>) -> Self {
+    fn told(team: Option<Team>, is_beyond: bool) -> Self {
         if let Some(team) = &team {
             let shared = &team.0;
             let mut state = shared.lock();
             shared.waiting.fetch_add(1, Ordering::Relaxed);
-            if !state.urgent.is_empty() {
+            shared
+                .beyond
+                .fetch_add(usize::from(is_beyond), Ordering::Relaxed);
+            if team.can_begin(&state) > 0 {
                 // Where no thread is to be had, it is as it was.
                 let _ = team.grow(&mut state);
-                shared.bell.notify_one();
+                team.wake(&state);
             }
         }
-        Waits(team)
+        Waits { team, is_beyond }
     }
 }
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        if let Some(team) = &self.0 {
+        if let Some(team) = &self.team {
             // No lock: whoever waits may hold one. A thread too many ends when it has done what it is in.
-            team.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            let shared = &team.0;
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            shared
+                .beyond
+                .fetch_sub(usize::from(self.is_beyond), Ordering::Relaxed);
         }
     }
 }
@@ -187,28 +240,104 @@ impl Team {
     pub(super) fn push(&self, task: Arc<dyn Task>, most: usize, turn: Turn) -> io::Result<()> {
         let mut state = self.0.lock();
         state.most = self.0.width.unwrap_or(state.most.max(most));
-        match turn {
-            Turn::Next => state.urgent.push_back(task),
-            Turn::Last => state.queue.push_back(task),
-        }
+        state.queues.push(task, turn);
         let started = self.grow(&mut state);
         if state.threads == 0 {
             // It is the only one: those before it had a thread.
-            let task = state.urgent.pop_back().or(state.queue.pop_back());
+            let task = state.queues.unpush(turn);
             drop(state);
             drop(task);
             let stopped = || io::Error::other("the pool has been stopped");
             return Err(started.err().unwrap_or_else(stopped));
         }
-        let over = state.sweep();
-        let waits = state.idle > 0;
+        let over = state.queues.sweep();
+        self.count(&state);
+        self.wake(&state);
         drop(state);
         // Without the lock: what is dropped may be the user's.
         drop(over);
-        if waits {
+        Ok(())
+    }
+
+    /// See [`give_way`].
+    fn give_way(&self, standing: Arc<Standing>, leave: &dyn Fn() -> bool) -> Yielded {
+        let shared = &self.0;
+        let mut state = shared.lock();
+        if self.can_begin(&state) > 0 {
+            // There is room for it beside this thread.
+            let _ = self.grow(&mut state);
+            self.wake(&state);
+            return Yielded::Stay;
+        }
+        let base = BASE.get();
+        let is_from_outside = base == Base::Outside { gives_way: true };
+        let outside = self.outside_room(&state, is_from_outside);
+        if !state.queues.comes_before(&standing, outside) {
+            return Yielded::Stay;
+        }
+        if leave() {
+            state.queues.left(&standing);
+            return Yielded::Leave;
+        }
+        let paused = Arc::new(Paused::new(standing, is_from_outside));
+        let (waiting, beyond) = (&shared.waiting, &shared.beyond);
+        state.queues.pause(&paused);
+        waiting.fetch_add(1, Ordering::Relaxed);
+        beyond.fetch_add(usize::from(is_from_outside), Ordering::Relaxed);
+        let (threads, has_idle) = (state.threads, state.idle > 0);
+        if !has_idle && (self.grow(&mut state).is_err() || state.threads == threads) {
+            // Nobody can stand in.
+            state.queues.unpause(&paused);
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            beyond.fetch_sub(usize::from(is_from_outside), Ordering::Relaxed);
+            return Yielded::Stay;
+        }
+        self.count(&state);
+        self.wake(&state);
+        while !paused.has_resumed() {
+            let waited = paused.bell.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        Yielded::Resumed
+    }
+
+    /// Has a worker that paused go on, in the place of the thread that says so.
+    fn resume(&self, paused: &Paused) {
+        let shared = &self.0;
+        shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        shared
+            .beyond
+            .fetch_sub(usize::from(paused.is_from_outside), Ordering::Relaxed);
+        paused.resume();
+    }
+
+    /// How many more tasks from outside may be begun; and if a call of them paused, where one is about to.
+    fn outside_room(&self, state: &State, one_pauses: bool) -> usize {
+        let beyond = self.0.beyond.load(Ordering::Relaxed) + usize::from(one_pauses);
+        (state.most + beyond.min(MOST_BEYOND)).saturating_sub(state.outside)
+    }
+
+    /// How many tasks could be begun now.
+    fn can_begin(&self, state: &State) -> usize {
+        let waiting = self.0.waiting.load(Ordering::Relaxed);
+        let room = (state.most + waiting).saturating_sub(state.busy);
+        let outside = self.outside_room(state, false);
+        state.queues.can_begin(outside).min(room)
+    }
+
+    /// Wakes an idle thread, if there is one.
+    fn wake(&self, state: &State) {
+        if state.stopped {
+            // Who waits for the threads to end hears the same bell.
+            self.0.bell.notify_all();
+        } else if state.idle > 0 {
             self.0.bell.notify_one();
         }
-        Ok(())
+    }
+
+    /// Notes how many tasks lie in the queues.
+    fn count(&self, state: &State) {
+        self.0.queued.store(state.queues.len(), Ordering::Relaxed);
     }
 
     /// Lets every thread end when it finds nothing more to do.
@@ -233,13 +362,13 @@ impl Team {
         }
     }
 
-    /// Adds a thread, if more can be begun than threads wait for, and there is room for one.
+    /// Adds a thread, if more can be begun than threads are idle, and there is room for one.
     fn grow(&self, state: &mut State) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let has_room = state.threads < (state.most + waiting).min(Pool::WIDEST);
         // What was let in before the team was stopped may wait for more.
         let is_over = state.stopped && state.threads == 0;
-        if state.idle < state.can_begin(waiting) && has_room && !is_over {
+        if state.idle < self.can_begin(state) && has_room && !is_over {
             return self.add(state);
         }
         Ok(())
@@ -262,11 +391,78 @@ impl Team {
     /// What each thread does.
     fn work(self) {
         OWN.set(Some(self.clone()));
-        let mut was_busy = false;
-        while let Some(task) = self.0.next(was_busy) {
-            was_busy = true;
+        let mut was = None;
+        while let Some((task, base)) = self.next(was) {
+            BASE.set(base);
+            was = Some(base);
             // A task catches what is the user's. Should something of ours panic, the thread is not to be lost for it.
+            let standing = task.standing().cloned();
             let _ = catch_unwind(AssertUnwindSafe(|| task.run()));
+            if let Some(standing) = standing {
+                standing.leave();
+            }
+        }
+    }
+
+    /// The next task, after another if the thread `was` in one; none when the thread is to end.
+    fn next(&self, was: Option<Base>) -> Option<(Arc<dyn Task>, Base)> {
+        let shared = &self.0;
+        let mut state = shared.lock();
+        if let Some(base) = was {
+            state.busy -= 1;
+            state.outside -= usize::from(base != Base::Inner);
+        }
+        let since = Instant::now();
+        loop {
+            let timed_out = since.elapsed() >= KEPT_FOR;
+            while self.can_begin(&state) > 0 {
+                let outside = self.outside_room(&state, false);
+                let Some(next) = state.queues.take(outside) else {
+                    break;
+                };
+                self.count(&state);
+                let (task, base) = match next {
+                    Next::Resume(paused) => {
+                        self.resume(&paused);
+                        continue;
+                    }
+                    Next::Inner(task) => (task, Base::Inner),
+                    Next::Outside(task) => {
+                        state.outside += 1;
+                        let gives_way = task.gives_way();
+                        (task, Base::Outside { gives_way })
+                    }
+                };
+                state.busy += 1;
+                // Under the lock, so that no other thread takes the same call for one without a worker.
+                if let Some(standing) = task.standing() {
+                    standing.enter();
+                }
+                return Some((task, base));
+            }
+            let waiting = shared.waiting.load(Ordering::Relaxed);
+            let stands_in = state.threads > state.most + waiting;
+            let is_done = state.stopped && state.queues.is_empty();
+            if is_done || (timed_out && (stands_in || shared.width.is_none())) {
+                state.threads -= 1;
+                if state.stopped {
+                    shared.bell.notify_all();
+                }
+                return None;
+            }
+            state.idle += 1;
+            let lasts = shared.width.is_some() && state.threads <= state.most;
+            if lasts {
+                let waited = shared.bell.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+            } else {
+                // One that is late, and needed as long as others wait, looks again later.
+                let left = KEPT_FOR.checked_sub(since.elapsed());
+                let left = left.unwrap_or(KEPT_FOR);
+                let waited = shared.bell.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            state.idle -= 1;
         }
     }
 
@@ -288,86 +484,13 @@ impl Shared {
             width,
             make,
             waiting: AtomicUsize::new(0),
+            beyond: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next task, after another if it `was_busy`; none when the thread is to end.
-    fn next(&self, was_busy: bool) -> Option<Arc<dyn Task>> {
-        let mut state = self.lock();
-        state.busy -= usize::from(was_busy);
-        let since = Instant::now();
-        loop {
-            let timed_out = since.elapsed() >= KEPT_FOR;
-            let waiting = self.waiting.load(Ordering::Relaxed);
-            if let Some(task) = state.pick(waiting) {
-                state.busy += 1;
-                return Some(task);
-            }
-            let stands_in = state.threads > state.most + waiting;
-            let is_done = state.stopped && state.queue.is_empty() && state.urgent.is_empty();
-            if is_done || (timed_out && (stands_in || self.width.is_none())) {
-                state.threads -= 1;
-                if state.stopped {
-                    self.bell.notify_all();
-                }
-                return None;
-            }
-            state.idle += 1;
-            let lasts = self.width.is_some() && state.threads <= state.most;
-            if lasts {
-                let waited = self.bell.wait(state);
-                state = waited.unwrap_or_else(PoisonError::into_inner);
-            } else {
-                // One that is late, and needed as long as others wait, looks again later.
-                let left = KEPT_FOR.checked_sub(since.elapsed());
-                let left = left.unwrap_or(KEPT_FOR);
-                let waited = self.bell.wait_timeout(state, left);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            state.idle -= 1;
-        }
-    }
-}
-
-impl State {
-    /// How many tasks could be begun now, where so many threads wait.
-    fn can_begin(&self, waiting: usize) -> usize {
-        let outside = self.queue.len().min(self.most.saturating_sub(self.busy));
-        let room = (self.most + waiting).saturating_sub(self.busy);
-        (self.urgent.len() + outside).min(room)
-    }
-
-    /// A task that may be begun.
-    fn pick(&mut self, waiting: usize) -> Option<Arc<dyn Task>> {
-        if self.can_begin(waiting) == 0 {
-            return None;
-        }
-        let urgent = self.urgent.pop_front();
-        urgent.or_else(|| self.queue.pop_front())
-    }
-
-    /// Takes out what is over, when that may be most of it; so what nobody comes to does not pile up.
-    fn sweep(&mut self) -> Vec<Arc<dyn Task>> {
-        let queued = self.queue.len() + self.urgent.len();
-        if queued < 2 * self.live + 64 {
-            return Vec::new();
-        }
-        let mut over = Vec::new();
-        for queue in [&mut self.queue, &mut self.urgent] {
-            for task in std::mem::take(queue) {
-                if task.is_over() {
-                    over.push(task);
-                } else {
-                    queue.push_back(task);
-                }
-            }
-        }
-        self.live = self.queue.len() + self.urgent.len();
-        over
     }
 }
 
@@ -377,7 +500,7 @@ impl fmt::Debug for Team {
         f.debug_struct("Team")
             .field("threads", &state.threads)
             .field("idle", &state.idle)
-            .field("queued", &state.queue.len())
+            .field("queued", &state.queues.len())
             .finish()
     }
 }

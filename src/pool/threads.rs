@@ -5,10 +5,11 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use polars_core::runtime::RAYON;
-use rayon::{Scope, ThreadPool};
+use rayon::Scope;
 
-use super::lend::{Work, lend};
-use super::team::{Task, Team, Turn, Waits, is_on_a_pool};
+use super::lend::{Askable, Crew, Work, lend};
+use super::team::{Team, Waits, Yielded, is_on_a_pool};
+use super::turns::{Task, Turn};
 
 /// Who does the work of a pool.
 #[derive(Clone, Default)]
@@ -65,23 +66,31 @@ impl Threads {
     {
         let work = Mutex::new(Some(work));
         let result = Mutex::new(None);
-        self.run(1, &|_| {
+        let call_once = |_: &dyn Crew| {
             let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
             let returned = work.map(|work| work());
             *result.lock().unwrap_or_else(PoisonError::into_inner) = returned;
-        });
+        };
+        match self {
+            Threads::Own(team) => {
+                lend(&Askable::Team(team.clone()), 1, false, &call_once, None);
+            }
+            Threads::Polars => self.run(1, &call_once),
+        }
         let result = result.into_inner();
         let result = result.unwrap_or_else(PoisonError::into_inner);
         result.expect("work is called once where it is called on one worker")
     }
 
-    /// Calls `work` on `workers` of the workers at once, and returns when every call has. Each call is given a way to have
-    /// one more made. A call that finds nothing left to do may not be made.
+    /// Calls `work` on `workers` of the workers at once, and returns when every call has. A call that finds nothing left to do
+    /// may not be made.
     pub(crate) fn run(&self, workers: usize, work: Work<'_>) {
         match self {
-            Threads::Own(team) => lend(team, workers, work, None),
+            Threads::Own(team) => {
+                lend(&Askable::Team(team.clone()), workers, true, work, None);
+            }
             Threads::Polars => {
-                let _waits = Waits::new();
+                let _waits = Waits::for_workers();
                 RAYON.install(|| {
                     rayon::scope(|scope| {
                         for _ in 1..workers {
@@ -94,36 +103,39 @@ impl Threads {
         }
     }
 
-    /// As [`Threads::run`], with `watch` called on the calling thread meanwhile; not called where that is a worker of a pool.
-    #[cfg(any(target_os = "emscripten", not(target_family = "wasm")))]
-    pub(crate) fn run_watched(&self, workers: usize, work: Work<'_>, watch: Work<'_>) {
-        if rayon::current_thread_index().is_some() {
-            return self.run(workers, work);
-        }
+    /// As [`Threads::run`]. On a thread that is no worker's, `watch` is called meanwhile, if it is given. Where every worker of
+    /// Polars' pool is busy for long, the calling thread does the work itself, in the place of one of them.
+    pub(crate) fn run_or_help(&self, workers: usize, work: Work<'_>, watch: Option<Work<'_>>) {
         match self {
-            Threads::Own(team) => lend(team, workers, work, Some(watch)),
-            Threads::Polars => {
-                let _waits = Waits::new();
-                RAYON.with(|pool: &ThreadPool| {
-                    pool.in_place_scope(|scope| {
-                        let one_more = || scope.spawn(move |scope| call(scope, work));
-                        (0..workers).for_each(|_| one_more());
-                        watch(&one_more);
-                    });
-                });
+            Threads::Own(team) => lend(&Askable::Team(team.clone()), workers, true, work, watch),
+            // Where there are no threads, there is none to wait on.
+            Threads::Polars
+                if rayon::current_thread_index().is_some()
+                    || cfg!(all(target_family = "wasm", not(target_os = "emscripten"))) =>
+            {
+                self.run(workers, work);
             }
+            Threads::Polars => lend(&Askable::Polars, workers, true, work, watch),
         }
-    }
-
-    /// Where there are no threads, there is none to watch from.
-    #[cfg(not(any(target_os = "emscripten", not(target_family = "wasm"))))]
-    pub(crate) fn run_watched(&self, workers: usize, work: Work<'_>, _: Work<'_>) {
-        self.run(workers, work);
     }
 }
 
-fn call<'s>(scope: &Scope<'s>, work: &'s (dyn Fn(&dyn Fn()) + Sync)) {
-    work(&|| scope.spawn(move |scope| call(scope, work)));
+fn call<'s>(scope: &Scope<'s>, work: Work<'s>) {
+    work(&InScope(scope, work));
+}
+
+/// A worker of Polars' pool; rayon has no turns to give.
+struct InScope<'c, 's>(&'c Scope<'s>, Work<'s>);
+
+impl Crew for InScope<'_, '_> {
+    fn one_more(&self) {
+        let work = self.1;
+        self.0.spawn(move |scope| call(scope, work));
+    }
+
+    fn give_way(&self) -> Yielded {
+        Yielded::Stay
+    }
 }
 
 impl fmt::Debug for Threads {

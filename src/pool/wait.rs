@@ -1,11 +1,13 @@
 //! Waiting for another thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use polars_async::executor::block_in_place;
 
 use super::team::Waits;
+use crate::quiet::quietly_drop;
 
 /// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
 ///
@@ -18,6 +20,17 @@ pub(crate) fn wait_while<'m, T>(
     until: Option<Instant>,
     is_so: impl Fn(&T) -> bool,
 ) -> MutexGuard<'m, T> {
+    wait_while_as(Waits::for_a_team, mutex, bell, until, is_so)
+}
+
+/// The same, with what the thread's team is told of the wait.
+pub(super) fn wait_while_as<'m, T>(
+    waits: fn() -> Waits,
+    mutex: &'m Mutex<T>,
+    bell: &Condvar,
+    until: Option<Instant>,
+    is_so: impl Fn(&T) -> bool,
+) -> MutexGuard<'m, T> {
     let lock = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
     let guard = lock();
     if !is_so(&guard) {
@@ -25,8 +38,21 @@ pub(crate) fn wait_while<'m, T>(
     }
     // Without the lock, since these take some of their own.
     drop(guard);
-    let _waits = Waits::for_a_team();
-    block_in_place(|| wait(lock, bell, until, is_so))
+    let _waits = waits();
+    off_the_engine(|| wait(lock, bell, until, &is_so))
+}
+
+/// Waits on a thread of Polars' streaming engine, if this is one, with another taking its place.
+///
+/// Polars panics where it cannot have another thread, before it calls what it was given. Some waits must not be left early,
+/// since other threads use what this thread has lent them; so the thread then waits as any other does. The engine has one
+/// thread less until the wait is over, and has it back afterwards.
+fn off_the_engine<R>(wait: impl Fn() -> R) -> R {
+    let waited = catch_unwind(AssertUnwindSafe(|| block_in_place(&wait)));
+    waited.unwrap_or_else(|payload| {
+        quietly_drop(payload);
+        wait()
+    })
 }
 
 fn wait<'m, T>(

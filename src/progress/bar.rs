@@ -138,6 +138,7 @@ fn remarks(tick: Tick) -> String {
         failures => format!(", {failures} failures"),
     };
     remarks += match tick.state {
+        TickState::Queued => ", queued",
         TickState::Running => "",
         TickState::Finished => ", done",
         TickState::Failed => ", failed",

@@ -62,6 +62,8 @@ pub struct Tick {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TickState {
+    /// It is a [`Job`](crate::Job) that waits in its pool's queue. Only [`Job::progress`](crate::Job::progress) says so.
+    Queued,
     /// It goes on.
     Running,
     /// Every row is done. What is left is to stack parts and to call [`finish`](crate::Apply::finish), which may yet fail.

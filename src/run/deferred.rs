@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Failure;
 use crate::retry::Delays;
 
 /// A row's further attempts.
@@ -19,8 +18,6 @@ pub(super) struct Attempt {
     /// How often the closure has been called for it.
     pub(super) calls: u32,
     pub(super) delays: Delays,
-    /// How it failed last.
-    pub(super) failure: Failure,
 }
 
 /// What waits, ordered by when it is due.
@@ -99,6 +96,11 @@ impl Deferred {
         queue.retain(|Due(_, attempt)| attempt.item < end);
         self.waiting.store(queue.len(), Ordering::Relaxed);
         queue.peek().map(|Due(Reverse((time, _)), _)| *time)
+    }
+
+    /// Whether any waits.
+    pub(super) fn has_some(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// How many are due.

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bell::{Bell, Wake};
@@ -19,11 +18,13 @@ use super::seats::Seats;
 use super::ticker::Ticker;
 use super::trace::CallSpan;
 use super::{Failure, Plan, Worker, catch, hush};
+use crate::alarm::Alarm;
 use crate::cancel::{Halt, Why};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{OnCancel, OnError, Options};
+use crate::options::{OnCancel, Options};
 use crate::outcome::Stats;
 use crate::partition::Cut;
+use crate::pool::{Crew, Waits, Yielded, give_way, is_on_a_team};
 use crate::progress::TickState;
 use crate::retry::Retry;
 
@@ -55,7 +56,6 @@ pub(crate) struct Run<'r> {
     /// Whether rows run on workers only, and not on the calling thread for want of another.
     on_workers: bool,
     halt: Option<Arc<Halt>>,
-    deadline: Option<Duration>,
     on_cancel: OnCancel,
     queue: Queue,
     panicked: AtomicBool,
@@ -79,8 +79,6 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<Record>,
     /// What a cancelled run did not come to, in order.
     pub(crate) undone: Vec<Range<usize>>,
-    /// What had failed when the run was cancelled, and was to be tried again; it is among the failures.
-    pub(crate) given_up: Vec<usize>,
     pub(crate) stats: Stats,
 }
 
@@ -126,7 +124,6 @@ impl<'r> Run<'r> {
             tried_first: cut.is_none(),
             on_workers: false,
             halt: can_halt.then(Arc::default),
-            deadline: options.deadline,
             on_cancel: options.on_cancel,
             queue: Queue::new(0..items),
             panicked: AtomicBool::new(false),
@@ -198,9 +195,9 @@ impl<'r> Run<'r> {
             watches.collect::<Vec<_>>()
         });
         let told = self.ticker.as_ref().map_or(Ok(()), Ticker::begin);
-        let driven = told.and_then(|()| match (self.deadline, &halt) {
-            (Some(deadline), Some(halt)) => self.until(began.checked_add(deadline), halt, job),
-            _ => self.all(job),
+        let driven = told.and_then(|()| {
+            let _alarm = self.alarm(began)?;
+            self.all(job)
         });
         drop(watches);
         if self.panicked() {
@@ -210,33 +207,29 @@ impl<'r> Run<'r> {
         if let Err(error) = driven {
             self.faults.abort(error);
         }
-        self.end(began.elapsed(), job)
+        self.end(began.elapsed())
     }
 
-    /// Does the job while another thread waits for the deadline: so nobody looks at a clock between rows.
-    fn until(&self, deadline: Option<Instant>, halt: &Halt, job: &dyn Job) -> Result<()> {
-        let Some(deadline) = deadline else {
-            // Farther off than the clock goes.
-            return self.all(job);
+    /// Has the run stopped at the deadline, so that nobody looks at a clock between rows.
+    fn alarm(&self, began: Instant) -> Result<Option<Alarm>> {
+        let (Some(deadline), Some(halt)) = (self.options.deadline, &self.halt) else {
+            return Ok(None);
         };
-        if Instant::now() >= deadline {
+        let since = self.options.deadline_from.unwrap_or(began);
+        let left = deadline.saturating_sub(since.elapsed());
+        let halt = halt.clone();
+        if left.is_zero() {
             halt.stop(Why::Deadline);
-            return Ok(());
+            return Ok(None);
         }
-        thread::scope(|scope| {
-            thread::Builder::new()
-                .name("par-apply-deadline".into())
-                .spawn_scoped(scope, || {
-                    halt.wait_until(deadline);
-                    halt.stop(Why::Deadline);
-                })
-                .map_err(|error| ErrorKind::Option {
-                    option: "deadline",
-                    message: format!("the thread that waits for it cannot be started: {error}"),
-                })?;
-            let _over = Over(halt);
-            self.all(job)
-        })
+        match Alarm::after(left, move || halt.stop(Why::Deadline)) {
+            Ok(alarm) => Ok(Some(alarm)),
+            Err(error) => Err(ErrorKind::Option {
+                option: "deadline",
+                message: format!("it cannot be waited for: {error}"),
+            }
+            .into()),
+        }
     }
 
     fn all(&self, job: &dyn Job) -> Result<()> {
@@ -245,7 +238,10 @@ impl<'r> Run<'r> {
         } else {
             Pace::default()
         };
-        self.share_out(self.queue.left(), pace, job)?;
+        // A worker may have left for another call's sake just when the others had found nothing more to do.
+        while self.queue.has_before(self.faults.end()) && !self.is_halted() {
+            self.share_out(self.queue.left(), pace, job)?;
+        }
         // Rows that are tried again: while none is due, no worker is kept waiting for them.
         while !self.is_halted()
             && let Some(due) = self.deferred.next_before(self.faults.end())
@@ -266,6 +262,7 @@ impl<'r> Run<'r> {
         let Some(halt) = self.halt.as_deref() else {
             return;
         };
+        let _waits = Waits::for_workers();
         if self.plan.workers == 1 || LENDS_ITSELF.replace(true) {
             return halt.wait_until(time);
         }
@@ -284,10 +281,10 @@ impl<'r> Run<'r> {
     /// others for, and tells the last pace. For a small frame, or one worker, nothing is left then.
     fn start_alone(&self, job: &dyn Job) -> Pace {
         let alone = self.plan.workers == 1;
-        let patience = match (alone, self.retry) {
-            (false, _) => WORTH_WAKING,
-            (true, Some(_)) => LONGEST,
-            (true, None) => Duration::MAX,
+        let patience = match alone {
+            false => WORTH_WAKING,
+            true if self.retry.is_some() || is_on_a_team() => LONGEST,
+            true => Duration::MAX,
         };
         let mut worker = Worker::new(self);
         let began = worker.now();
@@ -309,6 +306,7 @@ impl<'r> Run<'r> {
                 break;
             }
             morsel = (morsel * 4).min(MORSEL);
+            worker.give_way(&|| give_way(None, &|| false));
         }
         pace
     }
@@ -333,7 +331,7 @@ impl<'r> Run<'r> {
             return Ok(());
         }
         if workers == 1 && !self.on_workers {
-            self.work(workers, pace, job, &|| ());
+            self.work(workers, pace, job, &Alone);
             return Ok(());
         }
         let active = AtomicUsize::new(workers);
@@ -343,18 +341,21 @@ impl<'r> Run<'r> {
             let order = Ordering::Relaxed;
             active.fetch_update(order, order, more).is_ok()
         };
-        let work = |one_more: &dyn Fn()| {
+        let work = |crew: &dyn Crew| {
             let _within = self.plan.enter();
-            self.work(workers, pace, job, &|| {
-                if has_seat() {
-                    one_more();
-                }
-            });
+            let seated = Seated {
+                crew,
+                has_seat: &has_seat,
+            };
+            let leaves = self.work(workers, pace, job, &seated);
             active.fetch_sub(1, Ordering::Relaxed);
+            if leaves {
+                seated.one_more();
+            }
             self.bell.ring();
         };
         // What is due while some are busy and others have left.
-        let watch = |one_more: &dyn Fn()| {
+        let watch = |crew: &dyn Crew| {
             self.bell.until(|| {
                 if active.load(Ordering::Relaxed) == 0 {
                     return Wake::Done;
@@ -362,7 +363,7 @@ impl<'r> Run<'r> {
                 match self.deferred.next() {
                     Some(time) if time <= Instant::now() => {
                         let due = 0..self.deferred.due();
-                        due.take_while(|_| has_seat()).for_each(|_| one_more());
+                        due.take_while(|_| has_seat()).for_each(|_| crew.one_more());
                         Wake::Rung
                     }
                     Some(time) => Wake::At(time),
@@ -370,12 +371,12 @@ impl<'r> Run<'r> {
                 }
             });
         };
-        self.plan
-            .run(workers, &work, self.retry.is_some().then_some(&watch as _))
+        let watch = self.retry.is_some().then_some(&watch as _);
+        self.plan.run(workers, &work, watch, self.on_workers)
     }
 
-    /// What one worker does.
-    fn work(&self, workers: usize, mut pace: Pace, job: &dyn Job, more: &dyn Fn()) {
+    /// What one worker does; and whether it leaves what there is to do to others, since it is another call's turn.
+    fn work(&self, workers: usize, mut pace: Pace, job: &dyn Job, crew: &dyn Crew) -> bool {
         let mut worker = Worker::new(self);
         loop {
             let (take, patience) = match self.cut {
@@ -383,7 +384,7 @@ impl<'r> Run<'r> {
                 None => (Take::Morsel(pace, workers), LONGEST),
             };
             let Some(rows) = self.take(&mut worker, job, take) else {
-                return;
+                return false;
             };
             let (reached, time) = worker.run(job, rows.clone(), patience);
             pace = Pace {
@@ -393,48 +394,31 @@ impl<'r> Run<'r> {
             if reached < rows.end {
                 self.queue.give_back(reached..rows.end);
                 if !worker.is_over(reached) {
-                    more();
+                    crew.one_more();
                 }
+            }
+            if worker.give_way(&|| crew.give_way()) == Yielded::Leave {
+                return true;
             }
         }
     }
 
     /// What has become of it.
-    fn end(self, wall: Duration, job: &dyn Job) -> Result<Ended, Broken> {
+    fn end(self, wall: Duration) -> Result<Ended, Broken> {
         let why = self.halt.as_ref().and_then(|halt| halt.why());
         let mut undone = Vec::new();
-        let mut given_up = Vec::new();
         if why.is_some() {
-            let mut records = Vec::new();
             undone = self.queue.ranges();
             let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
             undone.extend(cut_off.iter().map(|item| *item..item + 1));
-            for attempt in self.deferred.take_all() {
-                if self.options.on_error == OnError::Fail {
-                    // It may yet have succeeded.
-                    undone.push(attempt.item..attempt.item + 1);
-                } else {
-                    given_up.push(attempt.item);
-                    let record = Record {
-                        item: attempt.item,
-                        failure: attempt.failure,
-                        attempts: attempt.calls,
-                    };
-                    self.faults.record(record, &mut records);
-                }
-            }
-            self.faults.take_over(records);
+            // What waits to be tried again may yet have succeeded.
+            let waiting = self.deferred.take_all().into_iter();
+            undone.extend(waiting.map(|attempt| attempt.item..attempt.item + 1));
             undone.sort_unstable_by_key(|rows| rows.start);
         }
         let end = self.faults.end();
         // A failure with rows before it that were not come to may not be the lowest.
-        let why = why.filter(|_| {
-            undone.first().is_some_and(|rows| rows.start < end) || !given_up.is_empty()
-        });
-        let given_up_rows = given_up
-            .iter()
-            .map(|item| job.rows_of(*item..item + 1).len());
-        let given_up_rows: usize = given_up_rows.sum();
+        let why = why.filter(|_| undone.first().is_some_and(|rows| rows.start < end));
         let (workers, longest_run) = self.seats.into_stats();
         // Beyond the one that ends the run, how many are met is chance.
         let failures = self
@@ -442,7 +426,7 @@ impl<'r> Run<'r> {
             .count()
             .min(self.options.failures_allowed().saturating_add(1));
         let stats = Stats {
-            rows: workers.iter().map(|worker| worker.rows).sum::<usize>() + given_up_rows,
+            rows: workers.iter().map(|worker| worker.rows).sum(),
             failures,
             retries: self.deferred.retries(),
             cancelled: why.is_some(),
@@ -464,10 +448,7 @@ impl<'r> Run<'r> {
         };
         self.span.end(&stats, state);
         let told = match &self.ticker {
-            Some(ticker) => {
-                ticker.add(given_up_rows);
-                ticker.end(failures, state)
-            }
+            Some(ticker) => ticker.end(failures, state),
             None => Ok(()),
         };
         let failures = self.faults.into_records();
@@ -492,9 +473,37 @@ impl<'r> Run<'r> {
         Ok(Ended {
             failures,
             undone,
-            given_up,
             stats,
         })
+    }
+}
+
+/// The only worker of a call.
+struct Alone;
+
+impl Crew for Alone {
+    fn one_more(&self) {}
+
+    fn give_way(&self) -> Yielded {
+        give_way(None, &|| false)
+    }
+}
+
+/// A crew that has no more workers than a call has seats.
+struct Seated<'c> {
+    crew: &'c dyn Crew,
+    has_seat: &'c dyn Fn() -> bool,
+}
+
+impl Crew for Seated<'_> {
+    fn one_more(&self) {
+        if (self.has_seat)() {
+            self.crew.one_more();
+        }
+    }
+
+    fn give_way(&self) -> Yielded {
+        self.crew.give_way()
     }
 }
 
@@ -506,15 +515,6 @@ pub(crate) fn says_cancelled(cause: &anyhow::Error) -> bool {
     };
     // The chain is the user's code.
     catch(says_so).unwrap_or(false)
-}
-
-/// Tells the deadline's thread that nobody needs it.
-struct Over<'h>(&'h Halt);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.over();
-    }
 }
 
 #[cfg(test)]

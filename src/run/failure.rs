@@ -8,6 +8,7 @@ use super::hush;
 use polars::prelude::PlSmallStr;
 
 use crate::error::{Causes, Error};
+pub(crate) use crate::quiet::quietly_drop;
 use crate::read::Fault;
 use crate::write::Refused;
 
@@ -89,13 +90,6 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         quietly_drop(payload);
         Failure::Panic(message)
     })
-}
-
-/// Drops what is the user's; should that panic, what is left of it is leaked.
-pub(crate) fn quietly_drop<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        std::mem::forget(payload);
-    }
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -122,16 +122,18 @@ impl Plan {
     /// Calls `work` on so many workers at once, and returns when every call has; see [`Threads::run`].
     ///
     /// More than Polars' pool has were asked for by number, so they are made, for this run.
-    /// With something to watch, the calling thread does that meanwhile.
+    /// Unless the work is to be done `on_workers`, the calling thread watches meanwhile, or helps; see
+    /// [`Threads::run_or_help`].
     pub(super) fn run(
         &self,
         workers: usize,
         work: Work<'_>,
         watch: Option<Work<'_>>,
+        on_workers: bool,
     ) -> Result<()> {
-        let run = |threads: &Threads| match watch {
-            None => threads.run(workers, work),
-            Some(watch) => threads.run_watched(workers, work, watch),
+        let run = |threads: &Threads| match on_workers {
+            true => threads.run(workers, work),
+            false => threads.run_or_help(workers, work, watch),
         };
         if workers <= self.threads.workers() {
             run(&self.threads);

@@ -100,6 +100,11 @@ impl Queue {
         queue.insert(place, rows);
     }
 
+    /// Whether there are rows before `end` that nobody has taken.
+    pub(super) fn has_before(&self, end: usize) -> bool {
+        self.lock().last().is_some_and(|lowest| lowest.start < end)
+    }
+
     /// How many rows nobody has taken.
     pub(super) fn left(&self) -> usize {
         self.lock().iter().map(Range::len).sum()

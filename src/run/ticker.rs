@@ -68,9 +68,17 @@ impl<'r> Ticker<'r> {
         self.tell(failures(), TickState::Running)
     }
 
-    /// Counts what a worker has not told.
-    pub(super) fn flush(&self, untold: &mut Untold) {
-        self.add(std::mem::take(&mut untold.rows));
+    /// Tells what was counted.
+    pub(super) fn tell_now(&self, failures: usize) -> Result<(), Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(failures, TickState::Running)
+    }
+
+    /// Counts what a worker has not told, and says whether there was any.
+    pub(super) fn flush(&self, untold: &mut Untold) -> bool {
+        let rows = std::mem::take(&mut untold.rows);
+        self.add(rows);
+        rows > 0
     }
 
     /// Counts rows.

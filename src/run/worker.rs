@@ -10,6 +10,10 @@ use super::seats::Tally;
 use super::ticker::Untold;
 use super::{Failure, Job, Run, catch};
 use crate::error::{Error, ErrorKind};
+use crate::pool::Yielded;
+
+/// How often a worker looks whether it is another call's turn.
+const OFFERED_EVERY: Duration = Duration::from_millis(1);
 
 /// A worker at its seat, for as long as it finds something to do.
 pub(crate) struct Worker<'r> {
@@ -22,6 +26,8 @@ pub(crate) struct Worker<'r> {
     records: Vec<Record>,
     /// When its last run ended.
     now: Instant,
+    /// When it last offered its turn to other calls.
+    offered: Instant,
     /// How many rows it did last between looks at the clock.
     pub(crate) stride: usize,
     /// Whether those took so little time that a look at each costs more.
@@ -43,6 +49,7 @@ pub(crate) enum Verdict {
 
 impl<'r> Worker<'r> {
     pub(super) fn new(run: &'r Run<'r>) -> Self {
+        let now = Instant::now();
         Worker {
             run,
             seat: run.seats.sit(),
@@ -50,7 +57,8 @@ impl<'r> Worker<'r> {
             untold: Untold::default(),
             failures: 0,
             records: Vec::new(),
-            now: Instant::now(),
+            now,
+            offered: now,
             stride: 1,
             fast: false,
             attempt: None,
@@ -106,7 +114,6 @@ impl<'r> Worker<'r> {
                             item,
                             calls,
                             delays,
-                            failure,
                         };
                         self.run.deferred.put_off(attempt, delay);
                         self.run.bell.ring();
@@ -166,9 +173,29 @@ impl<'r> Worker<'r> {
         (reached, time)
     }
 
+    /// Offers the worker's turn to other calls, now and then; the time that others take is not its own.
+    pub(super) fn give_way(&mut self, offer: &dyn Fn() -> Yielded) -> Yielded {
+        if self.now - self.offered < OFFERED_EVERY {
+            return Yielded::Stay;
+        }
+        let way = offer();
+        if way == Yielded::Resumed {
+            self.now = Instant::now();
+        }
+        self.offered = self.now;
+        way
+    }
+
     /// Makes another attempt at a row.
     pub(super) fn retry(&mut self, job: &dyn Job, attempt: Attempt) {
         let item = attempt.item;
+        // The attempt may take long, and nobody else may have anything to report.
+        if let Some(ticker) = &self.run.ticker
+            && ticker.flush(&mut self.untold)
+            && let Err(error) = ticker.tell_now(self.run.faults.count())
+        {
+            self.run.faults.abort(error);
+        }
         self.attempt = Some(attempt);
         let (reached, _) = self.run(job, item..item + 1, Duration::MAX);
         match self.attempt.take() {
@@ -183,6 +210,12 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         if let Some(ticker) = &self.run.ticker {
             ticker.flush(&mut self.untold);
+            // Until the next attempt nobody may have anything to tell.
+            if self.run.deferred.has_some()
+                && let Err(error) = ticker.tell_now(self.run.faults.count())
+            {
+                self.run.faults.abort(error);
+            }
         }
         self.run.faults.take_over(std::mem::take(&mut self.records));
         self.run

@@ -64,7 +64,6 @@ pub(super) fn report(
     let Ended {
         failures,
         undone,
-        given_up,
         stats,
     } = match ended {
         Ok(ended) => ended,
@@ -83,10 +82,7 @@ pub(super) fn report(
         },
         stats,
         dropped,
-        unwritten: undone
-            .into_iter()
-            .chain(given_up.into_iter().map(|item| item..item + 1))
-            .collect(),
+        unwritten: undone,
     })
 }
 

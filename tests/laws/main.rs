@@ -26,6 +26,8 @@
 //! | iterators over results: lazy, bounded, in order | `imap` |
 //! | a job: how it ends, whom it tells, what it holds | `jobs` |
 //! | jobs, calls and pools that wait for each other never hang | `waits` |
+//! | where no more threads can be had, calls go on with those there are | `no_threads` |
+//! | nobody waits for long calls: whose turn it is, deadlines of jobs in the queue | `turns` |
 //! | a pool's life: made, closed, waited for, terminated | `lifecycle` |
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
@@ -66,6 +68,7 @@ mod lazy_frames;
 mod lifecycle;
 mod messages;
 mod nested;
+mod no_threads;
 mod nulls;
 mod options;
 mod order;
@@ -90,5 +93,6 @@ mod streams;
 mod stress;
 mod temporal;
 mod traces;
+mod turns;
 mod types;
 mod waits;
