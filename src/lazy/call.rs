@@ -9,7 +9,7 @@ use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{ErrorKind, Result};
 use crate::function::RowFn;
 use crate::verbs;
-use crate::write::{IntoRow, Sinks};
+use crate::write::{IntoRow, Sinks, column_with_dtype, merged};
 
 /// No leading arguments.
 pub(super) const NO_LEAD: Leading<NoState, NoSeed> = Leading {
@@ -94,8 +94,10 @@ impl<F> Call<F> {
                 Ok(Column::full_null(self.name.clone(), output.len(), dtype))
             }
             Some(dtype) => {
-                self.check(output.dtype(), dtype)?;
-                Ok(output)
+                if merged(output.dtype(), dtype).as_ref() != Some(dtype) {
+                    self.check(output.dtype(), dtype)?;
+                }
+                Ok(column_with_dtype(output, dtype)?)
             }
             None => Ok(output),
         }

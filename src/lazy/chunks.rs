@@ -14,7 +14,7 @@ use crate::context::NoContext;
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
 use crate::verbs;
-use crate::write::IntoStack;
+use crate::write::{IntoStack, column_with_dtype, merged};
 
 /// What the frame of a [chunk function](crate::ParApplyLazy::par_apply_chunks) will have: a `Schema` or `SchemaRef`, or a
 /// closure that makes one of the input's, `|input: &Schema| …`, or a `PolarsResult` of one.
@@ -134,14 +134,16 @@ impl<F> Chunks<F> {
             true => of_batch(error, frame.height()),
             false => error.into(),
         })?;
-        fits(&output, schema)?;
-        Ok(output)
+        Ok(fitted(output, schema)?)
     }
 }
 
-/// The rest of the query was planned with this schema.
-fn fits(output: &DataFrame, schema: &Schema) -> Result<()> {
+/// The frame with the schema that the rest of the query was planned with: what has no type takes the schema's.
+fn fitted(output: DataFrame, schema: &Schema) -> Result<DataFrame> {
     let wrong = |message: String| Err(Error::from(anyhow::Error::msg(message)));
+    if output.width() == 0 && output.height() == 0 {
+        return Ok(DataFrame::empty_with_schema(schema));
+    }
     if output.width() != schema.len() {
         return wrong(format!(
             "the closure's frame has {} ({}), and the schema has {}",
@@ -155,10 +157,11 @@ fn fits(output: &DataFrame, schema: &Schema) -> Result<()> {
             schema.len(),
         ));
     }
+    let mut columns = Vec::with_capacity(schema.len());
     for (position, (column, (name, dtype))) in
         output.columns().iter().zip(schema.iter()).enumerate()
     {
-        if column.name() != name || column.dtype() != dtype {
+        if column.name() != name || merged(column.dtype(), dtype).as_ref() != Some(dtype) {
             return wrong(format!(
                 "column {position} of the closure's frame is {:?} {}, and in the schema it is {name:?} {}",
                 column.name(),
@@ -166,6 +169,7 @@ fn fits(output: &DataFrame, schema: &Schema) -> Result<()> {
                 dtype_name(dtype),
             ));
         }
+        columns.push(column_with_dtype(column.clone(), dtype)?);
     }
-    Ok(())
+    Ok(DataFrame::new(output.height(), columns)?)
 }

@@ -2,6 +2,7 @@
 
 use polars::prelude::{AnyValue, DataType, IntoSeries, ListChunked, NamedFrom, PlSmallStr, Series};
 
+use super::dtype::{merged, value_with_dtype, with_dtype};
 use super::parts::{Parts, ROOM};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{ErrorKind, Place, Result, dtype_name};
@@ -71,31 +72,24 @@ impl<T: Gathered> Writer for GatherWriter<'_, T> {
     }
 }
 
-/// The rows' dtypes must be one, but for nulls.
+/// The one dtype of all rows, in which those that have no type give way to those that have one.
 fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType> {
-    let mut first: Option<DataType> = None;
+    let mut one = DataType::Null;
     for (row, dtype) in dtypes.enumerate() {
-        let Some(dtype) = dtype.filter(|dtype| *dtype != DataType::Null) else {
+        let Some(dtype) = dtype.filter(|dtype| *dtype != one) else {
             continue;
         };
-        match &first {
-            None => first = Some(dtype),
-            Some(one) if *one != dtype => {
-                return Err(ErrorKind::Stack {
-                    place: Place::Row(row),
-                    column: None,
-                    message: format!(
-                        "the result is {}, and the first was {}; return one dtype for every row",
-                        dtype_name(&dtype),
-                        dtype_name(one)
-                    ),
-                }
-                .into());
-            }
-            Some(_) => {}
-        }
+        one = merged(&one, &dtype).ok_or_else(|| ErrorKind::Stack {
+            place: Place::Row(row),
+            column: None,
+            message: format!(
+                "the result is {}, and in the rows before it {}; return one dtype for every row",
+                dtype_name(&dtype),
+                dtype_name(&one)
+            ),
+        })?;
     }
-    Ok(first.unwrap_or(DataType::Null))
+    Ok(one)
 }
 
 impl Gathered for AnyValue<'static> {
@@ -105,10 +99,11 @@ impl Gathered for AnyValue<'static> {
                 .iter()
                 .map(|value| value.as_ref().map(AnyValue::dtype)),
         )?;
-        let values: Vec<AnyValue<'_>> = values
-            .into_iter()
-            .map(|value| value.unwrap_or(AnyValue::Null))
-            .collect();
+        let values = values.into_iter().map(|value| match value {
+            Some(value) => value_with_dtype(value, &dtype),
+            None => Ok(AnyValue::Null),
+        });
+        let values = values.collect::<Result<Vec<AnyValue<'_>>, _>>()?;
         let name = PlSmallStr::EMPTY;
         Ok(Series::from_any_values_and_dtype(
             name, &values, &dtype, true,
@@ -139,10 +134,9 @@ impl Gathered for Series {
                 .map(|value| value.as_ref().map(|s| s.dtype().clone())),
         )?;
         let len = values.len();
-        let values = values.into_iter().map(|value| match value {
-            // An empty or all-null series may say no dtype of its own.
-            Some(series) if *series.dtype() != dtype => series.cast(&dtype).map(Some),
-            value => Ok(value),
+        let values = values.into_iter().map(|value| {
+            let typed = value.map(|series| with_dtype(&series, &dtype));
+            typed.transpose()
         });
         let values = values.collect::<Result<Vec<Option<Series>>, _>>()?;
         if values.iter().all(Option::is_none) {

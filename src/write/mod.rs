@@ -6,6 +6,7 @@
 mod any;
 mod boolean;
 mod buffer;
+mod dtype;
 mod list;
 mod native;
 mod option;
@@ -32,6 +33,8 @@ use crate::error::Result;
 use crate::options::Casts;
 
 pub(crate) use buffer::advise_huge_pages;
+#[cfg(feature = "lazy")]
+pub(crate) use dtype::{column_with_dtype, merged};
 pub use rows::{DefaultNames, IntoRow, Unwritten, item};
 pub(crate) use sinks::RowSink;
 pub use sinks::{SinkCons, SinkNil, Sinks};
@@ -49,11 +52,14 @@ pub(crate) use stack::{part_place, side_by_side};
 /// | `NaiveDateTime`, `DateTime<Utc>` | Datetime in microseconds, without and with the time zone UTC |
 /// | `TimeDelta` | Duration in microseconds |
 /// | `Vec<T>` | List |
-/// | `Series` | List of the series' dtype, which must be the same in every row |
+/// | `Series` | List of the dtype that all the series share |
 /// | `Struct<T>` | Struct with the fields of a tuple (`field_0`, `field_1`, …) or of a derived struct |
 /// | `AnyValue<'static>` | of the dtype that all the values share; a category as its text |
 /// | `()` | Null |
 /// | `Option<T>` | that of `T`; `None` is null |
+///
+/// Where the dtype shows only when the values are there (`AnyValue`, `Series`), what has no type gives way to what has one:
+/// a null, an empty list of dtype Null, a Struct's field that is null take the dtype that they have in the other rows.
 ///
 /// A time with digits below the microsecond, or beyond what the column can hold, is an error that names its row;
 /// [`Casts::Lossy`] cuts the digits off.

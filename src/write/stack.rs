@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, IntoColumn, PlSmallStr, Series};
+use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
+use super::dtype::{column_with_dtype, merged, with_dtype};
 use super::rows::{IntoRow, Unwritten};
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
@@ -14,11 +15,15 @@ use crate::options::Casts;
 ///
 /// | result | output |
 /// |---|---|
-/// | `DataFrame` | the parts' frames, one below the other; their schemas must be the same |
+/// | `DataFrame` | the parts' frames, one below the other; their columns must be the same |
 /// | `Column`, `Series` | one `Column`, likewise; its name is the first part's |
 /// | a cell | a `Column` with one row per part |
 /// | a tuple, an array, a struct with `#[derive(IntoRow)]` | a `DataFrame` with one row per part |
 /// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
+///
+/// The parts' dtypes must be the same too, but what has no type gives way to what has one: a column of dtype Null, or that
+/// is a List of Null, takes the dtype that it has in the other parts, and a frame of no columns and no rows (as
+/// `DataFrame::empty()` makes) their columns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part's result",
     label = "cannot be stacked",
@@ -202,31 +207,68 @@ fn stack_frames(
     rows: &[Range<usize>],
     names: Option<Vec<PlSmallStr>>,
 ) -> Result<DataFrame> {
-    let mut parts = parts.into_iter();
-    let Some(mut stacked) = parts.next() else {
-        // Every part is missing, and with them the schema.
-        return Ok(DataFrame::empty());
+    // A frame of nothing at all says nothing of its columns.
+    let told = |part: &&DataFrame| part.width() > 0 || part.height() > 0;
+    let Some(first) = parts.iter().find(told) else {
+        return named_frame(DataFrame::empty(), names.filter(|_| !parts.is_empty()));
     };
-    for (index, part) in parts.enumerate() {
-        let place = part_place(index + 1, rows);
-        same_columns(&stacked, &part, &place)?;
-        stacked.vstack_mut_owned(part)?;
+    let mut fields: Vec<(PlSmallStr, DataType)> = first
+        .columns()
+        .iter()
+        .map(|column| (column.name().clone(), column.dtype().clone()))
+        .collect();
+    for (index, part) in parts.iter().enumerate() {
+        if told(&part) {
+            merge_columns(&mut fields, part, &part_place(index, rows))?;
+        }
     }
+    let mut stacked: Option<DataFrame> = None;
+    for part in parts.into_iter().filter(|part| told(&part)) {
+        let part = with_dtypes(part, &fields)?;
+        match &mut stacked {
+            None => stacked = Some(part),
+            Some(stacked) => {
+                stacked.vstack_mut_owned(part)?;
+            }
+        }
+    }
+    named_frame(stacked.unwrap_or_default(), names)
+}
+
+fn named_frame(mut frame: DataFrame, names: Option<Vec<PlSmallStr>>) -> Result<DataFrame> {
     if let Some(names) = names {
-        if names.len() != stacked.width() {
+        if names.len() != frame.width() {
             return Err(ErrorKind::NameCount {
                 names: names.len(),
-                columns: stacked.width(),
+                columns: frame.width(),
             }
             .into());
         }
-        stacked.set_column_names(&names)?;
+        frame.set_column_names(&names)?;
     }
-    Ok(stacked)
+    Ok(frame)
 }
 
-/// The columns of a part must be those of the parts before it.
-fn same_columns(before: &DataFrame, part: &DataFrame, place: &Place) -> Result<()> {
+/// The part with its columns in the dtypes of all parts together.
+fn with_dtypes(part: DataFrame, fields: &[(PlSmallStr, DataType)]) -> Result<DataFrame> {
+    let columns = part.columns().iter().zip(fields);
+    if columns
+        .clone()
+        .all(|(column, (_, dtype))| column.dtype() == dtype)
+    {
+        return Ok(part);
+    }
+    let columns = columns.map(|(column, (_, dtype))| column_with_dtype(column.clone(), dtype));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    Ok(DataFrame::new(part.height(), columns)?)
+}
+
+/// The columns of a part must be those of the parts before it, whose dtypes take over what it has a type for.
+fn merge_columns(
+    before: &mut [(PlSmallStr, DataType)],
+    part: &DataFrame,
+    place: &Place,
+) -> Result<()> {
     let differs = |column: Option<&PlSmallStr>, message: String| -> Result<()> {
         Err(ErrorKind::Stack {
             place: place.clone(),
@@ -235,35 +277,35 @@ fn same_columns(before: &DataFrame, part: &DataFrame, place: &Place) -> Result<(
         }
         .into())
     };
-    if before.width() != part.width() {
+    if before.len() != part.width() {
         let message = format!(
             "the result has {}, and those of the parts before it {}; return the same columns for every part",
             counted(part.width(), "column"),
-            before.width()
+            before.len()
         );
         return differs(None, message);
     }
-    for (position, (is, was)) in part.columns().iter().zip(before.columns()).enumerate() {
-        if is.name() != was.name() {
+    for (position, (is, (name, dtype))) in part.columns().iter().zip(before).enumerate() {
+        if is.name() != name {
             let message = format!(
                 "it is column {position} of the result, which in the parts before it is {:?}; return the same columns, in the same order, for every part",
-                was.name().as_str()
+                name.as_str()
             );
             return differs(Some(is.name()), message);
         }
-        if is.dtype() != was.dtype() {
-            return differs(
-                Some(is.name()),
-                other_dtype(&dtype_name(is.dtype()), &dtype_name(was.dtype())),
-            );
+        match merged(dtype, is.dtype()) {
+            Some(merged) => *dtype = merged,
+            None => return differs(Some(is.name()), other_dtype(is.dtype(), dtype)),
         }
     }
     Ok(())
 }
 
-fn other_dtype(is: &str, was: &str) -> String {
+fn other_dtype(is: &DataType, was: &DataType) -> String {
     format!(
-        "the result is {is}, and in the parts before it {was}; cast it, so that every part has the same dtype"
+        "the result is {}, and in the parts before it {}; cast it, so that every part has the same dtype",
+        dtype_name(is),
+        dtype_name(was)
     )
 }
 
@@ -281,21 +323,22 @@ fn stack_columns(
 }
 
 fn stack_series(parts: Vec<Series>, rows: &[Range<usize>]) -> Result<Series> {
-    let mut parts = parts.into_iter();
-    let Some(mut stacked) = parts.next() else {
+    let mut dtype = DataType::Null;
+    for (index, part) in parts.iter().enumerate() {
+        dtype = merged(&dtype, part.dtype()).ok_or_else(|| ErrorKind::Stack {
+            place: part_place(index, rows),
+            column: Some(part.name().to_string()),
+            message: other_dtype(part.dtype(), &dtype),
+        })?;
+    }
+    let mut parts = parts.iter();
+    let Some(first) = parts.next() else {
         // Every part is missing, and with them the dtype.
         return Ok(Series::new_null("par_apply".into(), 0));
     };
-    for (index, part) in parts.enumerate() {
-        if part.dtype() != stacked.dtype() {
-            return Err(ErrorKind::Stack {
-                place: part_place(index + 1, rows),
-                column: Some(part.name().to_string()),
-                message: other_dtype(&dtype_name(part.dtype()), &dtype_name(stacked.dtype())),
-            }
-            .into());
-        }
-        stacked.append_owned(part)?;
+    let mut stacked = with_dtype(first, &dtype)?;
+    for part in parts {
+        stacked.append_owned(with_dtype(part, &dtype)?)?;
     }
     Ok(stacked)
 }

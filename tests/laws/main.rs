@@ -6,7 +6,7 @@
 //! | 2 exactly once | `exactly_once` |
 //! | 3 same answer on one worker and on many | `same_answer`, `properties` |
 //! | 4 all checks before the first row, every fault at once | `checks_first`, `options`, `messages` |
-//! | 5 types: lossless is silent, lossy is an error or permitted | `types`, `cells` |
+//! | 5 types: lossless is silent, lossy is an error or permitted; no type gives way to one | `types`, `cells`, `untyped` |
 //! | 6 nulls | `nulls` |
 //! | 7 errors: the lowest failing row, early stop, cause | `errors`, `properties` |
 //! | 8 panics become errors, nothing is poisoned or leaked | `panics`, `panic_hook` |
@@ -95,4 +95,5 @@ mod temporal;
 mod traces;
 mod turns;
 mod types;
+mod untyped;
 mod waits;
