@@ -1,12 +1,14 @@
 //! `Row` against Polars' `get_row`.
 
+use std::time::Duration;
+
 use polars_par_apply::prelude::*;
 
-use crate::groups::rows_untyped::{ROWS, Untyped};
+use crate::groups::rows_untyped::{CELLS, ROWS, Untyped, Wide};
 use crate::groups::workers::{BOTH, Workers};
 use crate::measure::race::Race;
 use crate::measure::run::Run;
-use crate::measure::table::{Limit, Table};
+use crate::measure::table::{Limit, Measured, Table};
 
 type Ours = fn(&Untyped, Workers) -> Column;
 
@@ -28,6 +30,25 @@ pub(crate) fn check(run: &Run, table: &mut Table) {
             let name = format!("rows_untyped, {}, {what}", workers.label());
             table.times_faster(&name, &results, "get_row", Limit::AtLeast(10.0));
             table.times_faster(&name, &results, "amortized", Limit::None);
+        }
+    }
+    for columns in [4, 256, 1000] {
+        let wide = Wide::new(columns, run.rows(CELLS).max(columns));
+        wide.check();
+        let results = Race::new(run.clone())
+            .enter("get", || wide.by_name())
+            .enter("at", || wide.by_position())
+            .results();
+        let ways = [("get", "Row::get(name)"), ("at", "Row::at(i)")];
+        for (way, what) in ways {
+            let times = results.of(way);
+            let nanos = |time: Duration| Measured {
+                value: time.as_secs_f64() * 1e9 / wide.cells() as f64,
+                unit: "ns",
+            };
+            let name = format!("rows_untyped, a cell of {columns} columns by {what}");
+            let limit = Limit::AtMost(8.0);
+            table.number(&name, nanos(times.median), nanos(times.fastest), limit);
         }
     }
 }

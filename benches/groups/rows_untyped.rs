@@ -123,6 +123,73 @@ impl Untyped {
     }
 }
 
+/// A frame of many columns of one dtype, whose names the closure goes over.
+#[derive(Debug)]
+pub(crate) struct Wide {
+    frame: DataFrame,
+    names: Vec<String>,
+}
+
+/// How many values a wide frame has.
+pub(crate) const CELLS: usize = 2_000_000;
+
+impl Wide {
+    pub(crate) fn new(columns: usize, cells: usize) -> Self {
+        let rows = cells / columns;
+        let names: Vec<String> = (0..columns).map(|i| format!("column_{i}")).collect();
+        let values = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| Column::new(name.as_str().into(), random::floats(i as u64, rows)));
+        let frame = DataFrame::new(rows, values.collect());
+        Wide {
+            frame: frame.expect("the columns are of one length"),
+            names,
+        }
+    }
+
+    pub(crate) fn cells(&self) -> usize {
+        self.frame.height() * self.frame.width()
+    }
+
+    /// The sum of each row's values, found by their names.
+    pub(crate) fn by_name(&self) -> Column {
+        let call = Workers::One.apply(&self.frame);
+        call.rows(|row: Row<'_>| -> polars_par_apply::Result<f64> {
+            let mut sum = 0.0;
+            for name in &self.names {
+                sum += row.get::<f64>(name)?;
+            }
+            Ok(sum)
+        })
+        .expect("the columns are there")
+    }
+
+    /// The same by position.
+    pub(crate) fn by_position(&self) -> Column {
+        let call = Workers::One.apply(&self.frame);
+        call.rows(|row: Row<'_>| -> polars_par_apply::Result<f64> {
+            let mut sum = 0.0;
+            for column in 0..row.len() {
+                sum += row.at::<f64>(column)?;
+            }
+            Ok(sum)
+        })
+        .expect("the columns are there")
+    }
+
+    pub(crate) fn check(&self) {
+        let (by_name, by_position) = (self.by_name(), self.by_position());
+        assert_eq!(by_name, by_position);
+        let values = self.frame.columns().iter().map(|column| {
+            let values = column.f64().expect("the columns are of f64");
+            values.get(0).unwrap_or_default()
+        });
+        let first = by_name.f64().expect("the closure returns f64").get(0);
+        assert_eq!(first.unwrap_or_default(), values.sum::<f64>());
+    }
+}
+
 pub(crate) fn bench(criterion: &mut Criterion) {
     let case = Untyped::new(ROWS);
     case.check();
@@ -140,4 +207,15 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
     group.bench("get_row", || case.get_row());
     group.bench("get_row_amortized", || case.get_row_amortized());
+    for columns in [4, 256, 1000] {
+        let wide = Wide::new(columns, CELLS);
+        wide.check();
+        let mut group = Group::new(criterion, "rows_untyped", wide.cells());
+        group.bench(&format!("get(name) of {columns} columns"), || {
+            wide.by_name()
+        });
+        group.bench(&format!("at(i) of {columns} columns"), || {
+            wide.by_position()
+        });
+    }
 }

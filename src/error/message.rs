@@ -27,6 +27,11 @@ impl fmt::Display for Error {
                     (near, _) => write!(f, "; did you mean {}?", listed(near, " or ")),
                 }
             }
+            ErrorKind::NoColumnAt { position, columns } => write!(
+                f,
+                "the row has {}, counted from 0, and none at position {position}",
+                counted(*columns, "column"),
+            ),
             ErrorKind::ArgumentCount { arguments, columns } => write!(
                 f,
                 "the closure takes {} and is given {}{}; choose columns with .select([…]), one for each argument",
@@ -38,6 +43,7 @@ impl fmt::Display for Error {
                 column,
                 dtype,
                 argument,
+                method,
                 takes,
                 instead,
                 lossy,
@@ -45,7 +51,7 @@ impl fmt::Display for Error {
                 write!(f, "column {column:?} is {}, and ", dtype_name(dtype))?;
                 match argument {
                     Some(argument) => write!(f, "argument {argument} takes {takes}")?,
-                    None => write!(f, "Row::get asked for {takes}")?,
+                    None => write!(f, "Row::{} asked for {takes}", method.unwrap_or("get"))?,
                 }
                 f.write_str(if *lossy {
                     ", which could lose values; "

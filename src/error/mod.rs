@@ -49,6 +49,14 @@ pub enum ErrorKind {
         /// The columns there are.
         columns: Vec<String>,
     },
+    /// [`Row::at`](crate::Row::at) was given a position at which the row has no column.
+    #[non_exhaustive]
+    NoColumnAt {
+        /// The position, counted from 0.
+        position: usize,
+        /// How many columns the row has.
+        columns: usize,
+    },
     /// The closure takes another number of arguments than there are columns.
     #[non_exhaustive]
     ArgumentCount {
@@ -64,8 +72,10 @@ pub enum ErrorKind {
         column: String,
         /// Its dtype.
         dtype: DataType,
-        /// The argument's position; none where [`Row::get`](crate::Row::get) asked for the type.
+        /// The argument's position; none where a [`Row`](crate::Row) was asked for the type.
         argument: Option<usize>,
+        /// The method of [`Row`](crate::Row) that asked for the type, `get` or `at`.
+        method: Option<&'static str>,
         /// The Rust type that was to take it.
         takes: String,
         /// A Rust type that does take the column as it is.

@@ -7,6 +7,7 @@ mod any;
 mod boolean;
 mod cells;
 mod list;
+mod name_index;
 mod number;
 mod option;
 mod row;

@@ -3,6 +3,7 @@
 use polars::prelude::AnyValue;
 
 use super::any::AnyChunk;
+use super::name_index::NameIndex;
 use super::source::{natural_type, not_found};
 use super::{Argument, Cell, Cells, ColumnChunks, Fit, FromRow, Misread, Reader};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -27,7 +28,7 @@ use crate::partition::BlockStart;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
-    columns: &'a [UntypedColumn<'a>],
+    columns: &'a UntypedColumns<'a>,
     places: &'a [BlockStart],
     /// The position within the block.
     i: usize,
@@ -39,13 +40,13 @@ impl<'a> Row<'a> {
     /// How many columns the row has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.columns.len()
+        self.columns.all.len()
     }
 
     /// Whether the row has no columns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.columns.is_empty()
+        self.columns.all.is_empty()
     }
 
     /// The row's number, counted from 0 in the whole input.
@@ -56,27 +57,76 @@ impl<'a> Row<'a> {
 
     /// The columns' names, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
-        self.columns.iter().map(|column| column.name)
+        self.columns.all.iter().map(|column| column.name)
     }
 
     /// The value in the column of that name, taken as `T` as a typed closure would take it without a cast; the call's
-    /// `Casts` do not reach here.
+    /// `Casts` do not reach here. `T` may be named, or follows from what the value is given to.
+    ///
+    /// The time that it takes does not grow with the number of columns; [`at`](Row::at) takes still less.
     ///
     /// # Errors
     /// The row has no such column; `T` does not take its dtype without loss; the value is null and `T` is not an
     /// `Option`; the value is out of `T`'s range.
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["price" => [1.5, 2.5], "count" => [2i64, 3]]?;
+    /// let total = df.par_apply_rows(|row: Row<'_>| -> polars_par_apply::Result<f64> {
+    ///     let price: f64 = row.get("price")?;
+    ///     Ok(price * row.get::<i64>("count")? as f64)
+    /// })?;
+    /// assert_eq!(total.f64()?.to_vec(), [Some(3.0), Some(7.5)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
     #[inline]
-    pub fn get<T>(&self, name: &str) -> Result<T::Of<'a>>
+    pub fn get<T>(&self, name: &str) -> Result<T>
     where
-        T: Cell,
+        T: Cell<Of<'a> = T>,
     {
-        match self.columns.iter().position(|column| column.name == name) {
-            Some(column) => {
-                let (chunk, row) = self.locate(column);
-                T::get(chunk, row).map_err(|misread| self.misread::<T>(column, misread))
-            }
+        match self.columns.find(name) {
+            Some(column) => self.read(column, "get"),
             None => Err(not_found(name, self.names())),
         }
+    }
+
+    /// The value in the column at a position, counted from 0, taken as `T` as [`get`](Row::get) takes it. A null is `None`
+    /// where `T` is an `Option`, and an error where it is not.
+    ///
+    /// # Errors
+    /// The row has no column at the position; or as [`get`](Row::get).
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [Some(1i64), None], "y" => ["a", "bc"]]?;
+    /// let sum = df.par_apply_rows(|row: Row<'_>| -> polars_par_apply::Result<i64> {
+    ///     let x: Option<i64> = row.at(0)?;
+    ///     let y = row.at::<&str>(1)?;
+    ///     Ok(x.unwrap_or(10) + y.len() as i64)
+    /// })?;
+    /// assert_eq!(sum.i64()?.to_vec(), [Some(2), Some(12)]);
+    ///
+    /// let error = df.par_apply_rows(|row: Row<'_>| row.at::<i64>(2)).unwrap_err();
+    /// assert!(error.to_string().ends_with("the row has 2 columns, counted from 0, and none at position 2"));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[inline]
+    pub fn at<T>(&self, column: usize) -> Result<T>
+    where
+        T: Cell<Of<'a> = T>,
+    {
+        if column < self.len() {
+            return self.read(column, "at");
+        }
+        Err(ErrorKind::NoColumnAt {
+            position: column,
+            columns: self.len(),
+        }
+        .into())
     }
 
     /// The value in a column by position.
@@ -102,18 +152,27 @@ impl<'a> Row<'a> {
 
 impl<'a> Row<'a> {
     #[inline]
+    fn read<T>(&self, column: usize, method: &'static str) -> Result<T>
+    where
+        T: Cell<Of<'a> = T>,
+    {
+        let (chunk, row) = self.locate(column);
+        T::get(chunk, row).map_err(|misread| self.misread::<T>(column, method, misread))
+    }
+
+    #[inline]
     fn locate(&self, column: usize) -> (&'a AnyChunk<'a>, usize) {
         let place = self.places[column];
         (
-            &self.columns[column].chunks[place.chunk],
+            &self.columns.all[column].chunks[place.chunk],
             place.offset + self.i,
         )
     }
 
     #[cold]
-    fn misread<T: Cell>(&self, column: usize, misread: Misread) -> Error {
+    fn misread<T: Cell>(&self, column: usize, method: &'static str, misread: Misread) -> Error {
         let (chunk, _) = self.locate(column);
-        let name = self.columns[column].name.to_string();
+        let name = self.columns.all[column].name.to_string();
         match misread {
             Misread::Null if T::fit(chunk.dtype) != Fit::Never => ErrorKind::Value {
                 place: Place::Row(self.index()),
@@ -132,6 +191,7 @@ impl<'a> Row<'a> {
                 column: name,
                 dtype: chunk.dtype.clone(),
                 argument: None,
+                method: Some(method),
                 takes: T::type_name(),
                 instead: natural_type(chunk.dtype),
                 lossy: false,
@@ -171,7 +231,7 @@ impl<'a> Iterator for RowIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let column = self.row.columns.get(self.column)?;
+        let column = self.row.columns.all.get(self.column)?;
         self.column += 1;
         Some((column.name, self.row.value(self.column - 1)))
     }
@@ -187,7 +247,7 @@ impl<'a> Iterator for RowIter<'a> {
     where
         F: FnMut(B, Self::Item) -> B,
     {
-        let columns = self.row.columns.iter().enumerate().skip(self.column);
+        let columns = self.row.columns.all.iter().enumerate().skip(self.column);
         columns.fold(init, |folded, (position, column)| {
             f(folded, (column.name, self.row.value(position)))
         })
@@ -213,18 +273,34 @@ impl<'x> FromRow for Row<'x> {
 pub struct Untyped;
 
 /// A column whose dtype is known only at run time.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct UntypedColumn<'a> {
+pub(super) struct UntypedColumn<'a> {
     name: &'a str,
     chunks: Vec<AnyChunk<'a>>,
+}
+
+/// The columns that a row may have asked of it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct UntypedColumns<'a> {
+    all: Vec<UntypedColumn<'a>>,
+    by_name: NameIndex,
+}
+
+impl UntypedColumns<'_> {
+    #[inline]
+    fn find(&self, name: &str) -> Option<usize> {
+        let columns = self.all.len();
+        self.by_name
+            .find(name, columns, |column| self.all[column].name)
+    }
 }
 
 /// Reads rows that find their values themselves.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct RowReader<'s> {
-    columns: &'s [UntypedColumn<'s>],
+    columns: &'s UntypedColumns<'s>,
     places: &'s [BlockStart],
     first: usize,
 }
@@ -254,7 +330,7 @@ impl<'s> Reader for RowReader<'s> {
 
 impl Cells for Untyped {
     type Of<'a> = Row<'a>;
-    type Bound<'a> = Vec<UntypedColumn<'a>>;
+    type Bound<'a> = UntypedColumns<'a>;
     type Scratch = ();
     type Reader<'s> = RowReader<'s>;
 
@@ -272,7 +348,10 @@ impl Cells for Untyped {
                 .map(|array| unsafe { AnyChunk::new(column.dtype, *array) })
                 .collect(),
         };
-        columns.iter().map(column).collect()
+        UntypedColumns {
+            all: columns.iter().map(column).collect(),
+            by_name: NameIndex::new(columns.iter().map(|column| column.name)),
+        }
     }
 
     fn open<'s>(

@@ -134,6 +134,7 @@ impl<'a> Source<'a> {
                     column: self.name().to_string(),
                     dtype: self.dtype().clone(),
                     argument: Some(position),
+                    method: None,
                     takes: argument.type_name(),
                     instead: natural_type(self.dtype()),
                     lossy: unfit != Fit::Never,

@@ -57,6 +57,9 @@ fn every_type_in_every_layout_is_read_as_in_one_chunk() {
                     let untyped = |row: Row<'_>| row.get::<Option<$T>>($name).map(f);
                     let got = frame.par_apply().select([$name]).workers(2).rows(untyped).unwrap();
                     assert_same(&got, &expected, &format!("{layout}, {}, Row::get", $name));
+                    let untyped = |row: Row<'_>| row.at::<Option<$T>>(0).map(f);
+                    let at = frame.par_apply().select([$name]).workers(2).rows(untyped).unwrap();
+                    assert_same(&at, &expected, &format!("{layout}, {}, Row::at", $name));
                     let nulls = frame.par_apply().select([$name]).rows(plain).unwrap();
                     let none = is.str().unwrap().iter().map(|text| (text != Some("None")).then_some(true));
                     assert!(nulls.bool().unwrap().iter().eq(none), "{layout}, {}", $name);

@@ -303,6 +303,131 @@ fn what_an_untyped_row_refuses() {
 }
 
 #[test]
+fn a_value_of_an_untyped_row_by_position() {
+    let df =
+        df!["name" => ["ab", "c", "d"], "x" => [Some(1.5), None, Some(0.5)], "n" => [1i32, 2, 3]]
+            .unwrap();
+    for (layout, df) in layouts(&df) {
+        let out = df
+            .par_apply()
+            .workers(2)
+            .rows(|row: Row<'_>| -> polars_par_apply::Result<String> {
+                // The types follow from what the values are given to.
+                let name: &str = row.at(0)?;
+                let x: Option<f64> = row.at(1)?;
+                let n: i64 = row.at(2)?;
+                let by_name: (&str, Option<f64>, i64) =
+                    (row.get("name")?, row.get("x")?, row.get("n")?);
+                assert_eq!((name, x, n), by_name);
+                let any: AnyValue<'_> = row.at(1)?;
+                assert_eq!(any, row.value(1));
+                assert_eq!(row.at::<String>(0)?, name);
+                Ok(format!("{name}{x:?}{n}"))
+            })
+            .unwrap();
+        let expected = [Some("abSome(1.5)1"), Some("cNone2"), Some("dSome(0.5)3")];
+        assert!(out.str().unwrap().iter().eq(expected), "{layout}");
+    }
+
+    let refused = |f: fn(Row<'_>) -> Error| {
+        let found = std::sync::Mutex::new(None);
+        df.par_apply_rows(|row: Row<'_>| {
+            if row.index() == 1 {
+                *found.lock().unwrap() = Some(f(row));
+            }
+        })
+        .unwrap();
+        found.into_inner().unwrap().unwrap()
+    };
+    let error = refused(|row| row.at::<i64>(3).unwrap_err());
+    let ErrorKind::NoColumnAt {
+        position: 3,
+        columns: 3,
+        ..
+    } = error.kind()
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        error.to_string(),
+        "the row has 3 columns, counted from 0, and none at position 3"
+    );
+    let error = refused(|row| row.at::<AnyValue<'_>>(usize::MAX).unwrap_err());
+    assert!(
+        matches!(error.kind(), ErrorKind::NoColumnAt { .. }),
+        "{error:?}"
+    );
+    let error = refused(|row| row.at::<f64>(0).unwrap_err());
+    assert_eq!(
+        error.to_string(),
+        r#"column "name" is String, and Row::at asked for f64; take &str, or cast the column first"#
+    );
+    let error = refused(|row| {
+        row.at::<Option<i32>>(1)
+            .err()
+            .unwrap_or_else(|| row.at::<f64>(1).unwrap_err())
+    });
+    assert!(matches!(error.kind(), ErrorKind::Dtype { .. }), "{error:?}");
+    let nulls = df.slice(1, 1);
+    let error = nulls.par_apply_rows(|row: Row<'_>| row.at::<f64>(1));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.ends_with("the value is null; take Option<f64> in place of f64"),
+        "{error}"
+    );
+    let none = DataFrame::empty_with_height(2);
+    let error = none.par_apply_rows(|row: Row<'_>| row.at::<f64>(0));
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .ends_with("the row has 0 columns, counted from 0, and none at position 0")
+    );
+}
+
+/// However many columns there are, and however alike their names.
+#[test]
+fn a_value_by_its_name_is_that_of_its_column() {
+    let name = |i: usize| match i % 4 {
+        0 => format!("c{i}"),
+        1 => format!("{i}"),
+        2 => format!("a name that is rather long, and one of many: {i}"),
+        _ => "é".repeat(i),
+    };
+    for columns in [1, 2, 4, 5, 8, 9, 64, 257, 1000] {
+        let names: Vec<String> = (0..columns).map(name).collect();
+        let values = names.iter().enumerate();
+        let values = values.map(|(i, name)| Column::new(name.as_str().into(), [i as i64, -1]));
+        let df = DataFrame::new(2, values.collect()).unwrap();
+        let wrong = df
+            .par_apply_rows(|row: Row<'_>| -> polars_par_apply::Result<u64> {
+                let mut wrong = 0;
+                for (i, name) in names.iter().enumerate() {
+                    let (by_name, at): (i64, i64) = (row.get(name)?, row.at(i)?);
+                    let expected = if row.index() == 0 { i as i64 } else { -1 };
+                    wrong += u64::from(by_name != expected || at != expected);
+                }
+                for missing in [
+                    "",
+                    "c",
+                    "d0",
+                    "a name that is rather long, and one of many: ",
+                ] {
+                    wrong += u64::from(row.get::<i64>(missing).is_ok());
+                    wrong += u64::from(row.get::<i64>(&format!("{missing}x")).is_ok());
+                }
+                Ok(wrong)
+            })
+            .unwrap();
+        assert_eq!(
+            wrong.u64().unwrap().to_vec(),
+            [Some(0), Some(0)],
+            "{columns}"
+        );
+    }
+}
+
+#[test]
 fn an_untyped_row_is_no_cell() {
     let df = df!["x" => [1i64, 2]].unwrap();
     let points = df.into_struct("p".into()).into_column();
