@@ -290,9 +290,7 @@ pub struct UntypedColumns<'a> {
 impl UntypedColumns<'_> {
     #[inline]
     fn find(&self, name: &str) -> Option<usize> {
-        let columns = self.all.len();
-        self.by_name
-            .find(name, columns, |column| self.all[column].name)
+        self.by_name.find(name, |column| self.all[column].name)
     }
 }
 
