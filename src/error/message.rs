@@ -4,7 +4,7 @@ use std::fmt;
 
 use polars::prelude::DataType;
 
-use super::{Error, ErrorKind, Place};
+use super::{Causes, Error, ErrorKind, Place};
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,24 +160,6 @@ impl fmt::Display for Error {
             ErrorKind::Polars(error) => error.fmt(f),
             ErrorKind::Other(error) => error.fmt(f),
         }
-    }
-}
-
-/// An error and what has caused it. One of this crate says that itself.
-pub(crate) struct Causes<'a>(pub(crate) &'a anyhow::Error);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (depth, cause) in self.0.chain().enumerate() {
-            if depth > 0 {
-                f.write_str(": ")?;
-            }
-            write!(f, "{cause}")?;
-            if cause.is::<Error>() {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The crate's one error type.
 
+mod chain;
 mod message;
 
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use polars::error::ErrString;
 use polars::prelude::{DataFrame, DataType, PolarsError};
 
-pub(crate) use message::{Causes, counted, dtype_name};
+pub(crate) use chain::{Causes, Chain};
+pub(crate) use message::{counted, dtype_name};
 
 /// A result whose error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

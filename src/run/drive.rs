@@ -20,7 +20,7 @@ use super::trace::CallSpan;
 use super::{Failure, Plan, Worker, catch, hush};
 use crate::alarm::Alarm;
 use crate::cancel::{Halt, Why};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::options::{OnCancel, Options};
 use crate::outcome::Stats;
 use crate::partition::Cut;
@@ -510,7 +510,7 @@ impl Crew for Seated<'_> {
 /// Whether an error of the user's is one of a call that was cancelled, or comes of one.
 pub(crate) fn says_cancelled(cause: &anyhow::Error) -> bool {
     let says_so = || {
-        let mut own = cause.chain().filter_map(|cause| cause.downcast_ref());
+        let mut own = Chain::of(cause).filter_map(|cause| cause.downcast_ref());
         own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
     };
     // The chain is the user's code.

@@ -10,7 +10,7 @@ use super::buffer::{Validity, ValidityWriter};
 use super::rows::{IntoRow, Unwritten};
 use super::sinks::Sinks;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::Result;
+use crate::error::{Causes, Result};
 use crate::options::Casts;
 use crate::read::Struct;
 
@@ -134,7 +134,7 @@ where
                     column: 0,
                     ..refused
                 },
-                Unwritten::Closure(error) => Refused::new(format!("{error:#}")),
+                Unwritten::Closure(error) => Refused::new(Causes(&error).to_string()),
             })
     }
 }
