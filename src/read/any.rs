@@ -137,6 +137,7 @@ impl<'x> Cell for AnyValue<'x> {
     type Chunk<'a> = AnyChunk<'a>;
     type Scratch = ();
     type Reader<'s> = AnyReader<'s>;
+    const EVERY_ROW: bool = true;
 
     fn type_name() -> String {
         "AnyValue".into()

@@ -90,6 +90,10 @@ pub trait Cell {
     #[doc(hidden)]
     type Reader<'s>: Reader<Item = Self::Of<'s>>;
 
+    /// Whether a null is a value of this type, so that every row that can be read has one.
+    #[doc(hidden)]
+    const EVERY_ROW: bool = false;
+
     /// The type as a user writes it.
     #[doc(hidden)]
     fn type_name() -> String;

@@ -53,6 +53,7 @@ impl<T: Cell> Cell for Option<T> {
     type Chunk<'a> = T::Chunk<'a>;
     type Scratch = T::Scratch;
     type Reader<'s> = OptionReader<T::Reader<'s>>;
+    const EVERY_ROW: bool = true;
 
     fn type_name() -> String {
         format!("Option<{}>", T::type_name())

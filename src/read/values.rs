@@ -1,7 +1,10 @@
 //! A whole column's values, typed.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::sync::Arc;
+
+use polars::prelude::AnyValue;
 
 use super::{Cell, ColumnChunks, Fault, Reader};
 
@@ -47,6 +50,9 @@ impl<'a, T: Cell> Values<'a, T> {
     }
 
     /// The values, in order, without the nulls; with `T` an `Option`, the nulls as `None`.
+    ///
+    /// How many are left is known exactly (`size_hint`) where the column has no nulls, and with `T` an `Option` always, so
+    /// that the iterator has a `len` then.
     #[must_use]
     pub fn iter(&self) -> ValuesIter<'a, T> {
         ValuesIter {
@@ -143,8 +149,16 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let rows: usize = self.runs[self.run..].iter().map(|run| run.len).sum();
-        (0, Some(rows - self.next))
+        let Some((current, rest)) = self.runs[self.run..].split_first() else {
+            return (0, Some(0));
+        };
+        let mut least = current.least::<T>().saturating_sub(self.next);
+        let mut most = current.len - self.next;
+        for run in rest {
+            least += run.least::<T>();
+            most += run.len;
+        }
+        (least, Some(most))
     }
 
     /// Run by run, so that `sum`, `for_each` and the like loop over plain slices where there are no nulls.
@@ -176,11 +190,30 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     }
 }
 
+/// Every row has a value, which is `None` for a null.
+impl<T: Cell> ExactSizeIterator for ValuesIter<'_, Option<T>> {}
+
+/// Every row has a value, which is `AnyValue::Null` for a null.
+impl ExactSizeIterator for ValuesIter<'_, AnyValue<'_>> {}
+
+impl<T: Cell> FusedIterator for ValuesIter<'_, T> {}
+
 /// Rows that one reader reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<R> {
     reader: R,
     len: usize,
+}
+
+impl<R: Reader> Run<R> {
+    /// How many rows have a value, if nothing is known of those that may be null. No value is unreadable here
+    /// (`with_values`).
+    fn least<T: Cell>(&self) -> usize {
+        match T::EVERY_ROW || !self.reader.has_nulls() {
+            true => self.len,
+            false => 0,
+        }
+    }
 }
 
 /// Opens a column of `rows` rows as a whole and lends its values; or tells the first row whose value `T` cannot hold.

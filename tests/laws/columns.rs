@@ -256,3 +256,58 @@ fn names_select_and_the_checks_of_types() {
         .unwrap();
     assert_eq!(twice, df!["x" => [5u64], "y" => [5u64]].unwrap());
 }
+
+/// What is left is known where no row is null, and by a type that has nulls as values; and never said to be more than it is.
+#[test]
+fn how_many_values_are_left() {
+    fn left<T: Cell>(values: &Values<'_, T>, is_exact: bool) {
+        let all = values.iter().count();
+        let mut iter = values.iter();
+        for taken in 0..=all {
+            let (least, most) = iter.size_hint();
+            let left = all - taken;
+            assert!(least <= left && left <= most.unwrap(), "{}", values.name());
+            if is_exact {
+                assert_eq!((least, most), (left, Some(left)), "{}", values.name());
+            }
+            assert_eq!(iter.clone().count(), left);
+            assert_eq!(iter.next().is_some(), left > 0);
+        }
+        assert!(iter.next().is_none());
+        assert!(!is_exact || values.iter().collect::<Vec<_>>().capacity() == all);
+    }
+    let df = df![
+        "none" => (0..20i64).collect::<Vec<_>>(),
+        "one" => (0..20i64).map(|i| (i != 13).then_some(i)).collect::<Vec<_>>(),
+        "all" => [None::<i64>; 20],
+    ]
+    .unwrap();
+    let scalar = Column::new_scalar("scalar".into(), Scalar::from(3i64), 20);
+    let df = DataFrame::new(20, [df.columns(), &[scalar]].concat()).unwrap();
+    let mut frames = layouts(&df);
+    frames.push(("empty", df.clear()));
+    for (layout, df) in frames {
+        df.par_apply_columns(|values: Values<'_, i64>| {
+            left(&values, matches!(values.name(), "none" | "scalar"));
+        })
+        .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        df.par_apply_columns(|values: Values<'_, f64>| left(&values, false))
+            .unwrap_err();
+        df.par_apply()
+            .casts(Casts::Lossy)
+            .columns(|values: Values<'_, f64>| {
+                left(&values, matches!(values.name(), "none" | "scalar"));
+            })
+            .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        df.par_apply_columns(|values: Values<'_, Option<i64>>| {
+            left(&values, true);
+            assert_eq!(values.iter().len(), values.len());
+        })
+        .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        df.par_apply_columns(|values: Values<'_, AnyValue<'_>>| {
+            left(&values, true);
+            assert_eq!(values.iter().len(), values.len());
+        })
+        .unwrap_or_else(|error| panic!("{layout}: {error}"));
+    }
+}
