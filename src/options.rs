@@ -31,9 +31,10 @@ pub enum Casts {
     /// Those that keep every value: `Int32` as `i64` or `f64`, `Float32` as `f64`. Any other is an error.
     #[default]
     Lossless,
-    /// Also those that can lose: `Int64` as `f64` rounds, `Float64` as `i64` cuts the fraction off.
+    /// Also those that can lose: `Int64` and Decimal as `f64` round, `Float64` and Decimal as `i64` cut the fraction off.
     ///
-    /// A value that is out of the argument type's range becomes null, as in Polars' non-strict `cast`. A time that the
+    /// A value that is out of the argument type's range becomes null, as in Polars' non-strict `cast`: NaN and the infinities
+    /// as an integer, but not a `Float64` as `f32`, which becomes infinite. As `bool`, all but zero is true. A time that the
     /// output column's unit cannot hold exactly is cut to it.
     Lossy,
 }

@@ -207,6 +207,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
     group.bench("get_row", || case.get_row());
     group.bench("get_row_amortized", || case.get_row_amortized());
+    drop(group);
     for columns in [4, 256, 1000] {
         let wide = Wide::new(columns, CELLS);
         wide.check();

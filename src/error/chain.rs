@@ -45,7 +45,6 @@ impl<'a> Iterator for Chain<'a> {
         let error = self.next?;
         // With the same methods at the same address it has the same source. (The compiler may have made a type's methods
         // twice; then a loop is noticed a round later, or the length ends it.)
-        #[expect(ambiguous_wide_pointer_comparisons)]
         let is_seen = self.seen.iter().any(|seen| std::ptr::eq(*seen, error));
         if is_seen || self.seen.len() == LONGEST {
             return None;

@@ -7,7 +7,9 @@ mod any;
 mod boolean;
 mod cells;
 mod list;
+mod lossy;
 mod name_index;
+mod nested;
 mod number;
 mod option;
 mod row;
@@ -33,6 +35,7 @@ pub(crate) use any::AnyChunk;
 pub(crate) use cells::Repeat;
 pub use cells::{Cells, Cons, Nil};
 pub use list::ListItem;
+pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
 pub(crate) use source::{Argument, ColumnChunks, Names, Source, Sources, selected};
 #[cfg(feature = "dtype-struct")]

@@ -6,6 +6,7 @@ use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Series};
 use polars_arrow::array::Array;
 
+use super::lossy::cast_lossy;
 use super::{Cell, Fit};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Options};
@@ -146,8 +147,7 @@ impl<'a> Source<'a> {
             // Polars casts nulls to most dtypes, but not to all.
             Series::full_null(self.name().clone(), self.series.len(), &target)
         } else if lossy {
-            self.series
-                .cast_with_options(&target, CastOptions::NonStrict)?
+            cast_lossy(&self.series, &target)?
         } else {
             self.series
                 .cast_with_options(&target, CastOptions::Strict)?

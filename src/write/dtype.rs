@@ -4,9 +4,10 @@
 //! whatever is made of nulls or of nothing, where the type was never said.
 
 #[cfg(feature = "dtype-struct")]
-use polars::prelude::{Field, StructChunked};
+use polars::prelude::Field;
+use polars::prelude::{AnyValue, Column, DataType, PolarsResult, Series};
 
-use polars::prelude::{AnyValue, Column, DataType, IntoSeries, PolarsResult, Series};
+use crate::read::change_within;
 
 /// The dtype that both can have; none where they differ in more than what has no type.
 pub(crate) fn merged(one: &DataType, other: &DataType) -> Option<DataType> {
@@ -39,42 +40,14 @@ pub(crate) fn with_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Seri
     if series.dtype() == dtype {
         return Ok(series.clone());
     }
-    match (series.dtype(), dtype) {
-        // Polars casts nulls to most dtypes, but not to all.
-        (DataType::Null, _) => Ok(Series::full_null(
-            series.name().clone(),
-            series.len(),
-            dtype,
-        )),
-        (DataType::List(_), DataType::List(inner)) => {
-            let lists = series.list()?;
-            let lists = lists.apply_to_inner(&|items| with_dtype(&items, inner))?;
-            Ok(lists.into_series())
+    change_within(series, dtype, &|series, dtype| {
+        if *series.dtype() == DataType::Null {
+            // Polars casts nulls to most dtypes, but not to all.
+            let (name, len) = (series.name().clone(), series.len());
+            return Ok(Series::full_null(name, len, dtype));
         }
-        #[cfg(feature = "dtype-array")]
-        (DataType::Array(..), DataType::Array(inner, _)) => {
-            let arrays = series.array()?;
-            let arrays = arrays.apply_to_inner(&|items| with_dtype(&items, inner))?;
-            Ok(arrays.into_series())
-        }
-        #[cfg(feature = "dtype-struct")]
-        (DataType::Struct(_), DataType::Struct(fields)) => {
-            let series = series.rechunk();
-            let rows = series.struct_()?;
-            let values = rows.fields_as_series().into_iter().zip(fields);
-            // In one chunk each, as the validity is.
-            let values = values.map(|(values, field)| {
-                with_dtype(&values, field.dtype()).map(|values| values.rechunk())
-            });
-            let values = values.collect::<PolarsResult<Vec<_>>>()?;
-            let name = rows.name().clone();
-            let typed = StructChunked::from_series(name, rows.len(), values.iter())?;
-            Ok(typed
-                .with_outer_validity(rows.rechunk_validity())
-                .into_series())
-        }
-        _ => series.strict_cast(dtype),
-    }
+        Ok(series.clone())
+    })
 }
 
 /// [`with_dtype`], of a column, which is left as it lies where it has the dtype.

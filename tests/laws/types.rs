@@ -266,6 +266,178 @@ fn what_is_out_of_range_becomes_null_where_loss_is_permitted() {
     );
 }
 
+/// Hundredths as a Decimal.
+fn decimals(hundredths: &[Option<i128>], scale: usize) -> Series {
+    let up = 10i128.pow(scale as u32 - 2);
+    let values = hundredths.iter().map(|x| match x {
+        Some(x) => AnyValue::Decimal(x * up, 38, scale),
+        None => AnyValue::Null,
+    });
+    let values: Vec<AnyValue<'_>> = values.collect();
+    let dtype = DataType::Decimal(38, scale);
+    Series::from_any_values_and_dtype("x".into(), &values, &dtype, true).unwrap()
+}
+
+#[test]
+fn a_decimals_fraction_is_cut_off_as_a_floats_is() {
+    let hundredths = [
+        Some(199),
+        Some(-199),
+        Some(150),
+        Some(250),
+        Some(-50),
+        Some(-51),
+        Some(99),
+        Some(12_700),
+        Some(12_799),
+        Some(12_800),
+        Some(-12_899),
+        Some(-12_900),
+        None,
+        Some(0),
+    ];
+    let cut = hundredths.map(|x| x.map(|x| (x / 100) as i64));
+    for scale in [2, 3, 9, 30] {
+        let x = decimals(&hundredths, scale).into_column();
+        let df = DataFrame::new(x.len(), vec![x]).unwrap();
+        for (layout, df) in crate::frames::layouts(&df) {
+            let what = format!("scale {scale}, {layout}");
+            let lossy = || df.par_apply().casts(Casts::Lossy).workers(2);
+            let is = lossy().rows(|x: i64| x).unwrap();
+            assert_eq!(is.i64().unwrap().to_vec(), cut, "{what}");
+            let wide = lossy().rows(|x: i128| x as i64).unwrap();
+            assert_eq!(wide.i64().unwrap().to_vec(), cut, "{what}");
+            let narrow = lossy().rows(|x: Option<i8>| x.map(i64::from)).unwrap();
+            let in_range = cut.map(|x| x.filter(|x| i8::try_from(*x).is_ok()));
+            assert_eq!(narrow.i64().unwrap().to_vec(), in_range, "{what}");
+            let unsigned = lossy().rows(|x: u64| x as i64).unwrap();
+            let in_range = cut.map(|x| x.filter(|x| *x >= 0));
+            assert_eq!(unsigned.i64().unwrap().to_vec(), in_range, "{what}");
+            let floats = df.clone().lazy().select([col("x").cast(DataType::Float64)]);
+            let floats = floats.collect().unwrap();
+            let of_floats = floats
+                .par_apply()
+                .casts(Casts::Lossy)
+                .rows(|x: i64| x)
+                .unwrap();
+            assert_eq!(of_floats.i64().unwrap().to_vec(), cut, "{what}");
+            let float = df.par_apply().casts(Casts::Lossy).rows(|x: f64| x).unwrap();
+            let expected = hundredths.map(|x| x.map(|x| x as f64 / 100.0));
+            for (is, expected) in float.f64().unwrap().iter().zip(expected) {
+                let near = is
+                    .zip(expected)
+                    .map(|(is, expected)| (is - expected).abs() < 1e-9);
+                assert!(
+                    near.unwrap_or(expected.is_none()),
+                    "{what}: {is:?} {expected:?}"
+                );
+            }
+            let truth = df
+                .par_apply()
+                .casts(Casts::Lossy)
+                .rows(|x: bool| x)
+                .unwrap();
+            let expected = hundredths.map(|x| x.map(|x| x != 0));
+            assert_eq!(
+                truth.bool().unwrap().iter().collect::<Vec<_>>(),
+                expected,
+                "{what}"
+            );
+        }
+    }
+    let large = decimals(
+        &[Some(i128::from(i64::MAX) * 100 + 99), Some((1 << 63) * 100)],
+        2,
+    );
+    let df = large.into_frame();
+    let lossy = df.par_apply().casts(Casts::Lossy);
+    let is = lossy.rows(|x: i64| x).unwrap();
+    assert_eq!(is.i64().unwrap().to_vec(), [Some(i64::MAX), None]);
+
+    // Within lists, arrays and structs too.
+    let x = decimals(&hundredths, 4);
+    let lists = x.implode().unwrap().into_series().with_name("l".into());
+    let halves = Series::new("a".into(), [decimals(&[Some(-175), Some(175)], 5)]);
+    let arrays = halves.cast(&DataType::Array(Box::new(DataType::Decimal(38, 5)), 2));
+    let one = decimals(&[Some(-299)], 6)
+        .into_frame()
+        .into_struct("s".into());
+    let columns = [lists, arrays.unwrap(), one.into_series()].map(Column::from);
+    let df = DataFrame::new(1, columns.to_vec()).unwrap();
+    let floats = df.par_apply().select(["a"]).casts(Casts::Lossy);
+    let floats = floats.rows(|a: Vec<f32>| a).unwrap();
+    let AnyValue::List(floats) = floats.get(0).unwrap() else {
+        panic!("{floats:?}")
+    };
+    assert_eq!(floats.f32().unwrap().to_vec(), [Some(-1.75), Some(1.75)]);
+    let out = df.par_apply().casts(Casts::Lossy).rows(
+        |l: Vec<Option<i64>>, a: Vec<i32>, Struct((s,)): Struct<(i64,)>| {
+            assert_eq!(l, cut);
+            assert_eq!(a, [-1, 1]);
+            s
+        },
+    );
+    assert_eq!(out.unwrap().i64().unwrap().to_vec(), [Some(-2)]);
+}
+
+#[test]
+fn the_edges_of_what_is_in_range_where_loss_is_permitted() {
+    let two_63 = 9_223_372_036_854_775_808.0_f64;
+    let df = df![
+        "f" => [-0.9, 0.9, -1.0, two_63, -two_63, two_63.next_down(), f64::NEG_INFINITY, 1e300, 2.0 * two_63],
+        "u" => [0, 1, 127, 128, 255, 256, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX],
+    ]
+    .unwrap();
+    let lossy = |column: &'static str| df.par_apply().select([column]).casts(Casts::Lossy);
+    let signed = lossy("f").rows(|x: i64| x).unwrap();
+    let largest = two_63.next_down() as i64;
+    assert_eq!(
+        signed.i64().unwrap().to_vec(),
+        [
+            Some(0),
+            Some(0),
+            Some(-1),
+            None,
+            Some(i64::MIN),
+            Some(largest),
+            None,
+            None,
+            None
+        ]
+    );
+    let unsigned = lossy("f").rows(|x: u64| x).unwrap();
+    assert_eq!(
+        unsigned.u64().unwrap().to_vec(),
+        [
+            Some(0),
+            Some(0),
+            None,
+            Some(1 << 63),
+            None,
+            Some(largest as u64),
+            None,
+            None,
+            None
+        ]
+    );
+    let single = lossy("f").rows(|x: f32| x).unwrap();
+    assert_eq!(single.f32().unwrap().get(7), Some(f32::INFINITY));
+    assert_eq!(single.null_count(), 0);
+    let signed = lossy("u").rows(|x: i64| x).unwrap();
+    assert_eq!(signed.null_count(), 2);
+    assert_eq!(signed.i64().unwrap().get(6), Some(i64::MAX));
+    let byte = lossy("u").rows(|x: i8| x).unwrap();
+    assert_eq!(
+        (byte.null_count(), byte.i8().unwrap().get(2)),
+        (6, Some(127))
+    );
+    let byte = lossy("u").rows(|x: u8| x).unwrap();
+    assert_eq!(
+        (byte.null_count(), byte.u8().unwrap().get(4)),
+        (4, Some(255))
+    );
+}
+
 #[test]
 fn items_and_fields_are_cast_as_columns_are() {
     let df = every_dtype(30).select(["list", "array", "struct"]).unwrap();
