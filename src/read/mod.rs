@@ -5,9 +5,9 @@
 
 mod any;
 mod boolean;
+mod cast;
 mod cells;
 mod list;
-mod lossy;
 mod name_index;
 mod nested;
 mod number;

@@ -6,7 +6,7 @@ use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Series};
 use polars_arrow::array::Array;
 
-use super::lossy::cast_lossy;
+use super::cast::cast;
 use super::{Cell, Fit};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Options};
@@ -143,15 +143,11 @@ impl<'a> Source<'a> {
                 .into());
             }
         };
-        let cast = if *self.dtype() == DataType::Null {
-            // Polars casts nulls to most dtypes, but not to all.
-            Series::full_null(self.name().clone(), self.series.len(), &target)
-        } else if lossy {
-            cast_lossy(&self.series, &target)?
-        } else {
-            self.series
-                .cast_with_options(&target, CastOptions::Strict)?
+        let options = match lossy {
+            true => CastOptions::NonStrict,
+            false => CastOptions::Strict,
         };
+        let cast = cast(&self.series, &target, options)?;
         self.series = Cow::Owned(cast);
         Ok(())
     }

@@ -593,3 +593,49 @@ fn lazily_what_has_no_type_takes_the_plans() {
         );
     }
 }
+
+/// A column of nulls within nulls is taken as any type, as a column of dtype Null is.
+#[test]
+fn what_has_no_type_is_taken_as_any() {
+    let nulls = Series::new_null("x".into(), 2);
+    let list = nulls.implode().unwrap().into_series();
+    let array = list
+        .cast(&DataType::Array(Box::new(DataType::Null), 2))
+        .unwrap();
+    let one = Series::new_null("f".into(), 1);
+    let point = StructChunked::from_series("x".into(), 1, [one].iter()).unwrap();
+    let lists = list.implode().unwrap().into_series();
+    let frames =
+        [list, array, point.into_series(), lists].map(|x| x.with_name("x".into()).into_frame());
+    let [list, array, point, lists] = frames;
+    macro_rules! taken {
+        ($($T:ty)*) => {$(
+            for casts in [Casts::Lossless, Casts::Lossy] {
+                let what = stringify!($T);
+                for df in [&list, &array] {
+                    let is = df.par_apply().casts(casts).rows(|x: Vec<Option<$T>>| {
+                        x.len() == 2 && x.iter().all(Option::is_none)
+                    });
+                    let is = is.unwrap_or_else(|error| panic!("{what}: {error}"));
+                    assert_eq!(is.bool().unwrap().get(0), Some(true), "{what}");
+                    // A null item makes the whole list null.
+                    let none = df.par_apply().casts(casts).rows(|_: Vec<$T>| true);
+                    assert_eq!(none.unwrap().null_count(), 1, "{what}");
+                }
+                let is = point.par_apply().casts(casts).rows(|x: Struct<(Option<$T>,)>| x.0.0.is_none());
+                let is = is.unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(is.bool().unwrap().get(0), Some(true), "{what}");
+                let is = lists.par_apply().casts(casts).rows(|x: Vec<Vec<Option<$T>>>| {
+                    x.len() == 1 && x[0].len() == 2 && x[0].iter().all(Option::is_none)
+                });
+                let is = is.unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(is.bool().unwrap().get(0), Some(true), "{what}");
+            }
+        )*};
+    }
+    taken! {
+        i8 i16 i32 i64 i128 u16 u32 u64 f32 f64 bool &str String &[u8] chrono::NaiveDate chrono::NaiveTime
+        chrono::NaiveDateTime chrono::DateTime<chrono::Utc> chrono::TimeDelta Vec<i64> Vec<&str>
+        Struct<(Option<i64>, Option<String>)>
+    }
+}

@@ -1,4 +1,4 @@
-//! Casts that can lose values.
+//! Columns cast to what an argument takes.
 
 use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{ArrowDataType, CompatLevel, DataType, PolarsResult, Series};
@@ -7,25 +7,34 @@ use polars_arrow::array::{Array, PrimitiveArray};
 use super::downcast;
 use super::nested::change_within;
 
-/// The series as `Casts::Lossy` permits it: by Polars' non-strict cast, save that the fraction of a decimal of which an integer
-/// is made is cut off, as that of a float is, where Polars rounds.
-pub(super) fn cast_lossy(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
-    change_within(series, dtype, &|series, to| {
-        if series.dtype() == to {
-            return Ok(series.clone());
+/// The series by Polars' cast, from the innermost items outwards, save for what that cannot do or does otherwise than
+/// `Casts` says:
+///
+/// - it casts nulls of no dtype to most dtypes, but not to all;
+/// - it takes decimals within an Array that is cast to a List for the integers that they are stored as;
+/// - it rounds a decimal of which an integer is made, and cuts a float.
+pub(super) fn cast(
+    series: &Series,
+    dtype: &DataType,
+    options: CastOptions,
+) -> PolarsResult<Series> {
+    change_within(series, dtype, &|series, to| match (series.dtype(), to) {
+        (is, to) if is == to => Ok(series.clone()),
+        (DataType::Null, to) => {
+            let (name, len) = (series.name().clone(), series.len());
+            Ok(Series::full_null(name, len, to))
         }
         #[cfg(feature = "dtype-array")]
-        if let (DataType::Array(_, width), DataType::List(inner)) = (series.dtype(), to) {
-            // Items first: Polars' cast of an Array takes decimals within it for the integers that they are stored as.
+        (DataType::Array(_, width), DataType::List(inner)) => {
             let array = DataType::Array(inner.clone(), *width);
-            return cast_lossy(series, &array)?.cast_with_options(to, CastOptions::NonStrict);
+            cast(series, &array, options)?.cast_with_options(to, options)
         }
-        match series.dtype().to_arrow(CompatLevel::newest()) {
+        (is, to) => match is.to_arrow(CompatLevel::newest()) {
             ArrowDataType::Decimal(_, scale) if to.is_integer() => {
-                cut(series, scale).cast_with_options(to, CastOptions::NonStrict)
+                cut(series, scale).cast_with_options(to, options)
             }
-            _ => series.cast_with_options(to, CastOptions::NonStrict),
-        }
+            _ => series.cast_with_options(to, options),
+        },
     })
 }
 
