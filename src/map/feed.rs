@@ -1,5 +1,7 @@
 //! Takes items, and gives them to a pool chunk by chunk.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::IntoItem;
@@ -54,7 +56,7 @@ impl<A, T> Chunk<A, T> {
             }
             Ok(())
         });
-        quietly_drop(items);
+        items.for_each(quietly_drop);
         self.failed = match called {
             Ok(Ok(())) => None,
             Ok(Err(None)) => Some(Error::cancelled(0, 0)),
@@ -72,10 +74,20 @@ impl<A, T> Chunk<A, T> {
     }
 }
 
+/// What nobody asked for is dropped one by one, wherever that is: two panics of one drop would abort the program.
+impl<A, T> Drop for Chunk<A, T> {
+    fn drop(&mut self) {
+        self.items.drain(..).for_each(quietly_drop);
+        self.values.drain(..).for_each(quietly_drop);
+    }
+}
+
 /// Takes items, and gives them to the pool chunk by chunk.
 pub(super) struct Feed<I: Iterator, T> {
     /// None when there are no more.
-    pub(super) items: Option<I>,
+    items: Option<I>,
+    /// A panic of the iterator. It waits until the results of all items before it were given.
+    panic: Option<Box<dyn Any + Send>>,
     pool: Pool,
     work: Arc<Work<I::Item, T>>,
     pub(super) chunk_size: usize,
@@ -99,6 +111,7 @@ where
     {
         Feed {
             items: Some(items),
+            panic: None,
             pool: pool.watched(),
             work: Arc::new(move |chunk: Chunk<I::Item, T>, token: &CancelToken| {
                 chunk.call(token, &f)
@@ -110,17 +123,43 @@ where
         }
     }
 
-    /// The next chunk.
+    /// The next chunk; none where there are no more items, and where the iterator has panicked, until that is
+    /// [raised](Self::raise). What it gave before it panicked is a chunk.
     pub(super) fn chunk(&mut self) -> Option<Chunk<I::Item, T>> {
+        if self.panic.is_some() {
+            return None;
+        }
         let items = self.items.as_mut()?;
         let mut chunk = self.spare.pop().unwrap_or_else(Chunk::empty);
         chunk.first = self.next;
-        chunk.items.extend(items.by_ref().take(self.chunk_size));
-        if chunk.items.len() < self.chunk_size {
-            self.items = None;
+        // Unwind safe: each item is in the chunk as soon as it is taken, and an iterator that is asked again after a panic
+        // is asked so by a caller who caught it.
+        let has_more = catch_unwind(AssertUnwindSafe(|| {
+            take(items, self.chunk_size, &mut chunk.items)
+        }));
+        match has_more {
+            Ok(true) => {}
+            Ok(false) => {
+                let items = self.items.take();
+                self.panic = catch_unwind(AssertUnwindSafe(|| drop(items))).err();
+            }
+            Err(panic) => self.panic = Some(panic),
         }
         self.next += chunk.items.len();
         (!chunk.items.is_empty()).then_some(chunk)
+    }
+
+    /// Goes on with a panic of the iterator, if there was one. The iterator can be asked for more afterwards.
+    pub(super) fn raise(&mut self) {
+        if let Some(panic) = self.panic.take() {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Takes no more items: an item before has failed, and that is the end.
+    pub(super) fn stop(&mut self) {
+        quietly_drop(self.items.take());
+        quietly_drop(self.panic.take());
     }
 
     /// Keeps the memory of a chunk that has been read, for as long as there are items.
@@ -149,4 +188,16 @@ where
         self.pool = self.pool.again();
         job
     }
+}
+
+/// Takes up to `most` items, and returns whether there may be more. The iterator is asked for nothing but its items: what a
+/// hint of its size says, or does, must not cost an item that is taken already.
+fn take<A>(items: &mut impl Iterator<Item = A>, most: usize, taken: &mut Vec<A>) -> bool {
+    while taken.len() < most {
+        match items.next() {
+            Some(item) => taken.push(item),
+            None => return false,
+        }
+    }
+    true
 }

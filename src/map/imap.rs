@@ -11,6 +11,7 @@ use super::feed::{Chunk, Feed};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::pool::{Pool, wait_while};
+use crate::run::quietly_drop;
 
 impl Pool {
     /// Gives the results of a closure for each item, in order, as an iterator: for more items than should be in memory, and
@@ -44,6 +45,12 @@ impl Pool {
     ///
     /// The iterator does not keep the pool: it ends with an error when the pool is terminated, or its last clone dropped. A
     /// pool that is closed begins no new one, and lets the others go on until [`join`](Pool::join) ends its threads.
+    ///
+    /// # Panics
+    /// Where the iterator of the items panics, `next` panics with the same payload, after the results of all items before.
+    /// No item is lost: who catches the panic may go on, and the next item is the one that the iterator gives next. Items
+    /// are numbered as by [`enumerate`](Iterator::enumerate): a call that panicked gave no item, and has no number. If an
+    /// item before has failed, that error is the end, and the panic is dropped.
     pub fn imap<T, I, F, R>(&self, items: I, f: F) -> Imap<I::IntoIter, T>
     where
         T: Send + 'static,
@@ -74,6 +81,9 @@ impl Pool {
     /// # Errors
     /// As for [`imap`](Pool::imap): the last item is the error of the lowest item that failed, after the results of all
     /// before it and perhaps of some behind it.
+    ///
+    /// # Panics
+    /// As for [`imap`](Pool::imap).
     pub fn imap_unordered<T, I, F, R>(&self, items: I, f: F) -> ImapUnordered<I::IntoIter, T>
     where
         T: Send + 'static,
@@ -233,14 +243,18 @@ where
     fn next_chunk(&mut self) -> Option<Result<T>> {
         loop {
             if let Some(error) = self.reading.failed.take() {
-                self.feed.items = None;
-                self.under_way.clear();
+                self.feed.stop();
+                self.under_way.drain(..).for_each(quietly_drop);
                 return Some(Err(error));
             }
             let read = mem::replace(&mut self.reading, Chunk::empty());
             self.feed.reuse(read);
             self.take_ahead();
-            match self.under_way.pop_front()?.get() {
+            let Some(job) = self.under_way.pop_front() else {
+                self.feed.raise();
+                return None;
+            };
+            match job.get() {
                 Ok(chunk) => self.reading = chunk,
                 Err(error) => self.reading.failed = Some(error),
             }
@@ -282,8 +296,12 @@ where
                 self.take_ahead();
             }
             if self.under_way.is_empty() {
-                self.feed.items = None;
-                return self.failed.take().map(|(_, error)| Err(error));
+                let Some((_, error)) = self.failed.take() else {
+                    self.feed.raise();
+                    return None;
+                };
+                self.feed.stop();
+                return Some(Err(error));
             }
             // One is enough to go on; were all begun that a thread of a pool waits for, such waits within each other would
             // multiply.
@@ -294,6 +312,7 @@ where
             let is_it = |(other, _): &(usize, Job<()>)| *other == first;
             let Some(place) = self.under_way.iter().position(is_it) else {
                 // It was cancelled below, and the answer is late.
+                quietly_drop(chunk);
                 continue;
             };
             let (_, job) = self.under_way.remove(place);

@@ -1,6 +1,7 @@
 //! A pool's `imap` and `imap_unordered`: lazy, bounded, in order, and ended by the lowest failure.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -328,6 +329,308 @@ fn dropped_half_way() {
             }
             pool.join().unwrap();
             assert_eq!(Arc::strong_count(&alive), 1);
+        }
+    });
+}
+
+/// What a read of results met: a value, an error, or a panic.
+#[derive(Debug, PartialEq)]
+enum Met {
+    Value(i32),
+    Error(Option<usize>),
+    Panic(String),
+}
+
+use Met::{Panic, Value};
+
+/// Reads on after every panic, up to the end.
+fn read_on(mut results: impl Iterator<Item = Result<i32>>) -> Vec<Met> {
+    let mut met = Vec::new();
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| results.next())) {
+            Ok(Some(Ok(value))) => met.push(Met::Value(value)),
+            Ok(Some(Err(error))) => met.push(Met::Error(error.index())),
+            Ok(None) => break,
+            Err(payload) => met.push(Met::Panic(match payload.downcast::<String>() {
+                Ok(message) => *message,
+                Err(payload) => (*payload.downcast::<&str>().unwrap()).to_string(),
+            })),
+        }
+        assert!(met.len() < 1000, "no end: {met:?}");
+    }
+    assert!(results.next().is_none());
+    met
+}
+
+fn values(met: &[Met]) -> Vec<i32> {
+    let values = met.iter().filter_map(|met| match met {
+        Met::Value(value) => Some(*value),
+        _ => None,
+    });
+    values.collect()
+}
+
+/// Numbers up to an end, of which some calls of `next` panic instead of giving theirs.
+struct Panicky {
+    next: i32,
+    end: i32,
+    panics: Vec<i32>,
+    /// Whether `size_hint` panics.
+    hides_its_size: bool,
+}
+
+impl Iterator for Panicky {
+    type Item = i32;
+
+    fn next(&mut self) -> Option<i32> {
+        let number = self.next;
+        self.next += 1;
+        assert!(!self.panics.contains(&number), "at {number}");
+        (number < self.end).then_some(number)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        assert!(!self.hides_its_size, "of what size");
+        (0, None)
+    }
+}
+
+/// Sources that panic: at every place of a chunk, in a row, at the end, behind the end.
+fn panicky(hides_its_size: bool) -> impl Iterator<Item = (Vec<i32>, impl Fn() -> Panicky)> {
+    let panics: [&[i32]; 10] = [
+        &[],
+        &[0],
+        &[3],
+        &[4],
+        &[5],
+        &[7],
+        &[0, 1, 2],
+        &[3, 4, 5, 6],
+        &[8, 9],
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+    ];
+    panics.into_iter().map(move |panics| {
+        let source = move || Panicky {
+            next: 0,
+            end: 8,
+            panics: panics.to_vec(),
+            hides_its_size,
+        };
+        (panics.to_vec(), source)
+    })
+}
+
+/// As from `map`: what was taken before is given, then the panic is, and then what comes behind it.
+#[test]
+fn a_source_that_panics_loses_nothing() {
+    watched(|| {
+        let pool = Pool::new(2).unwrap();
+        let source = || (0..8).inspect(|n| assert!(*n != 5, "at {n}"));
+        let met = read_on(pool.imap(source(), |n| n).chunk_size(4));
+        let panic = || Panic("at 5".into());
+        let before = [0, 1, 2, 3, 4].map(Value);
+        let expected: Vec<Met> = before
+            .into_iter()
+            .chain([panic(), Value(6), Value(7)])
+            .collect();
+        assert_eq!(met, expected);
+
+        for pool in pools() {
+            for hides_its_size in [false, true] {
+                for (panics, source) in panicky(hides_its_size) {
+                    let expected = read_on(source().map(Ok));
+                    for (chunk_size, look_ahead) in [(1, 1), (1, 100), (4, 1), (4, 3), (100, 2)] {
+                        let results = pool.imap(source(), |n| n);
+                        let results = results.chunk_size(chunk_size).look_ahead(look_ahead);
+                        assert_eq!(read_on(results), expected, "{panics:?}, {chunk_size}");
+
+                        let results = pool.imap_unordered(source(), |n| n);
+                        let results = results.chunk_size(chunk_size).look_ahead(look_ahead);
+                        let met = read_on(results);
+                        assert_eq!(met.len(), expected.len());
+                        // A panic comes behind all that was taken before it, and before all that was taken after it.
+                        let is_panic = |met: &Met| matches!(met, Panic(_));
+                        let met = met.split(is_panic).map(|met| {
+                            let mut values = values(met);
+                            values.sort_unstable();
+                            values
+                        });
+                        assert!(met.eq(expected.split(is_panic).map(values)));
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The payload is the source's own, whatever it is.
+#[test]
+fn the_panic_of_a_source_is_its_own() {
+    struct Mine(u8);
+    let pool = Pool::new(2).unwrap();
+    let mut results = pool.imap(std::iter::repeat_with(|| panic_any(Mine(7))), |n: i32| n);
+    let caught = catch_unwind(AssertUnwindSafe(|| results.next()));
+    let payload = caught.err().expect("it panics");
+    assert_eq!(payload.downcast_ref::<Mine>().map(|mine| mine.0), Some(7));
+}
+
+/// Items are numbered as `enumerate` numbers them; and an item that fails before the panic is the end.
+#[test]
+fn items_behind_a_panic_of_the_source_have_their_numbers() {
+    watched(|| {
+        for pool in pools() {
+            for (panics, source) in panicky(false) {
+                for chunk_size in [1, 4, 100] {
+                    for bad in 0..8 {
+                        for closure_panics in [false, true] {
+                            let work = move |n: i32| {
+                                assert!(!(closure_panics && n == bad), "not {n}");
+                                anyhow::ensure!(n != bad, "no {n}");
+                                anyhow::Ok(n)
+                            };
+                            let mut given = Vec::new();
+                            for met in read_on(source().map(Ok)) {
+                                if met == Value(bad) {
+                                    given.push(Met::Error(Some(values(&given).len())));
+                                    break;
+                                }
+                                given.push(met);
+                            }
+                            let results = pool.imap(source(), work).chunk_size(chunk_size);
+                            assert_eq!(read_on(results), given, "{panics:?}, {bad}");
+                            let results = pool.imap_unordered(source(), work);
+                            let met = read_on(results.chunk_size(chunk_size));
+                            if let Some(Met::Error(_)) = given.last() {
+                                assert_eq!(met.last(), given.last(), "{panics:?}, {bad}");
+                            }
+                            let met = values(&met);
+                            assert!(values(&given).iter().all(|value| met.contains(value)));
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Results that wait to be read are not lost, nor given twice, when the source panics meanwhile.
+#[test]
+fn results_that_are_ready_survive_a_panic_of_the_source() {
+    watched(|| {
+        for unordered in [false, true] {
+            let pool = Pool::new(2).unwrap();
+            let done = Arc::new((Mutex::new(0), Condvar::new()));
+            let (own, seen) = (done.clone(), done);
+            // It panics when all that it gave before are done.
+            let source = (0..9).inspect(move |n| {
+                if *n == 6 {
+                    let all = own.1.wait_while(own.0.lock().unwrap(), |done| *done < 6);
+                    drop(all.unwrap());
+                    panic!("at 6");
+                }
+            });
+            let work = move |n: i32| {
+                *seen.0.lock().unwrap() += 1;
+                seen.1.notify_all();
+                n
+            };
+            let mut met = if unordered {
+                read_on(pool.imap_unordered(source, work))
+            } else {
+                read_on(pool.imap(source, work))
+            };
+            if unordered {
+                assert_eq!(met.remove(6), Panic("at 6".into()));
+                let mut values = values(&met);
+                values.sort_unstable();
+                assert_eq!(values, [0, 1, 2, 3, 4, 5, 7, 8]);
+            } else {
+                assert_eq!(met.remove(6), Panic("at 6".into()));
+                assert_eq!(values(&met), [0, 1, 2, 3, 4, 5, 7, 8]);
+            }
+        }
+    });
+}
+
+/// A source whose drop panics: behind the results, where it has ended; not at all, where an item has failed.
+#[test]
+fn a_source_that_panics_when_dropped_loses_nothing() {
+    struct Dropped(std::ops::Range<i32>);
+    impl Iterator for Dropped {
+        type Item = i32;
+        fn next(&mut self) -> Option<i32> {
+            self.0.next()
+        }
+    }
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    watched(|| {
+        for pool in pools() {
+            for chunk_size in [1, 3, 4, 100] {
+                for bad in [0, 5, 7, 8] {
+                    let work = move |n: i32| (n != bad).then_some(n).ok_or(std::fmt::Error);
+                    let results = pool.imap::<i32, _, _, _>(Dropped(0..8), work);
+                    let met = read_on(results.chunk_size(chunk_size));
+                    let last = if bad < 8 {
+                        Met::Error(Some(bad as usize))
+                    } else {
+                        Panic("dropped".into())
+                    };
+                    let expected: Vec<Met> = (0..bad).map(Value).chain([last]).collect();
+                    assert_eq!(met, expected);
+
+                    let results = pool.imap_unordered::<i32, _, _, _>(Dropped(0..8), work);
+                    let met = read_on(results.chunk_size(chunk_size));
+                    assert_eq!(met.last(), expected.last());
+                    assert!((0..bad).all(|n| met.contains(&Value(n))));
+                }
+            }
+        }
+    });
+}
+
+/// Items and results that nobody asks for any more may panic when they are dropped, all of them.
+#[test]
+fn drops_that_panic_end_nothing() {
+    struct Loud(i32);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            assert!(self.0 % 10 == 0, "dropped");
+        }
+    }
+    watched(|| {
+        for pool in pools() {
+            for chunk_size in [1, 30] {
+                let work = |loud: Loud| {
+                    anyhow::ensure!(loud.0 != 20, "no");
+                    Ok(loud)
+                };
+                let source = || (0..100).map(Loud);
+                let results = pool.imap::<Loud, _, _, _>(source(), work);
+                let mut results = results.chunk_size(chunk_size);
+                for expected in 0..20 {
+                    let loud = results.next().unwrap().unwrap();
+                    assert_eq!(loud.0, expected);
+                    std::mem::forget(loud);
+                }
+                assert_eq!(results.next().unwrap().err().unwrap().index(), Some(20));
+                assert!(results.next().is_none());
+
+                let results = pool.imap_unordered::<Loud, _, _, _>(source(), work);
+                let mut last = None;
+                for result in results.chunk_size(chunk_size) {
+                    last = result.map(std::mem::forget).err();
+                }
+                assert_eq!(last.unwrap().index(), Some(20));
+
+                let mut half = pool.imap(source(), |loud| loud).chunk_size(chunk_size);
+                std::mem::forget(half.next());
+                drop(half);
+                pool.imap(source(), |loud| loud).for_each(std::mem::forget);
+            }
         }
     });
 }
