@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::{assert_same_frame, counting, cut, each_column, watched};
+use crate::frames::{assert_same_frame, counting, cut, each_column, held_back, watched};
 
 /// What the error of a call that was cancelled says: done, total, deadline.
 #[track_caller]
@@ -25,14 +25,6 @@ fn cancelled(error: &Error) -> (usize, usize, Option<Duration>) {
     };
     assert_eq!((error.row(), error.column()), (None, None));
     (*done, *total, *deadline)
-}
-
-/// Waits for the token, in rows that come after the one that cancels it: else that one might be the last to be done, and
-/// the call complete.
-fn held_back(token: &CancelToken) {
-    while !token.is_cancelled() {
-        thread::yield_now();
-    }
 }
 
 fn cut_free<'a>(apply: Apply<'a>, way: usize) -> Apply<'a> {
@@ -378,12 +370,10 @@ fn deadlines() {
                 Duration::from_secs(1 << 50),
                 Duration::from_secs(3600),
             ] {
-                let began = Instant::now();
+                // A call waits for the thread that waits for its deadline: so this one ends early, or `watched` ends it.
                 let outcome = apply().deadline(far).outcome().rows(|i: i64| i).unwrap();
                 assert!(outcome.is_complete());
                 assert_eq!(outcome.output.len(), 1000);
-                // It does not wait for the deadline, nor leaves a thread behind that does.
-                assert!(began.elapsed() < Duration::from_secs(1800));
             }
         }
     });

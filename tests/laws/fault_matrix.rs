@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::{alone, counting, watched};
+use crate::frames::{alone, counting, threads, watched};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -314,14 +314,6 @@ impl Told {
         let series = |column: &Column| column.as_materialized_series().clone();
         Told::of(outcome, |df| df.columns().iter().map(series).collect())
     }
-}
-
-fn threads() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Threads:"));
-    line.map_or(0, |count| count.trim().parse().unwrap())
 }
 
 #[test]

@@ -217,6 +217,13 @@ pub(crate) fn faults(error: &Error) -> &[Error] {
     }
 }
 
+/// After how many seconds a test hangs: by default far more than any takes on a busy machine. A sanitizer, under which each
+/// takes many times as long, asks for more.
+fn patience() -> Duration {
+    let asked = std::env::var("LAWS_PATIENCE_SECONDS").ok();
+    Duration::from_secs(asked.map_or(120, |seconds| seconds.parse().unwrap()))
+}
+
 /// Runs `work` on a thread of its own, and fails rather than hangs.
 #[track_caller]
 pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -225,7 +232,7 @@ pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         // Where the receiver is gone, the test has failed already.
         let _ = sender.send(work());
     });
-    match receiver.recv_timeout(Duration::from_secs(120)) {
+    match receiver.recv_timeout(patience()) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
         Err(mpsc::RecvTimeoutError::Disconnected) => {
@@ -238,6 +245,36 @@ pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 pub(crate) fn refuse_unless(well: bool, why: &'static str) -> anyhow::Result<()> {
     anyhow::ensure!(well, why);
     Ok(())
+}
+
+/// Waits for the token, in rows that come after the one that cancels it: else that one might be the last to be done, and
+/// the call complete.
+pub(crate) fn held_back(token: &CancelToken) {
+    while !token.is_cancelled() {
+        std::thread::yield_now();
+    }
+}
+
+/// How many threads this process has. Where that cannot be read, the test that asks has failed; and on a platform that does
+/// not list them, it says that it leaves that out.
+#[cfg(target_os = "linux")]
+pub(crate) fn threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").unwrap().count())
+}
+
+/// How many threads this process has. Where that cannot be read, the test that asks has failed; and on a platform that does
+/// not list them, it says that it leaves that out.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn threads() -> Option<usize> {
+    left_out("the threads of a process are not counted on this platform");
+    None
+}
+
+/// Says what a test leaves out, on this machine, also where it passes.
+pub(crate) fn left_out(why: &str) {
+    use std::io::Write;
+    // What the macros print is shown for tests that fail only.
+    writeln!(std::io::stderr(), "left out: {why}").unwrap();
 }
 
 /// Runs an ignored test in a process of its own, which `with` may prepare; it has passed.

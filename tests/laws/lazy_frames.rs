@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use polars_par_apply::TickState;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{assert_same, assert_same_frame, counting, refuse_unless, watched};
+use crate::frames::{assert_same, assert_same_frame, counting, held_back, refuse_unless, watched};
 
 pub(crate) const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
 
@@ -337,8 +337,10 @@ fn a_token_ends_a_query() {
             let (canceller, counter) = (token.clone(), calls.clone());
             let call = counting(2_000_000).lazy().par_apply().cancel_token(&token);
             let lf = call.rows(move |i: i64| {
-                if counter.fetch_add(1, Ordering::SeqCst) == 1000 {
-                    canceller.cancel();
+                match counter.fetch_add(1, Ordering::SeqCst) {
+                    1000 => canceller.cancel(),
+                    1001.. => held_back(&canceller),
+                    _ => {}
                 }
                 i
             });

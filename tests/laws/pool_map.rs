@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, LinkedList};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use polars_par_apply::prelude::*;
@@ -233,14 +233,21 @@ fn the_lowest_error_ends_a_map() {
 fn an_early_failure_stops_the_rest() {
     watched(|| {
         for (_, pool) in pools() {
-            let calls = AtomicUsize::new(0);
+            let (calls, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
             let failed = pool.for_each(0..10_000_000u64, |n| {
                 calls.fetch_add(1, SeqCst);
                 if n == 100 {
-                    Err(anyhow::anyhow!("early"))
-                } else {
-                    Ok(())
+                    has_failed.store(true, SeqCst);
+                    return Err(anyhow::anyhow!("early"));
                 }
+                // The others wait for the failure, and then take a millisecond each: hours, were they not stopped.
+                if n > 100 {
+                    while !has_failed.load(SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                Ok(())
             });
             assert_eq!(failed.unwrap_err().index(), Some(100));
             assert!(calls.into_inner() < 9_000_000);
@@ -512,7 +519,10 @@ fn a_join_within_a_call_is_an_error() {
                     .on_error(move |_| tell.send(callback(0)).unwrap());
                 job.cancel();
                 // Perhaps it was quicker.
-                let _ = job.get();
+                let ended = job.get();
+                let was_cancelled =
+                    |error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. });
+                assert!(ended.as_ref().err().is_none_or(was_cancelled), "{ended:?}");
             })
             .unwrap();
             pool.join().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use polars_par_apply::prelude::*;
 
-use crate::frames::{alone, counting, refuse_unless, watched};
+use crate::frames::{alone, counting, held_back, refuse_unless, watched};
 
 /// What a run has told.
 #[derive(Default)]
@@ -196,7 +196,7 @@ fn rows_tried_again_are_done_once() {
         let df = counting(1000);
         for (what, apply) in ways(&df) {
             let log = Log::default();
-            let _ = apply
+            let outcome = apply
                 .on_error(OnError::Null)
                 .retry(Retry::attempts(3).min_delay(Duration::from_micros(50)))
                 .progress(|tick: Tick| log.see(tick))
@@ -205,6 +205,8 @@ fn rows_tried_again_are_done_once() {
                     Ok(i)
                 })
                 .unwrap();
+            let failures = outcome.failures.height();
+            assert_eq!((failures, outcome.stats.retries), (10, 20), "{what}");
             let last = log.last(1000, what);
             assert_eq!(
                 (last.state, last.done, last.failures),
@@ -275,8 +277,10 @@ fn the_end_of_a_run_that_was_cancelled_is_told() {
                     .on_cancel(on_cancel)
                     .progress(|tick: Tick| log.see(tick))
                     .rows(|i: i64| {
-                        if i == 1000 {
-                            token.cancel();
+                        match i {
+                            1000 => token.cancel(),
+                            1001.. => held_back(&token),
+                            _ => {}
                         }
                         i
                     });
@@ -552,12 +556,13 @@ fn a_bar_in_a_process_of_its_own() {
             println!("\nat most {most} lines");
         }
         "failures" => {
-            let _ = df
+            let outcome = df
                 .par_apply()
                 .progress(bar.lines_every(HOUR))
                 .on_error(OnError::Null)
                 .rows(|i: i64| refuse_unless(i % 10 != 3, "three"))
                 .unwrap();
+            assert_eq!(outcome.failures.height(), 4);
         }
         "failed" => {
             df.par_apply()

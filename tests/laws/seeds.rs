@@ -9,7 +9,7 @@ use polars_par_apply::prelude::*;
 use polars_par_apply::rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::frames::{
-    assert_same, assert_same_frame, counting, each_column, faults, layouts, watched,
+    assert_same, assert_same_frame, counting, each_column, faults, held_back, layouts, watched,
 };
 
 fn draw(rng: &mut RowRng, _: i64) -> u64 {
@@ -185,8 +185,10 @@ fn the_finished_part_of_a_cancelled_run_is_the_same() {
             .on_cancel(OnCancel::Partial)
             .seed(7)
             .rows(|rng: &mut RowRng, i: i64| {
-                if i == 777 {
-                    token.cancel();
+                match i {
+                    777 => token.cancel(),
+                    778.. => held_back(&token),
+                    _ => {}
                 }
                 rng.next_u64()
             })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use polars_core::runtime::RAYON;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{alone, watched};
+use crate::frames::{alone, threads, watched};
 use crate::jobs::{Counted, Drops, word, word_of};
 
 const THREADS: usize = 8;
@@ -35,16 +35,6 @@ fn on_polars_pool() {
 #[ignore = "run by on_polars_pool, in a process of its own"]
 fn polars_pool_for_100_000_jobs() {
     watched(|| under_stress(Pool::default));
-}
-
-#[cfg(target_os = "linux")]
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn threads() -> usize {
-    0
 }
 
 /// Which of its callbacks each job has had, and how often.
