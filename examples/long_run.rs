@@ -87,7 +87,7 @@ pub fn run(
     writeln!(out, "five hours behind: {}", total.five)?;
     writeln!(out, "four hours behind: {}", total.four)?;
     writeln!(out, "no result: {}", output.null_count())?;
-    let rows = failures.column("row")?.u64()?.iter();
+    let rows = failures.column("row")?.idx()?.iter();
     let texts = failures.column("time_hour")?.str()?.iter();
     let errors = failures.column("error")?.str()?.iter();
     for ((row, text), error) in rows.zip(texts).zip(errors).take(SHOWN) {

@@ -19,7 +19,7 @@ use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IdxSize, NewChunkedArray
 ///
 /// assert_eq!(outcome.output.i64()?.to_vec(), [Some(1), Some(2), Some(4)]);
 /// assert_eq!(outcome.stats.failures, 1);
-/// assert_eq!(outcome.failures.column("row")?.u64()?.to_vec(), [Some(2)]);
+/// assert_eq!(outcome.failures.column("row")?.idx()?.to_vec(), [Some(2)]);
 /// assert_eq!(outcome.failures.column("text")?.str()?.get(0), Some("three"));
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
@@ -34,13 +34,16 @@ pub struct Outcome<T> {
     ///
     /// | column | dtype | what |
     /// |---|---|---|
-    /// | `row` | UInt64 | of `rows`: the input row, from 0; of `chunks`: the part's first row |
-    /// | `part`, `rows` | UInt64 | of `chunks` only: the part, from 0, and how many rows it has |
+    /// | `row` | that of Polars' row index | of `rows`: the input row, from 0; of `chunks`: the part's first row |
+    /// | `part`, `rows` | likewise | of `chunks` only: the part, from 0, and how many rows it has |
     /// | `column` | String | of `columns` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
     /// | `panic` | Boolean | whether it was a panic |
     /// | `attempts` | UInt32 | how often the closure was called for it |
     /// | the columns the closure is given | their own | of `rows` only: the row's cells; a column with one of the names above has `_input` appended |
+    ///
+    /// The dtype of Polars' row index is `UInt32`, or `UInt64` where Polars is built with `bigidx`: `row` joins with the
+    /// column that `with_row_index` makes, and with [`kept_rows`](Outcome::kept_rows).
     pub failures: DataFrame,
     /// What happened.
     pub stats: Stats,

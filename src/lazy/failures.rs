@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::{
-    DataFrame, IntoColumn, NamedFrom, Series, SortMultipleOptions, UInt64Chunked,
+    DataFrame, IDX_DTYPE, IdxSize, IntoColumn, NamedFrom, Series, SortMultipleOptions,
 };
 
+use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::run::quietly_drop;
 
 /// Collects the rows that failed in a lazy query and were [let pass](crate::LazyApply::failures).
 ///
@@ -31,7 +33,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 /// assert_eq!(numbers.column("number")?.null_count(), 1);
 ///
 /// let failures = failures.take();
-/// assert_eq!(failures.column("row")?.u64()?.to_vec(), [Some(2)]);
+/// assert_eq!(failures.column("row")?.idx()?.to_vec(), [Some(2)]);
 /// assert_eq!(failures.column("text")?.str()?.get(0), Some("three"));
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
@@ -40,8 +42,17 @@ pub struct Failures(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
+    /// Its `row` is UInt64 here, whatever Polars' row index is: streams count further.
     frame: DataFrame,
     limit: Option<usize>,
+    /// Cancelled when there are too many: it stops the calls that are under way.
+    stop: CancelToken,
+}
+
+/// What is left of a collector's limit for a call, and the token that stops the call when others use it up.
+pub(super) struct Allowance {
+    pub(super) left: usize,
+    pub(super) stop: CancelToken,
 }
 
 impl Failures {
@@ -51,7 +62,15 @@ impl Failures {
         Self::default()
     }
 
-    /// More failures than this, in all that it has collected, fail the query.
+    /// More failures than this, in all that it has collected, fail the query, by an error of the kind
+    /// [`TooManyFailures`](crate::ErrorKind::TooManyFailures) where it is an item of a stream.
+    ///
+    /// The query stops early, in every engine: each call of a batch ends when it has met as many as were left when it
+    /// began and one more, or when another has, as soon as each worker is done with the row that it is in. The collector
+    /// then holds the limit and one: the lowest rows of those that are known. Of one batch, or of a frame in memory that
+    /// Polars does not cut, these are the first of all; of batches that run side by side, which are known is chance.
+    ///
+    /// A collector that has passed its limit fails every query until [`take`](Failures::take) empties it.
     #[must_use]
     pub fn max_failures(self, limit: usize) -> Self {
         self.kept().limit = Some(limit);
@@ -73,22 +92,42 @@ impl Failures {
     /// Gives what was collected, and begins anew: a row for each failure, by the rows' numbers, with the columns of
     /// [`Outcome::failures`](crate::Outcome). Before a query has run, there are no columns.
     ///
+    /// The column `row` joins with the one that `with_row_index` makes: it has the dtype of Polars' row index, `UInt32`
+    /// unless Polars is built with `bigidx`. If one of the numbers is too large for that, as it can be in a
+    /// [stream](crate::LazyApply::row_batches) or with [`row_numbers`](crate::RowsExpr::row_numbers), the column is `UInt64`.
+    ///
     /// One collector is for calls that take the same columns: what does not fit together fails the query.
     #[must_use]
     pub fn take(&self) -> DataFrame {
-        let frame = std::mem::take(&mut self.kept().frame);
-        let by_row = SortMultipleOptions::default().with_maintain_order(true);
+        let mut kept = self.kept();
+        let frame = std::mem::take(&mut kept.frame);
+        // What it stops is over, or belongs to a query that fails.
+        kept.stop = CancelToken::new();
+        drop(kept);
+        let sorted = by_row(&frame).and_then(indexed);
         // There is nothing to sort before the first query, and no column to sort by.
-        match frame.sort(["row"], by_row) {
-            Ok(sorted) => sorted,
-            Err(_) => frame,
+        sorted.unwrap_or(frame)
+    }
+
+    /// What a call may add; none where there is no limit.
+    pub(super) fn allowance(&self) -> Result<Option<Allowance>> {
+        let kept = self.kept();
+        let Some(limit) = kept.limit else {
+            return Ok(None);
+        };
+        match limit.checked_sub(kept.frame.height()) {
+            Some(left) => Ok(Some(Allowance {
+                left,
+                stop: kept.stop.clone(),
+            })),
+            None => Err(too_many(&kept.frame, limit)?),
         }
     }
 
     /// Adds those of a batch, whose rows have other numbers in the query.
     pub(super) fn add(&self, failures: &DataFrame, number: &dyn Fn(usize) -> usize) -> Result<()> {
         let mut failures = failures.clone();
-        let rows = failures.column("row")?.u64()?.into_no_null_iter();
+        let rows = failures.column("row")?.idx()?.into_no_null_iter();
         let rows: Vec<u64> = rows.map(|row| number(row as usize) as u64).collect();
         failures.with_column(Series::new("row".into(), rows).into_column())?;
         let mut kept = self.kept();
@@ -98,8 +137,29 @@ impl Failures {
             kept.frame.vstack_mut(&failures)?;
         }
         match kept.limit {
-            Some(limit) if kept.frame.height() > limit => Err(too_many(&kept.frame, limit)?),
+            Some(limit) if kept.frame.height() > limit => {
+                kept.stop.cancel();
+                kept.frame = by_row(&kept.frame)?.head(Some(limit.saturating_add(1)));
+                Err(too_many(&kept.frame, limit)?)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// The error of a call of a batch, as of the query: a limit that the call has passed, or that another has, is the
+    /// collector's.
+    pub(super) fn of_call(&self, error: Error, number: &dyn Fn(usize) -> usize) -> Error {
+        let passed = match error.kind() {
+            ErrorKind::TooManyFailures { failures, .. } => self.add(failures, number),
+            ErrorKind::Cancelled { .. } => self.allowance().map(drop),
+            _ => Ok(()),
+        };
+        match passed {
+            Ok(()) => error.in_query(number),
+            Err(passed) => {
+                quietly_drop(error);
+                passed
+            }
         }
     }
 
@@ -108,10 +168,25 @@ impl Failures {
     }
 }
 
-/// More than may be: the first beyond the limit, of those that are known, is the one that is told.
+fn by_row(frame: &DataFrame) -> Result<DataFrame> {
+    let options = SortMultipleOptions::default().with_maintain_order(true);
+    Ok(frame.sort(["row"], options)?)
+}
+
+/// With row numbers as Polars' index has them, where it can hold them.
+fn indexed(mut frame: DataFrame) -> Result<DataFrame> {
+    let rows = frame.column("row")?;
+    let largest = rows.u64()?.into_no_null_iter().max().unwrap_or(0);
+    if IdxSize::try_from(largest).is_ok() {
+        let rows = rows.cast(&IDX_DTYPE)?;
+        frame.with_column(rows)?;
+    }
+    Ok(frame)
+}
+
+/// More than may be: of those that are known, by row, the first beyond the limit is the one that is told.
 fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
-    let rows: &UInt64Chunked = frame.column("row")?.u64()?;
-    let row = rows.get(limit).unwrap_or_default() as usize;
+    let row = frame.column("row")?.u64()?.get(limit).unwrap_or_default() as usize;
     let message = frame.column("error")?.str()?.get(limit).unwrap_or_default();
     let place = Place::Row(row);
     let last: Error = match frame.column("panic")?.bool()?.get(limit) {
@@ -127,7 +202,7 @@ fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
     .into();
     Ok(ErrorKind::TooManyFailures {
         limit,
-        failures: frame.head(Some(limit + 1)),
+        failures: indexed(frame.clone())?,
         last: Box::new(last),
     }
     .into())

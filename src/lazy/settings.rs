@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::{DataType, PlSmallStr};
 
-use super::failures::Failures;
+use super::failures::{Allowance, Failures};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Casts, Nulls, OnError, Options};
 use crate::outcome::Outcome;
@@ -250,23 +250,7 @@ impl Shared {
         number: &dyn Fn(usize) -> usize,
         call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
     ) -> Result<T> {
-        let mut options: Cow<'_, Options<'_>> = Cow::Borrowed(&self.options);
-        if let Some(meter) = &self.meter {
-            options.to_mut().progress = Some(Arc::new(OfBatch {
-                meter,
-                seen: Mutex::default(),
-            }));
-        }
-        if self.failures.is_some() {
-            options.to_mut().told = true;
-        }
-        let outcome = call(&options).map_err(|error| error.in_query(number));
-        let outcome = outcome.and_then(|outcome| {
-            if let Some(failures) = &self.failures {
-                failures.add(&outcome.failures, number)?;
-            }
-            Ok(outcome.output)
-        });
+        let outcome = self.attempt(number, call);
         if let Some(meter) = &self.meter {
             // What the closure says comes first.
             match &outcome {
@@ -275,6 +259,34 @@ impl Shared {
             }
         }
         outcome
+    }
+
+    /// As `call`, before its end is told.
+    fn attempt<T>(
+        &self,
+        number: &dyn Fn(usize) -> usize,
+        call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        let mut options: Cow<'_, Options<'_>> = Cow::Borrowed(&self.options);
+        if let Some(meter) = &self.meter {
+            options.to_mut().progress = Some(Arc::new(OfBatch {
+                meter,
+                seen: Mutex::default(),
+            }));
+        }
+        let Some(failures) = &self.failures else {
+            let outcome = call(&options).map_err(|error| error.in_query(number))?;
+            return Ok(outcome.output);
+        };
+        let options = options.to_mut();
+        options.told = true;
+        if let Some(Allowance { left, stop }) = failures.allowance()? {
+            options.max_failures = Some(left);
+            options.job = Some(stop);
+        }
+        let outcome = call(options).map_err(|error| failures.of_call(error, number))?;
+        failures.add(&outcome.failures, number)?;
+        Ok(outcome.output)
     }
 }
 

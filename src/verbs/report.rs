@@ -199,10 +199,11 @@ fn of_column(column: Option<String>, message: &str) -> String {
     }
 }
 
-/// A column of row numbers.
+/// A column of row numbers, which joins with Polars' row index.
 pub(super) fn numbers(name: &'static str, numbers: impl Iterator<Item = usize>) -> Column {
-    let numbers: Vec<u64> = numbers.map(|number| number as u64).collect();
-    Column::new(name.into(), numbers)
+    // No frame has more rows than the index can count.
+    let numbers = numbers.map(|number| number as IdxSize);
+    IdxCa::from_iter_values(name.into(), numbers).into_column()
 }
 
 /// Rows of a frame.

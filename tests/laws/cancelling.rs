@@ -499,7 +499,7 @@ fn partial<O>(
                         stats.failures,
                         called.iter().filter(|row| failed(row)).count()
                     );
-                    let told = outcome.failures.column("row").unwrap().u64().unwrap();
+                    let told = outcome.failures.column("row").unwrap().idx().unwrap();
                     let told = told.into_no_null_iter().map(|row| row as usize);
                     assert!(
                         told.eq(called.iter().copied().filter(|row| failed(row))),

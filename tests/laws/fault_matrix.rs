@@ -280,7 +280,7 @@ impl Told {
         let failures = &outcome.failures;
         let failed = match (failures.column("part"), failures.column("column")) {
             (Ok(parts), _) => {
-                let parts = parts.u64().unwrap().into_no_null_iter();
+                let parts = parts.idx().unwrap().into_no_null_iter();
                 parts.map(|part| part as usize).collect()
             }
             (_, Ok(names)) => {
@@ -288,7 +288,7 @@ impl Told {
                 names.map(|name| name[1..].parse().unwrap()).collect()
             }
             _ => {
-                let rows = failures.column("row").unwrap().u64().unwrap();
+                let rows = failures.column("row").unwrap().idx().unwrap();
                 rows.into_no_null_iter().map(|row| row as usize).collect()
             }
         };

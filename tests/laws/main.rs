@@ -33,6 +33,7 @@
 //! | a job is a future, of any executor | `futures` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
 //! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
+//! | too many failures stop a query early; failures join with their rows | `failure_limits` |
 //! | the eager answer for every dtype, by every lazy way | `lazy_dtypes` |
 //! | of a file, the columns that are used are read, and no byte of others | `scans` |
 //! | a row function in a filter: called for the rows that there are, and none that were dropped before | `filters` |
@@ -57,6 +58,7 @@ mod errors;
 mod exactly_once;
 mod examples;
 mod expressions;
+mod failure_limits;
 mod fault_matrix;
 mod filters;
 mod frames;

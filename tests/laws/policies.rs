@@ -61,7 +61,7 @@ fn skipped(df: &DataFrame, failed: &BTreeSet<usize>) -> DataFrame {
 }
 
 fn rows_told(failures: &DataFrame) -> Vec<usize> {
-    let rows = failures.column("row").unwrap().u64().unwrap();
+    let rows = failures.column("row").unwrap().idx().unwrap();
     rows.into_no_null_iter().map(|row| row as usize).collect()
 }
 
@@ -239,7 +239,7 @@ fn all_rows_fail_and_none() {
                 assert!(none.is_complete());
                 assert_eq!(none.output.null_count(), 0);
                 let schema = [
-                    ("row", DataType::UInt64),
+                    ("row", IDX_DTYPE),
                     ("error", DataType::String),
                     ("panic", DataType::Boolean),
                     ("attempts", DataType::UInt32),
@@ -317,7 +317,7 @@ fn a_cell_s_column_gives_way_to_those_of_the_failure() {
         })
         .unwrap();
     let expected = df![
-        "row" => [1u64],
+        "row" => [1 as IdxSize],
         "error" => ["no 4 2"],
         "panic" => [false],
         "attempts" => [1u32],
@@ -577,8 +577,8 @@ fn parts_that_are_cells_or_tuples() {
                     BTreeSet::new()
                 };
                 assert_kept(&cells, &kept, 95, &what);
-                let number = |of: &dyn Fn(usize) -> usize| -> Vec<u64> {
-                    failed.iter().map(|part| of(*part) as u64).collect()
+                let number = |of: &dyn Fn(usize) -> usize| -> Vec<IdxSize> {
+                    failed.iter().map(|part| of(*part) as IdxSize).collect()
                 };
                 let expected = df![
                     "row" => number(&|part| range(part).start),
@@ -1080,7 +1080,7 @@ fn random_failures_are_those_of_a_plain_loop() {
             .map(|row| fine(row).flatten())
             .collect();
         let failures = df![
-            "row" => failed.iter().map(|row| *row as u64).collect::<Vec<_>>(),
+            "row" => failed.iter().map(|row| *row as IdxSize).collect::<Vec<_>>(),
             "error" => failed.iter().map(|row| format!("{} {row}", if cells[*row] == Some(1) { "error" } else { "panic" })).collect::<Vec<_>>(),
             "panic" => failed.iter().map(|row| cells[*row] == Some(2)).collect::<Vec<_>>(),
             "attempts" => vec![1u32; failed.len()],

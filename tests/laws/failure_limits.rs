@@ -1,0 +1,226 @@
+//! A limit of failures limits: the query stops early in every engine, and the collector holds no more than is asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use polars_par_apply::prelude::*;
+
+use crate::frames::{counting, watched};
+use crate::lazy_frames::{ENGINES, collected};
+
+const ROWS: usize = 1_000_000;
+
+/// A collector, a closure that fails for every row, and how often it was called.
+macro_rules! failing {
+    ($limit:expr) => {{
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        let fails = move |i: i64| -> anyhow::Result<i64> {
+            counter.fetch_add(1, Ordering::Relaxed);
+            anyhow::bail!("bad {i}")
+        };
+        (Failures::new().max_failures($limit), fails, calls)
+    }};
+}
+
+/// A batch stops at its share, and there are a few for each thread.
+fn check(what: &str, limit: usize, failures: &Failures, calls: &AtomicUsize) {
+    let calls = calls.load(Ordering::Relaxed);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // Workers that run rows side by side do a few beyond the one that ends the call: a stride.
+    let most = (limit + 1_000) * 8 * threads;
+    assert!((limit + 1..=most).contains(&calls), "{what}: {calls} calls");
+    assert_eq!(failures.len(), limit + 1, "{what}");
+    let kept = failures.take();
+    assert_eq!(kept.height(), limit + 1, "{what}");
+    assert!(failures.is_empty());
+    let rows = kept.column("row").unwrap().idx().unwrap().clone();
+    let rows: Vec<IdxSize> = rows.into_no_null_iter().collect();
+    assert!(rows.is_sorted_by(|a, b| a < b), "{what}");
+}
+
+#[test]
+fn every_engine_stops_early() {
+    watched(|| {
+        for limit in [0, 10, 1000] {
+            for engine in ENGINES {
+                let (failures, fails, calls) = failing!(limit);
+                let lf = counting(ROWS).lazy().par_apply().failures(&failures);
+                let said = collected(&lf.rows(fails), engine).unwrap_err().to_string();
+                assert!(said.contains("that .max_failures(…) allows"), "{said}");
+                check(&format!("{engine:?}"), limit, &failures, &calls);
+
+                let (failures, fails, calls) = failing!(limit);
+                let bad = rows(["i"]).failures(&failures).apply(fails);
+                let said = collected(&counting(ROWS).lazy().select([bad]), engine);
+                let said = said.unwrap_err().to_string();
+                assert!(said.contains("that .max_failures(…) allows"), "{said}");
+                check(
+                    &format!("an expression, {engine:?}"),
+                    limit,
+                    &failures,
+                    &calls,
+                );
+            }
+            for unordered in [false, true] {
+                let (failures, fails, calls) = failing!(limit);
+                let batches = counting(ROWS).lazy().par_apply().failures(&failures);
+                let batches = batches.row_batches(fails);
+                let batches = if unordered {
+                    batches.unordered()
+                } else {
+                    batches
+                };
+                let results: Vec<Result<DataFrame>> = batches.collect();
+                let error = results.into_iter().last().unwrap().unwrap_err();
+                let ErrorKind::TooManyFailures {
+                    limit: is,
+                    failures: kept,
+                    ..
+                } = error.kind()
+                else {
+                    panic!("{error}");
+                };
+                assert_eq!((*is, kept.height()), (limit, limit + 1));
+                check("a stream", limit, &failures, &calls);
+            }
+        }
+    });
+}
+
+/// A frame in memory that is not cut has the lowest, as the eager call has.
+#[test]
+fn in_memory_the_lowest_are_kept() {
+    watched(|| {
+        let df = counting(100_000);
+        let odd = |i: i64| {
+            anyhow::ensure!(i % 1000 != 7, "bad {i}");
+            Ok(i)
+        };
+        let eager = df
+            .par_apply()
+            .on_error(OnError::Null)
+            .max_failures(5)
+            .rows(odd);
+        let error = eager.unwrap_err();
+        let ErrorKind::TooManyFailures {
+            failures: expected, ..
+        } = error.kind()
+        else {
+            panic!("{error}");
+        };
+        let failures = Failures::new().max_failures(5);
+        let lf = df.lazy().par_apply().failures(&failures).rows(odd);
+        let said = collected(&lf, Engine::InMemory).unwrap_err().to_string();
+        assert_eq!(said, error.to_string());
+        assert_eq!(&failures.take(), expected);
+    });
+}
+
+/// Of all that a collector has collected, until it is emptied.
+#[test]
+fn a_limit_is_the_collectors() {
+    watched(|| {
+        for engine in ENGINES {
+            let failures = Failures::new().max_failures(5);
+            let bad = |n: i64| {
+                let lf = counting(100).lazy().par_apply().failures(&failures);
+                let lf = lf.rows(move |i: i64| {
+                    anyhow::ensure!(i >= n, "bad {i}");
+                    Ok(i)
+                });
+                collected(&lf, engine)
+            };
+            assert_eq!(bad(3).unwrap().height(), 100);
+            assert_eq!(bad(2).unwrap().height(), 100);
+            assert_eq!(failures.len(), 5);
+            assert_eq!(bad(0).unwrap().height(), 100);
+            let said = bad(4).unwrap_err().to_string();
+            assert!(said.contains("more than the 5 failures"), "{said}");
+            assert_eq!(failures.len(), 6);
+            // Full is full.
+            assert!(bad(0).is_err());
+            assert_eq!(failures.take().height(), 6);
+            assert_eq!(bad(5).unwrap().height(), 100);
+            assert_eq!(failures.take().height(), 5);
+        }
+    });
+}
+
+/// Who is told nothing else is told that others have used the limit up.
+#[test]
+fn a_cancelled_query_says_so_all_the_same() {
+    watched(|| {
+        for engine in ENGINES {
+            let failures = Failures::new().max_failures(5);
+            let token = CancelToken::new();
+            let cancel = token.clone();
+            let call = counting(ROWS).lazy().par_apply().failures(&failures);
+            let lf = call.cancel_token(&token).rows(move |i: i64| {
+                cancel.cancel();
+                anyhow::Ok(i)
+            });
+            let said = collected(&lf, engine).unwrap_err().to_string();
+            assert!(said.contains("the call was cancelled"), "{said}");
+        }
+    });
+}
+
+/// The row numbers of failures are those of `with_row_index`, where they fit.
+#[test]
+fn failures_join_with_their_rows() {
+    watched(|| {
+        let df = counting(1000);
+        let odd = |i: i64| {
+            anyhow::ensure!(i % 100 != 7, "bad {i}");
+            Ok(i)
+        };
+        let joined = |failures: DataFrame| {
+            assert_eq!(failures.column("row").unwrap().dtype(), &IDX_DTYPE);
+            let numbered = df.clone().lazy().with_row_index("row", None);
+            let lf =
+                numbered.inner_join(failures.drop("i").unwrap().lazy(), col("row"), col("row"));
+            let lf = lf.filter(col("row").cast(DataType::Int64).eq(col("i")));
+            lf.collect().unwrap().height()
+        };
+        let outcome = df.par_apply().on_error(OnError::Null).rows(odd).unwrap();
+        assert_eq!(joined(outcome.failures), 10);
+        let chunks = df.par_apply().chunk_rows(100).on_error(OnError::Collect);
+        let chunks = chunks.chunks(|_: DataFrame| anyhow::bail!("bad") as anyhow::Result<i64>);
+        let chunks = chunks.unwrap().failures;
+        for name in ["row", "part", "rows"] {
+            assert_eq!(chunks.column(name).unwrap().dtype(), &IDX_DTYPE);
+        }
+        for engine in ENGINES {
+            let failures = Failures::new();
+            let lf = df.clone().lazy().par_apply().failures(&failures).rows(odd);
+            collected(&lf, engine).unwrap();
+            assert_eq!(joined(failures.take()), 10);
+        }
+        let failures = Failures::new();
+        let batches = df
+            .clone()
+            .lazy()
+            .par_apply()
+            .failures(&failures)
+            .row_batches(odd);
+        batches.for_each(|batch| drop(batch.unwrap()));
+        assert_eq!(joined(failures.take()), 10);
+        // Numbers of one's own that are larger.
+        let failures = Failures::new();
+        let large = lit(1u64 << 40) + col("i").cast(DataType::UInt64);
+        let call = rows(["i"])
+            .row_numbers(large)
+            .failures(&failures)
+            .apply(odd);
+        df.clone().lazy().select([call]).collect().unwrap();
+        let rows = failures
+            .take()
+            .column("row")
+            .unwrap()
+            .u64()
+            .unwrap()
+            .to_vec();
+        assert_eq!(rows[1], Some((1 << 40) + 107));
+    });
+}
