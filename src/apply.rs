@@ -16,6 +16,7 @@ use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
+use crate::read::Given;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
@@ -572,7 +573,7 @@ impl<L, G: Gives> Apply<'_, L, G, Options<'_>> {
         F: RowFn<M, C>,
         F::Out: IntoRow,
     {
-        verbs::rows(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
@@ -640,7 +641,7 @@ where
     {
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
-            verbs::rows(frame, options, lead, &f).map(G::give)
+            verbs::rows(Given::of(frame), options, lead, &f).map(G::give)
         })
     }
 

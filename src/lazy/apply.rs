@@ -1,5 +1,7 @@
 //! The builder of calls on a `LazyFrame`.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use polars::prelude::{
     DataFrame, DataType, Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, all, by_name,
 };
@@ -17,12 +19,6 @@ use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::write::{IntoRow, IntoStack};
-
-/// The Struct that a row's several results are, before its fields are taken out.
-const RESULTS: &str = "__par_apply_results";
-
-/// The rows' numbers, as long as errors may need them.
-const NUMBERS: &str = "__par_apply_row";
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
 /// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
@@ -176,15 +172,17 @@ impl LazyApply {
             mut settings,
             ..
         } = self;
+        let select = settings.options.select.take().or_else(|| {
+            let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
+            Some(names.collect::<Vec<PlSmallStr>>())
+        });
         let numbered = settings.numbered.unwrap_or(
             <F::Out as IntoRow>::FALLIBLE
                 || settings.failures.is_some()
                 || settings.options.nulls == Nulls::Error,
         );
-        let select = settings.options.select.take().or_else(|| {
-            let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
-            Some(names.collect())
-        });
+        // Without a column, the numbers say how many rows there are.
+        let numbered = numbered || select.as_ref().is_some_and(Vec::is_empty);
         let names = settings.options.names.clone();
         let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
 
@@ -193,9 +191,11 @@ impl LazyApply {
         call.of_frame = true;
         let mut temporary = Vec::new();
         if numbered {
-            frame = frame.with_row_index(NUMBERS, None);
-            call.row_numbers = Some(Expr::Column(NUMBERS.into()));
-            temporary.push(NUMBERS);
+            // The rows' numbers, as long as errors may need them.
+            let numbers = unused_name("row");
+            frame = frame.with_row_index(numbers.clone(), None);
+            call.row_numbers = Some(Expr::Column(numbers.clone()));
+            temporary.push(numbers);
         }
         call.arguments = match select {
             Some(names) => names.into_iter().map(Expr::Column).collect(),
@@ -203,18 +203,20 @@ impl LazyApply {
         };
         let results = call.apply(f);
         frame = if <F::Out as IntoRow>::Output::IS_FRAME {
-            temporary.push(RESULTS);
+            // The Struct that a row's several results are, before its fields are taken out.
+            let together = unused_name("results");
+            temporary.push(together.clone());
             // By the name itself, where Polars' own method would take it for a pattern.
             let field = |name: &PlSmallStr| {
                 let function = StructFunction::FieldByName(name.clone());
                 let field = Expr::Function {
-                    input: vec![Expr::Column(RESULTS.into())],
+                    input: vec![Expr::Column(together.clone())],
                     function: FunctionExpr::StructExpr(function),
                 };
                 field.alias(name.clone())
             };
             frame
-                .with_columns([results.alias(RESULTS)])
+                .with_columns([results.alias(together.clone())])
                 .with_columns(names.iter().map(field).collect::<Vec<Expr>>())
         } else {
             frame.with_columns([results])
@@ -287,6 +289,14 @@ impl LazyApply {
     {
         Batches::of_rows(self.frame, self.settings, f)
     }
+}
+
+/// A name for a column that is dropped before the call's frame is seen: one that no column of the user's has, since half of
+/// it is drawn anew for each call. (The frame's own names are not known before it is planned; asking for them there plans
+/// what comes before once more, for each such call that follows another.)
+fn unused_name(what: &str) -> PlSmallStr {
+    let drawn = [RandomState::new(), RandomState::new()].map(|state| state.build_hasher().finish());
+    format!("__par_apply_{what}_{:016x}{:016x}", drawn[0], drawn[1]).into()
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {

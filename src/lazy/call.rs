@@ -8,6 +8,7 @@ use super::settings::{Settings, Shared, Verb};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{ErrorKind, Result};
 use crate::function::RowFn;
+use crate::read::Given;
 use crate::verbs;
 use crate::write::{IntoRow, Sinks, column_with_dtype, merged};
 
@@ -40,7 +41,7 @@ impl<F> Call<F> {
     }
 
     /// The output's dtype: that of a call over a frame of no rows, which makes every check and does not call the closure.
-    pub(super) fn plan<M, C>(&self, empty: &DataFrame, lead: impl Lead<C>) -> Result<DataType>
+    pub(super) fn plan<M, C>(&self, empty: Given<'_>, lead: impl Lead<C>) -> Result<DataType>
     where
         C: Context + Send,
         F: RowFn<M, C>,
@@ -70,7 +71,7 @@ impl<F> Call<F> {
     /// The results of a batch, whose rows have numbers of their own in the query.
     pub(super) fn run<M, C>(
         &self,
-        frame: &DataFrame,
+        given: Given<'_>,
         lead: impl Lead<C>,
         number: &dyn Fn(usize) -> usize,
         is_one_of_many: bool,
@@ -80,13 +81,13 @@ impl<F> Call<F> {
         F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let output = self.shared.call(frame.height(), number, |options| {
+        let output = self.shared.call(given.rows, number, |options| {
             if !is_one_of_many {
-                return verbs::rows::<M, C, F>(frame, options, lead, &self.f);
+                return verbs::rows::<M, C, F>(given, options, lead, &self.f);
             }
             let mut options = options.clone();
             options.sequential = true;
-            verbs::rows::<M, C, F>(frame, &options, lead, &self.f)
+            verbs::rows::<M, C, F>(given, &options, lead, &self.f)
         })?;
         let output = output.one_column(self.name.clone());
         match &self.returns {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, PlSmallStr, PolarsError, PolarsResult, Schema,
+    Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
     map_multiple,
 };
 
@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result, counted};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
+use crate::read::Given;
+use crate::verbs::check_duplicates;
 use crate::write::{IntoRow, Sinks};
 
 /// Begins an expression that calls a closure for each row: names or expressions, one for each argument, then
@@ -49,6 +51,7 @@ where
         row_numbers: None,
         settings: Settings::new(),
         of_frame: false,
+        pinned: None,
     }
 }
 
@@ -61,6 +64,8 @@ pub struct RowsExpr {
     pub(super) settings: Settings,
     /// Whether it adds columns to a `LazyFrame`: it is never within a filter then.
     pub(super) of_frame: bool,
+    /// Whether Polars may not move it, if it was said.
+    pinned: Option<bool>,
 }
 
 impl RowsExpr {
@@ -100,12 +105,40 @@ impl RowsExpr {
         self
     }
 
+    /// Whether Polars leaves the expression where it is written, and moves nothing past it. By default it is pinned if its
+    /// closure returns `bool`, since it is then most often a filter's; see [`apply`](RowsExpr::apply) for what that means.
+    ///
+    /// A filter that compares a closure's results, right on a scan of files, needs `pinned(true)`:
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet");
+    /// let flights = LazyFrame::scan_parquet(PlRefPath::new(path), ScanArgsParquet::default())?;
+    /// let far = rows(["distance"]).pinned(true).apply(|miles: i64| miles / 1000).gt(lit(4));
+    /// assert_eq!(flights.filter(far).collect()?.height(), 0);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// A key of a join must be free to move, as Polars requires of every join key: if its closure returns `bool`, it is given
+    /// `pinned(false)`.
+    pub fn pinned(mut self, pinned: bool) -> Self {
+        self.pinned = Some(pinned);
+        self
+    }
+
     /// The expression. Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell: not
     /// the name of the first argument, as of Polars' own functions, so two of them in one `select` need an alias. Several
     /// cells are a Struct, which `unnest` takes apart.
     ///
-    /// A closure takes the arguments by position, and a derived struct by their names, of which no two may be the same. An
-    /// argument of one row (a literal, a mean) is repeated for all.
+    /// A closure takes the arguments by position, and a derived struct by their names, of which no two may be the same. A
+    /// [`Row`](crate::Row) has them all, by the names that the expressions have: of two of one name, `get` finds the
+    /// first, and `value` and `iter` reach both. An argument of one row (a literal, a mean) is repeated for all.
+    ///
+    /// # Where it goes
+    /// Wherever an elementwise expression of Polars goes, a key of a join included: there, and of no other keys, Polars
+    /// forbids an alias, so two keys that are closures' get their names by [`names`](RowsExpr::names), and a closure that
+    /// returns `bool` needs [`pinned(false)`](RowsExpr::pinned).
     ///
     /// # Where it runs
     /// In memory the rows are shared out among Polars' workers. In the streaming engine each thread has a batch, of 100,000
@@ -125,9 +158,9 @@ impl RowsExpr {
     ///
     /// A closure whose results are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) is not called for rows that a
     /// filter right before it, or a join, drops. But Polars may move such a filter before a `concat` or a `group_by`, whose
-    /// own inputs may have dropped rows, and to a scan of files. There it may be tried on the files' statistics, and the
-    /// query is refused, unless the columns are floats, categories or nested. Let the closure return the answer, or
-    /// filter by a column that it adds.
+    /// own inputs may have dropped rows, and to a scan of files. There it would be tried on the files' statistics, and the
+    /// query is refused, unless the columns are floats, categories or nested. [`pinned(true)`](RowsExpr::pinned) keeps it
+    /// where it is, as if the closure returned `bool`.
     ///
     /// Within `list().eval(…)`, either may be called for rows that an earlier filter drops.
     ///
@@ -152,13 +185,15 @@ impl RowsExpr {
     {
         let plan_name = self.settings.name_or("par_apply_rows");
         let mut arguments = self.arguments;
-        let is_boolean = is_boolean::<F::Out>(&self.settings);
-        let marker = match (self.of_frame, is_boolean) {
+        let is_pinned = self
+            .pinned
+            .unwrap_or_else(|| is_boolean::<F::Out>(&self.settings));
+        let marker = match (self.of_frame, is_pinned) {
             (true, _) => None,
             (false, true) => Some(stays()),
             (false, false) => Some(may_fail()),
         };
-        let may_meet_statistics = !self.of_frame && !is_boolean;
+        let may_meet_statistics = !self.of_frame && !is_pinned;
         let batches = Arc::new(OfBatches {
             call: Call::new(f, self.settings, Verb::Rows),
             of_frame: self.of_frame,
@@ -174,11 +209,14 @@ impl RowsExpr {
             move |columns: &mut [Column]| -> PolarsResult<Column> { batches.run::<M>(columns) };
         let plan = move |schema: &Schema, fields: &[Field]| -> PolarsResult<Field> {
             if may_meet_statistics {
-                refuse_statistics(schema, fields)?;
+                refuse_statistics(schema, planned.given(fields).0)?;
             }
             Ok(planned.plan::<M>(fields)?)
         };
-        named(map_multiple(run, arguments, plan), plan_name).alias(output_name)
+        let function = named(map_multiple(run, arguments, plan), plan_name);
+        // Not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
+        let rename = PlanCallback::new(move |_: PlSmallStr| Ok(output_name.clone()));
+        function.name().map(rename)
     }
 }
 
@@ -197,16 +235,25 @@ struct OfBatches<F> {
 }
 
 impl<F> OfBatches<F> {
+    /// What the closure is given, and the rows' numbers, of all that Polars gives.
+    fn given<'g, T>(&self, all: &'g [T]) -> (&'g [T], Option<&'g T>) {
+        let given = &all[..all.len() - self.hidden];
+        match given.split_last() {
+            Some((numbers, given)) if self.numbered => (given, Some(numbers)),
+            _ => (given, None),
+        }
+    }
+
     fn plan<M>(&self, fields: &[Field]) -> Result<Field>
     where
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let fields = &fields[..fields.len() - self.hidden];
-        if fields.len() == usize::from(self.numbered) {
+        let (fields, numbers) = self.given(fields);
+        if fields.is_empty() && !self.of_frame {
             return Err(anyhow::anyhow!("rows([…]) is given no argument").into());
         }
-        if let (true, Some(numbers)) = (self.numbered, fields.last())
+        if let Some(numbers) = numbers
             && !numbers.dtype().is_integer()
         {
             let message = format!(
@@ -217,8 +264,17 @@ impl<F> OfBatches<F> {
             let option = "row_numbers";
             return Err(ErrorKind::Option { option, message }.into());
         }
-        let (frame, _) = self.frame::<M>(empty_columns(fields.iter().cloned())?)?;
-        let dtype = self.call.plan::<M, NoContext>(&frame, NO_LEAD);
+        if F::NAMES.is_some() {
+            let names = fields.iter().map(Field::name);
+            let names: Vec<PlSmallStr> = names.cloned().collect();
+            no_duplicates(&names)?;
+        }
+        let columns = empty_columns(fields.iter().cloned())?;
+        let given = Given {
+            columns: &columns,
+            rows: 0,
+        };
+        let dtype = self.call.plan::<M, NoContext>(given, NO_LEAD);
         let dtype = dtype.map_err(|error| self.of_arguments(error))?;
         Ok(Field::new(self.call.name.clone(), dtype))
     }
@@ -228,8 +284,14 @@ impl<F> OfBatches<F> {
         F: RowFn<M>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let columns = &columns[..columns.len() - self.hidden];
-        let (frame, numbers) = self.frame::<M>(columns.to_vec())?;
+        let rows = height(&columns[..columns.len() - self.hidden])?;
+        let stretched = |column: &Column| match column.len() == rows {
+            true => column.clone(),
+            false => column.new_from_index(0, rows),
+        };
+        let (columns, numbers) = self.given(columns);
+        let columns: Vec<Column> = columns.iter().map(stretched).collect();
+        let numbers = numbers.map(stretched);
         let in_batch = Cell::new(false);
         let number = |row| {
             let number = numbers.as_ref().and_then(|numbers| numbers.get(row).ok());
@@ -240,38 +302,17 @@ impl<F> OfBatches<F> {
                     row
                 })
         };
+        let given = Given {
+            columns: &columns,
+            rows,
+        };
         let output = self
             .call
-            .run::<M, NoContext>(&frame, NO_LEAD, &number, false);
+            .run::<M, NoContext>(given, NO_LEAD, &number, false);
         output.map_err(|error| match in_batch.get() {
-            true => of_batch(error, frame.height()),
+            true => of_batch(error, rows),
             false => error.into(),
         })
-    }
-
-    /// The columns that the closure takes, all of the same height, and the rows' numbers.
-    fn frame<M>(&self, mut columns: Vec<Column>) -> Result<(DataFrame, Option<Column>)>
-    where
-        F: RowFn<M>,
-    {
-        let height = height(&columns)?;
-        let stretched = |column: Column| match column.len() == height {
-            true => column,
-            false => column.new_from_index(0, height),
-        };
-        let numbers = if self.numbered { columns.pop() } else { None };
-        let numbers = numbers.map(stretched);
-        let mut given: Vec<Column> = Vec::with_capacity(columns.len());
-        for (position, column) in columns.into_iter().enumerate() {
-            let mut column = stretched(column);
-            // Expressions of one column have one name; a frame cannot, and position is what counts.
-            let is_taken = |other: &Column| other.name() == column.name();
-            if F::NAMES.is_none() && given.iter().any(is_taken) {
-                column.rename(format!("{} (argument {position})", column.name()).into());
-            }
-            given.push(column);
-        }
-        Ok((DataFrame::new(height, given)?, numbers))
     }
 
     /// In an expression, its arguments are the columns.
@@ -289,6 +330,13 @@ impl<F> OfBatches<F> {
             _ => error,
         }
     }
+}
+
+/// A derived struct finds its fields by name.
+fn no_duplicates(names: &[PlSmallStr]) -> Result<()> {
+    let mut faults = Vec::new();
+    check_duplicates(names, &mut faults);
+    Error::of_all(faults)
 }
 
 /// How many rows the columns have, those of one row aside, which are repeated.

@@ -48,7 +48,7 @@ fn cell(plan_name: &'static str) -> Expr {
 
 /// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null. The
 /// closure would be called with the least.
-pub(super) fn refuse_statistics(schema: &Schema, fields: &[Field]) -> Result<()> {
+pub(super) fn refuse_statistics(schema: &Schema, arguments: &[Field]) -> Result<()> {
     let names = || schema.iter_names().map(PlSmallStr::as_str);
     let rest: Vec<&str> = names().skip(1).collect();
     let are_statistics = |of_one: &[&str]| {
@@ -68,11 +68,19 @@ pub(super) fn refuse_statistics(schema: &Schema, fields: &[Field]) -> Result<()>
     if names().next() != Some("len")
         || rest.is_empty()
         || !rest.chunks(3).all(are_statistics)
-        || fields.iter().any(is_there)
+        || arguments.iter().any(is_there)
     {
         return Ok(());
     }
-    let message = "within a filter that is moved to a scan of files, Polars would call the closure for the files' statistics: \
-                   let the closure return a bool, or add its results as a column, and filter by that";
+    // Of these, an argument has the name of its column's least value.
+    let names = arguments.iter().map(|field| {
+        let name = field.name().as_str();
+        format!("{:?}", name.strip_suffix("_min").unwrap_or(name))
+    });
+    let names = names.collect::<Vec<String>>().join(", ");
+    let message = format!(
+        "Polars would move this filter to a scan of files, and call the closure for the files' statistics, which are no rows; \
+         keep the filter in its place: write rows([{names}]).pinned(true).apply(…) in place of rows([{names}]).apply(…)"
+    );
     Err(anyhow::Error::msg(message).into())
 }

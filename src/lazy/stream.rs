@@ -19,6 +19,7 @@ use crate::function::{ChunkFn, RowFn};
 use crate::partition::Chunk;
 use crate::pool::Pool;
 use crate::progress::TickState;
+use crate::read::Given;
 use crate::run::{Cause, Failure, catch};
 use crate::verbs::failed;
 use crate::write::IntoRow;
@@ -85,7 +86,8 @@ impl Batches<DataFrame> {
         Batches::new(move |how| {
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
-                call.plan::<M, NoContext>(empty, NO_LEAD).map(drop)
+                call.plan::<M, NoContext>(Given::of(empty), NO_LEAD)
+                    .map(drop)
             })?;
             let meter = call.shared.meter.clone();
             let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk);
@@ -113,7 +115,7 @@ impl Batches<DataFrame> {
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
                 let (slot, init) = (&Slot::new(None), &init);
-                call.plan::<M, WithState<S>>(empty, OfStream { slot, init })
+                call.plan::<M, WithState<S>>(Given::of(empty), OfStream { slot, init })
                     .map(drop)
             })?;
             let meter = call.shared.meter.clone();
@@ -271,7 +273,7 @@ where
 {
     let offset = chunk.row_offset();
     let mut frame = chunk.into_frame();
-    let results = call.run::<M, C>(&frame, lead, &|row| offset + row, true)?;
+    let results = call.run::<M, C>(Given::of(&frame), lead, &|row| offset + row, true)?;
     let results = match <F::Out as IntoRow>::Output::IS_FRAME {
         true => results.struct_()?.fields_as_series(),
         false => vec![results.take_materialized_series()],

@@ -37,7 +37,7 @@ pub use cells::{Cells, Cons, Nil};
 pub use list::ListItem;
 pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
-pub(crate) use source::{Argument, ColumnChunks, Names, Source, Sources, selected};
+pub(crate) use source::{Argument, ColumnChunks, Given, Names, Source, Sources, selected};
 #[cfg(feature = "dtype-struct")]
 pub use structs::Struct;
 pub use values::{Values, ValuesIter};

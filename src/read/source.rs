@@ -37,6 +37,22 @@ impl Argument {
     }
 }
 
+/// The columns that a call is given, all of as many rows. In an expression, two may have one name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a> {
+    pub(crate) columns: &'a [Column],
+    pub(crate) rows: usize,
+}
+
+impl<'a> Given<'a> {
+    pub(crate) fn of(frame: &'a DataFrame) -> Self {
+        Given {
+            columns: frame.columns(),
+            rows: frame.height(),
+        }
+    }
+}
+
 /// The names of a derived row's fields.
 pub(crate) type Names = Option<&'static [&'static str]>;
 
@@ -53,6 +69,8 @@ pub struct ColumnChunks<'a> {
 /// One column as it is read.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
+    /// The column as it was given.
+    pub(crate) column: &'a Column,
     series: Cow<'a, Series>,
     /// Whether the series is one block that stands for every block: a scalar column.
     repeated: bool,
@@ -65,11 +83,13 @@ impl<'a> Source<'a> {
     pub(crate) fn of(column: &'a Column) -> Self {
         match column {
             Column::Series(series) => Source {
+                column,
                 series: Cow::Borrowed(series),
                 repeated: false,
                 converted: false,
             },
             Column::Scalar(scalar) => Source {
+                column,
                 series: Cow::Owned(scalar.as_n_values_series(CONVERTED_BLOCK)),
                 repeated: true,
                 converted: false,
@@ -163,13 +183,13 @@ pub(crate) struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// Chooses the columns and checks them; each fault is pushed, and none are left out.
     pub(crate) fn choose(
-        frame: &'a DataFrame,
+        given: Given<'a>,
         options: &Options<'_>,
         arguments: Option<&[Argument]>,
         names: Names,
         faults: &mut Vec<Error>,
     ) -> Self {
-        let mut wanted = wanted(frame, options, faults);
+        let mut wanted = wanted(given.columns, options, faults);
         if let Some(names) = names {
             let columns: Vec<&Column> = wanted.iter().copied().flatten().collect();
             wanted = by_name(&columns, names, faults);
@@ -180,11 +200,7 @@ impl<'a> Sources<'a> {
             let asked = match (names, &options.select) {
                 (Some(names), _) => names.iter().map(ToString::to_string).collect(),
                 (None, Some(select)) => select.iter().map(ToString::to_string).collect(),
-                (None, None) => frame
-                    .columns()
-                    .iter()
-                    .map(|c| c.name().to_string())
-                    .collect(),
+                (None, None) => given.columns.iter().map(|c| c.name().to_string()).collect(),
             };
             faults.push(
                 ErrorKind::ArgumentCount {
@@ -208,7 +224,7 @@ impl<'a> Sources<'a> {
             columns.push(source);
         }
         Sources {
-            rows: frame.height(),
+            rows: given.rows,
             columns,
         }
     }
@@ -233,7 +249,7 @@ pub(crate) fn selected<'a>(
     options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<&'a Column> {
-    wanted(frame, options, faults)
+    wanted(frame.columns(), options, faults)
         .into_iter()
         .flatten()
         .collect()
@@ -241,11 +257,11 @@ pub(crate) fn selected<'a>(
 
 /// The selected columns, or all; none in the place of one that is missing.
 fn wanted<'a>(
-    frame: &'a DataFrame,
+    columns: &'a [Column],
     options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<Option<&'a Column>> {
-    let all = frame.columns().iter();
+    let all = columns.iter();
     match &options.select {
         None => all.map(Some).collect(),
         Some(names) => by_name(&all.collect::<Vec<_>>(), names, faults),

@@ -38,7 +38,7 @@ fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Err
 }
 
 /// No two output columns may have the same name; each such name is told once.
-fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
+pub(crate) fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
     for (position, name) in names.iter().enumerate() {
         let same = |other: &&PlSmallStr| *other == name;
         if names[..position].iter().filter(same).count() == 1 {

@@ -206,15 +206,15 @@ pub(super) fn numbers(name: &'static str, numbers: impl Iterator<Item = usize>) 
     IdxCa::from_iter_values(name.into(), numbers).into_column()
 }
 
-/// Rows of a frame.
-pub(super) fn gather(frame: &DataFrame, rows: &[usize]) -> Result<Vec<Column>> {
+/// Rows of columns.
+pub(super) fn gather(columns: &[&Column], rows: &[usize]) -> Result<Vec<Column>> {
     if rows.is_empty() {
         // Polars panics where it is to gather no rows of an Array column.
-        return Ok(frame.clear().columns().to_vec());
+        return Ok(columns.iter().map(|column| column.clear()).collect());
     }
     let rows = rows.iter().map(|row| *row as IdxSize);
     let rows = IdxCa::from_iter_values("".into(), rows);
-    // Column by column: for the frame, Polars would wake its pool.
-    let columns = frame.columns().iter().map(|column| column.take(&rows));
+    // Column by column: for a frame, Polars would wake its pool.
+    let columns = columns.iter().map(|column| column.take(&rows));
     Ok(columns.collect::<Result<_, _>>()?)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use polars::prelude::{Column, DataFrame, PlSmallStr};
+use polars::prelude::{Column, PlSmallStr};
 
 use super::check_names;
 use super::report::{Items, gather, numbers, report};
@@ -15,12 +15,12 @@ use crate::function::RowFn;
 use crate::options::{Casts, Nulls, Options};
 use crate::outcome::{Outcome, kept_mask};
 use crate::partition::Layout;
-use crate::read::{Cells, Reader, Sources};
+use crate::read::{Cells, Given, Reader, Source, Sources};
 use crate::run::{BATCH, Job, Plan, Run, Steps, Verdict, Worker};
 use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
 
 pub(crate) fn rows<M, C, F>(
-    frame: &DataFrame,
+    given: Given<'_>,
     options: &Options<'_>,
     lead: impl Lead<C>,
     f: &F,
@@ -32,7 +32,7 @@ where
 {
     let mut faults = Vec::new();
     let arguments = F::Cells::arguments();
-    let sources = Sources::choose(frame, options, arguments.as_deref(), F::NAMES, &mut faults);
+    let sources = Sources::choose(given, options, arguments.as_deref(), F::NAMES, &mut faults);
     let plan = Plan::new(options, &mut faults);
     let default = F::Out::names().numbered("column");
     check_names(options, Some(default.len()), &mut faults);
@@ -69,7 +69,6 @@ where
     };
     let ended = run.drive(&work);
     let items = RowItems {
-        frame,
         sources: &sources,
         names: &names,
     };
@@ -104,7 +103,6 @@ where
 
 /// What failures and errors say of rows.
 struct RowItems<'r, 'a> {
-    frame: &'a DataFrame,
     sources: &'r Sources<'a>,
     names: &'r [PlSmallStr],
 }
@@ -127,17 +125,14 @@ impl Items for RowItems<'_, '_> {
     }
 
     fn given(&self, rows: &[usize]) -> Result<Vec<Column>> {
-        let columns = self.sources.columns.iter();
-        let columns = columns.map(|source| self.frame.column(source.name()).cloned());
-        let columns = columns.collect::<Result<Vec<Column>, _>>()?;
         // A column may be given to more than one argument.
-        let mut distinct: Vec<Column> = Vec::with_capacity(columns.len());
-        for column in columns {
-            if distinct.iter().all(|other| other.name() != column.name()) {
+        let mut distinct: Vec<&Column> = Vec::with_capacity(self.sources.columns.len());
+        for Source { column, .. } in &self.sources.columns {
+            if distinct.iter().all(|other| !std::ptr::eq(*other, *column)) {
                 distinct.push(column);
             }
         }
-        gather(&DataFrame::new(self.frame.height(), distinct)?, rows)
+        gather(&distinct, rows)
     }
 
     fn dropped_rows(&self, rows: Range<usize>) -> Range<usize> {

@@ -142,7 +142,8 @@ fn a_filter_of_a_scan_fails_as_elsewhere() {
     });
 }
 
-/// Results that are compared within a filter: of a frame as they are; of a scan they would be compared for statistics.
+/// Results that are compared within a filter: of a frame as they are; of a scan they would be compared for statistics, unless
+/// they are pinned, as the error says.
 #[test]
 fn a_filter_by_other_results_is_refused_for_a_scan() {
     watched(|| {
@@ -157,7 +158,9 @@ fn a_filter_by_other_results_is_refused_for_a_scan() {
             for (filter, kept) in filters().into_iter().zip([1, 2]) {
                 let said = scan.clone().filter(filter.clone());
                 let said = collected(&said, engine).unwrap_err().to_string();
-                assert!(said.contains("let the closure return a bool"), "{said}");
+                let line =
+                    r#"write rows(["n"]).pinned(true).apply(…) in place of rows(["n"]).apply(…)"#;
+                assert!(said.contains(line), "{said}");
                 for lf in [df.clone().lazy(), scan.clone().filter(col("n").gt(lit(0)))] {
                     let out = collected(&lf.filter(filter.clone()), engine).unwrap();
                     assert_eq!(out.height(), kept);
@@ -169,6 +172,66 @@ fn a_filter_by_other_results_is_refused_for_a_scan() {
                     .rows(|n: i64| n / 2);
                 let added = added.filter(col("half").gt(lit(1)));
                 assert_eq!(collected(&added, engine).unwrap().height(), 1);
+            }
+        }
+    });
+}
+
+/// Pinned, a comparison is made for the files' rows alone: no statistics, no dictionary, no null that is made up.
+#[test]
+fn a_pinned_comparison_of_a_scan_is_called_for_the_files_rows() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let df = df![
+            "n" => (0..1000).map(|row| (row % 3 != 0).then_some(row % 7 + 1)).collect::<Vec<Option<i64>>>(),
+            "same" => [5i64; 1000],
+            "text" => (0..1000).map(|row| format!("text {}", row % 4)).collect::<Vec<String>>(),
+        ]
+        .unwrap();
+        let lf = parquet(folder.path(), &df);
+        let rows_of = |name: &str| {
+            let column = df.column(name).unwrap().cast(&DataType::String).unwrap();
+            let mut rows: Vec<Option<String>> = column
+                .str()
+                .unwrap()
+                .iter()
+                .map(|text| text.map(str::to_owned))
+                .collect();
+            rows.sort();
+            rows
+        };
+        for engine in ENGINES {
+            let calls = Calls::default();
+            let of = |name: &str| {
+                let seen = calls.clone();
+                let length = rows([col(name).cast(DataType::String)]).pinned(true);
+                length.apply(move |text: Option<&str>| {
+                    seen.add(text.map(str::to_owned));
+                    text.map_or(-1, |text| text.len() as i64)
+                })
+            };
+            for name in ["n", "same", "text"] {
+                let filters: [(Expr, fn(i64) -> bool); 5] = [
+                    (of(name).gt(lit(0)), |length| length > 0),
+                    (of(name).gt(lit(100)), |length| length > 100),
+                    (of(name).is_not_null(), |_| true),
+                    (lit(3).lt(of(name)), |length| 3 < length),
+                    (of(name).eq(lit(1)).not(), |length| length != 1),
+                ];
+                let rows = rows_of(name);
+                let length =
+                    |text: &Option<String>| text.as_ref().map_or(-1, |text| text.len() as i64);
+                for (position, (filter, keeps)) in filters.into_iter().enumerate() {
+                    let out = collected(&lf.clone().filter(filter), engine).unwrap();
+                    let what = format!("{name}, filter {position}, {engine:?}");
+                    let kept = rows
+                        .iter()
+                        .map(length)
+                        .filter(|length| keeps(*length))
+                        .count();
+                    assert_eq!(out.height(), kept, "{what}");
+                    assert_eq!(calls.take(), rows, "{what}");
+                }
             }
         }
     });

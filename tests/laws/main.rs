@@ -33,6 +33,8 @@
 //! | a job is a future, of any executor | `futures` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
 //! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
+//! | such an expression goes wherever an elementwise one of Polars goes | `places` |
+//! | no name of a user's column is special | `column_names` |
 //! | too many failures stop a query early; failures join with their rows | `failure_limits` |
 //! | the eager answer for every dtype, by every lazy way | `lazy_dtypes` |
 //! | of a file, the columns that are used are read, and no byte of others | `scans` |
@@ -50,6 +52,7 @@ mod cancelling;
 mod cells;
 mod checks_first;
 mod chunks;
+mod column_names;
 mod columns;
 mod copies;
 mod empty;
@@ -77,6 +80,7 @@ mod options;
 mod order;
 mod panic_hook;
 mod panics;
+mod places;
 mod policies;
 mod pool_map;
 mod pools;
