@@ -1,6 +1,7 @@
 //! What errors say.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::DataType;
 
@@ -87,7 +88,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Closure { place, cause } => {
                 prefix(place, f)?;
-                write!(f, "the closure returned an error: {}", Causes(cause))
+                write!(f, "the closure returned an error: {}", said(&Causes(cause)))
             }
             ErrorKind::Panic { place, message } => {
                 prefix(place, f)?;
@@ -129,10 +130,10 @@ impl fmt::Display for Error {
             ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}"),
             ErrorKind::Taken => f.write_str("the job's result was taken before"),
             ErrorKind::State { cause } => {
-                write!(f, "a worker's state could not be made: {}", Causes(cause))
+                write!(f, "a worker's state could not be made: {}", said(&Causes(cause)))
             }
             ErrorKind::Finish { cause } => {
-                write!(f, "a worker's state could not be finished: {}", Causes(cause))
+                write!(f, "a worker's state could not be finished: {}", said(&Causes(cause)))
             }
             ErrorKind::Value {
                 place,
@@ -158,9 +159,27 @@ impl fmt::Display for Error {
                     .try_for_each(|(i, fault)| write!(f, "\n  {}. {fault}", i + 1))
             }
             ErrorKind::Polars(error) => error.fmt(f),
-            ErrorKind::Other(error) => error.fmt(f),
+            ErrorKind::Other(error) if f.alternate() => f.write_str(&said(&format_args!("{error:#}"))),
+            ErrorKind::Other(error) => f.write_str(&said(error)),
         }
     }
+}
+
+/// What an error of the user's says. Its `Display` may fail, and what it has said until then is all there is; or panic.
+pub(super) fn said(error: &impl fmt::Display) -> String {
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        let mut text = String::new();
+        // Writing to a text cannot fail by itself.
+        match write!(text, "{error}") {
+            Err(fmt::Error) if text.is_empty() => "the error has no message".into(),
+            _ => text,
+        }
+    }));
+    written.unwrap_or_else(|payload| {
+        // Its drop may panic again.
+        std::mem::forget(payload);
+        "the error's message cannot be had: making it panics".into()
+    })
 }
 
 /// Where it struck; of the one closure of a job there is nothing to say.

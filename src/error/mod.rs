@@ -3,12 +3,14 @@
 mod chain;
 mod message;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use polars::error::ErrString;
 use polars::prelude::{DataFrame, DataType, PolarsError};
 
 pub(crate) use chain::{Causes, Chain};
+use message::said;
 pub(crate) use message::{counted, dtype_name};
 
 /// A result whose error is [`Error`] unless another is named.
@@ -357,6 +359,17 @@ impl Error {
         }
     }
 
+    /// An error of Polars with this error's message after a prefix. The message is made, and this error is dropped, where
+    /// a panic of the user's code does no harm.
+    pub(crate) fn into_compute_error(self, prefix: &str) -> PolarsError {
+        let message = format!("{prefix}{}", said(&self));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            // What is left of the error is leaked, and so is what its drop panicked with.
+            std::mem::forget(payload);
+        }
+        PolarsError::ComputeError(ErrString::from(message))
+    }
+
     /// One error out of the faults of a call; none where there are no faults.
     pub(crate) fn of_all(mut faults: Vec<Error>) -> Result<()> {
         match faults.len() {
@@ -396,12 +409,13 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// Gives back an error of Polars, and turns any other into a `ComputeError` with this error's message.
+/// Gives back an error of Polars, and turns any other into a `ComputeError` with this error's message. It does not panic,
+/// whatever the error of a closure does when it is shown or dropped.
 impl From<Error> for PolarsError {
     fn from(error: Error) -> Self {
         match error.into_kind() {
             ErrorKind::Polars(error) => error,
-            kind => PolarsError::ComputeError(ErrString::from(Error::from(kind).to_string())),
+            kind => Error::from(kind).into_compute_error(""),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 use crate::error::Result;
+use crate::run::quietly_drop;
 
 /// The results of a closure for each batch of a query, which runs meanwhile in the streaming engine. Made by
 /// [`par_apply_batches`](crate::ParApplyLazy::par_apply_batches), [`batches`](crate::LazyApply::batches) and
@@ -127,10 +128,18 @@ impl<T> Iterator for Batches<T> {
             Stage::Over => return None,
         };
         let next = results.next();
-        if matches!(next, Some(Ok(_))) {
-            self.stage = Stage::UnderWay(results);
+        match next {
+            Some(Ok(_)) => self.stage = Stage::UnderWay(results),
+            // Among what is left may be errors of the user's, whose drop may panic.
+            _ => quietly_drop(results),
         }
         next
+    }
+}
+
+impl<T> Drop for Batches<T> {
+    fn drop(&mut self) {
+        quietly_drop(std::mem::replace(&mut self.stage, Stage::Over));
     }
 }
 

@@ -362,6 +362,5 @@ fn height(columns: &[Column]) -> PolarsResult<usize> {
 
 /// An error of a run, which counts rows in its batch: it says so, since the query has more.
 pub(super) fn of_batch(error: Error, rows: usize) -> PolarsError {
-    let message = format!("in a batch of {}: {error}", counted(rows, "row"));
-    PolarsError::ComputeError(message.into())
+    error.into_compute_error(&format!("in a batch of {}: ", counted(rows, "row")))
 }

@@ -1,5 +1,6 @@
 //! How a stream is run: the query's batches given to workers, or to one closure after the other.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,7 @@ use crate::partition::Chunk;
 use crate::pool::Pool;
 use crate::progress::TickState;
 use crate::read::Given;
-use crate::run::{Cause, Failure, catch};
+use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::verbs::failed;
 use crate::write::IntoRow;
 
@@ -161,7 +162,7 @@ fn in_parallel<T: Send + 'static>(
 ) -> Results<T> {
     let pool = Pool::default();
     let look_ahead = how.look_ahead.unwrap_or(2 * pool.workers());
-    let call = move |chunk: Result<Chunk>| call(chunk?);
+    let call = move |chunk: Result<Chunk>| chunk.and_then(&call).map_err(Quiet::new);
     if how.unordered {
         let results = pool.imap_unordered::<T, _, _, _>(query, call);
         let results = results.look_ahead(look_ahead);
@@ -192,7 +193,10 @@ fn in_order<T: 'static, S: Send + 'static>(
             .map_or(Ok(()), |finish| finish_all(finish, state.into_iter()));
         match (result, finished) {
             (None, Err(error)) => Some(Err(error)),
-            (result, _) => result,
+            (result, finished) => {
+                quietly_drop(finished);
+                result
+            }
         }
     });
     Box::new(watched(results, meter))
@@ -208,7 +212,10 @@ fn watched<T>(
         ErrorKind::Closure {
             place: Place::Item(_),
             cause,
-        } => Error::from(cause),
+        } => match cause.downcast::<Quiet>() {
+            Ok(quiet) => quiet.into_inner(),
+            Err(cause) => cause.into(),
+        },
         kind => kind.into(),
     };
     std::iter::from_fn(move || {
@@ -304,6 +311,39 @@ fn cut(series: Series, lengths: &[usize]) -> PolarsResult<Series> {
     }
     Ok(cut)
 }
+
+/// An error among results that nobody may ask for. What it wraps is the user's, and its drop may panic: here it is quiet.
+struct Quiet(Option<Error>);
+
+impl Quiet {
+    fn new(error: Error) -> Self {
+        Quiet(Some(error))
+    }
+
+    fn into_inner(mut self) -> Error {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        quietly_drop(self.0.take());
+    }
+}
+
+impl fmt::Debug for Quiet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Quiet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |error| error.fmt(f))
+    }
+}
+
+impl std::error::Error for Quiet {}
 
 /// The one state of a stream.
 type Slot<S> = Mutex<Option<WithState<S>>>;

@@ -36,6 +36,7 @@
 //! | such an expression goes wherever an elementwise one of Polars goes | `places` |
 //! | no name of a user's column is special | `column_names` |
 //! | too many failures stop a query early; failures join with their rows | `failure_limits` |
+//! | whatever a closure's error does, a lazy call ends with an error | `hostile_errors` |
 //! | the eager answer for every dtype, by every lazy way | `lazy_dtypes` |
 //! | of a file, the columns that are used are read, and no byte of others | `scans` |
 //! | a row function in a filter: called for the rows that there are, and none that were dropped before | `filters` |
@@ -66,6 +67,7 @@ mod fault_matrix;
 mod filters;
 mod frames;
 mod futures;
+mod hostile_errors;
 mod imap;
 mod jobs;
 mod layouts;
