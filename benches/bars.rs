@@ -22,7 +22,7 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 11] = [
+    let checks: [(&str, Check); 12] = [
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
@@ -33,6 +33,7 @@ fn main() {
         ("small", checks::small::check),
         ("peak_memory", checks::peak_memory::check),
         ("pool", checks::pool::check),
+        ("turns", checks::turns::check),
         ("lazy", checks::lazy::check),
     ];
     for (name, check) in checks {

@@ -12,3 +12,4 @@ pub(crate) mod rows_nullable;
 pub(crate) mod rows_text;
 pub(crate) mod rows_untyped;
 pub(crate) mod small;
+pub(crate) mod turns;
