@@ -314,9 +314,10 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
         self
     }
 
-    /// Cancels the call, as a [token](Apply::cancel_token) does, when so much time has passed since its checks were done.
+    /// Cancels the call, as a [token](Apply::cancel_token) does, when so much time has passed since its checks were done; of
+    /// [`spawn_rows`](Apply::spawn_rows) and its like, since they were called, the time in the pool's queue included.
     ///
-    /// A thread of its own waits for that, so that no worker looks at a clock for it. A row that is running is not cut off.
+    /// One thread waits for all deadlines, so that no worker looks at a clock for them. A row that is running is not cut off.
     ///
     /// ```
     /// # use std::time::{Duration, Instant};

@@ -609,7 +609,7 @@ fn threads_of_a_process_of_its_own() {
         let most = most.into_inner();
         assert!(most <= before, "{most}, and {before} before");
         engines();
-        // Their deadlines have a thread each, which is no worker.
+        // All deadlines have one thread, which is no worker.
         let polars = Pool::default();
         in_hand_on(&polars);
         in_hand_twice(&polars, &polars);
