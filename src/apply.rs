@@ -265,8 +265,8 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// [`on_error`](Apply::on_error) says what becomes of it.
     ///
     /// A further attempt is like the first: it has the same values and the same random stream. It may be made by another
-    /// worker, with that worker's state. A row that waits for one when the call is cancelled has failed with its last
-    /// error; under [`OnError::Fail`] it counts as not done.
+    /// worker, with that worker's state. A row that waits for one when the call is cancelled is not done, under
+    /// every policy: it may yet have succeeded.
     ///
     /// No worker sleeps over a row: it waits in a queue, and the other rows go on. When its delay has passed, the first
     /// worker that is done with its rows takes it, and one that had left for want of rows is called back. When only such
