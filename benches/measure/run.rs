@@ -12,16 +12,18 @@ pub(crate) struct Run {
 
 impl Run {
     /// `cargo bench` says `--bench`; without it, as in `cargo test --benches`, all is run once, on small data. Any other
-    /// word is a part of the names of the groups to run.
+    /// word is a part of the names of the groups to run; `--rounds=7` asks for so many rounds.
     pub(crate) fn from_arguments() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let (options, filters): (Vec<String>, Vec<String>) = arguments
             .into_iter()
             .partition(|argument| argument.starts_with("--"));
+        let rounds = options.iter().find_map(|option| option.strip_prefix("--rounds="));
+        let rounds = rounds.map(|rounds| rounds.parse::<usize>().expect("--rounds=7"));
         if options.iter().any(|option| option == "--bench") {
             Run {
-                rounds: 21,
-                warm_up: 3,
+                rounds: rounds.unwrap_or(21).max(1),
+                warm_up: rounds.map_or(3, |_| 1),
                 shrink: 1,
                 filters,
             }
