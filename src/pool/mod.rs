@@ -18,7 +18,7 @@ use gate::Gate;
 pub(crate) use gate::{Entry, Pass};
 pub(crate) use lend::{Crew, Work};
 use team::Team;
-pub(crate) use team::{Waits, Yielded, give_way, is_on_a_team};
+pub(crate) use team::{Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure};
 pub(crate) use threads::Threads;
 pub(crate) use turns::Task;
 pub(crate) use wait::wait_while;

@@ -86,14 +86,22 @@ struct State {
 
 /// What a thread is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Base {
-    /// A task from outside.
-    Outside {
-        /// Whether it is a call that gives way.
-        gives_way: bool,
-    },
-    /// Any other.
-    Inner,
+struct Base {
+    is_from_outside: bool,
+    /// Whether it is a call that gives way.
+    gives_way: bool,
+}
+
+impl Base {
+    const NONE: Self = Base {
+        is_from_outside: false,
+        gives_way: false,
+    };
+
+    /// Whether more from outside may be begun while its thread waits.
+    fn makes_room(self) -> bool {
+        self.is_from_outside && self.gives_way
+    }
 }
 
 /// What becomes of a worker that offers to give way.
@@ -110,7 +118,7 @@ pub(crate) enum Yielded {
 thread_local! {
     /// The team that this thread belongs to.
     static OWN: RefCell<Option<Team>> = const { RefCell::new(None) };
-    static BASE: Cell<Base> = const { Cell::new(Base::Inner) };
+    static BASE: Cell<Base> = const { Cell::new(Base::NONE) };
 }
 
 fn own() -> Option<Team> {
@@ -123,14 +131,34 @@ pub(super) fn is_on_a_pool() -> bool {
     rayon::current_thread_index().is_some() || own().is_some()
 }
 
-/// Whether this thread is one of a team's, so that its calls share it with others.
-pub(crate) fn is_on_a_team() -> bool {
-    OWN.try_with(|own| own.borrow().is_some()).unwrap_or(false)
+/// Whether this thread is one of a team's, and in a call that gives way to others.
+pub(crate) fn is_in_turns() -> bool {
+    BASE.get().gives_way
+}
+
+/// Whether a call that is made here is made by a user's closure that a pool runs.
+///
+/// Such a call does not pause: the closure may hold a lock, which the one whose turn it is waits for.
+pub(crate) fn is_within_a_closure() -> bool {
+    is_on_a_pool() && !is_in_turns()
+}
+
+/// The call that this thread is in has no more morsels; what comes may be the user's code.
+pub(crate) fn end_turns() {
+    let base = BASE.get();
+    BASE.set(Base {
+        gives_way: false,
+        ..base
+    });
 }
 
 /// Offers this thread's turn to others, between two morsels of a call with this standing; of a call that this thread runs
 /// alone there is none. `leave` says whether the worker can leave its call, and has it counted as having left then.
-pub(crate) fn give_way(standing: Option<&Arc<Standing>>, leave: &dyn Fn() -> bool) -> Yielded {
+pub(crate) fn give_way(
+    standing: Option<&Arc<Standing>>,
+    may_pause: bool,
+    leave: &dyn Fn() -> bool,
+) -> Yielded {
     let is_wanted = |own: &RefCell<Option<Team>>| {
         let own = own.borrow();
         let own = own.as_ref()?;
@@ -144,7 +172,7 @@ pub(crate) fn give_way(standing: Option<&Arc<Standing>>, leave: &dyn Fn() -> boo
         standing.enter();
         standing
     };
-    team.give_way(standing.cloned().unwrap_or_else(alone), leave)
+    team.give_way(standing.cloned().unwrap_or_else(alone), may_pause, leave)
 }
 
 /// Tells this thread's team, if it has one, that the thread waits for what others do, until this is dropped.
@@ -157,8 +185,7 @@ pub(crate) struct Waits {
 impl Waits {
     /// Of a wait for a call's own workers, here or in Polars' pool.
     pub(crate) fn for_workers() -> Self {
-        let is_beyond = BASE.get() == Base::Outside { gives_way: true };
-        Self::told(own(), is_beyond)
+        Self::told(own(), BASE.get().makes_room())
     }
 
     /// Of a wait for what a team does. A worker of rayon may be in something, a query with a closure say, that a job of
@@ -260,7 +287,12 @@ impl Team {
     }
 
     /// See [`give_way`].
-    fn give_way(&self, standing: Arc<Standing>, leave: &dyn Fn() -> bool) -> Yielded {
+    fn give_way(
+        &self,
+        standing: Arc<Standing>,
+        may_pause: bool,
+        leave: &dyn Fn() -> bool,
+    ) -> Yielded {
         let shared = &self.0;
         let mut state = shared.lock();
         if self.can_begin(&state) > 0 {
@@ -269,9 +301,8 @@ impl Team {
             self.wake(&state);
             return Yielded::Stay;
         }
-        let base = BASE.get();
-        let is_from_outside = base == Base::Outside { gives_way: true };
-        let outside = self.outside_room(&state, is_from_outside);
+        let makes_room = may_pause && BASE.get().makes_room();
+        let outside = self.outside_room(&state, makes_room);
         if !state.queues.comes_before(&standing, outside) {
             return Yielded::Stay;
         }
@@ -279,17 +310,20 @@ impl Team {
             state.queues.left(&standing);
             return Yielded::Leave;
         }
-        let paused = Arc::new(Paused::new(standing, is_from_outside));
+        if !may_pause {
+            return Yielded::Stay;
+        }
+        let paused = Arc::new(Paused::new(standing, makes_room));
         let (waiting, beyond) = (&shared.waiting, &shared.beyond);
         state.queues.pause(&paused);
         waiting.fetch_add(1, Ordering::Relaxed);
-        beyond.fetch_add(usize::from(is_from_outside), Ordering::Relaxed);
+        beyond.fetch_add(usize::from(makes_room), Ordering::Relaxed);
         let (threads, has_idle) = (state.threads, state.idle > 0);
         if !has_idle && (self.grow(&mut state).is_err() || state.threads == threads) {
             // Nobody can stand in.
             state.queues.unpause(&paused);
             waiting.fetch_sub(1, Ordering::Relaxed);
-            beyond.fetch_sub(usize::from(is_from_outside), Ordering::Relaxed);
+            beyond.fetch_sub(usize::from(makes_room), Ordering::Relaxed);
             return Yielded::Stay;
         }
         self.count(&state);
@@ -307,7 +341,7 @@ impl Team {
         shared.waiting.fetch_sub(1, Ordering::Relaxed);
         shared
             .beyond
-            .fetch_sub(usize::from(paused.is_from_outside), Ordering::Relaxed);
+            .fetch_sub(usize::from(paused.makes_room), Ordering::Relaxed);
         paused.resume();
     }
 
@@ -410,7 +444,7 @@ impl Team {
         let mut state = shared.lock();
         if let Some(base) = was {
             state.busy -= 1;
-            state.outside -= usize::from(base != Base::Inner);
+            state.outside -= usize::from(base.is_from_outside);
         }
         let since = Instant::now();
         loop {
@@ -421,18 +455,19 @@ impl Team {
                     break;
                 };
                 self.count(&state);
-                let (task, base) = match next {
+                let (task, is_from_outside) = match next {
                     Next::Resume(paused) => {
                         self.resume(&paused);
                         continue;
                     }
-                    Next::Inner(task) => (task, Base::Inner),
-                    Next::Outside(task) => {
-                        state.outside += 1;
-                        let gives_way = task.gives_way();
-                        (task, Base::Outside { gives_way })
-                    }
+                    Next::Inner(task) => (task, false),
+                    Next::Outside(task) => (task, true),
                 };
+                let base = Base {
+                    is_from_outside,
+                    gives_way: task.gives_way(),
+                };
+                state.outside += usize::from(is_from_outside);
                 state.busy += 1;
                 // Under the lock, so that no other thread takes the same call for one without a worker.
                 if let Some(standing) = task.standing() {

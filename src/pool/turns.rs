@@ -67,18 +67,18 @@ impl Standing {
 #[derive(Debug)]
 pub(super) struct Paused {
     pub(super) standing: Arc<Standing>,
-    /// Whether the thread's task came from outside and gives way.
-    pub(super) is_from_outside: bool,
+    /// Whether more from outside may be begun meanwhile.
+    pub(super) makes_room: bool,
     /// Written under the team's lock.
     resumed: AtomicBool,
     pub(super) bell: Condvar,
 }
 
 impl Paused {
-    pub(super) fn new(standing: Arc<Standing>, is_from_outside: bool) -> Self {
+    pub(super) fn new(standing: Arc<Standing>, makes_room: bool) -> Self {
         Paused {
             standing,
-            is_from_outside,
+            makes_room,
             resumed: AtomicBool::new(false),
             bell: Condvar::new(),
         }

@@ -24,7 +24,9 @@ use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::options::{OnCancel, Options};
 use crate::outcome::Stats;
 use crate::partition::Cut;
-use crate::pool::{Crew, Waits, Yielded, give_way, is_on_a_team};
+use crate::pool::{
+    Crew, Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure,
+};
 use crate::progress::TickState;
 use crate::retry::Retry;
 
@@ -53,6 +55,8 @@ pub(crate) struct Run<'r> {
     cut: Option<Cut>,
     /// Whether the first rows show what a row takes, before others are woken.
     tried_first: bool,
+    /// Whether a user's closure makes the call, which may hold a lock: no worker of it pauses then.
+    is_nested: bool,
     /// Whether rows run on workers only, and not on the calling thread for want of another.
     on_workers: bool,
     halt: Option<Arc<Halt>>,
@@ -122,6 +126,7 @@ impl<'r> Run<'r> {
                 cut @ Cut::ChunkRows(_) => cut,
             }),
             tried_first: cut.is_none(),
+            is_nested: hush::is_amid_a_run() || is_within_a_closure(),
             on_workers: false,
             halt: can_halt.then(Arc::default),
             on_cancel: options.on_cancel,
@@ -200,6 +205,9 @@ impl<'r> Run<'r> {
             self.all(job)
         });
         drop(watches);
+        if !self.is_nested {
+            end_turns();
+        }
         if self.panicked() {
             // What is around this call has had its message.
             hush::from_now_on();
@@ -277,13 +285,18 @@ impl<'r> Run<'r> {
         LENDS_ITSELF.set(false);
     }
 
+    /// Whether the calling thread gives way to other calls.
+    fn takes_turns(&self) -> bool {
+        !self.is_nested && is_in_turns()
+    }
+
     /// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
     /// others for, and tells the last pace. For a small frame, or one worker, nothing is left then.
     fn start_alone(&self, job: &dyn Job) -> Pace {
         let alone = self.plan.workers == 1;
         let patience = match alone {
             false => WORTH_WAKING,
-            true if self.retry.is_some() || is_on_a_team() => LONGEST,
+            true if self.retry.is_some() || self.takes_turns() => LONGEST,
             true => Duration::MAX,
         };
         let mut worker = Worker::new(self);
@@ -306,7 +319,9 @@ impl<'r> Run<'r> {
                 break;
             }
             morsel = (morsel * 4).min(MORSEL);
-            worker.give_way(&|| give_way(None, &|| false));
+            if self.takes_turns() {
+                worker.give_way(&|| Alone.give_way(true));
+            }
         }
         pace
     }
@@ -397,7 +412,7 @@ impl<'r> Run<'r> {
                     crew.one_more();
                 }
             }
-            if worker.give_way(&|| crew.give_way()) == Yielded::Leave {
+            if worker.give_way(&|| crew.give_way(!self.is_nested)) == Yielded::Leave {
                 return true;
             }
         }
@@ -484,8 +499,8 @@ struct Alone;
 impl Crew for Alone {
     fn one_more(&self) {}
 
-    fn give_way(&self) -> Yielded {
-        give_way(None, &|| false)
+    fn give_way(&self, may_pause: bool) -> Yielded {
+        give_way(None, may_pause, &|| false)
     }
 }
 
@@ -502,8 +517,8 @@ impl Crew for Seated<'_> {
         }
     }
 
-    fn give_way(&self) -> Yielded {
-        self.crew.give_way()
+    fn give_way(&self, may_pause: bool) -> Yielded {
+        self.crew.give_way(may_pause)
     }
 }
 

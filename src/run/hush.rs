@@ -48,6 +48,11 @@ pub(super) fn from_now_on() {
     }
 }
 
+/// Whether this thread is in a closure of a run.
+pub(super) fn is_amid_a_run() -> bool {
+    AMID.get() != Amid::Nothing
+}
+
 /// Whether something has panicked in the run that this thread is amid.
 pub(super) fn is_hushed() -> bool {
     AMID.get() == Amid::RunThatPanicked

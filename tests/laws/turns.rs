@@ -1,6 +1,6 @@
 //! Whose turn it is in a pool that has more to do than workers: no call waits until the long ones before it have ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -433,6 +433,48 @@ fn progress_goes_on_while_retries_wait() {
                 assert_eq!(job.get().unwrap().len(), 1000);
                 assert_eq!(seen.load(SeqCst), 1000);
             }
+        }
+    });
+}
+
+/// A closure that holds a lock may call its pool: nobody who waits for the lock takes the turn from that call for good.
+#[test]
+fn a_call_within_a_closure_that_holds_a_lock_ends() {
+    watched(|| {
+        for workers in 1..=2 {
+            let pool = Pool::new(workers).unwrap();
+            let lock = Arc::new(Mutex::new(0));
+            let df = counting(3);
+            let locks = |lock: &Arc<Mutex<i64>>| {
+                let (inner, lock) = (pool.clone(), lock.clone());
+                move |i: i64| {
+                    let mut sum = lock.lock().unwrap();
+                    // Long enough for many turns.
+                    let slow = |n: i64| {
+                        thread::sleep(STEP);
+                        n
+                    };
+                    let items: Vec<i64> = inner.map(0..20, slow).unwrap();
+                    let numbers = counting(20);
+                    let numbers = numbers.par_apply().pool(&inner).rows(slow).unwrap();
+                    *sum += items.iter().sum::<i64>() + numbers.i64().unwrap().sum().unwrap();
+                    i
+                }
+            };
+            for _ in 0..3 {
+                let rows: Vec<Job<Column>> = (0..3)
+                    .map(|_| df.par_apply().pool(&pool).spawn_rows(locks(&lock)))
+                    .collect();
+                let alone: Vec<Job<i64>> = (0..3)
+                    .map(|i| {
+                        let f = locks(&lock);
+                        pool.apply_async(move || f(i))
+                    })
+                    .collect();
+                rows.into_iter().for_each(|job| drop(job.get().unwrap()));
+                alone.into_iter().for_each(|job| drop(job.get().unwrap()));
+            }
+            assert_eq!(*lock.lock().unwrap(), 3 * (9 + 3) * 2 * 190);
         }
     });
 }
