@@ -28,6 +28,10 @@
 //! ```
 //!
 //! and to standard error what is not: the bar, the time, the rows per second, and the most memory that was resident at once.
+//!
+//! That memory does not grow with the rows if the program is built for release. Built for debug it does, on two cores from
+//! 390 MiB at five million rows to 790 MiB at twenty million. The calls do not hold it: with Polars' own `map` in place of
+//! the closures, and nothing of this crate in the query, it was 420 MiB and more than 900 MiB.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

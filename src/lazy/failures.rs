@@ -42,7 +42,7 @@ pub struct Failures(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    /// Its `row` is UInt64 here, whatever Polars' row index is: streams count further.
+    /// Its `row` is `UInt64` here, whatever Polars' row index is: streams count further.
     frame: DataFrame,
     limit: Option<usize>,
     /// Cancelled when there are too many: it stops the calls that are under way.

@@ -147,7 +147,13 @@ fn started(
     if let Some(token) = &settings.options.cancel {
         token.check()?;
     }
-    let schema = frame.collect_schema()?;
+    // It may have to read files, and how Polars waits for them is not for every thread.
+    let schema = catch(|| frame.collect_schema()).map_err(|failure| match failure {
+        Failure::Panic(message) => {
+            anyhow::anyhow!("Polars panicked when it planned the query: {message}").into()
+        }
+        other => Error::from(anyhow::anyhow!("{other:?}")),
+    })??;
     check(&empty_frame(&schema)?)?;
     let token = settings.options.cancel.clone();
     Query::start(frame, schema, chunk_rows, token)

@@ -177,6 +177,9 @@ fn a_filter_by_other_results_is_refused_for_a_scan() {
     });
 }
 
+/// A comparison, and what it keeps.
+type Compared = (Expr, fn(i64) -> bool);
+
 /// Pinned, a comparison is made for the files' rows alone: no statistics, no dictionary, no null that is made up.
 #[test]
 fn a_pinned_comparison_of_a_scan_is_called_for_the_files_rows() {
@@ -211,7 +214,7 @@ fn a_pinned_comparison_of_a_scan_is_called_for_the_files_rows() {
                 })
             };
             for name in ["n", "same", "text"] {
-                let filters: [(Expr, fn(i64) -> bool); 5] = [
+                let filters: [Compared; 5] = [
                     (of(name).gt(lit(0)), |length| length > 0),
                     (of(name).gt(lit(100)), |length| length > 100),
                     (of(name).is_not_null(), |_| true),

@@ -132,10 +132,10 @@ fn in_polars(error: PolarsError) -> String {
 fn a_query_ends_with_an_error() {
     watched(|| {
         for does in ALL {
-            for every in [1, 40_000] {
+            for every in [1, 10_000] {
                 for engine in ENGINES {
                     let what = |verb: &str| format!("{verb}, {does:?}, {every}, {engine:?}");
-                    let lf = || counting(250_000).lazy();
+                    let lf = || counting(60_000).lazy();
                     let query = |lf: LazyFrame| collected(&lf, engine).map_err(in_polars);
                     ends(&what("rows"), || {
                         query(lf().par_apply_rows(fails!(does, every)))
@@ -196,12 +196,12 @@ fn a_stream_ends_with_an_error() {
                     let lf = || counting(20_000).lazy();
                     fn last<T>(batches: Batches<T>, unordered: bool) -> Result<(), String> {
                         let batches = batches.chunk_rows(100);
-                        let batches = if unordered {
+                        let mut batches = if unordered {
                             batches.unordered()
                         } else {
                             batches
                         };
-                        batches.map(|batch| batch.map(drop).map_err(said)).collect()
+                        batches.try_for_each(|batch| batch.map(drop).map_err(said))
                     }
                     ends(&what("row_batches"), || {
                         last(lf().par_apply().row_batches(fails!(does, every)), unordered)
@@ -250,8 +250,8 @@ fn what_passes_says_what_it_can() {
         for does in ALL {
             for engine in ENGINES {
                 let failures = Failures::new();
-                let lf = counting(250_000).lazy().par_apply().failures(&failures);
-                let out = collected(&lf.rows(fails!(does, 100_000)), engine).unwrap();
+                let lf = counting(60_000).lazy().par_apply().failures(&failures);
+                let out = collected(&lf.rows(fails!(does, 25_000)), engine).unwrap();
                 assert_eq!(out.column("par_apply").unwrap().null_count(), 2);
                 let failures = failures.take();
                 assert_eq!(failures.height(), 2, "{does:?}");

@@ -625,3 +625,39 @@ fn a_row_that_fails_late_is_named_and_leaves_no_file() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     });
 }
+
+/// Polars cannot wait on a runtime of one thread: what the guide says to write works, and a stream does not unwind.
+#[test]
+fn within_a_runtime_of_one_thread() {
+    watched(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let query = || counting(1000).lazy().par_apply_rows(|i: i64| i + 1);
+        for engine in ENGINES {
+            let lf = query();
+            let blocking = async move {
+                let collected = move || collected(&lf, engine).map_err(|error| error.to_string());
+                tokio::task::spawn_blocking(collected).await.unwrap()
+            };
+            assert_eq!(runtime.block_on(blocking).unwrap().shape(), (1000, 2));
+        }
+        let stream = || {
+            counting(1000)
+                .lazy()
+                .par_apply()
+                .row_batches(|i: i64| i + 1)
+        };
+        let heights = move || stream().map(|batch| batch.unwrap().height()).sum::<usize>();
+        let blocking = async { tokio::task::spawn_blocking(heights).await.unwrap() };
+        assert_eq!(runtime.block_on(blocking), 1000);
+        let ends = async { stream().next().unwrap().err() };
+        if let Some(error) = runtime.block_on(ends) {
+            let said = error.to_string();
+            assert!(
+                said.starts_with("Polars panicked when it planned the query"),
+                "{said}"
+            );
+        }
+    });
+}
