@@ -92,7 +92,7 @@ impl fmt::Display for Causes<'_> {
         };
         let mut chain = Chain::of(self.0);
         let mut is_first = true;
-        while let Some(cause) = chain.next() {
+        for cause in chain.by_ref() {
             if !is_first {
                 f.write_str(": ")?;
             }

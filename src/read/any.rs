@@ -90,6 +90,12 @@ impl<'a> AnyChunk<'a> {
         }
     }
 
+    /// Whether a row of a dtype other than Null has a value.
+    #[inline]
+    pub(super) fn is_valid(&self, row: usize) -> bool {
+        self.validity.is_none_or(|validity| validity.get_bit(row))
+    }
+
     /// The value of a row of any dtype.
     #[cold]
     fn other(&self, row: usize) -> AnyValue<'a> {

@@ -88,6 +88,14 @@ impl Cell for bool {
             _ => Err(Misread::Dtype),
         }
     }
+
+    #[inline]
+    fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<bool> {
+        match chunk.typed {
+            Typed::Boolean(values) if chunk.is_valid(row) => Some(values.get_bit(row)),
+            _ => None,
+        }
+    }
 }
 
 impl ListItem for bool {}

@@ -128,6 +128,13 @@ pub trait Cell {
     /// One value, for rows whose types are known only at run time. `row` is within the chunk.
     #[doc(hidden)]
     fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread>;
+
+    /// The same where it is had at once; none where [`get`](Cell::get) says more.
+    #[doc(hidden)]
+    #[inline]
+    fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<Self::Of<'a>> {
+        Self::get(chunk, row).ok()
+    }
 }
 
 /// A whole row as a closure's one argument.

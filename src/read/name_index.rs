@@ -16,21 +16,30 @@ struct Place {
     column: usize,
 }
 
-/// Where no column is.
-const FREE: usize = usize::MAX;
+/// Where no column is: no name has so long a key.
+const FREE: Place = Place {
+    key: Key {
+        words: [0, 0],
+        len: usize::MAX,
+    },
+    column: 0,
+};
+
+impl Place {
+    #[inline]
+    fn is_free(&self) -> bool {
+        self.key.len == FREE.key.len
+    }
+}
 
 impl NameIndex {
     /// Of several columns with one name, the first is found.
     pub(super) fn new<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> Self {
-        let free = Place {
-            key: Key::of(""),
-            column: FREE,
-        };
-        let mut places = vec![free; (names.len() * 2).next_power_of_two().max(2)];
+        let mut places = vec![FREE; (names.len() * 2).next_power_of_two().max(2)];
         for (column, name) in names.enumerate() {
             let key = Key::of(name);
             let mut at = key.start(places.len());
-            while places[at].column != FREE {
+            while !places[at].is_free() {
                 at = (at + 1) & (places.len() - 1);
             }
             places[at] = Place { key, column };
@@ -48,11 +57,11 @@ impl NameIndex {
         // At least half of the places are free.
         loop {
             let place = &self.places[at];
-            if place.column == FREE {
-                return None;
-            }
             if place.key == key && (name.len() <= SHORT || name_of(place.column) == name) {
                 return Some(place.column);
+            }
+            if place.is_free() {
+                return None;
             }
             at = (at + 1) & (self.places.len() - 1);
         }

@@ -113,6 +113,20 @@ macro_rules! number {
                     _ => Err(Misread::Dtype),
                 }
             }
+
+            #[inline]
+            fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<$T> {
+                let value = if let Typed::$Own(values) = chunk.typed {
+                    // Apart, for it is the likeliest, and a jump by the dtype costs more.
+                    values[row]
+                } else {
+                    match chunk.typed {
+                        $(Typed::$From(values) => <$T>::from(values[row]),)*
+                        _ => return None,
+                    }
+                };
+                chunk.is_valid(row).then_some(value)
+            }
         }
     };
 }

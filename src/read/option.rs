@@ -96,6 +96,11 @@ impl<T: Cell> Cell for Option<T> {
             Err(misread) => Err(misread),
         }
     }
+
+    #[inline]
+    fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<Self::Of<'a>> {
+        T::quick(chunk, row).map(Some)
+    }
 }
 
 impl<T: ListItem> ListItem for Option<T> {}

@@ -157,16 +157,26 @@ impl<'a> Row<'a> {
         T: Cell<Of<'a> = T>,
     {
         let (chunk, row) = self.locate(column);
+        match T::quick(chunk, row) {
+            Some(value) => Ok(value),
+            None => self.read_slowly(column, method),
+        }
+    }
+
+    #[inline(never)]
+    fn read_slowly<T>(&self, column: usize, method: &'static str) -> Result<T>
+    where
+        T: Cell<Of<'a> = T>,
+    {
+        let (chunk, row) = self.locate(column);
         T::get(chunk, row).map_err(|misread| self.misread::<T>(column, method, misread))
     }
 
     #[inline]
     fn locate(&self, column: usize) -> (&'a AnyChunk<'a>, usize) {
         let place = self.places[column];
-        (
-            &self.columns.all[column].chunks[place.chunk],
-            place.offset + self.i,
-        )
+        let chunk = self.columns.all[column].first_chunk + place.chunk;
+        (&self.columns.chunks[chunk], place.offset + self.i)
     }
 
     #[cold]
@@ -276,7 +286,8 @@ pub struct Untyped;
 #[derive(Debug)]
 pub(super) struct UntypedColumn<'a> {
     name: &'a str,
-    chunks: Vec<AnyChunk<'a>>,
+    /// Among the chunks of all columns.
+    first_chunk: usize,
 }
 
 /// The columns that a row may have asked of it.
@@ -284,6 +295,8 @@ pub(super) struct UntypedColumn<'a> {
 #[derive(Debug)]
 pub struct UntypedColumns<'a> {
     all: Vec<UntypedColumn<'a>>,
+    /// Those of one column after those of the other.
+    chunks: Vec<AnyChunk<'a>>,
     by_name: NameIndex,
 }
 
@@ -337,17 +350,20 @@ impl Cells for Untyped {
     }
 
     unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
-        let column = |column: &ColumnChunks<'a>| UntypedColumn {
-            name: column.name,
-            chunks: column
-                .arrays
-                .iter()
-                // SAFETY: as the caller vouches.
-                .map(|array| unsafe { AnyChunk::new(column.dtype, *array) })
-                .collect(),
-        };
+        let mut all = Vec::with_capacity(columns.len());
+        let mut chunks = Vec::with_capacity(columns.len());
+        for column in columns {
+            all.push(UntypedColumn {
+                name: column.name,
+                first_chunk: chunks.len(),
+            });
+            let arrays = column.arrays.iter();
+            // SAFETY: as the caller vouches.
+            chunks.extend(arrays.map(|array| unsafe { AnyChunk::new(column.dtype, *array) }));
+        }
         UntypedColumns {
-            all: columns.iter().map(column).collect(),
+            all,
+            chunks,
             by_name: NameIndex::new(columns.iter().map(|column| column.name)),
         }
     }

@@ -121,6 +121,14 @@ impl Cell for &str {
             _ => Err(Misread::Dtype),
         }
     }
+
+    #[inline]
+    fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<&'a str> {
+        match chunk.typed {
+            Typed::String(array) if chunk.is_valid(row) => Some(array.value(row)),
+            _ => None,
+        }
+    }
 }
 
 impl ListItem for &str {}
@@ -199,6 +207,14 @@ impl Cell for &[u8] {
         match chunk.typed {
             Typed::Binary(array) => Ok(array.value(row)),
             _ => Err(Misread::Dtype),
+        }
+    }
+
+    #[inline]
+    fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<&'a [u8]> {
+        match chunk.typed {
+            Typed::Binary(array) if chunk.is_valid(row) => Some(array.value(row)),
+            _ => None,
         }
     }
 }

@@ -366,6 +366,8 @@ fn the_first_that_differs_from_those_before_it_is_named() {
     });
 }
 
+type Nest = dyn Fn(&Series) -> Series;
+
 /// Nulls of no type beside every dtype that Polars has, alone and within a list, an array and a struct.
 #[test]
 fn every_dtype_takes_in_what_has_none() {
@@ -375,7 +377,7 @@ fn every_dtype_takes_in_what_has_none() {
             .as_materialized_series()
             .clone()
             .with_name("x".into());
-        let nested: [(&str, &dyn Fn(&Series) -> Series); 4] = [
+        let nested: [(&str, &Nest); 4] = [
             ("alone", &Series::clone),
             ("List", &|s| s.implode().unwrap().into_series()),
             ("List(List)", &|s| {
