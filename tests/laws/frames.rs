@@ -255,26 +255,20 @@ pub(crate) fn held_back(token: &CancelToken) {
     }
 }
 
-/// How many threads this process has. Where that cannot be read, the test that asks has failed; and on a platform that does
-/// not list them, it says that it leaves that out.
+/// How many threads this process has. Where that cannot be read, the test that asks has failed.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").unwrap().count())
 }
 
-/// How many threads this process has. Where that cannot be read, the test that asks has failed; and on a platform that does
-/// not list them, it says that it leaves that out.
+/// How many threads this process has: not counted on this platform, and the test that asks says so.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn threads() -> Option<usize> {
-    left_out("the threads of a process are not counted on this platform");
-    None
-}
-
-/// Says what a test leaves out, on this machine, also where it passes.
-pub(crate) fn left_out(why: &str) {
     use std::io::Write;
     // What the macros print is shown for tests that fail only.
-    writeln!(std::io::stderr(), "left out: {why}").unwrap();
+    let left_out = "left out: the threads of a process are not counted on this platform";
+    writeln!(std::io::stderr(), "{left_out}").unwrap();
+    None
 }
 
 /// Runs an ignored test in a process of its own, which `with` may prepare; it has passed.
