@@ -470,7 +470,7 @@ fn the_panic_of_a_source_is_its_own() {
     let pool = Pool::new(2).unwrap();
     let mut results = pool.imap(std::iter::repeat_with(|| panic_any(Mine(7))), |n: i32| n);
     let caught = catch_unwind(AssertUnwindSafe(|| results.next()));
-    let payload = caught.err().expect("it panics");
+    let payload = caught.expect_err("it panics");
     assert_eq!(payload.downcast_ref::<Mine>().map(|mine| mine.0), Some(7));
 }
 
