@@ -41,9 +41,10 @@ fn begins(run: &Run, table: &mut Table, pool: &Pool) {
     let mut times: Vec<f64> = (0..run.rounds)
         .map(|_| {
             let given = Instant::now();
-            let job = ten.par_apply().pool(pool).spawn_rows(move |row: i64| {
-                (row == 0).then(|| given.elapsed().as_nanos() as u64)
-            });
+            let job = ten
+                .par_apply()
+                .pool(pool)
+                .spawn_rows(move |row: i64| (row == 0).then(|| given.elapsed().as_nanos() as u64));
             let column = job.get().expect("no row fails");
             let first = column.u64().expect("the rows are u64").get(0);
             first.expect("the first row has the time") as f64 / 1e6
@@ -53,7 +54,9 @@ fn begins(run: &Run, table: &mut Table, pool: &Pool) {
     times.sort_unstable_by(f64::total_cmp);
     let millis = |value: f64| Measured { value, unit: "ms" };
     table.number(
-        &format!("ten rows behind {WORKERS} endless calls on a pool of {WORKERS}: begin, the slowest"),
+        &format!(
+            "ten rows behind {WORKERS} endless calls on a pool of {WORKERS}: begin, the slowest"
+        ),
         millis(times[times.len() - 1]),
         millis(times[0]),
         Limit::AtMost(20.0),
@@ -64,7 +67,9 @@ fn both_end(run: &Run, table: &mut Table, pool: &Pool) {
     let df = numbers(run.rows(ROWS));
     let spawn = || df.par_apply().pool(pool).spawn_rows(steps);
     let get = |job: Job<Column>| job.get().expect("no row fails");
-    let expected: Vec<Option<i64>> = (0..df.height() as i64).map(|row| Some(steps(row))).collect();
+    let expected: Vec<Option<i64>> = (0..df.height() as i64)
+        .map(|row| Some(steps(row)))
+        .collect();
     let ours = || {
         let jobs = [spawn(), spawn()];
         jobs.map(get)

@@ -18,7 +18,9 @@ impl Run {
         let (options, filters): (Vec<String>, Vec<String>) = arguments
             .into_iter()
             .partition(|argument| argument.starts_with("--"));
-        let rounds = options.iter().find_map(|option| option.strip_prefix("--rounds="));
+        let rounds = options
+            .iter()
+            .find_map(|option| option.strip_prefix("--rounds="));
         let rounds = rounds.map(|rounds| rounds.parse::<usize>().expect("--rounds=7"));
         if options.iter().any(|option| option == "--bench") {
             Run {

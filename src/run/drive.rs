@@ -24,9 +24,7 @@ use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::options::{OnCancel, Options};
 use crate::outcome::Stats;
 use crate::partition::Cut;
-use crate::pool::{
-    Crew, Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure,
-};
+use crate::pool::{Crew, Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure};
 use crate::progress::TickState;
 use crate::retry::Retry;
 

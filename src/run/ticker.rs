@@ -69,9 +69,9 @@ impl<'r> Ticker<'r> {
     }
 
     /// Tells what was counted.
-    pub(super) fn tell_now(&self, failures: usize) -> Result<(), Error> {
+    pub(super) fn tell_now(&self, failures: &dyn Fn() -> usize) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.tell(failures, TickState::Running)
+        self.tell(failures(), TickState::Running)
     }
 
     /// Counts what a worker has not told, and says whether there was any.

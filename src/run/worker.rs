@@ -192,7 +192,7 @@ impl<'r> Worker<'r> {
         // The attempt may take long, and nobody else may have anything to report.
         if let Some(ticker) = &self.run.ticker
             && ticker.flush(&mut self.untold)
-            && let Err(error) = ticker.tell_now(self.run.faults.count())
+            && let Err(error) = ticker.tell_now(&|| self.run.faults.count())
         {
             self.run.faults.abort(error);
         }
@@ -212,7 +212,7 @@ impl Drop for Worker<'_> {
             ticker.flush(&mut self.untold);
             // Until the next attempt nobody may have anything to tell.
             if self.run.deferred.has_some()
-                && let Err(error) = ticker.tell_now(self.run.faults.count())
+                && let Err(error) = ticker.tell_now(&|| self.run.faults.count())
             {
                 self.run.faults.abort(error);
             }

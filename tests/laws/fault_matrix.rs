@@ -320,9 +320,10 @@ impl Told {
 #[ignore = "run by fault_matrix, in a process of its own, whose threads are counted"]
 fn every_cell() {
     watched(|| {
-        // Polars' pool is up before threads are counted.
+        // Polars' pool is up before threads are counted, and so is the thread that all deadlines have.
         let small = counting(8);
-        let warm = small.par_apply().partitions(8).rows(|i: i64| {
+        let warm = small.par_apply().deadline(Duration::from_secs(3600));
+        let warm = warm.partitions(8).rows(|i: i64| {
             thread::sleep(Duration::from_millis(1));
             i
         });

@@ -556,7 +556,7 @@ fn a_deadline_ends_it() {
             panic!("{error:?}")
         };
         assert_eq!(*deadline, Some(Duration::ZERO));
-        // It counts from when the job is begun: this one's is behind another that takes longer.
+        // The time behind another job counts, and there is enough of it.
         let pool = Pool::new(1).unwrap();
         let slow = pool.apply_async(|| thread::sleep(Duration::from_millis(50)));
         let apply = df.par_apply().pool(&pool).deadline(LONG);
@@ -594,7 +594,11 @@ fn progress_goes_up_to_the_end() {
             }
         });
         let early = job.progress();
-        assert_eq!((early.total, early.state), (1000, TickState::Running));
+        assert_eq!(early.total, 1000);
+        assert!(matches!(
+            early.state,
+            TickState::Queued | TickState::Running
+        ));
         assert!(early.done <= 500);
         go.open();
         // Seen from here it never falls.

@@ -1,7 +1,7 @@
 //! Whose turn it is in a pool that has more to do than workers: no call waits until the long ones before it have ended.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -472,7 +472,9 @@ fn a_call_within_a_closure_that_holds_a_lock_ends() {
                     })
                     .collect();
                 rows.into_iter().for_each(|job| drop(job.get().unwrap()));
-                alone.into_iter().for_each(|job| drop(job.get().unwrap()));
+                for job in alone {
+                    job.get().unwrap();
+                }
             }
             assert_eq!(*lock.lock().unwrap(), 3 * (9 + 3) * 2 * 190);
         }
