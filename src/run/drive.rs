@@ -535,6 +535,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::options::OnError;
     use crate::run::{Failure, Verdict};
 
     /// A job that notes which rows it did, and loses its patience as a script says.
