@@ -10,8 +10,8 @@ use super::{Handle, Job};
 use crate::alarm::Alarm;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::pool::{Lineage, Pass, Pool, Task, Threads};
-use crate::run::{Failure, catch, quietly_drop};
+use crate::pool::{Lineage, Pass, Pool, Task, Threads, end_turns};
+use crate::run::{Failure, catch, is_amid_a_run, quietly_drop};
 
 /// What the work of a job is given: what cancels it, and where it says how far it is.
 pub(crate) struct Control<'c> {
@@ -198,6 +198,10 @@ where
             }
             None => Err(ErrorKind::Taken.into()),
         };
+        // What comes is the user's code. (Within another task's closure, it is that task's turns that go on.)
+        if !is_amid_a_run() {
+            end_turns();
+        }
         self.finish(result);
     }
 }

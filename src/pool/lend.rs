@@ -25,8 +25,8 @@ pub(crate) trait Crew {
     fn one_more(&self);
 
     /// Offers the worker's turn to other calls, between two morsels. A worker that is to leave returns, and may have one
-    /// more called. One that may not pause stays where it cannot leave.
-    fn give_way(&self, may_pause: bool) -> Yielded;
+    /// more called. One that may pause says when its call is over; one that may not, stays where it cannot leave.
+    fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded;
 }
 
 /// Calls `work` on so many threads at once, and returns when every call has. A call that has not begun when
@@ -242,7 +242,7 @@ impl Crew for Inside<'_> {
         self.lent.ask_for_one_more();
     }
 
-    fn give_way(&self, may_pause: bool) -> Yielded {
+    fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded {
         // The caller waits for the others in any case.
         let leave = || {
             let mut door = self.lent.lock();
@@ -252,7 +252,7 @@ impl Crew for Inside<'_> {
             }
             can_leave
         };
-        give_way(Some(&self.lent.standing), may_pause, &leave)
+        give_way(Some(&self.lent.standing), pause, &leave)
     }
 }
 
@@ -277,7 +277,7 @@ impl Crew for Outside<'_> {
         self.0.ask_for_one_more();
     }
 
-    fn give_way(&self, _: bool) -> Yielded {
+    fn give_way(&self, _: Option<&dyn Fn() -> bool>) -> Yielded {
         Yielded::Stay
     }
 }

@@ -69,7 +69,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Calls share the pool: those over a frame and the maps, in the background or not. After each morsel (some milliseconds of
 /// rows or items; a part, a column), a worker turns to the call that has the fewest workers, and of those to the one that has
 /// waited longest; a job of [`apply_async`](Pool::apply_async) is one of them until it has begun. So a short call does not wait
-/// until the long ones before it have ended. For that, up to 32 calls more than there are workers are under way at a time;
+/// until the long ones before it have ended. For that, some 32 calls more than there are workers may be under way at a time;
 /// each holds a thread that waits, and the memory of its output. A closure that runs cannot be interrupted: a job of
 /// `apply_async`, or a chunk of an [`imap`](Pool::imap), keeps its worker until it ends.
 ///
@@ -77,7 +77,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// goes first, and another thread stands in for the one that waits.
 ///
 /// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, for as many
-/// jobs at a time (and up to 32 calls more), which end when they have been idle for some seconds: a job may wait for long, and
+/// jobs at a time (and some 32 calls more), which end when they have been idle for some seconds: a job may wait for long, and
 /// Polars' queries are not to wait with it. The rows of a frame's job run on Polars' workers again; where all of these have been
 /// busy with other work for 10 ms, the thread that the call was begun on takes the place of one. Polars' workers do not take
 /// turns: a query of Polars, or a map, waits until a worker is free.

@@ -31,6 +31,9 @@ const KEPT_FOR: Duration = Duration::from_secs(5);
 /// a thread, and the memory of its output.
 const MOST_BEYOND: usize = 32;
 
+/// How often a worker that has paused looks whether its call was cancelled.
+const LOOKS_EVERY: Duration = Duration::from_millis(10);
+
 /// Some threads and their queues. Clones are the same team.
 #[derive(Clone)]
 pub(crate) struct Team(Arc<Shared>);
@@ -153,10 +156,11 @@ pub(crate) fn end_turns() {
 }
 
 /// Offers this thread's turn to others, between two morsels of a call with this standing; of a call that this thread runs
-/// alone there is none. `leave` says whether the worker can leave its call, and has it counted as having left then.
+/// alone there is none. `leave` says whether the worker can leave its call, and has it counted as having left then. A worker
+/// that may pause says when its call is over, so that there is no turn to wait for.
 pub(crate) fn give_way(
     standing: Option<&Arc<Standing>>,
-    may_pause: bool,
+    pause: Option<&dyn Fn() -> bool>,
     leave: &dyn Fn() -> bool,
 ) -> Yielded {
     let is_wanted = |own: &RefCell<Option<Team>>| {
@@ -172,7 +176,7 @@ pub(crate) fn give_way(
         standing.enter();
         standing
     };
-    team.give_way(standing.cloned().unwrap_or_else(alone), may_pause, leave)
+    team.give_way(standing.cloned().unwrap_or_else(alone), pause, leave)
 }
 
 /// Tells this thread's team, if it has one, that the thread waits for what others do, until this is dropped.
@@ -290,18 +294,21 @@ impl Team {
     fn give_way(
         &self,
         standing: Arc<Standing>,
-        may_pause: bool,
+        pause: Option<&dyn Fn() -> bool>,
         leave: &dyn Fn() -> bool,
     ) -> Yielded {
         let shared = &self.0;
         let mut state = shared.lock();
         if self.can_begin(&state) > 0 {
-            // There is room for it beside this thread.
-            let _ = self.grow(&mut state);
-            self.wake(&state);
-            return Yielded::Stay;
+            // There is room for it beside this thread, unless no thread can be had.
+            let threads = state.threads;
+            let started = self.grow(&mut state).is_ok() && state.threads > threads;
+            if started || state.idle > 0 {
+                self.wake(&state);
+                return Yielded::Stay;
+            }
         }
-        let makes_room = may_pause && BASE.get().makes_room();
+        let makes_room = pause.is_some() && BASE.get().makes_room();
         let outside = self.outside_room(&state, makes_room);
         if !state.queues.comes_before(&standing, outside) {
             return Yielded::Stay;
@@ -310,9 +317,9 @@ impl Team {
             state.queues.left(&standing);
             return Yielded::Leave;
         }
-        if !may_pause {
+        let Some(is_over) = pause else {
             return Yielded::Stay;
-        }
+        };
         let paused = Arc::new(Paused::new(standing, makes_room));
         let (waiting, beyond) = (&shared.waiting, &shared.beyond);
         state.queues.pause(&paused);
@@ -329,8 +336,14 @@ impl Team {
         self.count(&state);
         self.wake(&state);
         while !paused.has_resumed() {
-            let waited = paused.bell.wait(state);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
+            if is_over() {
+                state.queues.take_out(&paused);
+                self.resume(&paused);
+                self.count(&state);
+                break;
+            }
+            let waited = paused.bell.wait_timeout(state, LOOKS_EVERY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         Yielded::Resumed
     }

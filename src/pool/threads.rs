@@ -133,7 +133,7 @@ impl Crew for InScope<'_, '_> {
         self.0.spawn(move |scope| call(scope, work));
     }
 
-    fn give_way(&self, _: bool) -> Yielded {
+    fn give_way(&self, _: Option<&dyn Fn() -> bool>) -> Yielded {
         Yielded::Stay
     }
 }

@@ -199,6 +199,13 @@ impl Queues {
         paused.standing.enter();
     }
 
+    /// Takes out a worker that has paused, and waits no longer.
+    pub(super) fn take_out(&mut self, paused: &Arc<Paused>) {
+        let is_it =
+            |shared: &Shared| matches!(shared, Shared::Paused(other) if Arc::ptr_eq(other, paused));
+        self.shared.retain(|(_, shared)| !is_it(shared));
+    }
+
     /// Notes that a worker has left its call, for another one's sake.
     pub(super) fn left(&mut self, standing: &Standing) {
         let now = self.tick();

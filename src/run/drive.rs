@@ -283,6 +283,11 @@ impl<'r> Run<'r> {
         LENDS_ITSELF.set(false);
     }
 
+    /// Whether nothing more is to be done, whatever is left.
+    fn is_over(&self) -> bool {
+        self.is_halted() || self.faults.end_before(0)
+    }
+
     /// Whether the calling thread gives way to other calls.
     fn takes_turns(&self) -> bool {
         !self.is_nested && is_in_turns()
@@ -318,7 +323,7 @@ impl<'r> Run<'r> {
             }
             morsel = (morsel * 4).min(MORSEL);
             if self.takes_turns() {
-                worker.give_way(&|| Alone.give_way(true));
+                worker.give_way(&|| Alone.give_way(Some(&|| self.is_over())));
             }
         }
         pace
@@ -348,6 +353,7 @@ impl<'r> Run<'r> {
             return Ok(());
         }
         let active = AtomicUsize::new(workers);
+        let (begun, inside) = (AtomicUsize::new(0), AtomicUsize::new(0));
         // One who found nothing to do may have left.
         let has_seat = || {
             let more = |active| (active < workers).then_some(active + 1);
@@ -360,17 +366,27 @@ impl<'r> Run<'r> {
                 crew,
                 has_seat: &has_seat,
             };
-            let leaves = self.work(workers, pace, job, &seated);
-            active.fetch_sub(1, Ordering::Relaxed);
+            let leaves = {
+                begun.fetch_add(1, Ordering::Relaxed);
+                inside.fetch_add(1, Ordering::Relaxed);
+                let _left = OnDrop(|| {
+                    inside.fetch_sub(1, Ordering::Relaxed);
+                    active.fetch_sub(1, Ordering::Relaxed);
+                    self.bell.ring();
+                });
+                self.work(workers, pace, job, &seated)
+            };
             if leaves {
                 seated.one_more();
             }
-            self.bell.ring();
         };
         // What is due while some are busy and others have left.
         let watch = |crew: &dyn Crew| {
             self.bell.until(|| {
-                if active.load(Ordering::Relaxed) == 0 {
+                // Those who were asked for and have not come are not waited for: they find nothing left to do.
+                let some_came = begun.load(Ordering::Relaxed) > 0;
+                let all_left = some_came && inside.load(Ordering::Relaxed) == 0;
+                if all_left || active.load(Ordering::Relaxed) == 0 {
                     return Wake::Done;
                 }
                 match self.deferred.next() {
@@ -410,7 +426,9 @@ impl<'r> Run<'r> {
                     crew.one_more();
                 }
             }
-            if worker.give_way(&|| crew.give_way(!self.is_nested)) == Yielded::Leave {
+            let is_over = || self.is_over();
+            let pause = (!self.is_nested).then_some(&is_over as &dyn Fn() -> bool);
+            if worker.give_way(&|| crew.give_way(pause)) == Yielded::Leave {
                 return true;
             }
         }
@@ -491,14 +509,23 @@ impl<'r> Run<'r> {
     }
 }
 
+/// Calls a function when it is dropped, on the way out of a panic too.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// The only worker of a call.
 struct Alone;
 
 impl Crew for Alone {
     fn one_more(&self) {}
 
-    fn give_way(&self, may_pause: bool) -> Yielded {
-        give_way(None, may_pause, &|| false)
+    fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded {
+        give_way(None, pause, &|| false)
     }
 }
 
@@ -515,8 +542,8 @@ impl Crew for Seated<'_> {
         }
     }
 
-    fn give_way(&self, may_pause: bool) -> Yielded {
-        self.crew.give_way(may_pause)
+    fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded {
+        self.crew.give_way(pause)
     }
 }
 

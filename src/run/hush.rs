@@ -49,7 +49,7 @@ pub(super) fn from_now_on() {
 }
 
 /// Whether this thread is in a closure of a run.
-pub(super) fn is_amid_a_run() -> bool {
+pub(crate) fn is_amid_a_run() -> bool {
     AMID.get() != Amid::Nothing
 }
 

@@ -21,6 +21,7 @@ mod worker;
 pub(crate) use drive::{Broken, Ended, Job, Run, says_cancelled};
 pub(crate) use failure::{Cause, Failure, catch, quietly_drop, say};
 pub(crate) use faults::Record;
+pub(crate) use hush::is_amid_a_run;
 pub(crate) use plan::Plan;
 pub(crate) use steps::{BATCH, Steps};
 pub(crate) use worker::{Verdict, Worker};

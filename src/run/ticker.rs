@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::catch;
+use super::hush::Hush;
 use super::worker::panicked;
 use crate::error::Error;
 use crate::partition::BLOCK;
@@ -93,6 +94,8 @@ impl<'r> Ticker<'r> {
     }
 
     fn tell(&self, failures: usize, state: TickState) -> Result<(), Error> {
+        // What it calls does not pause: it may hold a lock, and this thread does.
+        let _amid = Hush::new(false);
         let tick = Tick {
             done: self.done.load(Ordering::Relaxed),
             total: self.total,

@@ -480,3 +480,64 @@ fn a_call_within_a_closure_that_holds_a_lock_ends() {
         }
     });
 }
+
+/// A call that has given way to a closure that takes long hears a cancel and a deadline all the same.
+#[test]
+fn a_call_that_has_given_way_ends_when_it_is_cancelled() {
+    watched(|| {
+        for workers in 1..=2 {
+            let pool = Pool::new(workers).unwrap();
+            for way in 0..4 {
+                let df = counting(ENDLESS);
+                let token = CancelToken::new();
+                let apply = df.par_apply().pool(&pool).cancel_token(&token);
+                let apply = match way {
+                    0 => apply.deadline(Duration::from_millis(200)),
+                    1 => apply.sequential(),
+                    _ => apply,
+                };
+                let job = apply.spawn_rows(|_: i64| thread::sleep(STEP));
+                // When all workers are in these, the call waits for its turn.
+                let busy = Busy::all_of(&pool);
+                match way {
+                    0 => {}
+                    3 => job.cancel(),
+                    _ => token.cancel(),
+                }
+                cancelled(&job.get().unwrap_err());
+                drop(busy);
+            }
+        }
+    });
+}
+
+/// Callbacks of a job that a check ends may hold a lock and call the pool.
+#[test]
+fn callbacks_that_hold_a_lock_may_call_the_pool() {
+    watched(|| {
+        let pool = Pool::new(1).unwrap();
+        let lock = Arc::new(Mutex::new(()));
+        let df = counting(10);
+        for round in 0..3 {
+            let (inner, held) = (pool.clone(), lock.clone());
+            let busy = Busy::all_of(&pool);
+            let apply = df.par_apply().pool(&pool);
+            let job = match round {
+                // The column is not text.
+                0 => apply.spawn_rows(|_: &str| 0),
+                1 => apply.select(["none"]).spawn_rows(|_: &str| 0),
+                _ => apply.names(["a", "b"]).spawn_rows(|_: &str| 0),
+            };
+            let job = job.on_error(move |_| {
+                let _held = held.lock().unwrap();
+                let slow = |_: usize| thread::sleep(STEP);
+                inner.map(0..20, slow).map(|_: Vec<()>| ()).unwrap();
+            });
+            let wanted = lock.clone();
+            let locks = pool.apply_async(move || drop(wanted.lock().unwrap()));
+            drop(busy);
+            locks.get().unwrap();
+            job.get().unwrap_err();
+        }
+    });
+}
