@@ -170,12 +170,12 @@ const SHORT_CALLS: [(&str, ShortCall); 9] = [
 /// A short call of each kind ends behind long ones of each kind, one for each worker and more; and the long ones go on.
 #[test]
 fn a_short_call_ends_while_long_ones_go_on() {
-    for (long_name, long) in LONG_CALLS {
+    for (_, long) in LONG_CALLS {
         watched(move || {
             for (workers, calls) in [(1, 1), (1, 3), (2, 2), (2, 5)] {
                 let pool = Pool::new(workers).unwrap();
                 let long_calls: Vec<Long> = (0..calls).map(|_| Long::begin(&pool, long)).collect();
-                for (short_name, short) in SHORT_CALLS {
+                for (_, short) in SHORT_CALLS {
                     short(&pool);
                     for long in &long_calls {
                         let before = long.begun.load(SeqCst);
@@ -183,7 +183,6 @@ fn a_short_call_ends_while_long_ones_go_on() {
                             thread::yield_now();
                         }
                     }
-                    println!("{short_name} behind {calls} of {long_name} on {workers}");
                 }
                 long_calls.into_iter().for_each(|long| (long.end)());
                 pool.close();
