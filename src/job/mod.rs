@@ -160,8 +160,9 @@ impl<T> Job<T> {
     }
 
     /// Tells how far it is: rows of a frame (columns of [`spawn_columns`](crate::Apply::spawn_columns)), items of a map, or 1 of
-    /// 1. What runs reports it every ten milliseconds or 65,536 rows, and at the end. Until the job has begun, its state is
-    /// [`TickState::Queued`].
+    /// 1. What runs reports it every ten milliseconds or 65,536 rows, and at the end.
+    ///
+    /// Until the job has begun, its state is [`TickState::Queued`].
     #[must_use]
     pub fn progress(&self) -> Tick {
         let core = self.task.core();
