@@ -303,6 +303,11 @@ pub struct UntypedColumns<'a> {
 impl UntypedColumns<'_> {
     #[inline]
     fn find(&self, name: &str) -> Option<usize> {
+        /// So few names are compared one by one in less time than a hash takes.
+        const FEW: usize = 8;
+        if self.all.len() <= FEW {
+            return self.all.iter().position(|column| column.name == name);
+        }
         self.by_name.find(name, |column| self.all[column].name)
     }
 }
