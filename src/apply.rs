@@ -12,7 +12,7 @@ use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoSta
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
 use crate::job::{self, Job, Terms};
-use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
+use crate::options::{CallOptions, Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
@@ -54,39 +54,68 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is
 /// finished before a cancel takes hold.
 ///
-/// The first type parameter says which leading arguments the closure has, the second whether the verb gives its output
-/// plain or in an [`Outcome`]. Both follow from the options: [`state`](Apply::state), [`finish`](Apply::finish) and `seed`
-/// set the first; [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel) and [`outcome`](Apply::outcome) the second.
+/// [The guide's table](crate::guide::options) shows which verb follows which option; what a verb cannot follow, it refuses
+/// before it calls the closure. Options that are plain data can also be kept as a value: [`CallOptions`].
+///
+/// # Its type
+///
+/// A function may return a call that is configured:
+///
+/// ```
+/// use polars_par_apply::{Apply, Leading, NoSeed, NoState, WithOutcome, prelude::*};
+///
+/// /// What the rows of a log are parsed with.
+/// fn careful(df: &DataFrame) -> Apply<'_, 'static> {
+///     df.par_apply().select(["text"]).workers(2)
+/// }
+///
+/// /// The same, where a row that cannot be parsed is null.
+/// fn lenient(df: &DataFrame) -> Apply<'_, 'static, Leading<NoState, NoSeed>, WithOutcome> {
+///     careful(df).on_error(OnError::Null)
+/// }
+///
+/// let df = df!["line" => [1, 2], "text" => ["7", "x"]]?;
+/// assert!(careful(&df).rows(|text: &str| text.parse::<i32>()).is_err());
+/// assert_eq!(lenient(&df).rows(|text: &str| text.parse::<i32>())?.stats.failures, 1);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// | parameter | what it says | which options set it |
+/// |---|---|---|
+/// | `'a` | what the frame is borrowed for | |
+/// | `'p` | what [`progress`](Apply::progress) borrows; `'static` without it, which [`spawn_rows`](Apply::spawn_rows) and its like need | [`progress`](Apply::progress) |
+/// | `L` | which leading arguments the closure has: [`Leading`] | [`state`](Apply::state), [`finish`](Apply::finish), `seed` |
+/// | `G` | what the verb gives: [`OutputOnly`], or, [`WithOutcome`], an [`Outcome`] | [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel), [`outcome`](Apply::outcome) |
+///
 /// The other options keep the type, so that one may be given within an `if`. Where a policy is chosen at run time, give it
 /// as a value: `.on_error(if lenient { OnError::Null } else { OnError::Fail })`.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
-pub struct Apply<'a, L = Leading<NoState, NoSeed>, G = Plain, O = Options<'static>> {
+pub struct Apply<'a, 'p, L = Leading<NoState, NoSeed>, G = OutputOnly> {
     frame: &'a DataFrame,
-    options: O,
+    options: Options<'p>,
     lead: L,
     gives: PhantomData<fn() -> G>,
 }
 
-/// The verb gives its output.
-#[doc(hidden)]
+/// Of an [`Apply`]: the verb gives its output, a `Column` or a `DataFrame`.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain;
+pub struct OutputOnly;
 
-/// The verb gives an [`Outcome`].
-#[doc(hidden)]
+/// Of an [`Apply`]: the verb gives its output in an [`Outcome`].
 #[derive(Clone, Copy, Debug)]
-pub struct Told;
+pub struct WithOutcome;
 
-/// What a verb gives.
-#[doc(hidden)]
+/// What a verb gives: [`OutputOnly`] or [`WithOutcome`].
 pub trait Gives {
+    /// `T`, or an [`Outcome`] of it.
     type Of<T>;
 
+    #[doc(hidden)]
     fn give<T>(outcome: Outcome<T>) -> Self::Of<T>;
 }
 
-impl Gives for Plain {
+impl Gives for OutputOnly {
     type Of<T> = T;
 
     fn give<T>(outcome: Outcome<T>) -> T {
@@ -94,7 +123,7 @@ impl Gives for Plain {
     }
 }
 
-impl Gives for Told {
+impl Gives for WithOutcome {
     type Of<T> = Outcome<T>;
 
     fn give<T>(outcome: Outcome<T>) -> Outcome<T> {
@@ -102,7 +131,7 @@ impl Gives for Told {
     }
 }
 
-impl<'a> Apply<'a> {
+impl<'a> Apply<'a, 'static> {
     pub(crate) fn new(frame: &'a DataFrame) -> Self {
         Apply {
             frame,
@@ -116,7 +145,28 @@ impl<'a> Apply<'a> {
     }
 }
 
-impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
+impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
+    /// Gives the call options that are kept as a value. Those that were given before hold where `options` has none, and
+    /// those that are given after it replace it.
+    ///
+    /// The type stays as it is. So where the options let failures pass ([`on_error`](CallOptions::on_error)) or want the
+    /// finished part ([`on_cancel`](CallOptions::on_cancel)), add [`outcome`](Apply::outcome), which reports what has no
+    /// result; without it the verb refuses them.
+    ///
+    /// ```
+    /// use polars_par_apply::{CallOptions, prelude::*};
+    ///
+    /// let options = CallOptions::new().select(["text"]).on_error(OnError::Null).max_failures(10);
+    /// let df = df!["line" => [1, 2, 3], "text" => ["1", "two", "3"]]?;
+    /// let outcome = df.par_apply().with(&options).outcome().rows(|text: &str| text.parse::<i32>())?;
+    /// assert_eq!(outcome.output.i32()?.to_vec(), [Some(1), None, Some(3)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn with(mut self, options: &CallOptions) -> Self {
+        self.options.call = options.clone().or(self.options.call);
+        self
+    }
+
     /// The columns used, in the order of the closure's arguments; all of them by default.
     ///
     /// ```
@@ -131,7 +181,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
     {
-        self.options.select = Some(names.into_iter().map(Into::into).collect());
+        self.options.call = self.options.call.select(names);
         self
     }
 
@@ -149,7 +199,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
     {
-        self.options.names = Some(names.into_iter().map(Into::into).collect());
+        self.options.call = self.options.call.names(names);
         self
     }
 
@@ -168,13 +218,13 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// The first row of [`rows`](Apply::rows) runs before others are woken, to see what a row takes. Where rows are few and
     /// take long each, [`chunk_rows(1)`](Apply::chunk_rows) shares them out from the start.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.options.workers = Some(workers);
+        self.options.call = self.options.call.workers(workers);
         self
     }
 
     /// Runs the call on the calling thread alone, in order. The answer is the same.
     pub fn sequential(mut self) -> Self {
-        self.options.sequential = true;
+        self.options.call = self.options.call.sequential();
         self
     }
 
@@ -185,13 +235,57 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// By default `chunks` has a part for each worker, but no empty ones, and `rows` is cut as it runs. Columns are not
     /// cut.
     pub fn partitions(mut self, partitions: usize) -> Self {
-        self.options.partitions = Some(partitions);
+        self.options.call = self.options.call.partitions(partitions);
         self
     }
 
     /// Cuts the rows into chunks of so many; the last may be shorter. It excludes [`partitions`](Apply::partitions).
     pub fn chunk_rows(mut self, rows: usize) -> Self {
-        self.options.chunk_rows = Some(rows);
+        self.options.call = self.options.call.chunk_rows(rows);
+        self
+    }
+
+    /// Says which number the frame's first row has; 0 by default. The others are counted on from it: whatever reports a row
+    /// has these numbers, [errors](crate::Error::row), [failures](crate::Outcome::failures),
+    /// [`kept_rows`](crate::Outcome::kept_rows), [`Row::index`](crate::Row::index) and
+    /// [`Chunk::row_offset`](crate::Chunk::row_offset); and a row draws what the row of that number draws from `seed`.
+    ///
+    /// It is for a frame that is a part of another, such as a [`Chunk`](crate::Chunk), whose rows are neighbours in the whole.
+    /// Where they are not, as in the rest of a run that was cancelled, give a column of numbers:
+    /// [`row_numbers`](Apply::row_numbers), which this option replaces and is replaced by.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["text" => ["1", "2", "3", "x"]]?;
+    /// let second = df.slice(2, 2);
+    /// let error = second.par_apply().first_row(2).rows(|text: &str| text.parse::<i32>()).unwrap_err();
+    /// assert_eq!(error.row(), Some(3));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn first_row(mut self, row: u64) -> Self {
+        self.options.call = self.options.call.first_row(row);
+        self
+    }
+
+    /// Says which of the frame's columns has the rows' numbers: integers, none of them null or negative. Whatever reports
+    /// a row then has its number from there, as [`first_row`](Apply::first_row) lists it, and with `seed` a row draws by it.
+    /// The column is not given to the closure, unless [`select`](Apply::select) names it.
+    ///
+    /// It is for rows that were filtered, shuffled or left over, which keep the numbers that they had in the whole. The
+    /// numbers should differ; nothing checks that.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let log = df!["text" => ["1", "", "2", "x"]]?.with_row_index("line", None)?;
+    /// let filled = log.filter(&log.column("text")?.str()?.not_equal(""))?;
+    /// let error = filled.par_apply().row_numbers("line").rows(|text: &str| text.parse::<i32>()).unwrap_err();
+    /// assert_eq!(error.row(), Some(3));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
+        self.options.call = self.options.call.row_numbers(column);
         self
     }
 
@@ -207,7 +301,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn nulls(mut self, nulls: Nulls) -> Self {
-        self.options.nulls = nulls;
+        self.options.call = self.options.call.nulls(nulls);
         self
     }
 
@@ -222,7 +316,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn casts(mut self, casts: Casts) -> Self {
-        self.options.casts = casts;
+        self.options.call = self.options.call.casts(casts);
         self
     }
 
@@ -244,8 +338,8 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// );
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn on_error(mut self, on_error: OnError) -> Apply<'a, L, Told, Options<'p>> {
-        self.options.on_error = on_error;
+    pub fn on_error(mut self, on_error: OnError) -> Apply<'a, 'p, L, WithOutcome> {
+        self.options.call = self.options.call.on_error(on_error);
         self.outcome()
     }
 
@@ -256,7 +350,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// With [`OnError::Fail`], which lets none pass, it is an error of the call. A failure takes memory until the call ends:
     /// where millions may fail, give a limit.
     pub fn max_failures(mut self, failures: usize) -> Self {
-        self.options.max_failures = Some(failures);
+        self.options.call = self.options.call.max_failures(failures);
         self
     }
 
@@ -328,7 +422,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options.deadline = Some(deadline);
+        self.options.call = self.options.call.deadline(deadline);
         self
     }
 
@@ -358,8 +452,8 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// assert_eq!(outcome.kept_rows().to_vec(), [Some(0), Some(1), Some(2)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Apply<'a, L, Told, Options<'p>> {
-        self.options.on_cancel = on_cancel;
+    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Apply<'a, 'p, L, WithOutcome> {
+        self.options.call = self.options.call.on_cancel(on_cancel);
         self.outcome()
     }
 
@@ -376,7 +470,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     ///     .rows(|x: i32| x)?;
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn progress<'q, P>(self, progress: P) -> Apply<'a, L, G, Options<'q>>
+    pub fn progress<'q, P>(self, progress: P) -> Apply<'a, 'q, L, G>
     where
         'p: 'q,
         P: Progress + 'q,
@@ -402,7 +496,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     /// assert!(outcome.is_complete());
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn outcome(mut self) -> Apply<'a, L, Told, Options<'p>> {
+    pub fn outcome(mut self) -> Apply<'a, 'p, L, WithOutcome> {
         self.options.told = true;
         Apply {
             frame: self.frame,
@@ -413,7 +507,7 @@ impl<'a, 'p, L, G> Apply<'a, L, G, Options<'p>> {
     }
 }
 
-impl<'a, State, Seed, G, P> Apply<'a, Leading<State, Seed>, G, P> {
+impl<'a, 'p, State, Seed, G> Apply<'a, 'p, Leading<State, Seed>, G> {
     /// Gives each worker a state of its own, which the closure takes as its first argument, `&mut S`.
     ///
     /// `init` returns the state, or a `Result` of it, whose error ends the call with the kind
@@ -442,7 +536,10 @@ impl<'a, State, Seed, G, P> Apply<'a, Leading<State, Seed>, G, P> {
     /// assert_eq!(text.u32()?.to_vec(), [Some(3), Some(3), Some(3)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    pub fn state<I, O>(self, init: I) -> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G, P>
+    pub fn state<I, O>(
+        self,
+        init: I,
+    ) -> Apply<'a, 'p, Leading<context::State<I, NoFinish>, Seed>, G>
     where
         I: Fn() -> O + Sync,
     {
@@ -465,7 +562,7 @@ impl<'a, State, Seed, G, P> Apply<'a, Leading<State, Seed>, G, P> {
     ///
     /// The stream depends on the seed and the row's number alone; see [`RowRng`](crate::RowRng). So one worker, many
     /// workers and any cut give the same column. The number is counted in the call's own frame: of one that is a part of
-    /// another, [`first_row`](Apply::first_row) says where it begins.
+    /// another, [`first_row`](Apply::first_row) says where it begins, or [`row_numbers`](Apply::row_numbers) each number.
     ///
     /// Of `columns`, the number is the column's position among those used. Of `chunks`, it is the part's first row, so the
     /// cut must be given by [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows): another cut gives
@@ -482,48 +579,20 @@ impl<'a, State, Seed, G, P> Apply<'a, Leading<State, Seed>, G, P> {
     /// ```
     #[cfg(feature = "rand")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rand")))]
-    pub fn seed(self, seed: u64) -> Apply<'a, Leading<State, context::Seed>, G, P> {
+    pub fn seed(self, seed: u64) -> Apply<'a, 'p, Leading<State, context::Seed>, G> {
         Apply {
             frame: self.frame,
             options: self.options,
             lead: Leading {
                 state: self.lead.state,
-                seed: context::Seed { seed, first_row: 0 },
+                seed: context::Seed { seed },
             },
             gives: PhantomData,
         }
     }
 }
 
-#[cfg(feature = "rand")]
-impl<State, G, P> Apply<'_, Leading<State, context::Seed>, G, P> {
-    /// Says which number the frame's first row has for [`seed`](Apply::seed); 0 by default.
-    ///
-    /// A frame that is a part of another, such as a [`Chunk`](crate::Chunk) or the rest of a run that was cancelled, then
-    /// draws what the same rows draw in the whole. Without it, every part would draw what the first does.
-    ///
-    /// ```
-    /// use polars_par_apply::prelude::*;
-    /// use polars_par_apply::rand::RngExt;
-    ///
-    /// let df = df!["x" => [1, 2, 3, 4]]?;
-    /// let draw = |rng: &mut RowRng, _: i32| rng.random::<u32>();
-    /// let whole = df.par_apply().seed(7).rows(draw)?;
-    /// let parts = df
-    ///     .par_apply()
-    ///     .partitions(2)
-    ///     .chunks(|part: Chunk| part.par_apply().seed(7).first_row(part.row_offset() as u64).rows(draw))?;
-    /// assert_eq!(parts, whole);
-    /// # Ok::<(), polars_par_apply::Error>(())
-    /// ```
-    #[cfg_attr(docsrs, doc(cfg(feature = "rand")))]
-    pub fn first_row(mut self, row: u64) -> Self {
-        self.lead.seed.first_row = row;
-        self
-    }
-}
-
-impl<'a, I, Seed, G, P> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G, P> {
+impl<'a, 'p, I, Seed, G> Apply<'a, 'p, Leading<context::State<I, NoFinish>, Seed>, G> {
     /// Gives every [`state`](Apply::state) to a closure when the rows are done: to add up counters, to flush buffers.
     ///
     /// The hook takes the state by value. It is called on the calling thread, once for each state that was made; also after
@@ -542,11 +611,7 @@ impl<'a, I, Seed, G, P> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G,
     /// assert_eq!(even, 2);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    #[expect(
-        clippy::type_complexity,
-        reason = "a builder's type says what it was given"
-    )]
-    pub fn finish<H>(self, hook: H) -> Apply<'a, Leading<context::State<I, Hook<H>>, Seed>, G, P> {
+    pub fn finish<H>(self, hook: H) -> Apply<'a, 'p, Leading<context::State<I, Hook<H>>, Seed>, G> {
         Apply {
             frame: self.frame,
             options: self.options,
@@ -562,7 +627,7 @@ impl<'a, I, Seed, G, P> Apply<'a, Leading<context::State<I, NoFinish>, Seed>, G,
     }
 }
 
-impl<L, G: Gives> Apply<'_, L, G, Options<'_>> {
+impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// Calls the closure for each row; see [`ParApply::par_apply_rows`](crate::ParApply::par_apply_rows).
     ///
     /// # Errors
@@ -611,7 +676,7 @@ impl<L, G: Gives> Apply<'_, L, G, Options<'_>> {
 ///
 /// The frame is shared, not copied: dropping it, or changing it, concerns the job no more. The closure is `'static`: it has
 /// what it needs for itself, by `move`. What [`progress`](Apply::progress) was given may not borrow either.
-impl<L, G: Gives> Apply<'_, L, G>
+impl<L, G: Gives> Apply<'_, 'static, L, G>
 where
     L: Send + 'static,
 {
@@ -711,11 +776,11 @@ where
         let given = options.pool.take();
         options.pool = given.as_ref().map(Pool::within);
         let pool = given.unwrap_or_default();
-        options.deadline_from = options.deadline.map(|_| Instant::now());
+        options.deadline_from = options.call.deadline.map(|_| Instant::now());
         let terms = Terms {
             total,
             gives_way: true,
-            deadline: options.deadline,
+            deadline: options.call.deadline,
         };
         job::spawn(&pool, terms, move |control| {
             options.job = Some(control.token.clone());
@@ -725,7 +790,7 @@ where
     }
 }
 
-impl<L, G, O: fmt::Debug> fmt::Debug for Apply<'_, L, G, O> {
+impl<L, G> fmt::Debug for Apply<'_, '_, L, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Apply")
             .field("frame", &self.frame)

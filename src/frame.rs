@@ -26,7 +26,7 @@ pub trait ParApply: sealed::Sealed {
     /// assert_eq!(sum.i32()?.to_vec(), [Some(5), Some(7), Some(9)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    fn par_apply(&self) -> Apply<'_>;
+    fn par_apply(&self) -> Apply<'_, 'static>;
 
     /// Calls `f` with each row's values, and gives the results as a `Column` or a `DataFrame` of the same height.
     ///
@@ -161,7 +161,7 @@ pub trait ParApply: sealed::Sealed {
 }
 
 impl ParApply for DataFrame {
-    fn par_apply(&self) -> Apply<'_> {
+    fn par_apply(&self) -> Apply<'_, 'static> {
         Apply::new(self)
     }
 

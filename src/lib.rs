@@ -127,6 +127,7 @@
 //! | `cancel`, `progress`, `retry` | what options take: tokens, who is told, when a row is tried again |
 //! | `pool` | threads: Polars', or a pool's own; what a pool was given, and its end |
 //! | `options` | the options of a call, as values |
+//! | `row_numbers` | what rows are called: by errors, failures, seeds and closures |
 //! | `outcome` | what a call gives beside its output: [`Outcome`], [`Stats`] |
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
@@ -165,15 +166,18 @@ mod progress;
 mod quiet;
 mod read;
 mod retry;
+mod row_numbers;
 mod run;
 mod verbs;
 mod write;
 
-pub use apply::Apply;
+pub use apply::{Apply, Gives, OutputOnly, WithOutcome};
 pub use cancel::CancelToken;
-pub use context::{IntoState, IntoUnit, WithState};
+pub use context::{
+    Hook, IntoState, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState, State, WithState,
+};
 #[cfg(feature = "rand")]
-pub use context::{RowRng, WithSeed, WithStateAndSeed};
+pub use context::{RowRng, Seed, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
 pub use function::{ChunkFn, ColumnFn, RowFn};
@@ -183,7 +187,7 @@ pub use lazy::{
     Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
 };
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
-pub use options::{Casts, Nulls, OnCancel, OnError};
+pub use options::{CallOptions, Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};
 pub use partition::Chunk;
 pub use polars;

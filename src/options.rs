@@ -10,6 +10,7 @@ use crate::cancel::CancelToken;
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::retry::Retry;
+use crate::row_numbers::Numbering;
 
 /// What a null does to a row whose argument has a plain type (`T`, not `Option<T>`).
 ///
@@ -81,70 +82,247 @@ pub enum OnCancel {
     Partial,
 }
 
-/// All options, as given: nothing is checked before a verb is called, so that every fault is reported at once.
+/// The options of a call that are plain data, as a value: it is built once, kept, cloned, compared and printed, and given
+/// to as many calls as there are, by [`Apply::with`](crate::Apply::with).
 ///
-/// The lifetime is that of what is told progress.
-#[doc(hidden)]
-#[derive(Clone, Default)]
-pub struct Options<'a> {
+/// The other half of a call's options is who does the work and who watches it, which no plain data can say: a pool, a
+/// token, progress, states, a seed's generator, and the closure that decides about retries. These are given on the call.
+///
+/// ```
+/// use polars_par_apply::{CallOptions, prelude::*};
+///
+/// let strict = CallOptions::new().nulls(Nulls::Error).workers(2);
+/// let lengths = strict.clone().select(["x", "y"]).names(["length"]);
+///
+/// let df = df!["id" => [1, 2], "x" => [3.0, 6.0], "y" => [4.0, 8.0]]?;
+/// let length = df.par_apply().with(&lengths).rows(f64::hypot)?;
+/// assert_eq!(length, Column::new("length".into(), [5.0, 10.0]));
+/// assert_ne!(strict, lengths);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+#[must_use = "options do nothing until a call is given them: `df.par_apply().with(&options)`"]
+pub struct CallOptions {
     pub(crate) select: Option<Vec<PlSmallStr>>,
     pub(crate) names: Option<Vec<PlSmallStr>>,
-    pub(crate) nulls: Nulls,
-    pub(crate) casts: Casts,
-    pub(crate) pool: Option<Pool>,
+    pub(crate) nulls: Option<Nulls>,
+    pub(crate) casts: Option<Casts>,
     pub(crate) workers: Option<usize>,
-    pub(crate) sequential: bool,
+    pub(crate) sequential: Option<bool>,
     pub(crate) partitions: Option<usize>,
     pub(crate) chunk_rows: Option<usize>,
-    pub(crate) on_error: OnError,
+    pub(crate) numbering: Option<Numbering>,
+    pub(crate) on_error: Option<OnError>,
     pub(crate) max_failures: Option<usize>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) on_cancel: Option<OnCancel>,
+}
+
+impl CallOptions {
+    /// Makes options of which none is given.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The columns used; see [`Apply::select`](crate::Apply::select).
+    pub fn select<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+    {
+        self.select = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The output columns' names; see [`Apply::names`](crate::Apply::names).
+    pub fn names<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+    {
+        self.names = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What nulls do to arguments of a plain type; see [`Apply::nulls`](crate::Apply::nulls).
+    pub fn nulls(mut self, nulls: Nulls) -> Self {
+        self.nulls = Some(nulls);
+        self
+    }
+
+    /// Which conversions are made; see [`Apply::casts`](crate::Apply::casts).
+    pub fn casts(mut self, casts: Casts) -> Self {
+        self.casts = Some(casts);
+        self
+    }
+
+    /// How many workers call the closure at the same time, at most; see [`Apply::workers`](crate::Apply::workers).
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Runs the call on the calling thread alone; see [`Apply::sequential`](crate::Apply::sequential).
+    pub fn sequential(mut self) -> Self {
+        self.sequential = Some(true);
+        self
+    }
+
+    /// Cuts the rows into `partitions`; see [`Apply::partitions`](crate::Apply::partitions).
+    pub fn partitions(mut self, partitions: usize) -> Self {
+        self.partitions = Some(partitions);
+        self
+    }
+
+    /// Cuts the rows into chunks of `rows`; see [`Apply::chunk_rows`](crate::Apply::chunk_rows).
+    pub fn chunk_rows(mut self, rows: usize) -> Self {
+        self.chunk_rows = Some(rows);
+        self
+    }
+
+    /// The number of the frame's first row; see [`Apply::first_row`](crate::Apply::first_row).
+    pub fn first_row(mut self, row: u64) -> Self {
+        self.numbering = Some(Numbering::From(row));
+        self
+    }
+
+    /// The column that has the rows' numbers; see [`Apply::row_numbers`](crate::Apply::row_numbers).
+    pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
+        self.numbering = Some(Numbering::Column(column.into()));
+        self
+    }
+
+    /// What becomes of a row that fails; see [`Apply::on_error`](crate::Apply::on_error). A call that is given another policy
+    /// than [`OnError::Fail`] this way needs [`Apply::outcome`](crate::Apply::outcome), which reports the failures.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = Some(on_error);
+        self
+    }
+
+    /// How many failures are let pass; see [`Apply::max_failures`](crate::Apply::max_failures).
+    pub fn max_failures(mut self, failures: usize) -> Self {
+        self.max_failures = Some(failures);
+        self
+    }
+
+    /// When the call is cancelled; see [`Apply::deadline`](crate::Apply::deadline).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// What a cancelled call gives; see [`Apply::on_cancel`](crate::Apply::on_cancel). A call that is given
+    /// [`OnCancel::Partial`] this way needs [`Apply::outcome`](crate::Apply::outcome), which says which rows were done.
+    pub fn on_cancel(mut self, on_cancel: OnCancel) -> Self {
+        self.on_cancel = Some(on_cancel);
+        self
+    }
+
+    /// These, and where one is not given here, that of `others`.
+    pub(crate) fn or(self, others: CallOptions) -> CallOptions {
+        // A cut is one option, whichever way it is said.
+        let is_cut = self.partitions.is_some() || self.chunk_rows.is_some();
+        let (partitions, chunk_rows) = match is_cut {
+            true => (self.partitions, self.chunk_rows),
+            false => (others.partitions, others.chunk_rows),
+        };
+        CallOptions {
+            select: self.select.or(others.select),
+            names: self.names.or(others.names),
+            nulls: self.nulls.or(others.nulls),
+            casts: self.casts.or(others.casts),
+            workers: self.workers.or(others.workers),
+            sequential: self.sequential.or(others.sequential),
+            partitions,
+            chunk_rows,
+            numbering: self.numbering.or(others.numbering),
+            on_error: self.on_error.or(others.on_error),
+            max_failures: self.max_failures.or(others.max_failures),
+            deadline: self.deadline.or(others.deadline),
+            on_cancel: self.on_cancel.or(others.on_cancel),
+        }
+    }
+}
+
+/// Those that are given.
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut given = f.debug_struct("CallOptions");
+        macro_rules! show {
+            ($($option:ident)*) => {
+                $(if let Some(value) = &self.$option {
+                    given.field(stringify!($option), value);
+                })*
+            };
+        }
+        show!(select names nulls casts workers sequential partitions chunk_rows numbering on_error max_failures deadline on_cancel);
+        given.finish()
+    }
+}
+
+/// All options of a call, as given: nothing is checked before a verb is called, so that every fault is reported at once.
+///
+/// The lifetime is that of what progress is reported to.
+#[derive(Clone, Default)]
+pub(crate) struct Options<'p> {
+    /// What is said.
+    pub(crate) call: CallOptions,
+    // Who does it.
+    pub(crate) pool: Option<Pool>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
     /// The token of the job that makes the call.
     pub(crate) job: Option<CancelToken>,
-    pub(crate) deadline: Option<Duration>,
     /// Since when the deadline counts, where that is not the call's beginning.
     pub(crate) deadline_from: Option<Instant>,
-    pub(crate) on_cancel: OnCancel,
-    pub(crate) progress: Option<Arc<dyn Progress + 'a>>,
+    pub(crate) progress: Option<Arc<dyn Progress + 'p>>,
     /// Whether what happened is asked for.
     pub(crate) told: bool,
 }
 
 impl Options<'_> {
+    pub(crate) fn nulls(&self) -> Nulls {
+        self.call.nulls.unwrap_or_default()
+    }
+
+    pub(crate) fn casts(&self) -> Casts {
+        self.call.casts.unwrap_or_default()
+    }
+
+    pub(crate) fn on_error(&self) -> OnError {
+        self.call.on_error.unwrap_or_default()
+    }
+
+    pub(crate) fn on_cancel(&self) -> OnCancel {
+        self.call.on_cancel.unwrap_or_default()
+    }
+
+    pub(crate) fn is_sequential(&self) -> bool {
+        self.call.sequential.unwrap_or_default()
+    }
+
     /// How many failures do not end the run.
     pub(crate) fn failures_allowed(&self) -> usize {
-        match self.on_error {
+        match self.on_error() {
             OnError::Fail => 0,
-            _ => self.max_failures.unwrap_or(usize::MAX),
+            _ => self.call.max_failures.unwrap_or(usize::MAX),
         }
     }
 
     /// Whether a row may end without a result.
     pub(crate) fn leaves_gaps(&self) -> bool {
-        self.on_error != OnError::Fail || self.on_cancel == OnCancel::Partial
+        self.on_error() != OnError::Fail || self.on_cancel() == OnCancel::Partial
     }
 }
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("select", &self.select)
-            .field("names", &self.names)
-            .field("nulls", &self.nulls)
-            .field("casts", &self.casts)
+            .field("call", &self.call)
             .field("pool", &self.pool)
-            .field("workers", &self.workers)
-            .field("sequential", &self.sequential)
-            .field("partitions", &self.partitions)
-            .field("chunk_rows", &self.chunk_rows)
-            .field("on_error", &self.on_error)
-            .field("max_failures", &self.max_failures)
             .field("retry", &self.retry)
             .field("cancel", &self.cancel)
-            .field("deadline", &self.deadline)
-            .field("on_cancel", &self.on_cancel)
             .field("progress", &self.progress.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

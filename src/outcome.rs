@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use polars::prelude::{BooleanChunked, DataFrame, IdxCa, IdxSize, NewChunkedArray, PlSmallStr};
 
+use crate::error::{Error, ErrorKind, Result, counted};
+use crate::row_numbers::{RowNumbers, number_column};
+
 /// The result of a call that tells more than its output: of every call with [`on_error`](crate::Apply::on_error),
 /// [`on_cancel`](crate::Apply::on_cancel) or [`outcome`](crate::Apply::outcome), the same for every verb.
 ///
@@ -34,7 +37,7 @@ pub struct Outcome<T> {
     ///
     /// | column | dtype | what |
     /// |---|---|---|
-    /// | `row` | that of Polars' row index | of `rows`: the input row, from 0; of `chunks`: the part's first row |
+    /// | `row` | that of Polars' row index | of `rows`: the input row's number; of `chunks`: that of the part's first row |
     /// | `part`, `rows` | likewise | of `chunks` only: the part, from 0, and how many rows it has |
     /// | `column` | String | of `columns` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
@@ -43,36 +46,109 @@ pub struct Outcome<T> {
     /// | the columns the closure is given | their own | of `rows` only: the row's cells; a column with one of the names above has `_input` appended |
     ///
     /// The dtype of Polars' row index is `UInt32`, or `UInt64` where Polars is built with `bigidx`: `row` joins with the
-    /// column that `with_row_index` makes, and with [`kept_rows`](Outcome::kept_rows).
+    /// column that `with_row_index` makes, and with [`kept_rows`](Outcome::kept_rows). It is `UInt64` where the call's
+    /// [numbers](crate::Apply::row_numbers) are too large for that.
     pub failures: DataFrame,
     /// What happened.
     pub stats: Stats,
+    /// The positions of the input rows that are not in the output.
     pub(crate) dropped: Vec<Range<usize>>,
+    /// Those that the run never reached.
+    pub(crate) undone: Vec<Range<usize>>,
+    pub(crate) numbers: RowNumbers,
     pub(crate) rows: usize,
 }
 
 impl<T> Outcome<T> {
-    /// Gives the numbers of the input rows that the output's rows come from, ascending: all, but those dropped for a
-    /// failure, and those that a cancelled run did not come to.
+    /// Returns the numbers of the input rows that the output's rows come from, in their order: all, but those dropped for a
+    /// failure, and those that a cancelled run never reached. Of `chunks`, they are the rows of the parts whose result is in
+    /// the output; of `columns`, all rows.
     ///
-    /// `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`. Of `chunks`, they are the rows of
-    /// the parts whose result is in the output; of `columns`, all rows.
+    /// Where the rows are counted from 0, `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`.
+    /// With [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) these are the rows' own
+    /// numbers, and [`kept_mask`](Outcome::kept_mask) gives that input. A number that Polars' row index cannot hold is null.
     #[must_use]
     pub fn kept_rows(&self) -> IdxCa {
         let mut kept = Vec::new();
         let mut next = 0;
-        for dropped in &self.dropped {
-            kept.extend((next..dropped.start).map(|row| row as IdxSize));
+        let end = self.rows..self.rows;
+        for dropped in self.dropped.iter().chain([&end]) {
+            let numbers = (next..dropped.start).map(|row| self.numbers.of(row));
+            kept.extend(numbers.map(|number| IdxSize::try_from(number).ok()));
             next = dropped.end;
         }
-        kept.extend((next..self.rows).map(|row| row as IdxSize));
-        IdxCa::from_vec("row".into(), kept)
+        match kept.iter().copied().collect() {
+            Some(kept) => IdxCa::from_vec("row".into(), kept),
+            None => IdxCa::from_slice_options("row".into(), &kept),
+        }
     }
 
-    /// Gives the same as a mask over the input: `df.filter(&outcome.kept_mask())?`.
+    /// Returns the same as a mask over the input: `df.filter(&outcome.kept_mask())?` is the input that goes with the output
+    /// of `rows`.
     #[must_use]
     pub fn kept_mask(&self) -> BooleanChunked {
         kept_mask(&self.dropped, self.rows)
+    }
+
+    /// Returns the rows of `df`, the call's frame, that a cancelled run never reached, with their numbers in a column `row`
+    /// before the others: what is left to do. Rows that failed were reached, whatever became of them. A run that was not
+    /// cancelled leaves none.
+    ///
+    /// A call with [`row_numbers("row")`](crate::Apply::row_numbers) on it goes on where the run was stopped: it reports
+    /// the same numbers and draws the same random numbers as one run over all of `df` would. Where the stopped call was
+    /// given `row_numbers` itself, `df` has the numbers, and no column is added.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["text" => ["1", "2", "3", "4"]]?;
+    /// let token = CancelToken::new();
+    /// let stopped = df
+    ///     .par_apply()
+    ///     .sequential()
+    ///     .cancel_token(&token)
+    ///     .on_cancel(OnCancel::Partial)
+    ///     .rows(|text: &str| {
+    ///         if text == "2" {
+    ///             token.cancel();
+    ///         }
+    ///         text.parse::<i64>()
+    ///     })?;
+    /// let rest = stopped.rest(&df)?;
+    /// assert_eq!(rest.column("row")?.idx()?.to_vec(), [Some(2), Some(3)]);
+    ///
+    /// let others = rest.par_apply().row_numbers("row").rows(|text: &str| text.parse::<i64>())?;
+    /// assert_eq!(stopped.output.i64()?.to_vec(), [Some(1), Some(2)]);
+    /// assert_eq!(others.i64()?.to_vec(), [Some(3), Some(4)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `df` has another number of rows than the call's frame; it has a column `row` already, and the call was not given
+    /// `row_numbers`: rename that column, or number the rows before the first call.
+    pub fn rest(&self, df: &DataFrame) -> Result<DataFrame> {
+        if df.height() != self.rows {
+            return Err(anyhow::anyhow!(
+                "the frame given to Outcome::rest has {}, and the call's had {}; give the frame that the call was made on",
+                counted(df.height(), "row"),
+                self.rows,
+            )
+            .into());
+        }
+        let rows: Vec<usize> = self.undone.iter().cloned().flatten().collect();
+        let positions = rows.iter().map(|row| *row as IdxSize);
+        let positions = IdxCa::from_iter_values(PlSmallStr::EMPTY, positions);
+        let mut rest = match rows.is_empty() {
+            // Polars panics where it is to gather no rows of an Array column.
+            true => df.clear(),
+            false => df.take(&positions)?,
+        };
+        if !self.numbers.is_column() {
+            let numbers: Vec<usize> = rows.iter().map(|row| self.numbers.of(*row)).collect();
+            rest.insert_column(0, number_column("row".into(), &numbers))
+                .map_err(|_| Error::from(ErrorKind::DuplicateName { name: "row".into() }))?;
+        }
+        Ok(rest)
     }
 
     /// Tells whether every row has its output: nothing failed, and nothing was cancelled.
@@ -134,6 +210,6 @@ pub struct WorkerStats {
 pub struct LongestRun {
     /// What it took.
     pub time: Duration,
-    /// Its rows; of [`columns`](crate::Apply::columns), its columns.
+    /// Its rows, from the number of the first to that of the last; of [`columns`](crate::Apply::columns), its columns.
     pub rows: Range<usize>,
 }

@@ -23,7 +23,7 @@ static ONE: LazyLock<ThreadPool> = LazyLock::new(|| {
 
 impl Workers {
     /// Our call, on so many.
-    pub(crate) fn apply(self, frame: &DataFrame) -> Apply<'_> {
+    pub(crate) fn apply(self, frame: &DataFrame) -> Apply<'_, 'static> {
         match self {
             Workers::One => frame.par_apply().sequential(),
             Workers::All => frame.par_apply(),

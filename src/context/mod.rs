@@ -10,15 +10,14 @@ pub(crate) use lent::Contexts;
 #[cfg(feature = "rand")]
 pub use seed::RowRng;
 #[cfg(feature = "rand")]
-pub(crate) use seed::Seed;
-#[cfg(feature = "rand")]
-pub use seed::{WithSeed, WithStateAndSeed};
+pub use seed::{Seed, WithSeed, WithStateAndSeed};
+pub(crate) use state::make;
 #[cfg(feature = "lazy")]
 pub(crate) use state::{Finish, finish_all};
-pub(crate) use state::{Hook, NoFinish, State, make};
-pub use state::{IntoState, IntoUnit};
+pub use state::{Hook, IntoState, IntoUnit, NoFinish, State};
 
 use crate::error::Result;
+use crate::row_numbers::RowNumbers;
 
 /// What one worker lends the closure, call by call.
 #[doc(hidden)]
@@ -26,8 +25,8 @@ pub trait Context {
     /// Whether there is nothing to keep between runs.
     const STATELESS: bool = false;
 
-    /// Called before each row.
-    fn at(&mut self, row: usize);
+    /// Called before each row, by its position, with the rows' numbers.
+    fn at(&mut self, numbers: &RowNumbers, position: usize);
 }
 
 /// No leading argument.
@@ -39,7 +38,7 @@ impl Context for NoContext {
     const STATELESS: bool = true;
 
     #[inline(always)]
-    fn at(&mut self, _: usize) {}
+    fn at(&mut self, _: &RowNumbers, _: usize) {}
 }
 
 /// What a closure has with [`state`](crate::Apply::state): a leading `&mut S`.
@@ -71,38 +70,37 @@ pub struct WithState<S>(pub(crate) S);
 
 impl<S> Context for WithState<S> {
     #[inline(always)]
-    fn at(&mut self, _: usize) {}
+    fn at(&mut self, _: &RowNumbers, _: usize) {}
 }
 
-/// The leading arguments that the options of a call ask for.
-#[doc(hidden)]
+/// Of an [`Apply`](crate::Apply): the leading arguments that its closure has by the options [`state`](crate::Apply::state)
+/// (a [`NoState`], or a [`State`]) and `seed` (a [`NoSeed`], or a `Seed`).
 #[derive(Clone, Copy, Debug)]
 pub struct Leading<State, Seed> {
     pub(crate) state: State,
     pub(crate) seed: Seed,
 }
 
-/// No state was asked for.
-#[doc(hidden)]
+/// Of a [`Leading`]: the closure has no state.
 #[derive(Clone, Copy, Debug)]
 pub struct NoState;
 
-/// No seed was given.
-#[doc(hidden)]
+/// Of a [`Leading`]: the closure has no random stream.
 #[derive(Clone, Copy, Debug)]
 pub struct NoSeed;
 
-/// Makes what closures with the context `C` are lent, and sees it again at the end.
-#[doc(hidden)]
+/// Makes what closures with the context `C` are lent, and sees it again at the end: a [`Leading`].
 #[diagnostic::on_unimplemented(
     message = "the closure's leading arguments are not what the options give it",
     note = "`.state(init)` gives a leading `&mut S`, where `init` returns `S` or `Result<S, E>`; `.seed(n)` a leading `&mut RowRng`; both together give the state first"
 )]
 pub trait Lead<C> {
     /// Whether each row (part, column) has a random stream.
+    #[doc(hidden)]
     const SEEDED: bool;
 
     /// What makes one for a worker, and what takes them all at the end.
+    #[doc(hidden)]
     fn split(
         self,
     ) -> (

@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use super::state::{Finish, IntoState, State, finish_all, make};
 use super::{Context, Lead, Leading, NoState};
 use crate::error::Result;
+use crate::row_numbers::RowNumbers;
 
 /// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: `ChaCha` with 8 rounds.
 ///
@@ -17,36 +18,30 @@ use crate::error::Result;
 /// The traits that draw numbers are those of the crate `rand`, re-exported as [`rand`](crate::rand).
 pub type RowRng = rand::rngs::ChaCha8Rng;
 
-/// A seed was given.
-#[doc(hidden)]
+/// Of a [`Leading`]: the closure has a random stream for each row.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed {
     pub(crate) seed: u64,
-    /// The number of the frame's first row.
-    pub(crate) first_row: u64,
 }
 
 impl Seed {
     fn streams(self) -> Streams {
         Streams {
             generator: RowRng::seed_from_u64(self.seed),
-            first_row: self.first_row,
         }
     }
 }
 
-/// The generator, and where its rows' streams begin.
+/// The generator, which is set to each row's stream.
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) generator: RowRng,
-    first_row: u64,
 }
 
 impl Streams {
     #[inline(always)]
-    fn at(&mut self, row: usize) {
-        let row = self.first_row.wrapping_add(row as u64);
-        self.generator.set_stream(row);
+    fn at(&mut self, numbers: &RowNumbers, position: usize) {
+        self.generator.set_stream(numbers.of(position) as u64);
     }
 }
 
@@ -56,8 +51,8 @@ pub struct WithSeed(pub(crate) Streams);
 
 impl Context for WithSeed {
     #[inline(always)]
-    fn at(&mut self, row: usize) {
-        self.0.at(row);
+    fn at(&mut self, numbers: &RowNumbers, position: usize) {
+        self.0.at(numbers, position);
     }
 }
 
@@ -68,8 +63,8 @@ pub struct WithStateAndSeed<S>(pub(crate) S, pub(crate) Streams);
 
 impl<S> Context for WithStateAndSeed<S> {
     #[inline(always)]
-    fn at(&mut self, row: usize) {
-        self.1.at(row);
+    fn at(&mut self, numbers: &RowNumbers, position: usize) {
+        self.1.at(numbers, position);
     }
 }
 

@@ -4,8 +4,7 @@ use super::{Lead, Leading, NoSeed, WithState};
 use crate::error::{ErrorKind, Result};
 use crate::run::{Failure, catch};
 
-/// A state was asked for: how it is made, and what is done with each at the end.
-#[doc(hidden)]
+/// Of a [`Leading`]: the closure has a state, which `I` makes and `G` takes at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct State<I, G> {
     pub(crate) init: I,
@@ -47,8 +46,7 @@ pub trait Finish<S> {
     fn finish(&mut self, state: S) -> Result<(), anyhow::Error>;
 }
 
-/// Nothing but to drop it.
-#[doc(hidden)]
+/// Of a [`State`]: nothing is done with a state at the end, but to drop it.
 #[derive(Clone, Copy, Debug)]
 pub struct NoFinish;
 
@@ -58,8 +56,7 @@ impl<S> Finish<S> for NoFinish {
     }
 }
 
-/// A closure that takes each.
-#[doc(hidden)]
+/// Of a [`State`]: a closure takes each state at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Hook<F>(pub(crate) F);
 
@@ -120,7 +117,7 @@ fn settled<T>(result: Result<Result<T, anyhow::Error>, Failure>) -> Result<T, an
     match result {
         Ok(result) => result,
         Err(Failure::Panic(message)) => Err(anyhow::anyhow!("it panicked: {message}")),
-        Err(_) => unreachable!("`catch` gives nothing but panics"),
+        Err(other) => Err(anyhow::anyhow!("{other:?}")),
     }
 }
 

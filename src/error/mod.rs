@@ -316,47 +316,32 @@ impl Error {
         .into()
     }
 
-    /// The error of a call over one batch of a query, which has other numbers for the batch's rows. Of a query there is no
-    /// finished part to keep.
-    #[cfg(feature = "lazy")]
-    pub(crate) fn in_query(mut self, number: &dyn Fn(usize) -> usize) -> Self {
-        self.renumber(number);
+    /// An error of results that do not go together, which has the position of the one at fault, as of the place of that
+    /// position's item.
+    pub(crate) fn of_item(mut self, place_of: impl FnOnce(usize) -> Place) -> Self {
+        if let ErrorKind::Stack { place, .. } = &mut *self.0
+            && let Place::Row(position) = place
+        {
+            *place = place_of(*position);
+        }
         self
     }
 
+    /// The error of a call over one batch of a query, which has more rows than the batch, and of which there is no finished
+    /// part to keep.
     #[cfg(feature = "lazy")]
-    fn renumber(&mut self, number: &dyn Fn(usize) -> usize) {
-        match &mut *self.0 {
-            ErrorKind::Null { row, .. } => *row = number(*row),
-            ErrorKind::Value { place, .. }
-            | ErrorKind::Closure { place, .. }
-            | ErrorKind::Panic { place, .. }
-            | ErrorKind::Stack { place, .. } => {
-                if let Place::Row(row)
-                | Place::Part {
-                    row_offset: row, ..
-                } = place
-                {
-                    *row = number(*row);
-                }
-            }
-            ErrorKind::TooManyFailures { last, .. } => last.renumber(number),
-            ErrorKind::Cancelled {
-                done,
-                total,
-                failure,
-                partial,
-                ..
-            } => {
-                // These are the batch's, and the query has more.
-                (*done, *total) = (0, 0);
-                *partial = true;
-                if let Some(failure) = failure {
-                    failure.renumber(number);
-                }
-            }
-            _ => {}
+    pub(crate) fn in_query(mut self) -> Self {
+        if let ErrorKind::Cancelled {
+            done,
+            total,
+            partial,
+            ..
+        } = &mut *self.0
+        {
+            (*done, *total) = (0, 0);
+            *partial = true;
         }
+        self
     }
 
     /// An error of Polars with this error's message after a prefix. The message is made, and this error is dropped, where

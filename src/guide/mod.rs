@@ -6,6 +6,9 @@ pub mod coming_from_multiprocessing {}
 #[doc = include_str!("when_something_goes_wrong.md")]
 pub mod when_something_goes_wrong {}
 
+#[doc = include_str!("options.md")]
+pub mod options {}
+
 #[cfg(feature = "lazy")]
 #[doc = include_str!("in_a_lazy_pipeline.md")]
 pub mod in_a_lazy_pipeline {}

@@ -18,6 +18,7 @@ use crate::context::{Finish, Hook, IntoState, NoContext, NoFinish, NoState, Stat
 use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
+use crate::read::Cells;
 use crate::write::{IntoRow, IntoStack};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
@@ -56,7 +57,7 @@ impl<S> LazyApply<S> {
         I: IntoIterator<Item = N>,
         N: Into<PlSmallStr>,
     {
-        self.settings.options.select = Some(names.into_iter().map(Into::into).collect());
+        self.settings.options.call.select = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -66,14 +67,14 @@ impl<S> LazyApply<S> {
         I: IntoIterator<Item = N>,
         N: Into<PlSmallStr>,
     {
-        self.settings.options.names = Some(names.into_iter().map(Into::into).collect());
+        self.settings.options.call.names = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
     /// The frame, with the columns that are asked for alone.
     fn selected(&mut self) -> LazyFrame {
         let frame = self.frame.clone();
-        match self.settings.options.select.take() {
+        match self.settings.options.call.select.take() {
             Some(names) => frame.select(names.into_iter().map(Expr::Column).collect::<Vec<Expr>>()),
             None => frame,
         }
@@ -90,9 +91,9 @@ impl LazyApply {
     }
 
     /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
-    /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure returns a
-    /// `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an error names the row in its
-    /// batch and says so.
+    /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure takes
+    /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an
+    /// error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an error.
     ///
     /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
     /// filter is still moved to the scan; elsewhere (after a join, for one) it is moved before the call, and no further.
@@ -172,18 +173,19 @@ impl LazyApply {
             mut settings,
             ..
         } = self;
-        let select = settings.options.select.take().or_else(|| {
+        let select = settings.options.call.select.take().or_else(|| {
             let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
             Some(names.collect::<Vec<PlSmallStr>>())
         });
         let numbered = settings.numbered.unwrap_or(
-            <F::Out as IntoRow>::FALLIBLE
+            F::Cells::arguments().is_none()
+                || <F::Out as IntoRow>::FALLIBLE
                 || settings.failures.is_some()
-                || settings.options.nulls == Nulls::Error,
+                || settings.options.nulls() == Nulls::Error,
         );
         // Without a column, the numbers say how many rows there are.
         let numbered = numbered || select.as_ref().is_some_and(Vec::is_empty);
-        let names = settings.options.names.clone();
+        let names = settings.options.call.names.clone();
         let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
 
         let mut call = rows(Vec::<Expr>::new());

@@ -6,7 +6,7 @@ use polars::prelude::{
 
 use super::settings::{Settings, Shared, Verb};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
 use crate::read::Given;
 use crate::verbs;
@@ -31,7 +31,7 @@ impl<F> Call<F> {
     pub(super) fn new(f: F, settings: Settings, verb: Verb) -> Self {
         Call {
             f,
-            name: match settings.options.names.as_deref() {
+            name: match settings.options.call.names.as_deref() {
                 Some([name]) => name.clone(),
                 _ => "par_apply".into(),
             },
@@ -49,8 +49,8 @@ impl<F> Call<F> {
     {
         self.shared.check()?;
         let options = &self.shared.options;
-        let outcome = verbs::rows::<M, C, F>(empty, options, lead, &self.f);
-        let output = outcome.map_err(|error| error.in_query(&|row| row))?.output;
+        let outcome = verbs::rows::<M, C, _, F>(empty, options, lead, &self.f);
+        let output = outcome.map_err(Error::in_query)?.output;
         let output = output.one_column(self.name.clone());
         let tells = <<F::Out as IntoRow>::Sink as Sinks>::FIXED;
         match &self.returns {
@@ -68,12 +68,11 @@ impl<F> Call<F> {
         }
     }
 
-    /// The results of a batch, whose rows have numbers of their own in the query.
+    /// The results of a batch.
     pub(super) fn run<M, C>(
         &self,
         given: Given<'_>,
         lead: impl Lead<C>,
-        number: &dyn Fn(usize) -> usize,
         is_one_of_many: bool,
     ) -> Result<Column>
     where
@@ -81,13 +80,13 @@ impl<F> Call<F> {
         F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let output = self.shared.call(given.rows, number, |options| {
+        let output = self.shared.call(given.rows, |options| {
             if !is_one_of_many {
-                return verbs::rows::<M, C, F>(given, options, lead, &self.f);
+                return verbs::rows::<M, C, _, F>(given, options, lead, &self.f);
             }
             let mut options = options.clone();
-            options.sequential = true;
-            verbs::rows::<M, C, F>(given, &options, lead, &self.f)
+            options.call.sequential = Some(true);
+            verbs::rows::<M, C, _, F>(given, &options, lead, &self.f)
         })?;
         let output = output.one_column(self.name.clone());
         match &self.returns {
@@ -114,7 +113,7 @@ impl<F> Call<F> {
     }
 }
 
-fn refused(message: String) -> crate::Error {
+fn refused(message: String) -> Error {
     ErrorKind::Option {
         option: "returns",
         message,

@@ -123,10 +123,10 @@ impl<F> Chunks<F> {
         if self.row_wise && frame.height() == 0 {
             return Ok(DataFrame::empty_with_schema(schema));
         }
-        let output = self.shared.call(frame.height(), &|row| row, |options| {
+        let output = self.shared.call(frame.height(), |options| {
             let mut options = options.clone();
             if !self.row_wise {
-                options.partitions = Some(1);
+                options.call.partitions = Some(1);
             }
             verbs::chunks::<M, NoContext, _, F>(frame, &options, NO_LEAD, &self.f)
         });

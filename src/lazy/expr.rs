@@ -1,6 +1,5 @@
 //! A row function as an expression of a lazy query.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use polars::prelude::{
@@ -19,6 +18,7 @@ use crate::function::RowFn;
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::read::Given;
+use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::verbs::check_duplicates;
 use crate::write::{IntoRow, Sinks};
 
@@ -81,7 +81,7 @@ impl RowsExpr {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
     {
-        self.settings.options.names = Some(names.into_iter().map(Into::into).collect());
+        self.settings.options.call.names = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -273,6 +273,7 @@ impl<F> OfBatches<F> {
         let given = Given {
             columns: &columns,
             rows: 0,
+            numbers: Some(&UNKNOWN),
         };
         let dtype = self.call.plan::<M, NoContext>(given, NO_LEAD);
         let dtype = dtype.map_err(|error| self.of_arguments(error))?;
@@ -291,25 +292,15 @@ impl<F> OfBatches<F> {
         };
         let (columns, numbers) = self.given(columns);
         let columns: Vec<Column> = columns.iter().map(stretched).collect();
-        let numbers = numbers.map(stretched);
-        let in_batch = Cell::new(false);
-        let number = |row| {
-            let number = numbers.as_ref().and_then(|numbers| numbers.get(row).ok());
-            number
-                .and_then(|number| number.extract())
-                .unwrap_or_else(|| {
-                    in_batch.set(true);
-                    row
-                })
-        };
+        let numbers = numbers.map(|numbers| RowNumbers::listed(&stretched(numbers)));
+        let numbers = numbers.unwrap_or_else(|| Ok(RowNumbers::unknown()))?;
         let given = Given {
             columns: &columns,
             rows,
+            numbers: Some(&numbers),
         };
-        let output = self
-            .call
-            .run::<M, NoContext>(given, NO_LEAD, &number, false);
-        output.map_err(|error| match in_batch.get() {
+        let output = self.call.run::<M, NoContext>(given, NO_LEAD, false);
+        output.map_err(|error| match numbers.has_missed() {
             true => of_batch(error, rows),
             false => error.into(),
         })

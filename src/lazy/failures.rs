@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polars::prelude::{
-    DataFrame, IDX_DTYPE, IdxSize, IntoColumn, NamedFrom, Series, SortMultipleOptions,
-};
+use polars::prelude::{DataFrame, DataType, IDX_DTYPE, IdxSize, SortMultipleOptions};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -124,12 +122,11 @@ impl Failures {
         }
     }
 
-    /// Adds those of a batch, whose rows have other numbers in the query.
-    pub(super) fn add(&self, failures: &DataFrame, number: &dyn Fn(usize) -> usize) -> Result<()> {
+    /// Adds those of a batch.
+    pub(super) fn add(&self, failures: &DataFrame) -> Result<()> {
         let mut failures = failures.clone();
-        let rows = failures.column("row")?.idx()?.into_no_null_iter();
-        let rows: Vec<u64> = rows.map(|row| number(row as usize) as u64).collect();
-        failures.with_column(Series::new("row".into(), rows).into_column())?;
+        let rows = failures.column("row")?.cast(&DataType::UInt64)?;
+        failures.with_column(rows)?;
         let mut kept = self.kept();
         if kept.frame.width() == 0 {
             kept.frame = failures;
@@ -148,14 +145,14 @@ impl Failures {
 
     /// The error of a call of a batch, as of the query: a limit that the call has passed, or that another has, is the
     /// collector's.
-    pub(super) fn of_call(&self, error: Error, number: &dyn Fn(usize) -> usize) -> Error {
+    pub(super) fn of_call(&self, error: Error) -> Error {
         let passed = match error.kind() {
-            ErrorKind::TooManyFailures { failures, .. } => self.add(failures, number),
+            ErrorKind::TooManyFailures { failures, .. } => self.add(failures),
             ErrorKind::Cancelled { .. } => self.allowance().map(drop),
             _ => Ok(()),
         };
         match passed {
-            Ok(()) => error.in_query(number),
+            Ok(()) => error.in_query(),
             Err(passed) => {
                 quietly_drop(error);
                 passed

@@ -63,20 +63,20 @@ impl Settings {
         let streams = matches!(verb, Verb::RowBatches | Verb::Batches);
         if !of_rows {
             let given = [
-                ("names", options.names.is_some()),
-                ("nulls", options.nulls != Nulls::default()),
-                ("casts", options.casts != Casts::default()),
+                ("names", options.call.names.is_some()),
+                ("nulls", options.nulls() != Nulls::default()),
+                ("casts", options.casts() != Casts::default()),
                 ("returns", self.returns.is_some()),
                 ("numbered", self.numbered.is_some()),
                 ("failures", self.failures.is_some()),
-                ("on_error", options.on_error != OnError::default()),
+                ("on_error", options.on_error() != OnError::default()),
             ];
             let given = given.iter().find(|(_, is_given)| *is_given);
             if let Some((option, _)) = given {
                 return Some((option, OF_ROWS));
             }
         }
-        match (options.on_error, &self.failures) {
+        match (options.on_error(), &self.failures) {
             (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
             (OnError::Fail, Some(_)) => return Some(("on_error", KEPT_BY_NULL)),
             (OnError::Skip | OnError::Collect, _) => return Some(("on_error", OF_A_COLUMN)),
@@ -152,13 +152,13 @@ macro_rules! settings {
 
         /// What nulls do to arguments of a plain type; as [`Apply::nulls`](crate::Apply::nulls).
         pub fn nulls(mut self, nulls: Nulls) -> Self {
-            self.settings().options.nulls = nulls;
+            self.settings().options.call.nulls = Some(nulls);
             self
         }
 
         /// Which conversions are made; as [`Apply::casts`](crate::Apply::casts).
         pub fn casts(mut self, casts: Casts) -> Self {
-            self.settings().options.casts = casts;
+            self.settings().options.call.casts = Some(casts);
             self
         }
 
@@ -176,7 +176,7 @@ macro_rules! settings {
         /// The failures that are let pass are told to [`failures`](Self::failures), and counted by
         /// [`progress`](Self::progress).
         pub fn on_error(mut self, policy: OnError) -> Self {
-            self.settings().options.on_error = policy;
+            self.settings().options.call.on_error = Some(policy);
             self
         }
 
@@ -186,7 +186,7 @@ macro_rules! settings {
         /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
             let settings = self.settings();
-            settings.options.on_error = OnError::Null;
+            settings.options.call.on_error = Some(OnError::Null);
             settings.failures = Some(failures.clone());
             self
         }
@@ -243,14 +243,13 @@ impl Shared {
         }
     }
 
-    /// Makes a call over a batch, whose rows have numbers of their own in the query.
+    /// Makes a call over a batch.
     pub(super) fn call<T>(
         &self,
         rows: usize,
-        number: &dyn Fn(usize) -> usize,
         call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
     ) -> Result<T> {
-        let outcome = self.attempt(number, call);
+        let outcome = self.attempt(call);
         if let Some(meter) = &self.meter {
             // What the closure says comes first.
             match &outcome {
@@ -262,11 +261,7 @@ impl Shared {
     }
 
     /// As `call`, before its end is told.
-    fn attempt<T>(
-        &self,
-        number: &dyn Fn(usize) -> usize,
-        call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
-    ) -> Result<T> {
+    fn attempt<T>(&self, call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>) -> Result<T> {
         let mut options: Cow<'_, Options<'_>> = Cow::Borrowed(&self.options);
         if let Some(meter) = &self.meter {
             options.to_mut().progress = Some(Arc::new(OfBatch {
@@ -275,17 +270,17 @@ impl Shared {
             }));
         }
         let Some(failures) = &self.failures else {
-            let outcome = call(&options).map_err(|error| error.in_query(number))?;
+            let outcome = call(&options).map_err(Error::in_query)?;
             return Ok(outcome.output);
         };
         let options = options.to_mut();
         options.told = true;
         if let Some(Allowance { left, stop }) = failures.allowance()? {
-            options.max_failures = Some(left);
+            options.call.max_failures = Some(left);
             options.job = Some(stop);
         }
-        let outcome = call(options).map_err(|error| failures.of_call(error, number))?;
-        failures.add(&outcome.failures, number)?;
+        let outcome = call(options).map_err(|error| failures.of_call(error))?;
+        failures.add(&outcome.failures)?;
         Ok(outcome.output)
     }
 }

@@ -21,6 +21,7 @@ use crate::partition::Chunk;
 use crate::pool::Pool;
 use crate::progress::TickState;
 use crate::read::Given;
+use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::verbs::failed;
 use crate::write::IntoRow;
@@ -87,8 +88,7 @@ impl Batches<DataFrame> {
         Batches::new(move |how| {
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
-                call.plan::<M, NoContext>(Given::of(empty), NO_LEAD)
-                    .map(drop)
+                call.plan::<M, NoContext>(planned(empty), NO_LEAD).map(drop)
             })?;
             let meter = call.shared.meter.clone();
             let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk);
@@ -116,7 +116,7 @@ impl Batches<DataFrame> {
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
             let query = started(frame, &settings, how, |empty| {
                 let (slot, init) = (&Slot::new(None), &init);
-                call.plan::<M, WithState<S>>(Given::of(empty), OfStream { slot, init })
+                call.plan::<M, WithState<S>>(planned(empty), OfStream { slot, init })
                     .map(drop)
             })?;
             let meter = call.shared.meter.clone();
@@ -157,6 +157,14 @@ fn started(
     check(&empty_frame(&schema)?)?;
     let token = settings.options.cancel.clone();
     Query::start(frame, schema, chunk_rows, token)
+}
+
+/// What a query's call is checked with.
+fn planned(empty: &DataFrame) -> Given<'_> {
+    Given {
+        numbers: Some(&UNKNOWN),
+        ..Given::of(empty)
+    }
 }
 
 /// Gives batches to Polars' pool.
@@ -284,9 +292,13 @@ where
     F: RowFn<M, C>,
     F::Out: IntoRow<Output: OneColumn>,
 {
-    let offset = chunk.row_offset();
+    let numbers = RowNumbers::from_first(chunk.row_offset() as u64);
     let mut frame = chunk.into_frame();
-    let results = call.run::<M, C>(Given::of(&frame), lead, &|row| offset + row, true)?;
+    let given = Given {
+        numbers: Some(&numbers),
+        ..Given::of(&frame)
+    };
+    let results = call.run::<M, C>(given, lead, true)?;
     let results = match <F::Out as IntoRow>::Output::IS_FRAME {
         true => results.struct_()?.fields_as_series(),
         false => vec![results.take_materialized_series()],

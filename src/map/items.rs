@@ -4,26 +4,30 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use polars::prelude::Column;
+
 use super::slots::Slots;
 use super::source::{Loop, Open, Source};
 use crate::cancel::{CancelToken, Halt};
-use crate::context::{Context, Contexts};
+use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, Place, Result};
 use crate::options::Options;
+use crate::partition::Cut;
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::run::{BATCH, Broken, Cause, Failure, Job, Plan, Run, Steps, Verdict, Worker, catch};
-use crate::verbs::failed;
+use crate::row_numbers::RowNumbers;
+use crate::run::{BATCH, Cause, Failure, Job, Plan, Steps, Verdict, Worker, catch};
+use crate::verbs::{Gaps, Items, Verb, call};
 
 /// Calls a closure for each item on a pool's workers, and gives the results in order.
 ///
-/// A call that is part of a job has the job's token, and tells it how far it is.
+/// A call that is part of a job has the job's token, and reports to it how far it is.
 pub(super) fn map_items<T, U, C, F>(
     pool: &Pool,
     source: Source<T>,
     within: Option<(&CancelToken, Arc<dyn Progress>)>,
     make: &(dyn Fn() -> Result<C> + Sync),
-    call: F,
+    f: F,
 ) -> Result<Vec<U>>
 where
     T: Send,
@@ -42,53 +46,158 @@ where
     let plan = Plan::new(&options, &mut faults);
     Error::of_all(faults)?;
     let items = source.len();
-    let contexts = Contexts::new(make);
-    let run = Run::new("map", &options, &plan, None, items, items).on_workers();
-    let halt = run.halt_flag();
-    let work = Items {
-        slots: Slots::new(items),
-        source: source.open(),
-        contexts: &contexts,
-        call,
-        halt: halt.as_deref(),
+    let map = Map {
+        source: Some(source.open()),
+        slots: Some(Slots::new(items)),
+        f,
         done: Mutex::default(),
+        items: MapItems {
+            len: items,
+            numbers: RowNumbers::default(),
+        },
     };
-    let ended = run.drive(&work);
-    let Items {
-        source,
-        slots,
-        done,
-        ..
-    } = work;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|done| done.taken.start);
-    let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
-    // SAFETY: the run is over, and noted what it took.
-    unsafe { source.drop_all_but(&taken) };
-    let Err(broken) = ended else {
-        // SAFETY: a run that ended, under a policy that lets no failure pass and wants no part, has set every slot.
-        return Ok(unsafe { slots.assume_full() });
-    };
-    let set: Vec<Range<usize>> = done.iter().map(Done::set).collect();
-    // SAFETY: the run is over, and noted what it set.
-    unsafe { slots.drop_these(&set) };
-    Err(match broken {
-        Broken::Fatal(error) => error,
-        Broken::Failed(mut records) => {
-            let record = records.pop().expect("a run fails by a failure");
-            failed(record.failure, Place::Item(record.item), |_| None, |_| None)
-        }
-        Broken::Cancelled { done, .. } => Error::cancelled(done, items),
-    })
+    call(&options, &plan, MadeBy(make), map).map(|outcome| outcome.output)
 }
 
-struct Items<'m, T, U, C, F> {
-    source: Open<T>,
-    slots: Slots<U>,
-    contexts: &'m Contexts<'m, C>,
-    call: F,
-    halt: Option<&'m Halt>,
+/// What contexts are made by; at the end, they are only dropped.
+struct MadeBy<'m, C>(&'m (dyn Fn() -> Result<C> + Sync));
+
+impl<C> Lead<C> for MadeBy<'_, C> {
+    const SEEDED: bool = false;
+
+    fn split(
+        self,
+    ) -> (
+        impl Fn() -> Result<C> + Sync,
+        impl FnOnce(Vec<C>) -> Result<()>,
+    ) {
+        (self.0, |_| Ok(()))
+    }
+}
+
+/// A closure called for items, and its results.
+struct Map<T, U, F> {
+    /// Until it is settled what of it is left.
+    source: Option<Open<T>>,
+    /// Until they are given as the output.
+    slots: Option<Slots<U>>,
+    f: F,
     done: Mutex<Vec<Done>>,
+    items: MapItems,
+}
+
+/// What failures and errors say of items.
+struct MapItems {
+    len: usize,
+    numbers: RowNumbers,
+}
+
+impl Items for MapItems {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn place(&self, item: usize) -> Place {
+        Place::Item(item)
+    }
+
+    fn input(&self, _: usize, _: usize) -> Option<String> {
+        None
+    }
+
+    fn output(&self, _: usize) -> Option<String> {
+        None
+    }
+
+    fn which(&self, _: &[usize]) -> Vec<Column> {
+        Vec::new()
+    }
+
+    fn given(&self, _: &[usize]) -> Result<Vec<Column>> {
+        Ok(Vec::new())
+    }
+
+    fn rows_of(&self, items: Range<usize>) -> Range<usize> {
+        items
+    }
+
+    fn numbers(&self) -> &RowNumbers {
+        &self.numbers
+    }
+
+    fn rows(&self) -> usize {
+        self.len
+    }
+
+    fn has_parts(&self) -> bool {
+        false
+    }
+}
+
+impl<T, U, C, F> Verb<C> for Map<T, U, F>
+where
+    T: Send,
+    U: Send,
+    C: Context + Send,
+    F: Fn(&mut C, T) -> Result<U, anyhow::Error> + Sync,
+{
+    type Output = Vec<U>;
+
+    const NAME: &'static str = "map";
+    const ON_WORKERS: bool = true;
+
+    fn items(&self) -> &dyn Items {
+        &self.items
+    }
+
+    fn cut(&self, _: &Plan) -> Option<Cut> {
+        None
+    }
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
+        MapJob {
+            source: self.source.as_ref().expect("the items are there"),
+            slots: self.slots.as_ref().expect("the slots are there"),
+            f: &self.f,
+            done: &self.done,
+            contexts,
+            halt,
+        }
+    }
+
+    fn output(mut self, _: &Gaps) -> Result<Vec<U>> {
+        let slots = self.slots.take().expect("the slots are there");
+        // SAFETY: a run that ended, under a policy that lets no failure pass and wants no part, has set every slot.
+        Ok(unsafe { slots.assume_full() })
+    }
+}
+
+/// Drops the items that were not taken, and the results that nobody was given.
+impl<T, U, F> Drop for Map<T, U, F> {
+    fn drop(&mut self) {
+        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        done.sort_unstable_by_key(|done| done.taken.start);
+        if let Some(source) = self.source.take() {
+            let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
+            // SAFETY: no run is under way, since this is not borrowed; it noted what it took.
+            unsafe { source.drop_all_but(&taken) };
+        }
+        if let Some(slots) = self.slots.take() {
+            let set: Vec<Range<usize>> = done.iter().map(Done::set).collect();
+            // SAFETY: likewise; it noted what it set.
+            unsafe { slots.drop_these(&set) };
+        }
+    }
+}
+
+/// The job of calling a closure for items.
+struct MapJob<'j, T, U, C, F> {
+    source: &'j Open<T>,
+    slots: &'j Slots<U>,
+    f: &'j F,
+    done: &'j Mutex<Vec<Done>>,
+    contexts: &'j Contexts<'j, C>,
+    halt: Option<&'j Halt>,
 }
 
 /// Items that were taken one after the other, and whose slots are set; but for the last one's, where it has failed.
@@ -184,7 +293,7 @@ where
     }
 }
 
-impl<T, U, C, F> Items<'_, T, U, C, F> {
+impl<T, U, C, F> MapJob<'_, T, U, C, F> {
     /// Notes which items were taken.
     fn note(&self, taken: Range<usize>, failed: bool) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,7 +303,7 @@ impl<T, U, C, F> Items<'_, T, U, C, F> {
     }
 }
 
-impl<T, U, C, F> Job for Items<'_, T, U, C, F>
+impl<T, U, C, F> Job for MapJob<'_, T, U, C, F>
 where
     T: Send,
     U: Send,
@@ -219,8 +328,8 @@ where
                 items: done..next,
                 batch,
                 context: &mut *context,
-                call: &self.call,
-                slots: &self.slots,
+                call: self.f,
+                slots: self.slots,
                 halt: self.halt,
             };
             // SAFETY: the items are within those there are, of which the run hands each out once; what is given back, from

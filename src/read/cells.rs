@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use super::any::AnyChunk;
 use super::{Argument, Cell, ColumnChunks, Fault, Misread, Reader};
 use crate::partition::BlockStart;
+use crate::row_numbers::RowNumbers;
 
 /// Cells of several columns, read side by side.
 #[doc(hidden)]
@@ -20,11 +21,11 @@ pub trait Cells {
     /// The arguments; none for rows that take any columns.
     fn arguments() -> Option<Vec<Argument>>;
 
-    /// Binds the columns, one for each argument.
+    /// Binds the columns, one for each argument, whose rows have these numbers.
     ///
     /// # Safety
     /// Each column's arrays are chunks of a column of its dtype, which its argument takes without a cast.
-    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a>;
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], numbers: &'a RowNumbers) -> Self::Bound<'a>;
 
     /// Opens a block of `len` rows that begin at `places`, one for each argument.
     fn open<'s>(
@@ -86,7 +87,7 @@ impl Cells for Nil {
         Some(Vec::new())
     }
 
-    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], _: &'a RowNumbers) {
         debug_assert!(columns.is_empty());
     }
 
@@ -177,12 +178,12 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
         Some(arguments)
     }
 
-    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], numbers: &'a RowNumbers) -> Self::Bound<'a> {
         let (first, rest) = columns
             .split_first()
             .expect("there is a column for each argument");
         // SAFETY: as the caller vouches.
-        unsafe { (bind_chunks::<A>(first), B::bind(rest)) }
+        unsafe { (bind_chunks::<A>(first), B::bind(rest, numbers)) }
     }
 
     #[inline]
@@ -279,7 +280,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
         Some((0..N).map(|_| Argument::of::<T>()).collect())
     }
 
-    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], _: &'a RowNumbers) -> Self::Bound<'a> {
         debug_assert_eq!(columns.len(), N);
         columns
             .iter()

@@ -4,64 +4,54 @@
 ///
 /// A table of twice as many places as there are columns, or more: a name's place is that of its hash, or the next that was
 /// free. The hash has no secret, so names can be made that all have one place; searching them is then as slow as one by one.
+/// The table has columns' numbers only, so that it stays in the nearest cache; the keys lie with what else a column has.
 #[derive(Debug)]
 pub(super) struct NameIndex {
-    /// A power of two, more than there are columns.
-    places: Box<[Place]>,
+    /// A power of two, more than there are columns; [`FREE`], or a column.
+    places: Box<[u32]>,
+    /// What leaves of a hash as many bits as there are places.
+    shift: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    key: Key,
-    column: usize,
+/// What can be found.
+pub(super) trait Named {
+    fn key(&self) -> Key;
+
+    fn name(&self) -> &str;
 }
 
-/// Where no column is: no name has so long a key.
-const FREE: Place = Place {
-    key: Key {
-        words: [0, 0],
-        len: usize::MAX,
-    },
-    column: 0,
-};
-
-impl Place {
-    #[inline]
-    fn is_free(&self) -> bool {
-        self.key.len == FREE.key.len
-    }
-}
+const FREE: u32 = u32::MAX;
 
 impl NameIndex {
     /// Of several columns with one name, the first is found.
-    pub(super) fn new<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> Self {
-        let mut places = vec![FREE; (names.len() * 2).next_power_of_two().max(2)];
-        for (column, name) in names.enumerate() {
-            let key = Key::of(name);
-            let mut at = key.start(places.len());
-            while !places[at].is_free() {
-                at = (at + 1) & (places.len() - 1);
+    pub(super) fn new<N: Named>(columns: &[N]) -> Self {
+        let len = (columns.len() * 2).next_power_of_two().max(2);
+        let shift = u64::BITS - len.trailing_zeros();
+        let mut places = vec![FREE; len];
+        for (column, named) in columns.iter().enumerate() {
+            let mut at = named.key().start(shift);
+            while places[at] != FREE {
+                at = (at + 1) & (len - 1);
             }
-            places[at] = Place { key, column };
+            places[at] = u32::try_from(column).expect("no frame has so many columns");
         }
         NameIndex {
             places: places.into(),
+            shift,
         }
     }
 
-    /// The position of the column of that name; `name_of` gives the columns' names.
+    /// The position of the column of that name.
     #[inline]
-    pub(super) fn find<'n>(&self, name: &str, name_of: impl Fn(usize) -> &'n str) -> Option<usize> {
+    pub(super) fn find<N: Named>(&self, name: &str, columns: &[N]) -> Option<usize> {
         let key = Key::of(name);
-        let mut at = key.start(self.places.len());
+        let mut at = key.start(self.shift);
         // At least half of the places are free.
         loop {
-            let place = &self.places[at];
-            if place.key == key && (name.len() <= SHORT || name_of(place.column) == name) {
-                return Some(place.column);
-            }
-            if place.is_free() {
-                return None;
+            let column = self.places[at] as usize;
+            let named = columns.get(column)?;
+            if named.key() == key && (name.len() <= SHORT || named.name() == name) {
+                return Some(column);
             }
             at = (at + 1) & (self.places.len() - 1);
         }
@@ -76,14 +66,14 @@ const SHORT: usize = 16;
 ///
 /// Made in a few instructions for a short name, and when the program is compiled for one that is known then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
+pub(super) struct Key {
     words: [u64; 2],
     len: usize,
 }
 
 impl Key {
     #[inline]
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let name = name.as_bytes();
         let len = name.len();
         let words = match len {
@@ -103,15 +93,18 @@ impl Key {
 
     /// The first place that it may have.
     #[inline]
-    fn start(self, places: usize) -> usize {
+    fn start(self, shift: u32) -> usize {
         let [a, b] = self.words;
-        mix(a ^ self.len as u64, b) as usize & (places - 1)
+        // The product's highest bits depend on all bits of what is multiplied.
+        ((a ^ b.rotate_left(29) ^ self.len as u64).wrapping_mul(A) >> shift) as usize
     }
 }
 
+/// Odd, and of no pattern: the golden ratio's fraction.
+const A: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[inline]
 fn mix(a: u64, b: u64) -> u64 {
-    const A: u64 = 0x9e37_79b9_7f4a_7c15;
     const B: u64 = 0xd6e8_feb8_6659_fd93;
     let product = u128::from(a ^ A) * u128::from(b ^ B);
     product as u64 ^ (product >> 64) as u64
@@ -144,9 +137,18 @@ fn word8(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
+    impl Named for String {
+        fn key(&self) -> Key {
+            Key::of(self)
+        }
+
+        fn name(&self) -> &str {
+            self
+        }
+    }
+
     fn find(names: &[String], name: &str) -> Option<usize> {
-        let index = NameIndex::new(names.iter().map(String::as_str));
-        index.find(name, |column| &names[column])
+        NameIndex::new(names).find(name, names)
     }
 
     #[test]
@@ -170,7 +172,7 @@ mod tests {
     fn finds_among_names_that_all_have_one_place() {
         let names: Vec<String> = (0..200_000)
             .map(|i| format!("c{i}"))
-            .filter(|name| Key::of(name).start(1024) == 1)
+            .filter(|name| Key::of(name).start(u64::BITS - 10) == 1)
             .collect();
         assert!(names.len() > 100);
         for (column, name) in names.iter().enumerate() {
@@ -189,7 +191,7 @@ mod tests {
         ] {
             let mut taken = vec![0; 2048];
             for i in 0..1000 {
-                taken[Key::of(&name(i)).start(2048)] += 1;
+                taken[Key::of(&name(i)).start(u64::BITS - 11)] += 1;
             }
             // Of 1,000 names thrown at 2,048 places, 4 or more seldom fall on one.
             assert!(taken.iter().all(|names| *names < 8), "{}", name(0));

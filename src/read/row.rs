@@ -3,11 +3,12 @@
 use polars::prelude::AnyValue;
 
 use super::any::AnyChunk;
-use super::name_index::NameIndex;
+use super::name_index::{Key, NameIndex, Named};
 use super::source::{natural_type, not_found};
 use super::{Argument, Cell, Cells, ColumnChunks, Fit, FromRow, Misread, Reader};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::partition::BlockStart;
+use crate::row_numbers::{RowNumbers, Unnumbered};
 
 /// A row whose columns and types are known only at run time.
 ///
@@ -49,10 +50,27 @@ impl<'a> Row<'a> {
         self.columns.all.is_empty()
     }
 
-    /// The row's number, counted from 0 in the whole input.
+    /// The row's number, counted from 0 in the whole input; from another number, or as a column says, where
+    /// [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) is given. An error that names
+    /// the row has the same number.
+    ///
+    /// In a lazy query a `LazyFrame`'s rows are numbered by default, and so are a stream's. An expression
+    /// (`rows([…]).apply(f)`) is given batches whose place in the whole is not known: there, only
+    /// [`RowsExpr::row_numbers`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.RowsExpr.html#method.row_numbers)
+    /// gives a row its number, and without it this method ends the row with an error that says so, as if the closure had
+    /// returned it.
     #[must_use]
     pub fn index(&self) -> usize {
-        self.first + self.i
+        let position = self.first + self.i;
+        match self.columns.numbers.known(position) {
+            Some(number) => number,
+            None => Unnumbered::end_the_row(),
+        }
+    }
+
+    /// The number that errors have.
+    fn number(&self) -> usize {
+        self.columns.numbers.of(self.first + self.i)
     }
 
     /// The columns' names, in order.
@@ -185,7 +203,7 @@ impl<'a> Row<'a> {
         let name = self.columns.all[column].name.to_string();
         match misread {
             Misread::Null if T::fit(chunk.dtype) != Fit::Never => ErrorKind::Value {
-                place: Place::Row(self.index()),
+                place: Place::Row(self.number()),
                 column: Some(name),
                 message: format!(
                     "the value is null; take Option<{0}> in place of {0}",
@@ -193,7 +211,7 @@ impl<'a> Row<'a> {
                 ),
             },
             Misread::Value(message) => ErrorKind::Value {
-                place: Place::Row(self.index()),
+                place: Place::Row(self.number()),
                 column: Some(name),
                 message,
             },
@@ -285,9 +303,22 @@ pub struct Untyped;
 /// A column whose dtype is known only at run time.
 #[derive(Debug)]
 pub(super) struct UntypedColumn<'a> {
-    name: &'a str,
+    /// The name's.
+    key: Key,
     /// Among the chunks of all columns.
     first_chunk: usize,
+    name: &'a str,
+}
+
+impl Named for UntypedColumn<'_> {
+    #[inline(always)]
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
 }
 
 /// The columns that a row may have asked of it.
@@ -298,17 +329,19 @@ pub struct UntypedColumns<'a> {
     /// Those of one column after those of the other.
     chunks: Vec<AnyChunk<'a>>,
     by_name: NameIndex,
+    numbers: &'a RowNumbers,
 }
 
 impl UntypedColumns<'_> {
-    #[inline]
+    /// Always inlined: a name that is known when the program is compiled is then compared in an instruction or two.
+    #[inline(always)]
     fn find(&self, name: &str) -> Option<usize> {
         /// So few names are compared one by one in less time than a hash takes.
         const FEW: usize = 8;
         if self.all.len() <= FEW {
             return self.all.iter().position(|column| column.name == name);
         }
-        self.by_name.find(name, |column| self.all[column].name)
+        self.by_name.find(name, &self.all)
     }
 }
 
@@ -354,22 +387,24 @@ impl Cells for Untyped {
         None
     }
 
-    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>]) -> Self::Bound<'a> {
+    unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], numbers: &'a RowNumbers) -> Self::Bound<'a> {
         let mut all = Vec::with_capacity(columns.len());
         let mut chunks = Vec::with_capacity(columns.len());
         for column in columns {
             all.push(UntypedColumn {
-                name: column.name,
+                key: Key::of(column.name),
                 first_chunk: chunks.len(),
+                name: column.name,
             });
             let arrays = column.arrays.iter();
             // SAFETY: as the caller vouches.
             chunks.extend(arrays.map(|array| unsafe { AnyChunk::new(column.dtype, *array) }));
         }
         UntypedColumns {
+            by_name: NameIndex::new(&all),
             all,
             chunks,
-            by_name: NameIndex::new(columns.iter().map(|column| column.name)),
+            numbers,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The columns a closure is given: chosen, checked against its argument types, and held for the run.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Series};
@@ -11,6 +12,7 @@ use super::{Cell, Fit};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Options};
 use crate::partition::{BLOCK, CONVERTED_BLOCK, ChunkEnds, Layout};
+use crate::row_numbers::{Numbering, RowNumbers};
 
 /// One argument's type, as the checks see it.
 #[doc(hidden)]
@@ -42,6 +44,8 @@ impl Argument {
 pub(crate) struct Given<'a> {
     pub(crate) columns: &'a [Column],
     pub(crate) rows: usize,
+    /// The rows' numbers in the query that makes the call, if one does; else the options say them.
+    pub(crate) numbers: Option<&'a RowNumbers>,
 }
 
 impl<'a> Given<'a> {
@@ -49,6 +53,66 @@ impl<'a> Given<'a> {
         Given {
             columns: frame.columns(),
             rows: frame.height(),
+            numbers: None,
+        }
+    }
+
+    /// The rows' numbers.
+    pub(crate) fn row_numbers(
+        &self,
+        options: &Options<'_>,
+        faults: &mut Vec<Error>,
+    ) -> NumbersOf<'a> {
+        if let Some(numbers) = self.numbers {
+            return NumbersOf::Query(numbers);
+        }
+        let numbers = match &options.call.numbering {
+            None => Ok(RowNumbers::default()),
+            Some(Numbering::From(first)) => Ok(RowNumbers::from_first(*first)),
+            Some(Numbering::Column(name)) => {
+                let mut found = self.columns.iter().filter(|column| column.name() == name);
+                match found.next() {
+                    Some(column) => RowNumbers::complete(column),
+                    None => {
+                        let columns = self.columns.iter().map(|column| column.name().as_str());
+                        Err(not_found(name, columns))
+                    }
+                }
+            }
+        };
+        NumbersOf::Call(numbers.unwrap_or_else(|fault| {
+            faults.push(fault);
+            RowNumbers::default()
+        }))
+    }
+
+    /// The columns that a closure is given by default: all but the one that has the rows' numbers.
+    fn by_default(&self, options: &Options<'_>) -> Vec<&'a Column> {
+        let numbers = match &options.call.numbering {
+            Some(Numbering::Column(name)) => Some(name),
+            _ => None,
+        };
+        let columns = self.columns.iter();
+        columns
+            .filter(|column| Some(column.name()) != numbers)
+            .collect()
+    }
+}
+
+/// Rows' numbers: those of a query, or the call's own.
+#[derive(Debug)]
+pub(crate) enum NumbersOf<'a> {
+    Query(&'a RowNumbers),
+    Call(RowNumbers),
+}
+
+impl Deref for NumbersOf<'_> {
+    type Target = RowNumbers;
+
+    fn deref(&self) -> &RowNumbers {
+        match self {
+            NumbersOf::Query(numbers) => numbers,
+            NumbersOf::Call(numbers) => numbers,
         }
     }
 }
@@ -189,7 +253,7 @@ impl<'a> Sources<'a> {
         names: Names,
         faults: &mut Vec<Error>,
     ) -> Self {
-        let mut wanted = wanted(given.columns, options, faults);
+        let mut wanted = wanted(given, options, faults);
         if let Some(names) = names {
             let columns: Vec<&Column> = wanted.iter().copied().flatten().collect();
             wanted = by_name(&columns, names, faults);
@@ -197,10 +261,13 @@ impl<'a> Sources<'a> {
         if let Some(arguments) = arguments
             && arguments.len() != wanted.len()
         {
-            let asked = match (names, &options.select) {
+            let asked = match (names, &options.call.select) {
                 (Some(names), _) => names.iter().map(ToString::to_string).collect(),
                 (None, Some(select)) => select.iter().map(ToString::to_string).collect(),
-                (None, None) => given.columns.iter().map(|c| c.name().to_string()).collect(),
+                (None, None) => {
+                    let columns = given.by_default(options).into_iter();
+                    columns.map(|column| column.name().to_string()).collect()
+                }
             };
             faults.push(
                 ErrorKind::ArgumentCount {
@@ -217,7 +284,7 @@ impl<'a> Sources<'a> {
             };
             // A missing column leaves its argument's place empty, so the others are checked against their own.
             if let Some(argument) = arguments.and_then(|arguments| arguments.get(position))
-                && let Err(fault) = source.fit(argument, position, options.casts)
+                && let Err(fault) = source.fit(argument, position, options.casts())
             {
                 faults.push(fault);
             }
@@ -245,11 +312,11 @@ impl<'a> Sources<'a> {
 
 /// The selected columns that there are, or all.
 pub(crate) fn selected<'a>(
-    frame: &'a DataFrame,
+    given: Given<'a>,
     options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<&'a Column> {
-    wanted(frame.columns(), options, faults)
+    wanted(given, options, faults)
         .into_iter()
         .flatten()
         .collect()
@@ -257,14 +324,16 @@ pub(crate) fn selected<'a>(
 
 /// The selected columns, or all; none in the place of one that is missing.
 fn wanted<'a>(
-    columns: &'a [Column],
+    given: Given<'a>,
     options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<Option<&'a Column>> {
-    let all = columns.iter();
-    match &options.select {
-        None => all.map(Some).collect(),
-        Some(names) => by_name(&all.collect::<Vec<_>>(), names, faults),
+    match &options.call.select {
+        None => given.by_default(options).into_iter().map(Some).collect(),
+        Some(names) => {
+            let all: Vec<&Column> = given.columns.iter().collect();
+            by_name(&all, names, faults)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     downcast, validity,
 };
 use crate::partition::BlockStart;
+use crate::row_numbers::UNKNOWN;
 
 /// A Struct column's value: its fields as a tuple (by position) or a derived struct (by name).
 ///
@@ -212,7 +213,7 @@ impl<T: FromRow> Cell for Struct<T> {
         StructChunk {
             cells: columns.len(),
             // SAFETY: a field of a struct's chunk is a chunk of the field's dtype.
-            fields: unsafe { T::Cells::bind(&columns) },
+            fields: unsafe { T::Cells::bind(&columns, &UNKNOWN) },
             validity: validity(array),
         }
     }

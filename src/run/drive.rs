@@ -113,7 +113,7 @@ impl<'r> Run<'r> {
         let can_halt = options.cancel.is_some()
             || options.job.is_some()
             || plan.token().is_some()
-            || options.deadline.is_some()
+            || options.call.deadline.is_some()
             || options.retry.is_some();
         Run {
             plan,
@@ -127,7 +127,7 @@ impl<'r> Run<'r> {
             is_nested: hush::is_amid_a_run() || is_within_a_closure(),
             on_workers: false,
             halt: can_halt.then(Arc::default),
-            on_cancel: options.on_cancel,
+            on_cancel: options.on_cancel(),
             queue: Queue::new(0..items),
             panicked: AtomicBool::new(false),
             options,
@@ -218,7 +218,7 @@ impl<'r> Run<'r> {
 
     /// Has the run stopped at the deadline, so that nobody looks at a clock between rows.
     fn alarm(&self, began: Instant) -> Result<Option<Alarm>> {
-        let (Some(deadline), Some(halt)) = (self.options.deadline, &self.halt) else {
+        let (Some(deadline), Some(halt)) = (self.options.call.deadline, &self.halt) else {
             return Ok(None);
         };
         let since = self.options.deadline_from.unwrap_or(began);
@@ -562,7 +562,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::options::OnError;
+    use crate::options::{CallOptions, OnError};
     use crate::run::{Failure, Verdict};
 
     /// A job that notes which rows it did, and loses its patience as a script says.
@@ -609,7 +609,7 @@ mod tests {
 
     fn workers(workers: usize) -> Options<'static> {
         Options {
-            workers: Some(workers),
+            call: CallOptions::new().workers(workers),
             ..Options::default()
         }
     }
@@ -643,10 +643,10 @@ mod tests {
     #[test]
     fn the_failure_after_the_limit_ends_the_run() {
         for n in [1, 2, 4] {
+            let call = CallOptions::new().workers(n);
             let options = Options {
-                on_error: OnError::Collect,
-                max_failures: Some(3),
-                ..workers(n)
+                call: call.on_error(OnError::Collect).max_failures(3),
+                ..Options::default()
             };
             let (ended, done) = run(&options, |row| 1 + row % 5, |row| row % 100 == 99);
             let Err(Broken::Failed(records)) = ended else {

@@ -10,6 +10,7 @@ use polars::prelude::PlSmallStr;
 use crate::error::{Causes, Error};
 pub(crate) use crate::quiet::quietly_drop;
 use crate::read::Fault;
+use crate::row_numbers::Unnumbered;
 use crate::write::Refused;
 
 /// Why a row (a column, a part) has no result.
@@ -85,6 +86,9 @@ pub(crate) fn say<T: From<&'static str>>(message: impl FnOnce() -> T) -> T {
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     // Unwind safe: what a panicking closure leaves half done of ours is thrown away, or made good, by the caller.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        if payload.is::<Unnumbered>() {
+            return Failure::Known(Unnumbered::error());
+        }
         hush::have_hook();
         let message = message(&*payload);
         quietly_drop(payload);

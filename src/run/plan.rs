@@ -33,19 +33,19 @@ impl Plan {
         let threads = options.pool.as_ref().map(Pool::threads);
         let threads = threads.cloned().unwrap_or_default();
         // A sequential call does not as much as start the pool.
-        let width = if options.sequential {
+        let width = if options.is_sequential() {
             1
         } else {
             threads.workers()
         };
-        if options.workers == Some(0) {
+        if options.call.workers == Some(0) {
             refuse(
                 "workers",
                 "0 workers cannot run anything; give 1 or more".into(),
             );
         }
-        let workers = match options.workers {
-            _ if options.sequential => 1,
+        let workers = match options.call.workers {
+            _ if options.is_sequential() => 1,
             Some(asked) if asked > width && options.pool.is_some() => {
                 refuse(
                     "workers",
@@ -62,7 +62,7 @@ impl Plan {
             Some(asked) => asked,
             None => width,
         };
-        if options.max_failures.is_some() && options.on_error == OnError::Fail {
+        if options.call.max_failures.is_some() && options.on_error() == OnError::Fail {
             refuse(
                 "max_failures",
                 "the first failure ends the call; let some pass with .on_error(OnError::Null), Skip or Collect".into(),
@@ -71,7 +71,7 @@ impl Plan {
         if let Some(message) = options.retry.as_ref().and_then(Retry::fault) {
             refuse("retry", message);
         }
-        let cut = match (options.partitions, options.chunk_rows) {
+        let cut = match (options.call.partitions, options.call.chunk_rows) {
             (Some(_), Some(_)) => {
                 refuse(
                     "partitions",

@@ -1,21 +1,26 @@
 //! `chunks`: one call of the closure for each part.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use polars::prelude::{Column, DataFrame, PlSmallStr};
 
-use super::items::Items as Results;
-use super::report::{Items, numbers, report};
-use super::{check_duplicates, check_names, names_of, refuse_null, unwritten};
+use super::call::{Checks, Verb, call};
+use super::follows::{Kind, Shape};
+use super::report::{Gaps, Items};
+use super::results::{OneByOne, Results};
+use super::{names_of, unwritten};
+use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Place, Result};
 use crate::function::ChunkFn;
 use crate::options::Options;
 use crate::outcome::Outcome;
-use crate::partition::{Chunk, Cut, room_for, slice};
-use crate::read::selected;
-use crate::run::{Plan, Run};
-use crate::write::{IntoStack, part_place};
+use crate::partition::{Chunk, room_for, slice};
+use crate::read::{Given, selected};
+use crate::row_numbers::{RowNumbers, number_column};
+use crate::run::{Failure, Job};
+use crate::write::IntoStack;
 
 pub(crate) fn chunks<M, C, L, F>(
     frame: &DataFrame,
@@ -29,30 +34,24 @@ where
     F: ChunkFn<M, C>,
     F::Out: IntoStack,
 {
-    let mut faults = Vec::new();
-    let columns = selected(frame, options, &mut faults);
-    let plan = Plan::new(options, &mut faults);
-    check_names(options, F::Out::width(), &mut faults);
-    check_duplicates(&names_of(&columns), &mut faults);
-    if <F::Out as IntoStack>::WHOLE {
-        refuse_null(options, "part", &mut faults);
-    }
-    if L::SEEDED && plan.asked_cut().is_none() {
-        let message = "a part's stream is that of its first row, and by default there is a part for each worker; \
-                       give .partitions(n) or .chunk_rows(n), so that the answer is the same on any machine";
-        faults.push(
-            ErrorKind::Option {
-                option: "seed",
-                message: message.into(),
-            }
-            .into(),
-        );
-    }
-    Error::of_all(faults)?;
+    let shape = Shape {
+        verb: Kind::Chunks,
+        sees_nulls: true,
+        is_whole: <F::Out as IntoStack>::WHOLE,
+        is_seeded: L::SEEDED,
+        in_query: false,
+    };
+    let mut checks = Checks::new(options, shape);
+    let given = Given::of(frame);
+    let numbers = given.row_numbers(options, &mut checks.faults);
+    let columns = selected(given, options, &mut checks.faults);
+    checks.names(F::Out::width());
+    checks.no_duplicates(&names_of(&columns));
+    let plan = checks.pass()?;
 
-    let frame = match options.select {
-        Some(_) => DataFrame::new(frame.height(), columns.into_iter().cloned().collect())?,
-        None => frame.clone(),
+    let frame = match columns.len() == frame.width() && options.call.select.is_none() {
+        true => frame.clone(),
+        false => DataFrame::new(frame.height(), columns.into_iter().cloned().collect())?,
     };
     let height = frame.height();
     let cut = plan.cut(height);
@@ -60,79 +59,102 @@ where
     let mut rows: Vec<Range<usize>> = room_for(parts, cut.option())?;
     rows.extend((0..parts).map(|part| cut.rows_of(part, height)));
 
-    let (make, finish) = lead.split();
-    let contexts = Contexts::new(&make);
-    let one_by_one = Some(Cut::ChunkRows(1));
-    let run = Run::new("chunks", options, &plan, one_by_one, parts, height);
     let work = |context: &mut C, index: usize| {
         let rows = &rows[index];
-        context.at(rows.start);
-        let part = Chunk::new(slice(&frame, rows), index, rows.start);
+        context.at(&numbers, rows.start);
+        let row_offset = numbers.span(rows.clone()).start;
+        let part = Chunk::new(slice(&frame, rows), index, row_offset);
         f.call(context, part)
-            .into_part(options.casts)
+            .into_part(options.casts())
             .map_err(unwritten)
     };
-    let names = options.names.clone().or_else(F::Out::names);
-    let items = ChunkItems {
-        rows: &rows,
-        height,
-        names,
+    let names = options.call.names.clone().or_else(F::Out::names);
+    let verb = Chunks {
+        results: Results::new(parts, room_for(parts, cut.option())?),
+        work,
+        items: ChunkItems {
+            rows: &rows,
+            numbers: &numbers,
+            height,
+            names,
+        },
+        names: options.call.names.clone(),
+        out: PhantomData::<fn() -> F::Out>,
     };
-    let room = room_for(parts, cut.option())?;
-    let results = Results::new(parts, room, &contexts, work, |parts| items.span(parts));
-    let ended = run.drive(&results);
-    let report = report(ended, options, &items, <F::Out as IntoStack>::WHOLE);
-    let mut results = results.into_results();
-    let finished = finish(contexts.into_all());
-    let report = report?;
-    finished?;
-
-    let mut kept = rows.clone();
-    let mut indices: Vec<usize> = (0..parts).collect();
-    for dropped in report.dropped.iter().rev() {
-        results.drain(dropped.clone());
-        kept.drain(dropped.clone());
-        indices.drain(dropped.clone());
-    }
-    let output = F::Out::stack(results, &kept, options.names.clone())
-        .map_err(|error| renumbered(error, &indices))?;
-    Ok(report.outcome(output, &items))
+    call(options, &plan, lead, verb)
 }
 
-/// An error of one of the parts that were kept, as of the part with its own number.
-fn renumbered(error: Error, indices: &[usize]) -> Error {
-    let mut kind = error.into_kind();
-    if let ErrorKind::Stack {
-        place: Place::Part { index, .. },
-        ..
-    } = &mut kind
-        && let Some(own) = indices.get(*index)
-    {
-        *index = *own;
+/// A closure called for parts, and its results.
+struct Chunks<'r, W, Out: IntoStack> {
+    results: Results<Out::Part>,
+    work: W,
+    items: ChunkItems<'r>,
+    names: Option<Vec<PlSmallStr>>,
+    out: PhantomData<fn() -> Out>,
+}
+
+impl<C, W, Out> Verb<C> for Chunks<'_, W, Out>
+where
+    C: Context + Send,
+    W: Fn(&mut C, usize) -> Result<Out::Part, Failure> + Sync,
+    Out: IntoStack,
+{
+    type Output = Out::Output;
+
+    const NAME: &'static str = "chunks";
+    const WHOLE: bool = Out::WHOLE;
+
+    fn items(&self) -> &dyn Items {
+        &self.items
     }
-    kind.into()
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Job {
+        OneByOne {
+            results: &self.results,
+            contexts,
+            work: &self.work,
+            items: &self.items,
+        }
+    }
+
+    fn output(self, gaps: &Gaps) -> Result<Out::Output> {
+        let mut results = self.results.into_all();
+        let mut places: Vec<Place> = (0..results.len())
+            .map(|part| self.items.place(part))
+            .collect();
+        for dropped in gaps.dropped.iter().rev() {
+            results.drain(dropped.clone());
+            places.drain(dropped.clone());
+        }
+        Out::stack(results, &places, self.names)
+    }
 }
 
 /// What failures and errors say of parts.
 struct ChunkItems<'r> {
     rows: &'r [Range<usize>],
+    numbers: &'r RowNumbers,
     height: usize,
     names: Option<Vec<PlSmallStr>>,
 }
 
 impl ChunkItems<'_> {
-    /// The rows of neighbouring parts.
-    fn span(&self, parts: Range<usize>) -> Range<usize> {
-        if parts.is_empty() {
-            return 0..0;
-        }
-        self.rows[parts.start].start..self.rows[parts.end - 1].end
+    /// The number of a part's first row.
+    fn offset(&self, part: usize) -> usize {
+        self.numbers.span(self.rows[part].clone()).start
     }
 }
 
 impl Items for ChunkItems<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     fn place(&self, part: usize) -> Place {
-        part_place(part, self.rows)
+        Place::Part {
+            index: part,
+            row_offset: self.offset(part),
+        }
     }
 
     fn input(&self, _: usize, _: usize) -> Option<String> {
@@ -144,11 +166,14 @@ impl Items for ChunkItems<'_> {
     }
 
     fn which(&self, parts: &[usize]) -> Vec<Column> {
-        let parts = || parts.iter().copied();
+        let column = |name: &'static str, number: &dyn Fn(usize) -> usize| {
+            let numbers: Vec<usize> = parts.iter().map(|part| number(*part)).collect();
+            number_column(name.into(), &numbers)
+        };
         vec![
-            numbers("row", parts().map(|part| self.rows[part].start)),
-            numbers("part", parts()),
-            numbers("rows", parts().map(|part| self.rows[part].len())),
+            column("row", &|part| self.offset(part)),
+            column("part", &|part| part),
+            column("rows", &|part| self.rows[part].len()),
         ]
     }
 
@@ -156,15 +181,18 @@ impl Items for ChunkItems<'_> {
         Ok(Vec::new())
     }
 
-    fn dropped_rows(&self, parts: Range<usize>) -> Range<usize> {
-        self.span(parts)
+    fn rows_of(&self, parts: Range<usize>) -> Range<usize> {
+        if parts.is_empty() {
+            return 0..0;
+        }
+        self.rows[parts.start].start..self.rows[parts.end - 1].end
+    }
+
+    fn numbers(&self) -> &RowNumbers {
+        self.numbers
     }
 
     fn rows(&self) -> usize {
-        self.height
-    }
-
-    fn total(&self) -> usize {
         self.height
     }
 }

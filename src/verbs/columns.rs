@@ -1,87 +1,90 @@
 //! `columns`: one call of the closure for each column.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use polars::prelude::{Column, DataFrame, PlSmallStr};
 
-use super::items::Items as Results;
-use super::report::{Items, report};
-use super::{check_duplicates, check_names, names_of, refuse_null, unwritten};
+use super::call::{Checks, Verb, call};
+use super::follows::{Kind, Shape};
+use super::report::{Gaps, Items};
+use super::results::{OneByOne, Results};
+use super::{names_of, unwritten};
+use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::ColumnFn;
 use crate::options::{Nulls, Options};
 use crate::outcome::Outcome;
-use crate::partition::{Cut, room_for};
-use crate::read::{Source, selected};
-use crate::run::{Failure, Plan, Run};
+use crate::partition::room_for;
+use crate::read::{Given, Source, selected};
+use crate::row_numbers::RowNumbers;
+use crate::run::{Failure, Job};
 use crate::write::{IntoColumns, side_by_side};
 
-pub(crate) fn columns<M, C, F>(
+pub(crate) fn columns<M, C, L, F>(
     frame: &DataFrame,
     options: &Options<'_>,
-    lead: impl Lead<C>,
+    lead: L,
     f: &F,
 ) -> Result<Outcome<DataFrame>>
 where
     C: Context + Send,
+    L: Lead<C>,
     F: ColumnFn<M, C>,
     F::Out: IntoColumns,
 {
-    let mut faults = Vec::new();
-    let columns = selected(frame, options, &mut faults);
+    let argument = F::argument();
+    let shape = Shape {
+        verb: Kind::Columns,
+        sees_nulls: argument.is_none(),
+        is_whole: <F::Out as IntoColumns>::WHOLE,
+        is_seeded: L::SEEDED,
+        in_query: false,
+    };
+    let mut checks = Checks::new(options, shape);
+    let given = Given::of(frame);
+    let numbers = given.row_numbers(options, &mut checks.faults);
+    let columns = selected(given, options, &mut checks.faults);
     let mut sources: Vec<Source<'_>> = columns.iter().copied().map(Source::of).collect();
-    if let Some(argument) = F::argument() {
+    if let Some(argument) = argument {
         for source in &mut sources {
-            if let Err(fault) = source.fit(&argument, 0, options.casts) {
-                faults.push(fault);
+            if let Err(fault) = source.fit(&argument, 0, options.casts()) {
+                checks.faults.push(fault);
             }
         }
     }
-    let plan = Plan::new(options, &mut faults);
     // A column that is missing is a fault already; it counts here.
-    let width = options.select.as_ref().map_or(columns.len(), Vec::len);
-    check_names(options, Some(width), &mut faults);
-    let mut names = options.names.clone().unwrap_or_else(|| {
+    let width = options.call.select.as_ref();
+    checks.names(Some(width.map_or(columns.len(), Vec::len)));
+    let names = options.call.names.clone().unwrap_or_else(|| {
         let own = names_of(&columns);
-        check_duplicates(&own, &mut faults);
+        checks.no_duplicates(&own);
         own
     });
-    if <F::Out as IntoColumns>::WHOLE {
-        refuse_null(options, "column", &mut faults);
-    }
-    Error::of_all(faults)?;
+    let plan = checks.pass()?;
 
     let chunks: Vec<_> = sources.iter().map(Source::chunks).collect();
-    if options.nulls == Nulls::Error {
+    if options.nulls() == Nulls::Error {
         let nulls = columns.iter().zip(&chunks);
         let nulls = nulls.filter_map(|(column, chunks)| {
             // SAFETY: the chunks are those of the column, cast to what the argument takes (`Source::fit`).
             unsafe { F::first_null(chunks, column.len()) }.map(|row| ErrorKind::Null {
                 column: column.name().to_string(),
-                row,
+                row: numbers.of(row),
             })
         });
         Error::of_all(nulls.map(Error::from).collect())?;
     }
-    let (make, finish) = lead.split();
-    let contexts = Contexts::new(&make);
-    let run = Run::new(
-        "columns",
-        options,
-        &plan,
-        Some(Cut::ChunkRows(1)),
-        columns.len(),
-        columns.len(),
-    );
     let work = |context: &mut C, column: usize| {
-        context.at(column);
+        // Of a column, the number is its position.
+        context.at(&RowNumbers::default(), column);
         // SAFETY: as above.
         match unsafe { f.call(context, columns[column], &chunks[column]) } {
-            Ok(result) => result.into_part(options.casts).map_err(unwritten),
+            Ok(result) => result.into_part(options.casts()).map_err(unwritten),
             Err((row, fault)) => Err(Failure::Known(
                 ErrorKind::Value {
-                    place: Place::Row(row),
+                    place: Place::Row(numbers.of(row)),
                     column: Some(columns[column].name().to_string()),
                     message: fault.message.unwrap_or_default(),
                 }
@@ -89,37 +92,79 @@ where
             )),
         }
     };
-    let room = room_for(columns.len(), "columns")?;
-    let results = Results::new(columns.len(), room, &contexts, work, |columns| columns);
-    let ended = run.drive(&results);
     let items = ColumnItems {
         columns: &columns,
+        numbers: &numbers,
         height: frame.height(),
     };
-    let report = report(ended, options, &items, <F::Out as IntoColumns>::WHOLE);
-    let mut results = results.into_results();
-    let finished = finish(contexts.into_all());
-    let report = report?;
-    finished?;
+    let verb = Columns {
+        results: Results::new(columns.len(), room_for(columns.len(), "columns")?),
+        work,
+        items,
+        names,
+        out: PhantomData::<fn() -> F::Out>,
+    };
+    call(options, &plan, lead, verb)
+}
 
-    for dropped in report.dropped.iter().rev() {
-        results.drain(dropped.clone());
-        names.drain(dropped.clone());
+/// A closure called for columns, and its results.
+struct Columns<'r, 'a, W, Out: IntoColumns> {
+    results: Results<Out::Part>,
+    work: W,
+    items: ColumnItems<'r, 'a>,
+    names: Vec<PlSmallStr>,
+    out: PhantomData<fn() -> Out>,
+}
+
+impl<C, W, Out> Verb<C> for Columns<'_, '_, W, Out>
+where
+    C: Context + Send,
+    W: Fn(&mut C, usize) -> Result<Out::Part, Failure> + Sync,
+    Out: IntoColumns,
+{
+    type Output = DataFrame;
+
+    const NAME: &'static str = "columns";
+    const WHOLE: bool = Out::WHOLE;
+
+    fn items(&self) -> &dyn Items {
+        &self.items
     }
-    let results = results.into_iter().zip(names);
-    let results = results.map(|(part, name)| F::Out::part_into_column(part, name));
-    let results = results.collect::<Result<Vec<Option<Column>>>>()?;
-    let output = side_by_side(results.into_iter().flatten().collect())?;
-    Ok(report.outcome(output, &items))
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Job {
+        OneByOne {
+            results: &self.results,
+            contexts,
+            work: &self.work,
+            items: &self.items,
+        }
+    }
+
+    fn output(mut self, gaps: &Gaps) -> Result<DataFrame> {
+        let mut results = self.results.into_all();
+        for dropped in gaps.dropped.iter().rev() {
+            results.drain(dropped.clone());
+            self.names.drain(dropped.clone());
+        }
+        let results = results.into_iter().zip(self.names);
+        let results = results.map(|(part, name)| Out::part_into_column(part, name));
+        let results = results.collect::<Result<Vec<Option<Column>>>>()?;
+        side_by_side(results.into_iter().flatten().collect())
+    }
 }
 
 /// What failures and errors say of columns.
 struct ColumnItems<'r, 'a> {
     columns: &'r [&'a Column],
+    numbers: &'r RowNumbers,
     height: usize,
 }
 
 impl Items for ColumnItems<'_, '_> {
+    fn len(&self) -> usize {
+        self.columns.len()
+    }
+
     fn place(&self, column: usize) -> Place {
         Place::Column(self.columns[column].name().to_string())
     }
@@ -143,8 +188,16 @@ impl Items for ColumnItems<'_, '_> {
     }
 
     /// A column that is dropped takes no row with it.
-    fn dropped_rows(&self, _: Range<usize>) -> Range<usize> {
+    fn rows_of(&self, _: Range<usize>) -> Range<usize> {
         0..0
+    }
+
+    fn done_of(&self, columns: Range<usize>) -> Range<usize> {
+        columns
+    }
+
+    fn numbers(&self) -> &RowNumbers {
+        self.numbers
     }
 
     fn rows(&self) -> usize {

@@ -1,26 +1,30 @@
 //! The verbs, which put the stages together.
 
+mod call;
 mod chunks;
 mod columns;
-mod items;
+mod follows;
 mod report;
+mod results;
 mod rows;
 mod stride;
 
 use polars::prelude::{Column, PlSmallStr};
 
+pub(crate) use call::{Verb, call};
 pub(crate) use chunks::chunks;
 pub(crate) use columns::columns;
+pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
 
 use crate::error::{Error, ErrorKind, Place};
-use crate::options::{OnError, Options};
+use crate::options::Options;
 use crate::run::{Cause, Failure};
 use crate::write::Unwritten;
 
 /// Checks the names that are given against how many columns come out, where that is known.
 fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Error>) {
-    let Some(names) = &options.names else {
+    let Some(names) = &options.call.names else {
         return;
     };
     if let Some(columns) = width
@@ -45,23 +49,6 @@ pub(crate) fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
             let name = name.to_string();
             faults.push(ErrorKind::DuplicateName { name }.into());
         }
-    }
-}
-
-/// A whole result of a part or a column cannot be null.
-fn refuse_null(options: &Options<'_>, item: &str, faults: &mut Vec<Error>) {
-    if options.on_error == OnError::Null {
-        let message = format!(
-            "OnError::Null needs a closure that returns cells, and this one returns a whole frame or column for each \
-             {item}; give OnError::Skip or OnError::Collect"
-        );
-        faults.push(
-            ErrorKind::Option {
-                option: "on_error",
-                message,
-            }
-            .into(),
-        );
     }
 }
 

@@ -13,11 +13,15 @@ use crate::error::{Causes, Error, ErrorKind, Place, Result};
 use crate::options::{OnCancel, OnError, Options};
 use crate::outcome::{Outcome, Stats};
 use crate::read::Fault;
+use crate::row_numbers::RowNumbers;
 use crate::run::{Broken, Ended, Failure, Record, say};
 use crate::write::Refused;
 
-/// What a verb knows of its items: rows, columns or parts.
-pub(super) trait Items {
+/// What a verb knows of its items: rows, columns, parts, or what a pool's verbs are given.
+pub(crate) trait Items: Sync {
+    /// How many there are.
+    fn len(&self) -> usize;
+
     /// Where an item lies.
     fn place(&self, item: usize) -> Place;
 
@@ -33,24 +37,66 @@ pub(super) trait Items {
     /// The columns that say what the closure was given, to stand after the errors.
     fn given(&self, items: &[usize]) -> Result<Vec<Column>>;
 
-    /// The input rows that are not in the output where neighbouring items are not.
-    fn dropped_rows(&self, items: Range<usize>) -> Range<usize>;
+    /// The positions of the input rows that are not in the output where neighbouring items are not.
+    fn rows_of(&self, items: Range<usize>) -> Range<usize>;
 
-    /// How many rows there are.
+    /// What progress counts when neighbouring items are done: rows, or columns.
+    fn done_of(&self, items: Range<usize>) -> Range<usize> {
+        self.rows_of(items)
+    }
+
+    /// The same by the rows' numbers, from the first one's to the last one's.
+    fn numbers_of(&self, items: Range<usize>) -> Range<usize> {
+        self.numbers().span(self.done_of(items))
+    }
+
+    /// The numbers of the input rows.
+    fn numbers(&self) -> &RowNumbers;
+
+    /// How many input rows there are.
     fn rows(&self) -> usize;
 
     /// What progress is counted to: rows, or columns.
-    fn total(&self) -> usize;
+    fn total(&self) -> usize {
+        self.rows()
+    }
+
+    /// Whether a cancelled run has a finished part to give.
+    fn has_parts(&self) -> bool {
+        true
+    }
 }
 
-/// A run's failures and what happened.
-pub(super) struct Report {
-    pub(super) failures: DataFrame,
-    pub(super) stats: Stats,
-    /// The items whose results are not in the output, ascending.
+/// The items of which there is no result.
+pub(crate) struct Gaps {
+    /// Those whose results are not in the output, ascending.
     pub(super) dropped: Vec<Range<usize>>,
-    /// The items of which the run has written nothing, for it was cancelled.
+    /// Those of which the run has written nothing, for it was cancelled.
     pub(super) unwritten: Vec<Range<usize>>,
+}
+
+/// What an [`Outcome`] has beside the output.
+pub(super) struct Told {
+    failures: DataFrame,
+    stats: Stats,
+    dropped: Vec<Range<usize>>,
+    undone: Vec<Range<usize>>,
+    numbers: RowNumbers,
+    rows: usize,
+}
+
+impl Told {
+    pub(super) fn with<T>(self, output: T) -> Outcome<T> {
+        Outcome {
+            output,
+            failures: self.failures,
+            stats: self.stats,
+            dropped: self.dropped,
+            undone: self.undone,
+            numbers: self.numbers,
+            rows: self.rows,
+        }
+    }
 }
 
 /// Makes an error, or a report, of what has become of a run. Results that are `whole` cannot be null: they are dropped
@@ -60,7 +106,7 @@ pub(super) fn report(
     options: &Options<'_>,
     items: &dyn Items,
     whole: bool,
-) -> Result<Report> {
+) -> Result<(Gaps, Told)> {
     let Ended {
         failures,
         undone,
@@ -70,33 +116,37 @@ pub(super) fn report(
         Err(broken) => return Err(error(broken, options, items)),
     };
     let mut dropped = undone.clone();
-    if whole || options.on_error == OnError::Skip {
+    if whole || options.on_error() == OnError::Skip {
         dropped.extend(failures.iter().map(|record| record.item..record.item + 1));
         dropped.sort_unstable_by_key(|items| items.start);
     }
-    Ok(Report {
+    let rows_of = |items_: &[Range<usize>]| -> Vec<Range<usize>> {
+        items_
+            .iter()
+            .map(|range| items.rows_of(range.clone()))
+            .collect()
+    };
+    let told = Told {
         failures: if options.told {
             frame(&failures, items)?
         } else {
             DataFrame::empty()
         },
         stats,
+        dropped: rows_of(&dropped),
+        undone: rows_of(&undone),
+        // Only an outcome is asked for numbers later.
+        numbers: match options.told {
+            true => items.numbers().clone(),
+            false => RowNumbers::default(),
+        },
+        rows: items.rows(),
+    };
+    let gaps = Gaps {
         dropped,
         unwritten: undone,
-    })
-}
-
-impl Report {
-    pub(super) fn outcome<T>(self, output: T, items: &dyn Items) -> Outcome<T> {
-        let dropped = self.dropped.into_iter();
-        Outcome {
-            output,
-            failures: self.failures,
-            stats: self.stats,
-            dropped: dropped.map(|dropped| items.dropped_rows(dropped)).collect(),
-            rows: items.rows(),
-        }
-    }
+    };
+    Ok((gaps, told))
 }
 
 fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
@@ -109,15 +159,15 @@ fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
         } => ErrorKind::Cancelled {
             done,
             total: items.total(),
-            deadline: options.deadline.filter(|_| why == Why::Deadline),
+            deadline: options.call.deadline.filter(|_| why == Why::Deadline),
             failure: failures
                 .pop()
                 .map(|record| Box::new(of_item(record, items))),
-            partial: options.on_cancel == OnCancel::Partial,
+            partial: options.on_cancel() == OnCancel::Partial || !items.has_parts(),
         }
         .into(),
         Broken::Failed(mut records) => {
-            let failures = match options.on_error {
+            let failures = match options.on_error() {
                 OnError::Fail => None,
                 _ => Some(frame(&records, items)),
             };
@@ -197,13 +247,6 @@ fn of_column(column: Option<String>, message: &str) -> String {
         Some(column) => format!("column {column:?}: {message}"),
         None => message.to_string(),
     }
-}
-
-/// A column of row numbers, which joins with Polars' row index.
-pub(super) fn numbers(name: &'static str, numbers: impl Iterator<Item = usize>) -> Column {
-    // No frame has more rows than the index can count.
-    let numbers = numbers.map(|number| number as IdxSize);
-    IdxCa::from_iter_values(name.into(), numbers).into_column()
 }
 
 /// Rows of columns.

@@ -1,12 +1,14 @@
 //! `rows`: one call of the closure for each row.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
 
 use polars::prelude::{Column, PlSmallStr};
 
-use super::check_names;
-use super::report::{Items, gather, numbers, report};
+use super::call::{Checks, Verb, call};
+use super::follows::{Kind, Shape};
+use super::report::{Gaps, Items, gather};
 use super::stride::{EACH, NEVER, Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
@@ -14,102 +16,86 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, Options};
 use crate::outcome::{Outcome, kept_mask};
-use crate::partition::Layout;
+use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Reader, Source, Sources};
-use crate::run::{BATCH, Job, Plan, Run, Steps, Verdict, Worker};
+use crate::row_numbers::{RowNumbers, number_column};
+use crate::run::{BATCH, Job, Plan, Steps, Verdict, Worker};
 use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
 
-pub(crate) fn rows<M, C, F>(
+pub(crate) fn rows<M, C, L, F>(
     given: Given<'_>,
     options: &Options<'_>,
-    lead: impl Lead<C>,
+    lead: L,
     f: &F,
 ) -> Result<Outcome<<F::Out as IntoRow>::Output>>
 where
     C: Context + Send,
+    L: Lead<C>,
     F: RowFn<M, C>,
     F::Out: IntoRow,
 {
-    let mut faults = Vec::new();
     let arguments = F::Cells::arguments();
-    let sources = Sources::choose(given, options, arguments.as_deref(), F::NAMES, &mut faults);
-    let plan = Plan::new(options, &mut faults);
+    let shape = Shape {
+        verb: Kind::Rows,
+        sees_nulls: arguments.is_none(),
+        is_whole: false,
+        is_seeded: L::SEEDED,
+        in_query: given.numbers.is_some(),
+    };
+    let mut checks = Checks::new(options, shape);
+    let numbers = given.row_numbers(options, &mut checks.faults);
+    let sources = Sources::choose(
+        given,
+        options,
+        arguments.as_deref(),
+        F::NAMES,
+        &mut checks.faults,
+    );
     let default = F::Out::names().numbered("column");
-    check_names(options, Some(default.len()), &mut faults);
-    let names = options.names.clone().unwrap_or(default);
-    Error::of_all(faults)?;
+    checks.names(Some(default.len()));
+    let names = options.call.names.clone().unwrap_or(default);
+    let plan = checks.pass()?;
 
     let chunks = sources.chunks();
     let layout = sources.layout();
     // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
-    let bound = unsafe { F::Cells::bind(&chunks) };
+    let bound = unsafe { F::Cells::bind(&chunks, &numbers) };
     let nullable = F::Cells::has_nulls(&bound);
-    if nullable && options.nulls == Nulls::Error {
-        no_nulls::<F::Cells>(&bound, &layout, &sources)?;
+    if nullable && options.nulls() == Nulls::Error {
+        no_nulls::<F::Cells>(&bound, &layout, &sources, &numbers)?;
     }
-    let (make, finish) = lead.split();
-    let contexts = Contexts::new(&make);
-    let run = Run::new(
-        "rows",
-        options,
-        &plan,
-        plan.asked_cut(),
-        sources.rows,
-        sources.rows,
-    );
-    let halt = run.halt_flag();
-    let work = Rows::<M, C, F> {
+    let items = RowItems {
+        sources: &sources,
+        numbers: &numbers,
+        names: &names,
+    };
+    let verb = Rows::<M, C, F> {
         f,
         bound: &bound,
         layout: &layout,
         sink: Sinks::new(sources.rows, nullable || options.leaves_gaps()),
-        casts: options.casts,
-        contexts: &contexts,
-        halt: halt.as_deref(),
+        casts: options.casts(),
+        items,
+        marker: PhantomData,
     };
-    let ended = run.drive(&work);
-    let items = RowItems {
-        sources: &sources,
-        names: &names,
-    };
-    let sink = work.sink;
-    let report = report(ended, options, &items, false);
-    let finished = finish(contexts.into_all());
-    let report = report?;
-    finished?;
-
-    for unwritten in &report.unwritten {
-        // SAFETY: the rows are within the frame's, and their one writer is this one, since the run wrote nothing of them;
-        // it writes each in order. The sink is nullable: what can be cut short leaves gaps.
-        unsafe {
-            let mut writer = sink.writer(unwritten.start, unwritten.len());
-            (0..unwritten.len()).for_each(|row| writer.write_null(row));
-            writer.finish();
-        }
-    }
-    let mut columns = Vec::with_capacity(names.len());
-    // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
-    unsafe { sink.finish(&mut columns) }?;
-    let mut height = sources.rows;
-    if !report.dropped.is_empty() {
-        let kept = kept_mask(&report.dropped, height);
-        height = kept.num_trues();
-        let kept = columns.into_iter().map(|column| column.filter(&kept));
-        columns = kept.collect::<Result<Vec<Finished>>>()?;
-    }
-    let output = <F::Out as IntoRow>::Sink::stack(columns, names.clone(), height)?;
-    Ok(report.outcome(output, &items))
+    call(options, &plan, lead, verb)
 }
 
 /// What failures and errors say of rows.
+#[derive(Clone, Copy)]
 struct RowItems<'r, 'a> {
     sources: &'r Sources<'a>,
+    numbers: &'r RowNumbers,
     names: &'r [PlSmallStr],
 }
 
 impl Items for RowItems<'_, '_> {
+    fn len(&self) -> usize {
+        self.sources.rows
+    }
+
     fn place(&self, row: usize) -> Place {
-        Place::Row(row)
+        Place::Row(self.numbers.of(row))
     }
 
     fn input(&self, _: usize, argument: usize) -> Option<String> {
@@ -121,7 +107,8 @@ impl Items for RowItems<'_, '_> {
     }
 
     fn which(&self, rows: &[usize]) -> Vec<Column> {
-        vec![numbers("row", rows.iter().copied())]
+        let rows: Vec<usize> = rows.iter().map(|row| self.numbers.of(*row)).collect();
+        vec![number_column("row".into(), &rows)]
     }
 
     fn given(&self, rows: &[usize]) -> Result<Vec<Column>> {
@@ -135,21 +122,26 @@ impl Items for RowItems<'_, '_> {
         gather(&distinct, rows)
     }
 
-    fn dropped_rows(&self, rows: Range<usize>) -> Range<usize> {
+    fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
         rows
+    }
+
+    fn numbers(&self) -> &RowNumbers {
+        self.numbers
     }
 
     fn rows(&self) -> usize {
         self.sources.rows
     }
-
-    fn total(&self) -> usize {
-        self.sources.rows
-    }
 }
 
 /// Refuses the first null of an argument that cannot take it.
-fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'_>) -> Result<()> {
+fn no_nulls<C: Cells>(
+    bound: &C::Bound<'_>,
+    layout: &Layout,
+    sources: &Sources<'_>,
+    numbers: &RowNumbers,
+) -> Result<()> {
     let mut scratch = C::Scratch::default();
     let mut blocks = layout.blocks(0..sources.rows);
     while let Some((row, len, places)) = blocks.next() {
@@ -163,7 +155,7 @@ fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'
             if let Some(fault) = fault.filter(|fault| fault.message.is_none()) {
                 return Err(ErrorKind::Null {
                     column: sources.columns[fault.argument].name().to_string(),
-                    row: row + i,
+                    row: numbers.of(row + i),
                 }
                 .into());
             }
@@ -172,7 +164,7 @@ fn no_nulls<C: Cells>(bound: &C::Bound<'_>, layout: &Layout, sources: &Sources<'
     Ok(())
 }
 
-/// The job of calling a closure for rows.
+/// A closure called for rows, and where their results go.
 struct Rows<'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
@@ -183,11 +175,73 @@ where
     layout: &'r Layout,
     sink: <F::Out as IntoRow>::Sink,
     casts: Casts,
-    contexts: &'r Contexts<'r, C>,
-    halt: Option<&'r Halt>,
+    items: RowItems<'r, 'a>,
+    marker: PhantomData<fn(M, C)>,
 }
 
-impl<M, C, F> Job for Rows<'_, '_, M, C, F>
+impl<M, C, F> Verb<C> for Rows<'_, '_, M, C, F>
+where
+    C: Context + Send,
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+{
+    type Output = <F::Out as IntoRow>::Output;
+
+    const NAME: &'static str = "rows";
+
+    fn items(&self) -> &dyn Items {
+        &self.items
+    }
+
+    fn cut(&self, plan: &Plan) -> Option<Cut> {
+        plan.asked_cut()
+    }
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
+        RowsJob {
+            rows: self,
+            contexts,
+            halt,
+        }
+    }
+
+    fn output(self, gaps: &Gaps) -> Result<Self::Output> {
+        for unwritten in &gaps.unwritten {
+            // SAFETY: the rows are within the frame's, and their one writer is this one, since the run wrote nothing of
+            // them; it writes each in order. The sink is nullable: what can be cut short leaves gaps.
+            unsafe {
+                let mut writer = self.sink.writer(unwritten.start, unwritten.len());
+                (0..unwritten.len()).for_each(|row| writer.write_null(row));
+                writer.finish();
+            }
+        }
+        let mut columns = Vec::with_capacity(self.items.names.len());
+        // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
+        let finished = unsafe { self.sink.finish(&mut columns) };
+        finished.map_err(|error| error.of_item(|row| self.items.place(row)))?;
+        let mut height = self.items.rows();
+        if !gaps.dropped.is_empty() {
+            let kept = kept_mask(&gaps.dropped, height);
+            height = kept.num_trues();
+            let kept = columns.into_iter().map(|column| column.filter(&kept));
+            columns = kept.collect::<Result<Vec<Finished>>>()?;
+        }
+        <F::Out as IntoRow>::Sink::stack(columns, self.items.names.to_vec(), height)
+    }
+}
+
+/// The job of calling a closure for rows.
+struct RowsJob<'j, 'r, 'a, M, C, F>
+where
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+{
+    rows: &'j Rows<'r, 'a, M, C, F>,
+    contexts: &'j Contexts<'j, C>,
+    halt: Option<&'j Halt>,
+}
+
+impl<M, C, F> Job for RowsJob<'_, '_, '_, M, C, F>
 where
     C: Context + Send,
     F: RowFn<M, C>,
@@ -203,16 +257,25 @@ where
             }
         };
         let halt = self.halt;
+        let Rows {
+            f,
+            bound,
+            layout,
+            sink,
+            casts,
+            items,
+            ..
+        } = self.rows;
         // The writer's first row.
         let mut first = start;
         // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
         // given back (from the row returned on) are handed out again, but not written here.
-        let mut writer = unsafe { self.sink.writer(first, rows.len()) };
+        let mut writer = unsafe { sink.writer(first, rows.len()) };
         let mut scratch = <F::Cells as Cells>::Scratch::default();
-        let mut blocks = self.layout.blocks(rows);
+        let mut blocks = layout.blocks(rows);
         let mut steps = Steps::new(worker, patience, halt.is_some());
         while let Some((row, len, places)) = blocks.next() {
-            let reader = F::Cells::open(self.bound, places, row, len, &mut scratch);
+            let reader = F::Cells::open(bound, places, row, len, &mut scratch);
             let nulls = reader.has_nulls();
             let mut done = 0;
             while done < len {
@@ -231,15 +294,15 @@ where
                     block: row,
                     first,
                     rows: done..next,
-                    casts: self.casts,
+                    casts: *casts,
+                    numbers: items.numbers,
                     halt,
                 };
                 let began_at = done;
                 // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null, and the sink
                 // was made for that; the writer's rows before these are written; a stretch that is looked at in batches
                 // was cut to a multiple above.
-                let (i, still, ended) =
-                    unsafe { run(self.f, &mut context, reader, writer, stretch) };
+                let (i, still, ended) = unsafe { run(f, &mut context, reader, writer, stretch) };
                 writer = still;
                 worker.done(i - done);
                 done = i;
@@ -251,7 +314,7 @@ where
                     }
                     Stride::Broken(failure) => {
                         worker.abort(Error::from(ErrorKind::Value {
-                            place: Place::Row(row + i),
+                            place: items.place(row + i),
                             column: None,
                             message: format!("the result could not be written: {failure:?}"),
                         }));
@@ -274,7 +337,7 @@ where
                                 first = row + i + 1;
                                 // SAFETY: as above; the row left out is not written here, but by who is handed it
                                 // again, or, in a run that was cancelled, when that is over (`rows`).
-                                writer = unsafe { self.sink.writer(first, end - first) };
+                                writer = unsafe { sink.writer(first, end - first) };
                             }
                         }
                         done = i + 1;

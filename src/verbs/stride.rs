@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::function::RowFn;
 use crate::options::Casts;
 use crate::read::{Cells, Reader};
+use crate::row_numbers::RowNumbers;
 use crate::run::{Failure, catch};
 use crate::write::{IntoRow, Sinks, Writer};
 
@@ -26,6 +27,7 @@ pub(super) struct Stretch<'h> {
     /// The rows, counted from the block's first.
     pub(super) rows: Range<usize>,
     pub(super) casts: Casts,
+    pub(super) numbers: &'h RowNumbers,
     pub(super) halt: Option<&'h Halt>,
 }
 
@@ -82,6 +84,7 @@ where
         first,
         rows,
         casts,
+        numbers,
         halt,
     } = stretch;
     debug_assert!(WATCH <= EACH || rows.len().is_multiple_of(WATCH));
@@ -127,7 +130,7 @@ where
                         kept.writing = false;
                         continue;
                     }
-                    context.at(block + i);
+                    context.at(numbers, block + i);
                     match f.call(context, reader.read::<NULLS>(i)).into_items(casts) {
                         Ok(items) => {
                             kept.writing = true;

@@ -10,7 +10,7 @@ use polars_arrow::offset::Offsets;
 
 use super::parts::{Parts, ROOM};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Place, Result};
 use crate::options::Casts;
 use crate::read::ListItem;
 
@@ -104,7 +104,7 @@ impl<S: CellSink> CellSink for ListSink<S> {
         }
         if written.is_empty() {
             let items = Self::items(gathered);
-            written.push(items.map_err(|error| in_list(error, &offsets))?);
+            written.push(items.map_err(|error| error.of_item(|item| list_of(item, &offsets)))?);
         }
         let dtype = written[0].dtype.clone();
         // A fixed dtype is every part's; the array below has the first one's.
@@ -122,26 +122,11 @@ impl<S: CellSink> CellSink for ListSink<S> {
     }
 }
 
-/// An error of an item, as one of the list that it is in.
-fn in_list(error: Error, offsets: &Offsets<i64>) -> Error {
-    match error.into_kind() {
-        ErrorKind::Stack {
-            place: Place::Row(item),
-            column,
-            message,
-        } => {
-            let row = offsets
-                .as_slice()
-                .partition_point(|start| *start as usize <= item);
-            ErrorKind::Stack {
-                place: Place::Row(row.saturating_sub(1)),
-                column,
-                message,
-            }
-            .into()
-        }
-        kind => kind.into(),
-    }
+/// The list that an item is in, of lists that begin at these items.
+fn list_of(item: usize, offsets: &Offsets<i64>) -> Place {
+    let lists = offsets.as_slice();
+    let begun = lists.partition_point(|start| *start as usize <= item);
+    Place::Row(begun.saturating_sub(1))
 }
 
 /// Gathers the lists of some rows.

@@ -38,8 +38,8 @@ pub(crate) use dtype::{column_with_dtype, merged};
 pub use rows::{DefaultNames, IntoRow, Unwritten, item};
 pub(crate) use sinks::RowSink;
 pub use sinks::{SinkCons, SinkNil, Sinks};
+pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};
-pub(crate) use stack::{part_place, side_by_side};
 
 /// A result that becomes one column's value.
 ///

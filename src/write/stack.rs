@@ -1,7 +1,5 @@
 //! The results of parts and of columns, put together.
 
-use std::ops::Range;
-
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
@@ -54,11 +52,11 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     const WHOLE: bool;
 
-    /// Stacks the parts of `rows`; those that are missing are null, or nothing where they are whole.
+    /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole.
     #[doc(hidden)]
     fn stack(
         parts: Vec<Option<Self::Part>>,
-        rows: &[Range<usize>],
+        places: &[Place],
         names: Option<Vec<PlSmallStr>>,
     ) -> Result<Self::Output>;
 }
@@ -86,19 +84,20 @@ where
 
     fn stack(
         parts: Vec<Option<Self::Part>>,
-        rows: &[Range<usize>],
+        places: &[Place],
         names: Option<Vec<PlSmallStr>>,
     ) -> Result<T::Output> {
         if T::WHOLE {
-            let (parts, rows) = present(parts, rows);
+            let (parts, places) = present(parts, places);
             let series = parts.into_iter().map(whole_series::<T>).collect();
-            let series = stack_series(series, &rows)?;
+            let series = stack_series(series, &places)?;
             let names = names.unwrap_or_else(|| vec![series.name().clone()]);
             let len = series.len();
             return T::Sink::stack(vec![series.into()], names, len);
         }
         let len = parts.len();
-        let columns = write_all::<T>(parts).map_err(|error| in_part(error, rows))?;
+        let columns =
+            write_all::<T>(parts).map_err(|error| error.of_item(|part| places[part].clone()))?;
         T::Sink::stack(
             columns,
             names.or_else(<T as IntoStack>::names).unwrap_or_default(),
@@ -107,27 +106,12 @@ where
     }
 }
 
-/// The parts that are there, and their rows.
-fn present<P>(parts: Vec<Option<P>>, rows: &[Range<usize>]) -> (Vec<P>, Vec<Range<usize>>) {
-    let parts = parts.into_iter().zip(rows.iter().cloned());
-    parts.filter_map(|(part, rows)| Some((part?, rows))).unzip()
-}
-
-/// An error of a row of the output, as one of the part that the row is of.
-fn in_part(error: Error, rows: &[Range<usize>]) -> Error {
-    match error.into_kind() {
-        ErrorKind::Stack {
-            place: Place::Row(part),
-            column,
-            message,
-        } => ErrorKind::Stack {
-            place: part_place(part, rows),
-            column,
-            message,
-        }
-        .into(),
-        kind => kind.into(),
-    }
+/// The parts that are there, and their places.
+fn present<P>(parts: Vec<Option<P>>, places: &[Place]) -> (Vec<P>, Vec<Place>) {
+    let parts = parts.into_iter().zip(places.iter().cloned());
+    parts
+        .filter_map(|(part, place)| Some((part?, place)))
+        .unzip()
 }
 
 /// A result that is a series.
@@ -189,11 +173,11 @@ macro_rules! whole {
 
             fn stack(
                 parts: Vec<Option<$Output>>,
-                rows: &[Range<usize>],
+                places: &[Place],
                 names: Option<Vec<PlSmallStr>>,
             ) -> Result<$Output> {
-                let (parts, rows) = present(parts, rows);
-                $stack(parts, &rows, names)
+                let (parts, places) = present(parts, places);
+                $stack(parts, &places, names)
             }
         }
     };
@@ -204,7 +188,7 @@ whole!(Column, Some(1), stack_columns);
 
 fn stack_frames(
     parts: Vec<DataFrame>,
-    rows: &[Range<usize>],
+    places: &[Place],
     names: Option<Vec<PlSmallStr>>,
 ) -> Result<DataFrame> {
     // A frame of nothing at all says nothing of its columns.
@@ -219,7 +203,7 @@ fn stack_frames(
         .collect();
     for (index, part) in parts.iter().enumerate() {
         if told(&part) {
-            merge_columns(&mut fields, part, &part_place(index, rows))?;
+            merge_columns(&mut fields, part, &places[index])?;
         }
     }
     let mut stacked: Option<DataFrame> = None;
@@ -311,22 +295,22 @@ fn other_dtype(is: &DataType, was: &DataType) -> String {
 
 fn stack_columns(
     parts: Vec<Column>,
-    rows: &[Range<usize>],
+    places: &[Place],
     names: Option<Vec<PlSmallStr>>,
 ) -> Result<Column> {
     let series = parts.into_iter().map(Column::take_materialized_series);
-    let stacked = stack_series(series.collect(), rows)?.into_column();
+    let stacked = stack_series(series.collect(), places)?.into_column();
     Ok(match names {
         Some(mut names) => stacked.with_name(names.swap_remove(0)),
         None => stacked,
     })
 }
 
-fn stack_series(parts: Vec<Series>, rows: &[Range<usize>]) -> Result<Series> {
+fn stack_series(parts: Vec<Series>, places: &[Place]) -> Result<Series> {
     let mut dtype = DataType::Null;
     for (index, part) in parts.iter().enumerate() {
         dtype = merged(&dtype, part.dtype()).ok_or_else(|| ErrorKind::Stack {
-            place: part_place(index, rows),
+            place: places[index].clone(),
             column: Some(part.name().to_string()),
             message: other_dtype(part.dtype(), &dtype),
         })?;
@@ -341,14 +325,6 @@ fn stack_series(parts: Vec<Series>, rows: &[Range<usize>]) -> Result<Series> {
         stacked.append_owned(with_dtype(part, &dtype)?)?;
     }
     Ok(stacked)
-}
-
-/// A part, by its position among the parts' rows.
-pub(crate) fn part_place(index: usize, rows: &[Range<usize>]) -> Place {
-    Place::Part {
-        index,
-        row_offset: rows[index].start,
-    }
 }
 
 /// What a column closure may return.

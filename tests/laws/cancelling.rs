@@ -27,7 +27,7 @@ fn cancelled(error: &Error) -> (usize, usize, Option<Duration>) {
     (*done, *total, *deadline)
 }
 
-fn cut_free<'a>(apply: Apply<'a>, way: usize) -> Apply<'a> {
+fn cut_free<'a>(apply: Apply<'a, 'static>, way: usize) -> Apply<'a, 'static> {
     match way {
         0 => apply,
         1 => apply.partitions(13),

@@ -61,7 +61,7 @@ fn array_split_cuts_as_numpy_does() {
 #[test]
 fn index_row_offset_and_rows_of_a_part() {
     let df = counting(103);
-    let places = |apply: Apply<'_>| -> Vec<[u64; 3]> {
+    let places = |apply: Apply<'_, 'static>| -> Vec<[u64; 3]> {
         let out = apply
             .chunks(|part: Chunk| {
                 let frame: &DataFrame = part.frame();

@@ -139,7 +139,7 @@ fn a_frames_calls_end_under_every_policy() {
             let what = &format!("error {which}");
             for workers in [1, 3] {
                 let apply = || df.par_apply().workers(workers).chunk_rows(5);
-                let rows = |apply: Apply<'_>| apply.rows(|i: i64| odd(i, which));
+                let rows = |apply: Apply<'_, 'static>| apply.rows(|i: i64| odd(i, which));
                 well_said(&rows(apply()).unwrap_err().to_string(), what);
                 well_said(&format!("{:?}", rows(apply()).unwrap_err()), what);
                 for policy in [OnError::Null, OnError::Skip, OnError::Collect] {

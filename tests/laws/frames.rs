@@ -289,10 +289,10 @@ pub(crate) fn alone(test: &str, with: impl FnOnce(&mut Command) -> &mut Command)
 /// Every way to run a call that must not matter: on so many workers, whole, in so many partitions, in chunks of so many
 /// rows.
 pub(crate) fn ways<'a>(
-    apply: &Apply<'a>,
+    apply: &Apply<'a, 'static>,
     partitions: usize,
     chunk_rows: usize,
-) -> Vec<(String, Apply<'a>)> {
+) -> Vec<(String, Apply<'a, 'static>)> {
     let mut ways = vec![("sequential".into(), apply.clone().sequential())];
     for workers in 1..=4 {
         let way = || apply.clone().workers(workers);

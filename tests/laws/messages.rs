@@ -196,7 +196,7 @@ fn parts_and_columns() {
 #[test]
 fn options_and_names() {
     let df = trips();
-    let rows = |apply: Apply<'_>| apply.rows(|_: Row<'_>| 0);
+    let rows = |apply: Apply<'_, 'static>| apply.rows(|_: Row<'_>| 0);
     says(
         rows(df.par_apply().workers(0)),
         ".workers(…): 0 workers cannot run anything; give 1 or more",

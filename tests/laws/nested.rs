@@ -11,8 +11,8 @@ use crate::frames::{alone, assert_same, counting, watched};
 
 /// A call inside a call, on the way given for each.
 fn nested(
-    outer: impl Fn(Apply<'_>) -> Apply<'_> + Send + Sync + 'static,
-    inner: impl Fn(Apply<'_>) -> Apply<'_> + Send + Sync + 'static,
+    outer: impl for<'a> Fn(Apply<'a, 'static>) -> Apply<'a, 'static> + Send + Sync + 'static,
+    inner: impl for<'a> Fn(Apply<'a, 'static>) -> Apply<'a, 'static> + Send + Sync + 'static,
 ) {
     watched(move || {
         let (df, small) = (counting(300), counting(2000));
@@ -309,7 +309,7 @@ fn everything_on_one_thread() {
 }
 
 /// A call with all that keeps a long run in hand, on 2,000 rows of which four fail, twice each.
-fn in_hand(apply: Apply<'_>) {
+fn in_hand(apply: Apply<'_, 'static>) {
     let (token, mut calls, ends) = (CancelToken::new(), 0, AtomicUsize::new(0));
     let outcome = apply
         .on_error(OnError::Null)

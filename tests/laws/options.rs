@@ -5,7 +5,7 @@ use polars_par_apply::prelude::*;
 use crate::frames::{counting, faults};
 
 /// The option that each verb refuses, if any.
-fn refused(apply: &Apply<'_>) -> [Option<&'static str>; 4] {
+fn refused(apply: &Apply<'_, 'static>) -> [Option<&'static str>; 4] {
     let option = |result: polars_par_apply::Result<()>| {
         result.err().map(|error| match error.kind() {
             ErrorKind::Option {

@@ -34,7 +34,7 @@ impl Whole for DataFrame {
 }
 
 /// Every way to run a call that must not matter.
-fn ways<'a>(apply: &Apply<'a>) -> Vec<(String, Apply<'a>)> {
+fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
     frames::ways(apply, 7, 11)
 }
 

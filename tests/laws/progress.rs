@@ -63,7 +63,7 @@ fn wide(columns: i64) -> DataFrame {
 }
 
 /// The ways a run is cut and shared out.
-fn ways(df: &DataFrame) -> Vec<(&'static str, Apply<'_>)> {
+fn ways(df: &DataFrame) -> Vec<(&'static str, Apply<'_, 'static>)> {
     vec![
         ("sequential", df.par_apply().sequential()),
         ("as it comes", df.par_apply()),

@@ -138,7 +138,7 @@ pub(crate) fn way() -> impl Strategy<Value = (usize, Way)> {
     (1usize..6, cut)
 }
 
-pub(crate) fn run<'a>(df: &'a DataFrame, (workers, way): &(usize, Way)) -> Apply<'a> {
+pub(crate) fn run<'a>(df: &'a DataFrame, (workers, way): &(usize, Way)) -> Apply<'a, 'static> {
     let apply = df.par_apply().workers(*workers);
     match way {
         Way::Free => apply,
@@ -215,7 +215,7 @@ fn typed<T>(
     way: &(usize, Way),
     name: &str,
     oracle: Oracle<T>,
-    cells: impl Fn(Apply<'_>) -> [polars_par_apply::Result<Column>; 3],
+    cells: impl Fn(Apply<'_, 'static>) -> [polars_par_apply::Result<Column>; 3],
 ) where
     T: std::fmt::Debug,
 {

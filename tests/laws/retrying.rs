@@ -35,7 +35,7 @@ impl Calls {
 }
 
 /// Every way to run a call that must not matter.
-fn ways<'a>(apply: &Apply<'a>) -> Vec<(String, Apply<'a>)> {
+fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
     frames::ways(apply, 5, 3)
 }
 

@@ -5,7 +5,7 @@ use polars_par_apply::prelude::*;
 use crate::frames::{assert_same, assert_same_frame, every_dtype, layouts, shown_row};
 
 /// Every way to run a call.
-fn ways(df: &DataFrame) -> Vec<(String, Apply<'_>)> {
+fn ways(df: &DataFrame) -> Vec<(String, Apply<'_, 'static>)> {
     let apply = || df.par_apply();
     let (two, nine) = (Pool::new(2).unwrap(), Pool::new(9).unwrap());
     let mut ways = vec![
@@ -137,7 +137,7 @@ fn chunks_cut_alike_are_alike() {
             part.column("str").unwrap().null_count() as u32,
         )
     };
-    let cuts: [fn(Apply<'_>) -> Apply<'_>; 3] = [
+    let cuts: [for<'a> fn(Apply<'a, 'static>) -> Apply<'a, 'static>; 3] = [
         |a| a.partitions(7),
         |a| a.partitions(600),
         |a| a.chunk_rows(13),

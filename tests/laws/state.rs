@@ -84,7 +84,7 @@ fn wide(columns: i64) -> DataFrame {
 }
 
 /// Every verb, with every worker's state told against what the stats say of the worker.
-fn one_each(apply: &Apply<'_>, columns: &Apply<'_>, workers: usize, what: &str) {
+fn one_each(apply: &Apply<'_, 'static>, columns: &Apply<'_, 'static>, workers: usize, what: &str) {
     let of_those_who_worked = |stats: &Stats| -> Vec<usize> {
         let rows = stats.workers.iter().map(|worker| worker.rows);
         rows.filter(|rows| *rows > 0).collect()
@@ -243,7 +243,7 @@ fn what_makes_a_state_may_call_the_crate() {
 }
 
 /// Adds options to a call before it is run.
-type With<'w> = dyn Fn(Apply<'_>, &dyn Fn(Apply<'_>)) + 'w;
+type With<'w> = dyn Fn(Apply<'_, 'static>, &dyn Fn(Apply<'_, 'static>)) + 'w;
 
 /// Runs the closure on the ways that work is cut: the states are finished and dropped whatever the error.
 fn broken(act: impl Fn(i64) -> anyhow::Result<i64> + Sync, with: &With, check: impl Fn(Error)) {
@@ -315,7 +315,7 @@ fn states_are_finished_and_dropped_after_a_cancel() {
             }
             Ok(i)
         };
-        let with = |apply: Apply<'_>, run: &dyn Fn(Apply<'_>)| {
+        let with = |apply: Apply<'_, 'static>, run: &dyn Fn(Apply<'_, 'static>)| {
             let fresh = CancelToken::new();
             *token.lock().unwrap() = fresh.clone();
             run(apply.cancel_token(&fresh));
@@ -333,7 +333,7 @@ fn states_are_finished_and_dropped_after_a_deadline() {
             std::thread::sleep(Duration::from_millis(2));
             Ok(i)
         };
-        let with = |apply: Apply<'_>, run: &dyn Fn(Apply<'_>)| {
+        let with = |apply: Apply<'_, 'static>, run: &dyn Fn(Apply<'_, 'static>)| {
             run(apply.deadline(Duration::from_millis(30)));
         };
         broken(wait, &with, |error| {

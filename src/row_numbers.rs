@@ -1,0 +1,202 @@
+//! The numbers of a call's rows: the one source of whatever reports a row.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use polars::prelude::{
+    Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr, UInt64Chunked,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the input's rows are numbered, as it was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// From this number on.
+    From(u64),
+    /// By a column of the frame.
+    Column(PlSmallStr),
+}
+
+impl Default for Numbering {
+    fn default() -> Self {
+        Numbering::From(0)
+    }
+}
+
+/// The numbers of the rows that a call is given, by their positions.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct RowNumbers(Numbers);
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    From(usize),
+    Listed {
+        /// [`MISSING`] where a row has none.
+        numbers: Arc<[u64]>,
+        /// Whether the number of a row that has none was asked for.
+        missed: Arc<AtomicBool>,
+    },
+    Unknown,
+}
+
+/// Of rows that nobody reports.
+pub(crate) static UNKNOWN: RowNumbers = RowNumbers(Numbers::Unknown);
+
+/// No row's number: a frame with so many rows does not fit in memory.
+const MISSING: u64 = u64::MAX;
+
+/// Counted from 0.
+impl Default for RowNumbers {
+    fn default() -> Self {
+        RowNumbers(Numbers::From(0))
+    }
+}
+
+impl RowNumbers {
+    /// Counted from a number.
+    pub(crate) fn from_first(first: u64) -> Self {
+        RowNumbers(Numbers::From(usize::try_from(first).unwrap_or(usize::MAX)))
+    }
+
+    /// Of a batch's rows, whose place in the whole is not known.
+    #[cfg(feature = "lazy")]
+    pub(crate) fn unknown() -> Self {
+        RowNumbers(Numbers::Listed {
+            numbers: Arc::default(),
+            missed: Arc::default(),
+        })
+    }
+
+    /// In a column of integers. A row whose number is null or negative has none.
+    pub(crate) fn listed(column: &Column) -> Result<Self> {
+        if !column.dtype().is_integer() {
+            return Err(refused(format!(
+                "{:?} is {}, and no integer",
+                column.name(),
+                column.dtype()
+            )));
+        }
+        let numbers = column.cast(&DataType::UInt64)?;
+        let numbers = numbers.u64()?.iter();
+        Ok(RowNumbers(Numbers::Listed {
+            numbers: numbers.map(|number| number.unwrap_or(MISSING)).collect(),
+            missed: Arc::default(),
+        }))
+    }
+
+    /// As [`listed`](RowNumbers::listed), where each row must have a number.
+    pub(crate) fn complete(column: &Column) -> Result<Self> {
+        let numbers = RowNumbers::listed(column)?;
+        if let Numbers::Listed { numbers, .. } = &numbers.0
+            && let Some(position) = numbers.iter().position(|number| *number == MISSING)
+        {
+            return Err(refused(format!(
+                "{:?} is {} at position {position}; each row needs a number, 0 or more",
+                column.name(),
+                column.get(position)?,
+            )));
+        }
+        Ok(numbers)
+    }
+
+    /// The number of the row at a position; the position, where it has none.
+    #[inline]
+    pub(crate) fn of(&self, position: usize) -> usize {
+        match &self.0 {
+            Numbers::From(first) => first.saturating_add(position),
+            Numbers::Listed { numbers, missed } => match numbers.get(position) {
+                Some(number) if *number != MISSING => *number as usize,
+                _ => {
+                    missed.store(true, Ordering::Relaxed);
+                    position
+                }
+            },
+            Numbers::Unknown => position,
+        }
+    }
+
+    /// The number of the row at a position, if it has one.
+    #[inline]
+    pub(crate) fn known(&self, position: usize) -> Option<usize> {
+        match &self.0 {
+            Numbers::From(first) => Some(first.saturating_add(position)),
+            Numbers::Listed { numbers, .. } => {
+                let number = numbers.get(position).filter(|number| **number != MISSING);
+                number.map(|number| *number as usize)
+            }
+            Numbers::Unknown => None,
+        }
+    }
+
+    /// Whether they are those of a column.
+    pub(crate) fn is_column(&self) -> bool {
+        matches!(self.0, Numbers::Listed { .. })
+    }
+
+    /// The numbers of a run of rows: from the first one's to the last one's, that one included.
+    pub(crate) fn span(&self, positions: Range<usize>) -> Range<usize> {
+        match positions.end.checked_sub(1) {
+            Some(last) if !positions.is_empty() => {
+                self.of(positions.start)..self.of(last).saturating_add(1)
+            }
+            _ => {
+                let start = match &self.0 {
+                    Numbers::From(_) => self.of(positions.start),
+                    _ => positions.start,
+                };
+                start..start
+            }
+        }
+    }
+
+    /// Whether a position was given in the place of a number that is not known.
+    #[cfg(feature = "lazy")]
+    pub(crate) fn has_missed(&self) -> bool {
+        match &self.0 {
+            Numbers::Listed { missed, .. } => missed.load(Ordering::Relaxed),
+            Numbers::From(_) | Numbers::Unknown => false,
+        }
+    }
+}
+
+/// What a closure unwinds with that asked for the number of a row that has none.
+#[derive(Debug)]
+pub(crate) struct Unnumbered;
+
+impl Unnumbered {
+    /// Ends the row that is running, without the panic hook: [`error`](Unnumbered::error) is what becomes of it.
+    #[cold]
+    pub(crate) fn end_the_row() -> ! {
+        std::panic::resume_unwind(Box::new(Unnumbered))
+    }
+
+    pub(crate) fn error() -> Error {
+        refused(
+            "Row::index() asked for the number of a row that has none here; give the expression .row_numbers(col(\"row\")), \
+             where \"row\" is a column of numbers such as .with_row_index(\"row\", None) makes; and of a call on a \
+             LazyFrame, leave .numbered(false) out"
+                .into(),
+        )
+    }
+}
+
+fn refused(message: String) -> Error {
+    let option = "row_numbers";
+    ErrorKind::Option { option, message }.into()
+}
+
+/// A column of row numbers. It joins with Polars' row index, unless a number does not fit in that: then it is `UInt64`.
+pub(crate) fn number_column(name: PlSmallStr, numbers: &[usize]) -> Column {
+    if numbers
+        .iter()
+        .all(|number| IdxSize::try_from(*number).is_ok())
+    {
+        let numbers = numbers.iter().map(|number| *number as IdxSize);
+        return IdxCa::from_iter_values(name, numbers).into_column();
+    }
+    let numbers = numbers.iter().map(|number| *number as u64);
+    UInt64Chunked::from_iter_values(name, numbers).into_column()
+}

@@ -1,0 +1,118 @@
+//! The skeleton of a call, which all verbs share: checks, plan, drive, report, finish, output.
+
+use polars::prelude::PlSmallStr;
+
+use super::follows::{Shape, refuse};
+use super::report::{Gaps, Items, report};
+use super::{check_duplicates, check_names};
+use crate::cancel::Halt;
+use crate::context::{Context, Contexts, Lead};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::outcome::Outcome;
+use crate::partition::Cut;
+use crate::run::{Job, Plan, Run};
+
+/// What is checked before the closure is called: every fault is noted, and all are returned at once.
+pub(crate) struct Checks<'o> {
+    options: &'o Options<'o>,
+    shape: Shape,
+    pub(super) faults: Vec<Error>,
+}
+
+impl<'o> Checks<'o> {
+    /// Begins with the options that the verb cannot follow.
+    pub(crate) fn new(options: &'o Options<'o>, shape: Shape) -> Self {
+        let mut faults = Vec::new();
+        refuse(options, shape, &mut faults);
+        Checks {
+            options,
+            shape,
+            faults,
+        }
+    }
+
+    /// Checks the output's names, where it is known how many columns come out.
+    pub(super) fn names(&mut self, width: Option<usize>) {
+        check_names(self.options, width, &mut self.faults);
+    }
+
+    pub(super) fn no_duplicates(&mut self, names: &[PlSmallStr]) {
+        check_duplicates(names, &mut self.faults);
+    }
+
+    /// The plan, where nothing is at fault.
+    pub(crate) fn pass(mut self) -> Result<Plan> {
+        let plan = Plan::new(self.options, &mut self.faults);
+        if self.shape.is_seeded && self.shape.is_of_parts() && plan.asked_cut().is_none() {
+            self.faults.push(super::follows::no_cut());
+        }
+        Error::of_all(self.faults)?;
+        Ok(plan)
+    }
+}
+
+/// What a verb is: its items, what runs for each, and what becomes of the results.
+pub(crate) trait Verb<C>: Sized {
+    type Output;
+
+    /// As spans have it.
+    const NAME: &'static str;
+
+    /// Whether a result cannot be null, so that an item that has none is dropped.
+    const WHOLE: bool = false;
+
+    /// Whether items run on a pool's workers only; see [`Run::on_workers`].
+    const ON_WORKERS: bool = false;
+
+    fn items(&self) -> &dyn Items;
+
+    /// How the items are handed out, where it is not by how long they take.
+    fn cut(&self, plan: &Plan) -> Option<Cut> {
+        let _ = plan;
+        Some(Cut::ChunkRows(1))
+    }
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job;
+
+    /// Puts the results together, of which there are none for the gaps.
+    fn output(self, gaps: &Gaps) -> Result<Self::Output>;
+}
+
+/// Makes a call that has passed its checks.
+pub(crate) fn call<C, V>(
+    options: &Options<'_>,
+    plan: &Plan,
+    lead: impl Lead<C>,
+    verb: V,
+) -> Result<Outcome<V::Output>>
+where
+    C: Context,
+    V: Verb<C>,
+{
+    let (make, finish) = lead.split();
+    let contexts = Contexts::new(&make);
+    let items = verb.items();
+    let mut run = Run::new(
+        V::NAME,
+        options,
+        plan,
+        verb.cut(plan),
+        items.len(),
+        items.total(),
+    );
+    if V::ON_WORKERS {
+        run = run.on_workers();
+    }
+    let halt = run.halt_flag();
+    let ended = {
+        let job = verb.job(&contexts, halt.as_deref());
+        run.drive(&job)
+    };
+    let report = report(ended, options, items, V::WHOLE);
+    // The states are finished whatever has become of the run; its own error comes first.
+    let finished = finish(contexts.into_all());
+    let (gaps, told) = report?;
+    finished?;
+    Ok(told.with(verb.output(&gaps)?))
+}

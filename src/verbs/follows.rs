@@ -1,0 +1,122 @@
+//! Which verb follows which option: the one table, by which the rest is refused before the closure is called.
+
+use crate::error::{Error, ErrorKind};
+use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
+
+/// What a call is, as far as it decides which options it follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) verb: Kind,
+    /// Whether the closure sees nulls itself: it takes `Row`, `&Column` or a part.
+    pub(crate) sees_nulls: bool,
+    /// Whether each result is a whole frame or column, and not cells.
+    pub(crate) is_whole: bool,
+    pub(crate) is_seeded: bool,
+    /// Whether a query makes the call, which has its own ways to report failures.
+    pub(crate) in_query: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rows,
+    Columns,
+    Chunks,
+}
+
+impl Shape {
+    pub(super) fn is_of_parts(self) -> bool {
+        self.verb == Kind::Chunks
+    }
+}
+
+/// An option, when it is given, which calls cannot follow it, and what to do instead.
+struct Rule {
+    option: &'static str,
+    is_given: fn(&Options<'_>) -> bool,
+    is_for: fn(Shape) -> bool,
+    instead: &'static str,
+}
+
+/// One line for each option that some call cannot follow. What is not here is followed by every verb.
+const RULES: [Rule; 9] = [
+    Rule {
+        option: "nulls",
+        is_given: |options| options.nulls() == Nulls::Error,
+        is_for: |call| call.verb == Kind::Rows && call.sees_nulls,
+        instead: "a closure that takes Row is called for every row, nulls included; take typed arguments, or ask for a \
+                  plain type by row.get, which is an error where the value is null",
+    },
+    Rule {
+        option: "nulls",
+        is_given: |options| options.nulls() == Nulls::Error,
+        is_for: |call| call.verb == Kind::Columns && call.sees_nulls,
+        instead: "a closure that takes &Column is given the column with its nulls; take Values<'_, T>, or look at \
+                  column.null_count()",
+    },
+    Rule {
+        option: "nulls",
+        is_given: |options| options.nulls() == Nulls::Error,
+        is_for: |call| call.verb == Kind::Chunks,
+        instead: "a closure of parts is given frames with their nulls; look at their null counts, or call .rows(…)",
+    },
+    Rule {
+        option: "casts",
+        is_given: |options| options.casts() == Casts::Lossy,
+        is_for: |call| call.sees_nulls && call.is_whole,
+        instead: "the closure takes whole columns or frames and returns such, so nothing is converted; cast within it",
+    },
+    Rule {
+        option: "partitions",
+        is_given: |options| options.call.partitions.is_some(),
+        is_for: |call| call.verb == Kind::Columns,
+        instead: NOT_CUT,
+    },
+    Rule {
+        option: "chunk_rows",
+        is_given: |options| options.call.chunk_rows.is_some(),
+        is_for: |call| call.verb == Kind::Columns,
+        instead: NOT_CUT,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Null,
+        is_for: |call| call.is_whole,
+        instead: "OnError::Null needs a closure that returns cells, and this one returns a whole frame or column; give \
+                  OnError::Skip or OnError::Collect",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() != OnError::Fail && !options.told,
+        is_for: |call| !call.in_query,
+        instead: "the policy lets failures pass, which only an outcome reports; add .outcome() to the call",
+    },
+    Rule {
+        option: "on_cancel",
+        is_given: |options| options.on_cancel() == OnCancel::Partial && !options.told,
+        is_for: |call| !call.in_query,
+        instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
+    },
+];
+
+const NOT_CUT: &str = "a closure of columns is given each column whole; leave it out";
+
+/// Notes the options that the call cannot follow.
+pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>) {
+    let unfit = RULES.iter();
+    let unfit = unfit.filter(|rule| (rule.is_given)(options) && (rule.is_for)(call));
+    faults.extend(unfit.map(|rule| refused(rule.option, rule.instead)));
+}
+
+/// A part's random stream follows from the cut.
+pub(super) fn no_cut() -> Error {
+    refused(
+        "seed",
+        "a part's stream is that of its first row, and by default there is a part for each worker; give .partitions(n) or \
+         .chunk_rows(n), so that the answer is the same on any machine",
+    )
+}
+
+fn refused(option: &'static str, message: &str) -> Error {
+    let message = message.to_owned();
+    ErrorKind::Option { option, message }.into()
+}
