@@ -261,6 +261,19 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// let second = df.slice(2, 2);
     /// let error = second.par_apply().first_row(2).rows(|text: &str| text.parse::<i32>()).unwrap_err();
     /// assert_eq!(error.row(), Some(3));
+    ///
+    /// // Each part draws what its rows draw in the whole.
+    /// # #[cfg(feature = "rand")] {
+    /// use polars_par_apply::rand::RngExt;
+    ///
+    /// let draw = |rng: &mut RowRng, _: &str| rng.random::<u32>();
+    /// let whole = df.par_apply().seed(7).rows(draw)?;
+    /// let parts = df
+    ///     .par_apply()
+    ///     .partitions(2)
+    ///     .chunks(|part: Chunk| part.par_apply().seed(7).first_row(part.row_offset() as u64).rows(draw))?;
+    /// assert_eq!(parts, whole);
+    /// # }
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn first_row(mut self, row: u64) -> Self {
@@ -278,7 +291,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ```
     /// use polars_par_apply::prelude::*;
     ///
-    /// let log = df!["text" => ["1", "", "2", "x"]]?.with_row_index("line", None)?;
+    /// let log = df!["text" => ["1", "", "2", "x"]]?.with_row_index("line".into(), None)?;
     /// let filled = log.filter(&log.column("text")?.str()?.not_equal(""))?;
     /// let error = filled.par_apply().row_numbers("line").rows(|text: &str| text.parse::<i32>()).unwrap_err();
     /// assert_eq!(error.row(), Some(3));

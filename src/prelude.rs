@@ -12,9 +12,10 @@ pub use crate::RowRng;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
 pub use crate::{
-    Apply, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind, FromRow, IntoCell,
-    IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome, ParApply,
-    Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
+    Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind,
+    FromRow, IntoCell, IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError,
+    Outcome, ParApply, Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
+    available_workers,
 };
 #[cfg(feature = "lazy")]
 pub use crate::{

@@ -36,7 +36,7 @@ pub(crate) trait Job: Sync {
     /// Each item is told to the worker: as done, or as failed.
     fn run(&self, items: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize;
 
-    /// The rows that items stand for.
+    /// The numbers of the rows that items stand for.
     fn rows_of(&self, items: Range<usize>) -> Range<usize> {
         items
     }

@@ -21,29 +21,21 @@ pub(crate) struct Checks<'o> {
 }
 
 impl<'o> Checks<'o> {
-    /// Begins with the options that the verb cannot follow.
     pub(crate) fn new(options: &'o Options<'o>, shape: Shape) -> Self {
-        let mut faults = Vec::new();
-        refuse(options, shape, &mut faults);
         Checks {
             options,
             shape,
-            faults,
+            faults: Vec::new(),
         }
     }
 
-    /// Checks the output's names, where it is known how many columns come out.
-    pub(super) fn names(&mut self, width: Option<usize>) {
-        check_names(self.options, width, &mut self.faults);
-    }
-
-    pub(super) fn no_duplicates(&mut self, names: &[PlSmallStr]) {
-        check_duplicates(names, &mut self.faults);
-    }
-
-    /// The plan, where nothing is at fault.
-    pub(crate) fn pass(mut self) -> Result<Plan> {
+    /// The plan, where nothing is at fault: neither what was noted, nor the options, nor the names of the output, of which it
+    /// may be known how many there are, and which else are these.
+    pub(super) fn pass(mut self, width: Option<usize>, names: &[PlSmallStr]) -> Result<Plan> {
         let plan = Plan::new(self.options, &mut self.faults);
+        check_names(self.options, width, &mut self.faults);
+        check_duplicates(names, &mut self.faults);
+        refuse(self.options, self.shape, &mut self.faults);
         if self.shape.is_seeded && self.shape.is_of_parts() && plan.asked_cut().is_none() {
             self.faults.push(super::follows::no_cut());
         }

@@ -45,9 +45,7 @@ where
     let given = Given::of(frame);
     let numbers = given.row_numbers(options, &mut checks.faults);
     let columns = selected(given, options, &mut checks.faults);
-    checks.names(F::Out::width());
-    checks.no_duplicates(&names_of(&columns));
-    let plan = checks.pass()?;
+    let plan = checks.pass(F::Out::width(), &names_of(&columns))?;
 
     let frame = match columns.len() == frame.width() && options.call.select.is_none() {
         true => frame.clone(),

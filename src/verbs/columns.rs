@@ -54,15 +54,15 @@ where
             }
         }
     }
+    let own = names_of(&columns);
     // A column that is missing is a fault already; it counts here.
-    let width = options.call.select.as_ref();
-    checks.names(Some(width.map_or(columns.len(), Vec::len)));
-    let names = options.call.names.clone().unwrap_or_else(|| {
-        let own = names_of(&columns);
-        checks.no_duplicates(&own);
-        own
-    });
-    let plan = checks.pass()?;
+    let width = options.call.select.as_ref().map_or(own.len(), Vec::len);
+    let checked: &[PlSmallStr] = match &options.call.names {
+        Some(_) => &[],
+        None => &own,
+    };
+    let plan = checks.pass(Some(width), checked)?;
+    let names = options.call.names.clone().unwrap_or(own);
 
     let chunks: Vec<_> = sources.iter().map(Source::chunks).collect();
     if options.nulls() == Nulls::Error {

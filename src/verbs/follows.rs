@@ -38,7 +38,7 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 7] = [
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
@@ -66,18 +66,6 @@ const RULES: [Rule; 9] = [
         instead: "the closure takes whole columns or frames and returns such, so nothing is converted; cast within it",
     },
     Rule {
-        option: "partitions",
-        is_given: |options| options.call.partitions.is_some(),
-        is_for: |call| call.verb == Kind::Columns,
-        instead: NOT_CUT,
-    },
-    Rule {
-        option: "chunk_rows",
-        is_given: |options| options.call.chunk_rows.is_some(),
-        is_for: |call| call.verb == Kind::Columns,
-        instead: NOT_CUT,
-    },
-    Rule {
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Null,
         is_for: |call| call.is_whole,
@@ -97,8 +85,6 @@ const RULES: [Rule; 9] = [
         instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
     },
 ];
-
-const NOT_CUT: &str = "a closure of columns is given each column whole; leave it out";
 
 /// Notes the options that the call cannot follow.
 pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>) {

@@ -52,9 +52,8 @@ where
         &mut checks.faults,
     );
     let default = F::Out::names().numbered("column");
-    checks.names(Some(default.len()));
+    let plan = checks.pass(Some(default.len()), &[])?;
     let names = options.call.names.clone().unwrap_or(default);
-    let plan = checks.pass()?;
 
     let chunks = sources.chunks();
     let layout = sources.layout();
@@ -361,5 +360,9 @@ where
         steps.leave(worker);
         writer.finish();
         end
+    }
+
+    fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
+        self.rows.items.numbers_of(rows)
     }
 }

@@ -19,6 +19,8 @@
 //! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
 //! | a row's random stream is its number's | `seeds` |
+//! | whatever reports a row has its number from one source | `row_numbers` |
+//! | each verb follows an option, or refuses it | `option_table` |
 //! | who watches a run sees how far it is, and how it ended | `progress` |
 //! | what happened is counted; what is small wakes nobody | `stats` |
 //! | spans say what the stats say | `traces` |
@@ -78,6 +80,7 @@ mod messages;
 mod nested;
 mod no_threads;
 mod nulls;
+mod option_table;
 mod options;
 mod order;
 mod panic_hook;
@@ -89,6 +92,7 @@ mod pools;
 mod progress;
 mod properties;
 mod retrying;
+mod row_numbers;
 mod rows_in;
 mod rows_out;
 mod run_time_cells;

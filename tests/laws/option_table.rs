@@ -1,0 +1,306 @@
+//! Each verb follows an option, or refuses it before the closure is called: as the guide's table says, cell by cell.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use polars_par_apply::{Apply, CallOptions, ErrorKind, Gives, Leading, NoSeed, prelude::*};
+
+const GUIDE: &str = include_str!("../../src/guide/options.md");
+
+/// The cells of the guide's table whose first line begins so: by option, in the order of the columns.
+fn table(heading: &str) -> BTreeMap<String, Vec<String>> {
+    let lines = GUIDE.lines().skip_while(|line| !line.starts_with(heading));
+    let lines = lines.take_while(|line| line.starts_with('|')).skip(2);
+    let rows = lines.map(|line| {
+        let mut cells = line
+            .trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned());
+        let option = cells.next().unwrap().trim_matches('`').to_owned();
+        (option, cells.collect())
+    });
+    rows.collect()
+}
+
+fn frame() -> DataFrame {
+    df!["line" => [5u32, 6, 7, 8], "x" => [1i64, 2, 3, 4], "y" => [4i64, 3, 2, 1]].unwrap()
+}
+
+/// What became of a call: followed, or refused for the option.
+fn what<T>(result: Result<T>, calls: &AtomicUsize) -> String {
+    let calls = calls.swap(0, Relaxed);
+    match result {
+        Ok(_) => "followed".into(),
+        Err(error) => match error.kind() {
+            ErrorKind::Option { option, .. } => {
+                assert_eq!(calls, 0, "{error}");
+                format!("refused: {option}")
+            }
+            _ => panic!("{error}"),
+        },
+    }
+}
+
+/// Makes every kind of call with what `with` adds to it.
+macro_rules! every_call {
+    ($($with:tt)*) => {{
+        let df = frame();
+        let calls = AtomicUsize::new(0);
+        let count = || calls.fetch_add(1, Relaxed) as i64;
+        let call = || df.par_apply().select(["x", "y"]);
+        [
+            what(call()$($with)*.rows(|_: i64, _: i64| count()), &calls),
+            what(call()$($with)*.rows(|_: Row<'_>| count()), &calls),
+            what(call()$($with)*.columns(|_: Values<'_, i64>| count()), &calls),
+            what(call()$($with)*.columns(|_: &Column| count()), &calls),
+            what(call()$($with)*.chunks(|_: &DataFrame| count()), &calls),
+            what(
+                call()$($with)*.chunks(|part: DataFrame| {
+                    count();
+                    part
+                }),
+                &calls,
+            ),
+        ]
+    }};
+}
+
+#[test]
+fn a_call_over_a_frame_follows_the_guide() {
+    let pool = Pool::new(2).unwrap();
+    let token = CancelToken::new();
+    let mut found: BTreeMap<&str, [String; 6]> = BTreeMap::new();
+    found.insert("select", every_call!(.select(["y", "x"])));
+    found.insert("nulls(Nulls::Error)", every_call!(.nulls(Nulls::Error)));
+    found.insert("casts(Casts::Lossy)", every_call!(.casts(Casts::Lossy)));
+    found.insert("pool", every_call!(.pool(&pool)));
+    found.insert("workers", every_call!(.workers(2)));
+    found.insert("sequential", every_call!(.sequential()));
+    found.insert("partitions", every_call!(.partitions(2)));
+    found.insert("chunk_rows", every_call!(.chunk_rows(2)));
+    found.insert("first_row", every_call!(.first_row(9)));
+    found.insert("row_numbers", every_call!(.row_numbers("line")));
+    for (name, policy) in [
+        ("on_error(OnError::Null)", OnError::Null),
+        ("on_error(OnError::Skip)", OnError::Skip),
+        ("on_error(OnError::Collect)", OnError::Collect),
+    ] {
+        found.insert(name, every_call!(.on_error(policy)));
+    }
+    found.insert("retry", every_call!(.retry(Retry::attempts(2))));
+    found.insert("cancel_token", every_call!(.cancel_token(&token)));
+    found.insert("deadline", every_call!(.deadline(Duration::from_secs(600))));
+    found.insert(
+        "on_cancel(OnCancel::Partial)",
+        every_call!(.on_cancel(OnCancel::Partial)),
+    );
+    found.insert("progress", every_call!(.progress(|_: Tick| ())));
+    found.insert("outcome", every_call!(.outcome()));
+
+    let mut table = table("| option | rows, typed");
+    // These change what the closure takes, or how many names there are: below.
+    for own in ["names", "state", "seed"] {
+        assert!(table.remove(own).unwrap().iter().all(|cell| cell == "yes"));
+    }
+    assert_eq!(table.len(), found.len());
+    for (option, cells) in table {
+        let method = option.split('(').next().unwrap();
+        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
+            let expected = match cell.as_str() {
+                "yes" | "as is" => "followed".to_string(),
+                "no" => format!("refused: {method}"),
+                other => panic!("{option}: {other}"),
+            };
+            assert_eq!(*found, expected, "{option}");
+        }
+    }
+}
+
+#[test]
+fn names_states_and_seeds_are_for_every_verb() {
+    let df = frame().select(["x"]).unwrap();
+    fn state<'a>(
+        df: &'a DataFrame,
+    ) -> Apply<
+        'a,
+        'static,
+        Leading<polars_par_apply::State<fn() -> i64, polars_par_apply::NoFinish>, NoSeed>,
+    > {
+        df.par_apply().names(["z"]).state(|| 1)
+    }
+    let named = |frame: DataFrame| assert_eq!(frame.get_column_names(), ["z"]);
+    named(
+        state(&df)
+            .rows(|_: &mut i64, x: i64| x)
+            .unwrap()
+            .into_frame(),
+    );
+    named(
+        state(&df)
+            .rows(|_: &mut i64, x: Row<'_>| x.len() as i64)
+            .unwrap()
+            .into_frame(),
+    );
+    named(
+        state(&df)
+            .columns(|_: &mut i64, x: Values<'_, i64>| x.len() as i64)
+            .unwrap(),
+    );
+    named(
+        state(&df)
+            .columns(|_: &mut i64, x: &Column| x.clone())
+            .unwrap(),
+    );
+    named(
+        state(&df)
+            .chunks(|_: &mut i64, x: DataFrame| x.height() as i64)
+            .unwrap()
+            .into_frame(),
+    );
+    named(state(&df).chunks(|_: &mut i64, x: DataFrame| x).unwrap());
+    let seeded = || df.par_apply().names(["z"]).seed(1).chunk_rows(2);
+    named(
+        seeded()
+            .rows(|_: &mut RowRng, x: i64| x)
+            .unwrap()
+            .into_frame(),
+    );
+    named(
+        seeded()
+            .columns(|_: &mut RowRng, x: &Column| x.len() as i64)
+            .unwrap(),
+    );
+    named(seeded().chunks(|_: &mut RowRng, x: DataFrame| x).unwrap());
+}
+
+#[test]
+fn a_whole_column_is_neither_cast_nor_null() {
+    let df = frame();
+    let calls = AtomicUsize::new(0);
+    let whole = |column: &Column| {
+        calls.fetch_add(1, Relaxed);
+        column.clone()
+    };
+    let lossy = df.par_apply().casts(Casts::Lossy).columns(whole);
+    assert_eq!(what(lossy, &calls), "refused: casts");
+    let null = df.par_apply().on_error(OnError::Null).columns(whole);
+    assert_eq!(what(null, &calls), "refused: on_error");
+}
+
+#[test]
+fn a_policy_that_comes_as_a_value_needs_an_outcome() {
+    let lets_pass = CallOptions::new().on_error(OnError::Skip);
+    let partial = CallOptions::new().on_cancel(OnCancel::Partial);
+    for (options, name) in [(&lets_pass, "on_error"), (&partial, "on_cancel")] {
+        let refused = every_call!(.with(options));
+        assert!(
+            refused
+                .iter()
+                .all(|what| *what == format!("refused: {name}"))
+        );
+        let followed = every_call!(.with(options).outcome());
+        assert!(followed.iter().all(|what| what == "followed"));
+    }
+    // Those that are the default let nothing pass.
+    let strict = CallOptions::new()
+        .on_error(OnError::Fail)
+        .on_cancel(OnCancel::Error);
+    assert!(
+        every_call!(.with(&strict))
+            .iter()
+            .all(|what| what == "followed")
+    );
+}
+
+/// The output of a call, whatever it gives.
+fn heights<G: Gives>(
+    call: Apply<'_, '_, Leading<polars_par_apply::NoState, NoSeed>, G>,
+) -> Result<G::Of<Column>> {
+    call.rows(|x: i64| x)
+}
+
+#[test]
+fn options_are_values() {
+    let one = CallOptions::new()
+        .select(["x"])
+        .names(["z"])
+        .workers(2)
+        .chunk_rows(1)
+        .deadline(Duration::from_secs(600));
+    let other = one.clone().nulls(Nulls::Error);
+    assert_eq!(one, one.clone());
+    assert_ne!(one, other);
+    assert_eq!(format!("{:?}", CallOptions::new()), "CallOptions");
+    let shown = format!("{other:?}");
+    assert!(
+        shown.contains("nulls: Error") && shown.contains("select") && !shown.contains("casts"),
+        "{shown}"
+    );
+
+    let df = frame();
+    let z = heights(df.par_apply().with(&one)).unwrap();
+    assert_eq!(z, Column::new("z".into(), [1i64, 2, 3, 4]));
+    assert_eq!(
+        heights(df.par_apply().with(&one).outcome()).unwrap().output,
+        z
+    );
+    // What is given on the call after it holds, and what was given before and is not in it.
+    let after = df
+        .par_apply()
+        .with(&one)
+        .names(["w"])
+        .select(["y"])
+        .rows(|y: i64| y)
+        .unwrap();
+    assert_eq!(after, Column::new("w".into(), [4i64, 3, 2, 1]));
+    let before = df
+        .par_apply()
+        .names(["w"])
+        .with(&CallOptions::new().select(["y"]))
+        .rows(|y: i64| y);
+    assert_eq!(before.unwrap(), after);
+    // One way to cut replaces the other.
+    let cut = df
+        .par_apply()
+        .partitions(2)
+        .with(&one)
+        .chunks(|part: DataFrame| part.height() as u64);
+    assert_eq!(cut.unwrap().len(), 4);
+
+    // All of them.
+    let all = CallOptions::new()
+        .select(["x"])
+        .names(["z"])
+        .nulls(Nulls::Propagate)
+        .casts(Casts::Lossy)
+        .workers(2)
+        .sequential()
+        .partitions(2)
+        .first_row(3)
+        .on_error(OnError::Collect)
+        .max_failures(1)
+        .deadline(Duration::from_secs(600))
+        .on_cancel(OnCancel::Error);
+    let told = df.par_apply().with(&all).outcome().rows(|x: i64| {
+        if x == 2 {
+            Err(ErrorKind::Taken.into())
+        } else {
+            Ok::<i64, polars_par_apply::Error>(x)
+        }
+    });
+    let told = told.unwrap();
+    assert_eq!(
+        told.failures.column("row").unwrap().idx().unwrap().get(0),
+        Some(4)
+    );
+    let numbered = CallOptions::new().select(["x"]).row_numbers("line");
+    let index = df
+        .par_apply()
+        .with(&numbered)
+        .rows(|row: Row<'_>| row.index() as u32);
+    assert_eq!(
+        index.unwrap().u32().unwrap().to_vec(),
+        [Some(5), Some(6), Some(7), Some(8)]
+    );
+}
