@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use crate::sync::Arc;
 use futures_timer::Delay;
 
 /// Rings once, unless it is dropped before.

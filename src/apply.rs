@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polars::prelude::{DataFrame, PlSmallStr};
@@ -17,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::read::Given;
+use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 

@@ -1,7 +1,6 @@
 //! The options of a call, as values.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polars::prelude::PlSmallStr;
@@ -11,6 +10,7 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::retry::Retry;
 use crate::row_numbers::Numbering;
+use crate::sync::Arc;
 
 /// What a null does to a row whose argument has a plain type (`T`, not `Option<T>`).
 ///

@@ -9,8 +9,8 @@ pub use policy::Retry;
 
 #[cfg(feature = "retry")]
 mod policy {
+    use crate::sync::Arc;
     use std::fmt;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use backon::{BackoffBuilder, ExponentialBuilder};

@@ -1,14 +1,14 @@
 //! The numbers of a call's rows: the one source of whatever reports a row.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use polars::prelude::{
     Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr, UInt64Chunked,
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How the input's rows are numbered, as it was said.
 #[derive(Clone, Debug, PartialEq, Eq)]

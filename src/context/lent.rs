@@ -1,10 +1,10 @@
 //! The contexts of a run: at most one for each worker, lent to it run by run.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
 
 use super::Context;
 use crate::error::Result;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Every worker's context, by its seat. No two workers have one seat at a time, so no context is lent twice.
 pub(crate) struct Contexts<'m, C> {
@@ -45,7 +45,7 @@ impl<'m, C: Context> Contexts<'m, C> {
         seats.into_iter().flatten().collect()
     }
 
-    fn seats(&self) -> std::sync::MutexGuard<'_, Vec<Option<C>>> {
+    fn seats(&self) -> MutexGuard<'_, Vec<Option<C>>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,6 @@
 //! What a job and who holds it share: how far it is, its result, whom to tell.
 
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pool::wait_while;
 use crate::progress::TickState;
 use crate::run::{catch, quietly_drop};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) struct Core<T> {
     state: Mutex<State<T>>,

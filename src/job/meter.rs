@@ -1,8 +1,7 @@
 //! How far a job is.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use crate::progress::{Progress, Tick, TickState};
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// What was told last.
 #[derive(Clone, Debug)]

@@ -7,7 +7,6 @@ mod spawn;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Task;
 use crate::progress::{Tick, TickState};
+use crate::sync::Arc;
 
 /// Work that a [`Pool`](crate::Pool) does in the background, and its result in time: Python's `AsyncResult`.
 ///

@@ -1,7 +1,5 @@
 //! A job on its way through a pool.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
 use std::time::Duration;
 
 use super::core::Core;
@@ -12,6 +10,8 @@ use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::pool::{Lineage, Pass, Pool, Task, Threads, end_turns};
 use crate::run::{Failure, catch, is_amid_a_run, quietly_drop};
+use crate::sync::thread;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What the work of a job is given: what cancels it, and where it says how far it is.
 pub(crate) struct Control<'c> {

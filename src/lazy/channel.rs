@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
 
@@ -12,6 +11,8 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::partition::Chunk;
 use crate::pool::wait_while;
 use crate::run::{Failure, catch};
+use crate::sync::thread;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 /// How many batches wait for who asks for them: one, so that the query and its reader need not wait for each other in turn.
 const ROOM: usize = 1;
@@ -122,7 +123,7 @@ impl Query {
                 Err(failure) => Err(panicked(&failure)),
             });
         };
-        let thread = std::thread::Builder::new().name("par-apply-query".into());
+        let thread = thread::Builder::new().name("par-apply-query".into());
         let spawned = thread.spawn(run);
         spawned.map_err(|error| {
             Error::from(anyhow::Error::from(error).context("no thread for the query"))

@@ -1,7 +1,5 @@
 //! A function of a lazy query's frame, whole or in chunks.
 
-use std::sync::Arc;
-
 use polars::prelude::{
     AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlanCallback, PolarsResult,
     Schema, SchemaRef, UdfSchema,
@@ -13,6 +11,7 @@ use super::settings::{Settings, Shared, Verb};
 use crate::context::NoContext;
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
+use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoStack, column_with_dtype, merged};
 

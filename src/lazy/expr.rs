@@ -1,7 +1,5 @@
 //! A row function as an expression of a lazy query.
 
-use std::sync::Arc;
-
 use polars::prelude::{
     Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
     map_multiple,
@@ -19,6 +17,7 @@ use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::read::Given;
 use crate::row_numbers::{RowNumbers, UNKNOWN};
+use crate::sync::Arc;
 use crate::verbs::check_duplicates;
 use crate::write::{IntoRow, Sinks};
 

@@ -1,13 +1,13 @@
 //! The failures that a query lets pass.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::{DataFrame, DataType, IDX_DTYPE, IdxSize, SortMultipleOptions};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::run::quietly_drop;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Collects the rows that failed in a lazy query and were [let pass](crate::LazyApply::failures).
 ///

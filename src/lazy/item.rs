@@ -1,10 +1,9 @@
 //! What a closure over a stream's batches returns.
 
-use std::sync::Arc;
-
 use polars::prelude::{Column, DataFrame, Series};
 
 use crate::arity::for_each_arity;
+use crate::sync::Arc;
 
 /// What a closure over the [batches of a stream](crate::LazyApply::batches) returns.
 ///

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::{DataType, PlSmallStr};
 
@@ -12,6 +11,7 @@ use crate::options::{Casts, Nulls, OnError, Options};
 use crate::outcome::Outcome;
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Failure, catch};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The options, as given.
 #[derive(Clone)]
@@ -202,7 +202,7 @@ macro_rules! settings {
         where
             P: Progress + 'static,
         {
-            self.settings().progress = Some(std::sync::Arc::new(progress));
+            self.settings().progress = Some(crate::sync::Arc::new(progress));
             self
         }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Series};
 
@@ -23,6 +22,7 @@ use crate::progress::TickState;
 use crate::read::Given;
 use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::run::{Cause, Failure, catch, quietly_drop};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::verbs::failed;
 use crate::write::IntoRow;
 

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 
 use super::IntoItem;
 use crate::cancel::CancelToken;
@@ -10,6 +9,7 @@ use crate::error::{Error, Place};
 use crate::job::{Job, Terms, spawn};
 use crate::pool::Pool;
 use crate::run::{Cause, Failure, catch, quietly_drop};
+use crate::sync::Arc;
 use crate::verbs::failed;
 
 /// How many chunks there are for each worker, by default: one that it is in, and enough that wait for it to find one.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::IntoItem;
 use super::feed::{Chunk, Feed};
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::pool::{Pool, wait_while};
 use crate::run::quietly_drop;
+use crate::sync::{Arc, Condvar, Mutex, PoisonError};
 
 impl Pool {
     /// Gives the results of a closure for each item, in order, as an iterator: for more items than should be in memory, and

@@ -1,7 +1,6 @@
 //! The run of a closure over items.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use polars::prelude::Column;
@@ -17,6 +16,7 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::row_numbers::RowNumbers;
 use crate::run::{BATCH, Cause, Failure, Job, Plan, Steps, Verdict, Worker, catch};
+use crate::sync::{Arc, Mutex, PoisonError};
 use crate::verbs::{Gaps, Items, Verb, call};
 
 /// Calls a closure for each item on a pool's workers, and gives the results in order.

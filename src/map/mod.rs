@@ -8,8 +8,6 @@ mod slots;
 mod source;
 mod star;
 
-use std::sync::Arc;
-
 use self::items::map_items;
 use self::source::Source;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
@@ -20,6 +18,7 @@ use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Cause, Failure, catch, says_cancelled};
 use crate::verbs::failed;
 
+use crate::sync::Arc;
 pub use imap::{Imap, ImapUnordered};
 pub use item::IntoItem;
 pub use star::StarFn;

@@ -1,11 +1,11 @@
 //! How a pool of one's own is made.
 
 use std::fmt;
-use std::thread;
 
 use super::Pool;
 use super::team::{Make, Team};
 use crate::error::{ErrorKind, Result};
+use crate::sync::thread;
 
 /// Tells how many threads this process may use at the same time: what the machine has, less what the process is kept from
 /// by its CPU affinity, and on Linux by the CPU quota of its container (cgroup v1 or v2). At least 1.

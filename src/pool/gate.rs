@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::wait::wait_while;
+use super::team::wait_while;
 use super::within::is_within;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{ErrorKind, Result};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The way into a pool.
 #[derive(Default)]

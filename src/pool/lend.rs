@@ -5,16 +5,15 @@ use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use polars_core::runtime::RAYON;
 
-use super::Team;
-use super::team::{Waits, Yielded, give_way, is_on_a_pool};
+use super::team::{Team, Waits, Yielded, give_way, is_on_a_pool};
 use super::turns::{Standing, Task, Turn};
 use super::wait::wait_while_as;
 use crate::quiet::quietly_drop;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What several threads call at once.
 pub(crate) type Work<'w> = &'w (dyn Fn(&dyn Crew) + Sync);

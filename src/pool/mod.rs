@@ -11,20 +11,21 @@ mod within;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 pub use builder::{PoolBuilder, available_workers};
 use gate::Gate;
 pub(crate) use gate::{Entry, Pass};
 pub(crate) use lend::{Crew, Work};
 use team::Team;
-pub(crate) use team::{Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure};
+pub(crate) use team::{
+    Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure, wait_while,
+};
 pub(crate) use threads::Threads;
 pub(crate) use turns::Task;
-pub(crate) use wait::wait_while;
 pub(crate) use within::{Lineage, Within};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::Arc;
 
 /// A pool of workers: [Polars' own](Pool::default), or [one of a given width](Pool::new).
 ///
@@ -118,7 +119,7 @@ impl Drop for Owner {
 
 impl Pool {
     /// The most workers a pool can have: far beyond use, and short of what brings a system down.
-    pub(crate) const WIDEST: usize = 4096;
+    pub(crate) const WIDEST: usize = team::WIDEST;
 
     pub(crate) fn too_wide(workers: usize) -> String {
         format!(

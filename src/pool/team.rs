@@ -15,14 +15,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::turns::{Next, Paused, Queues, Standing, Task, Turn};
-use super::wait::wait_while;
-use super::{Pool, Threads};
+use super::wait::wait_while_as;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// How long a thread of a team that grows as needed waits for more to do, before it ends.
 const KEPT_FOR: Duration = Duration::from_secs(5);
@@ -33,6 +32,13 @@ const MOST_BEYOND: usize = 32;
 
 /// How often a worker that has paused looks whether its call was cancelled.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
+
+/// The most threads that run at a time.
+pub(super) const WIDEST: usize = 4096;
+
+/// The threads that jobs of Polars' pool are begun on. A job may wait for long, for another one too, and a worker of
+/// Polars' that waits would keep Polars' queries waiting; so these are apart from it, for as many jobs at a time.
+pub(super) static BACKGROUND: LazyLock<Team> = LazyLock::new(Team::growing);
 
 /// Some threads and their queues. Clones are the same team.
 #[derive(Clone)]
@@ -195,7 +201,7 @@ impl Waits {
     /// Of a wait for what a team does. A worker of rayon may be in something, a query with a closure say, that a job of
     /// Polars' pool waits for without our knowing; so it counts as one of the threads of those jobs.
     pub(super) fn for_a_team() -> Self {
-        let of_rayon = || rayon::current_thread_index().map(|_| Threads::Polars.team().clone());
+        let of_rayon = || rayon::current_thread_index().map(|_| BACKGROUND.clone());
         Self::told(own().or_else(of_rayon), false)
     }
 
@@ -215,6 +221,19 @@ impl Waits {
         }
         Waits { team, is_beyond }
     }
+}
+
+/// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
+///
+/// A worker of a rayon pool goes on working for its pool meanwhile. The place of a team's thread is taken by another, and so
+/// is that of a thread of Polars' streaming engine; see [`wait_while_as`].
+pub(crate) fn wait_while<'m, T>(
+    mutex: &'m Mutex<T>,
+    bell: &Condvar,
+    until: Option<Instant>,
+    is_so: impl Fn(&T) -> bool,
+) -> MutexGuard<'m, T> {
+    wait_while_as(Waits::for_a_team, mutex, bell, until, is_so)
 }
 
 impl Drop for Waits {
@@ -412,7 +431,7 @@ impl Team {
     /// Adds a thread, if more can be begun than threads are idle, and there is room for one.
     fn grow(&self, state: &mut State) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
-        let has_room = state.threads < (state.most + waiting).min(Pool::WIDEST);
+        let has_room = state.threads < (state.most + waiting).min(WIDEST);
         // What was let in before the team was stopped may wait for more.
         let is_over = state.stopped && state.threads == 0;
         if state.idle < self.can_begin(state) && has_room && !is_over {

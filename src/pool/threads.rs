@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use polars_core::runtime::RAYON;
 use rayon::Scope;
 
 use super::lend::{Askable, Crew, Work, lend};
-use super::team::{Team, Waits, Yielded, is_on_a_pool};
+use super::team::{BACKGROUND, Team, Waits, Yielded, is_on_a_pool};
 use super::turns::{Task, Turn};
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// Who does the work of a pool.
 #[derive(Clone, Default)]
@@ -18,10 +18,6 @@ pub(crate) enum Threads {
     Polars,
     Own(Team),
 }
-
-/// The threads that jobs of Polars' pool are begun on. A job may wait for long, for another one too, and a worker of
-/// Polars' that waits would keep Polars' queries waiting; so these are apart from it, for as many jobs at a time.
-static BACKGROUND: LazyLock<Team> = LazyLock::new(Team::growing);
 
 impl Threads {
     /// How many workers there are.

@@ -8,9 +8,9 @@
 //!
 //! Of the last two, the turn is that of the call that has the fewest workers, and of those the one that has waited longest.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Condvar};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar};
 
 /// Something to do, for whichever thread comes to it first.
 pub(crate) trait Task: Send + Sync {

@@ -1,31 +1,21 @@
 //! Waiting for another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use polars_async::executor::block_in_place;
 
-use super::team::Waits;
 use crate::quiet::quietly_drop;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
+/// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed. What `waits` returns is kept as
+/// long as there is something to wait for.
 ///
 /// A worker of a rayon pool goes on working for its pool meanwhile: what is waited for may need it, to run something in
-/// Polars for one. The place of a team's thread is taken by another, and so is that of a thread of Polars' streaming engine:
-/// what is waited for may be a query, which needs the engine's threads.
-pub(crate) fn wait_while<'m, T>(
-    mutex: &'m Mutex<T>,
-    bell: &Condvar,
-    until: Option<Instant>,
-    is_so: impl Fn(&T) -> bool,
-) -> MutexGuard<'m, T> {
-    wait_while_as(Waits::for_a_team, mutex, bell, until, is_so)
-}
-
-/// The same, with what the thread's team is told of the wait.
-pub(super) fn wait_while_as<'m, T>(
-    waits: fn() -> Waits,
+/// Polars for one. The place of a thread of Polars' streaming engine is taken by another: what is waited for may be a query,
+/// which needs the engine's threads.
+pub(super) fn wait_while_as<'m, T, W>(
+    waits: impl FnOnce() -> W,
     mutex: &'m Mutex<T>,
     bell: &Condvar,
     until: Option<Instant>,

@@ -3,11 +3,13 @@
 //! It goes along with a call to its workers, whatever pool they are of. So a pool knows what comes from within, and need not
 //! refuse it when it is closed; and a join that would wait for itself.
 
+use crate::sync::Arc;
+use std::any::Any;
 use std::cell::RefCell;
 use std::ptr;
-use std::sync::Arc;
 
-use super::gate::Gate;
+/// A pool's gate, which is known by its address.
+type Gate = dyn Any + Send + Sync;
 
 thread_local! {
     static WITHIN: RefCell<Vec<Arc<Gate>>> = const { RefCell::new(Vec::new()) };
@@ -19,12 +21,14 @@ fn look<R: Default>(look: impl FnOnce(&mut Vec<Arc<Gate>>) -> R) -> R {
     looked.unwrap_or_default()
 }
 
-fn is_among(gate: &Gate, gates: &[Arc<Gate>]) -> bool {
-    gates.iter().any(|other| ptr::eq(&**other, gate))
+fn is_among<G: ?Sized>(gate: &G, gates: &[Arc<Gate>]) -> bool {
+    gates
+        .iter()
+        .any(|other| ptr::addr_eq(&raw const **other, gate))
 }
 
 /// Whether this thread is within something that came through the gate.
-pub(super) fn is_within(gate: &Gate) -> bool {
+pub(super) fn is_within<G>(gate: &G) -> bool {
     look(|within| is_among(gate, within))
 }
 
@@ -39,8 +43,8 @@ impl Lineage {
     }
 
     /// The same, and through the gate; of a job, which may outlive what gives it, through the gate alone.
-    pub(super) fn and(mut self, gate: &Arc<Gate>) -> Self {
-        if !is_among(gate, &self.0) {
+    pub(super) fn and<G: Send + Sync + 'static>(mut self, gate: &Arc<G>) -> Self {
+        if !is_among(&**gate, &self.0) {
             self.0.push(gate.clone());
         }
         self
@@ -54,7 +58,7 @@ impl Lineage {
         Within(look(|within| {
             let before = within.len();
             for gate in &self.0 {
-                if !is_among(gate, &within[..before]) {
+                if !is_among(&**gate, &within[..before]) {
                     within.push(gate.clone());
                 }
             }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Progress, Tick, TickState};
+use crate::sync::{Mutex, PoisonError};
 
 /// A progress bar on standard error, with the rate, the time left and the failures, if any.
 ///

@@ -4,7 +4,7 @@ use polars::prelude::{AnyValue, DataType, PlSmallStr, Series};
 use polars_arrow::array::{Array, BinaryViewArray, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::bitmap::Bitmap;
 
-use super::list::inner_dtype;
+use super::nested::inner_dtype;
 use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, downcast, validity};
 
 /// A chunk whose dtype is known only at run time: its values are found once, so that reading one is a match and an index.

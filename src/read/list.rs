@@ -7,6 +7,7 @@ use polars_arrow::array::{Array, ListArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::any::AnyChunk;
+use super::nested::inner_dtype;
 use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
 
 /// A cell that can be an item of a `Vec`: every cell of a fixed dtype but `u8`, since `Vec<u8>` is bytes.
@@ -45,16 +46,6 @@ impl Bounds<'_> {
             #[cfg(feature = "dtype-array")]
             Bounds::Width(width) => (row * width, (row + 1) * width),
         }
-    }
-}
-
-/// The items' dtype, of a List or Array.
-pub(super) fn inner_dtype(dtype: &DataType) -> Option<&DataType> {
-    match dtype {
-        DataType::List(inner) => Some(inner),
-        #[cfg(feature = "dtype-array")]
-        DataType::Array(inner, _) => Some(inner),
-        _ => None,
     }
 }
 

@@ -43,3 +43,13 @@ pub(crate) fn change_within(
         _ => change(series, dtype),
     }
 }
+
+/// The items' dtype, of a List or Array.
+pub(super) fn inner_dtype(dtype: &DataType) -> Option<&DataType> {
+    match dtype {
+        DataType::List(inner) => Some(inner),
+        #[cfg(feature = "dtype-array")]
+        DataType::Array(inner, _) => Some(inner),
+        _ => None,
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
-use std::sync::Arc;
 
 use polars::prelude::AnyValue;
 
 use super::{Cell, ColumnChunks, Fault, Reader};
+use crate::sync::Arc;
 
 /// A column's values as a column closure's typed argument.
 ///

@@ -1,6 +1,6 @@
 //! Wakes the thread that watches a run.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 #[derive(Debug, Default)]

@@ -6,73 +6,26 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bell::{Bell, Wake};
-use super::deferred::Deferred;
-use super::faults::{Faults, Record};
-use super::queue::{LONGEST, MORSEL, Pace, Queue, Take};
-use super::seats::Seats;
+use super::bell::Wake;
+use super::faults::Record;
+use super::queue::{LONGEST, MORSEL, Pace, Take};
 use super::ticker::Ticker;
-use super::trace::CallSpan;
-use super::{Failure, Plan, Worker, catch, hush};
+use super::{Job, Run, Worker, hush};
 use crate::alarm::Alarm;
-use crate::cancel::{Halt, Why};
-use crate::error::{Chain, Error, ErrorKind, Result};
-use crate::options::{OnCancel, Options};
+use crate::cancel::Why;
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::OnCancel;
 use crate::outcome::Stats;
-use crate::partition::Cut;
-use crate::pool::{Crew, Waits, Yielded, end_turns, give_way, is_in_turns, is_within_a_closure};
+use crate::pool::{Crew, Waits, Yielded, end_turns, give_way, is_in_turns};
 use crate::progress::TickState;
-use crate::retry::Retry;
-
-/// Work over items: rows, columns or parts.
-pub(crate) trait Job: Sync {
-    /// Does items in order, until they are done, [`Worker::is_over`], or its patience is at an end; and tells the first
-    /// item not done. Unless it is over, at least one is done.
-    ///
-    /// Each item is told to the worker: as done, or as failed.
-    fn run(&self, items: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize;
-
-    /// The numbers of the rows that items stand for.
-    fn rows_of(&self, items: Range<usize>) -> Range<usize> {
-        items
-    }
-}
+use crate::sync::PoisonError;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is measured before pace is trusted, and what the rest must be expected to take before other workers are woken.
 const TRIAL: Duration = Duration::from_micros(5);
 const WORTH_WAKING: Duration = Duration::from_micros(100);
-
-/// One call's work, under way.
-pub(crate) struct Run<'r> {
-    plan: &'r Plan,
-    items: usize,
-    cut: Option<Cut>,
-    /// Whether the first rows show what a row takes, before others are woken.
-    tried_first: bool,
-    /// Whether a user's closure makes the call, which may hold a lock: no worker of it pauses then.
-    is_nested: bool,
-    /// Whether rows run on workers only, and not on the calling thread for want of another.
-    on_workers: bool,
-    halt: Option<Arc<Halt>>,
-    on_cancel: OnCancel,
-    queue: Queue,
-    panicked: AtomicBool,
-    options: &'r Options<'r>,
-    pub(super) retry: Option<&'r Retry>,
-    pub(super) deferred: Deferred,
-    /// Rows whose closure returned early since the run was cancelled.
-    cut_off: Mutex<Vec<usize>>,
-    /// Rung when a row is put off, and when a worker leaves.
-    pub(super) bell: Bell,
-    pub(super) faults: Faults,
-    pub(super) ticker: Option<Ticker<'r>>,
-    pub(super) seats: Seats,
-    pub(super) span: CallSpan,
-}
 
 /// A run that has a result.
 #[derive(Debug)]
@@ -100,92 +53,7 @@ pub(crate) enum Broken {
     },
 }
 
-impl<'r> Run<'r> {
-    /// A run of so many items, of which progress is told as of `total` rows.
-    pub(crate) fn new(
-        verb: &'static str,
-        options: &'r Options<'r>,
-        plan: &'r Plan,
-        cut: Option<Cut>,
-        items: usize,
-        total: usize,
-    ) -> Self {
-        let can_halt = options.cancel.is_some()
-            || options.job.is_some()
-            || plan.token().is_some()
-            || options.call.deadline.is_some()
-            || options.retry.is_some();
-        Run {
-            plan,
-            items,
-            cut: cut.map(|cut| match cut {
-                // Parts past the last row have nothing to do.
-                Cut::Partitions(parts) => Cut::Partitions(parts.min(items).max(1)),
-                cut @ Cut::ChunkRows(_) => cut,
-            }),
-            tried_first: cut.is_none(),
-            is_nested: hush::is_amid_a_run() || is_within_a_closure(),
-            on_workers: false,
-            halt: can_halt.then(Arc::default),
-            on_cancel: options.on_cancel(),
-            queue: Queue::new(0..items),
-            panicked: AtomicBool::new(false),
-            options,
-            retry: options.retry.as_ref(),
-            deferred: Deferred::default(),
-            cut_off: Mutex::default(),
-            bell: Bell::default(),
-            faults: Faults::new(options.failures_allowed()),
-            ticker: options
-                .progress
-                .as_deref()
-                .map(|progress| Ticker::new(progress, total)),
-            seats: Seats::default(),
-            span: CallSpan::new(verb, total),
-        }
-    }
-
-    /// Runs every item on a worker of the pool, also where there is but one; and wakes them at once, so that a few slow items
-    /// run side by side from the start.
-    pub(crate) fn on_workers(mut self) -> Self {
-        self.tried_first = false;
-        self.on_workers = true;
-        self
-    }
-
-    /// The flag that stops the run from outside, where anything can.
-    pub(crate) fn halt_flag(&self) -> Option<Arc<Halt>> {
-        self.halt.clone()
-    }
-
-    #[inline]
-    pub(super) fn is_halted(&self) -> bool {
-        self.halt.as_ref().is_some_and(|halt| halt.is_set())
-    }
-
-    pub(super) fn panicked(&self) -> bool {
-        self.panicked.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn has_panicked(&self) {
-        self.panicked.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a failure is no more than the closure's word that the run was cancelled.
-    pub(super) fn is_cut_off(&self, failure: &Failure) -> bool {
-        let cancelled = self.halt.as_ref().is_some_and(|halt| halt.why().is_some());
-        let Failure::Closure(cause) = failure else {
-            return false;
-        };
-        cancelled && says_cancelled(cause.get())
-    }
-
-    /// Counts an item as not come to, though its closure was called.
-    pub(super) fn undone(&self, item: usize) {
-        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
-        cut_off.push(item);
-    }
-
+impl Run<'_> {
     /// Does the job.
     pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
         let began = Instant::now();
@@ -547,23 +415,13 @@ impl Crew for Seated<'_> {
     }
 }
 
-/// Whether an error of the user's is one of a call that was cancelled, or comes of one.
-pub(crate) fn says_cancelled(cause: &anyhow::Error) -> bool {
-    let says_so = || {
-        let mut own = Chain::of(cause).filter_map(|cause| cause.downcast_ref());
-        own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
-    };
-    // The chain is the user's code.
-    catch(says_so).unwrap_or(false)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use crate::sync::Mutex;
 
     use super::*;
-    use crate::options::{CallOptions, OnError};
-    use crate::run::{Failure, Verdict};
+    use crate::options::{CallOptions, OnError, Options};
+    use crate::run::{Failure, Plan, Verdict};
 
     /// A job that notes which rows it did, and loses its patience as a script says.
     struct Scripted<'a> {

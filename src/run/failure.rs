@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::hush;
 use polars::prelude::PlSmallStr;
 
-use crate::error::{Causes, Error};
+use crate::error::{Causes, Error, ErrorKind};
 pub(crate) use crate::quiet::quietly_drop;
 use crate::read::Fault;
 use crate::row_numbers::Unnumbered;
@@ -102,4 +102,17 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_string());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "its payload is not text".into())
+}
+
+/// The error of a hook of the user's that panicked.
+pub(super) fn panicked(option: &'static str, failure: Failure) -> Error {
+    let what = match failure {
+        Failure::Panic(message) => message,
+        other => format!("{other:?}"),
+    };
+    ErrorKind::Option {
+        option,
+        message: format!("it panicked: {what}"),
+    }
+    .into()
 }

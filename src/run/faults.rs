@@ -5,12 +5,12 @@
 //! lowest are kept, and rows beyond the last of these are not run.
 
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Failure;
 use super::failure::quietly_drop;
 use crate::error::Error;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One failure.
 #[derive(Debug)]

@@ -6,9 +6,9 @@
 //! program's own. It is installed when a run has caught its first panic: a program whose closures never panic keeps the
 //! hook that it has.
 
+use crate::sync::{Once, thread};
 use std::cell::Cell;
 use std::panic;
-use std::sync::Once;
 
 /// What this thread is in the midst of.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ thread_local! {
 pub(super) fn have_hook() {
     static INSTALL: Once = Once::new();
     // Taking the hook panics on a panicking thread: one whose destructors call this crate.
-    if std::thread::panicking() {
+    if thread::panicking() {
         return;
     }
     INSTALL.call_once(|| {

@@ -1,13 +1,12 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
 use crate::pool::{Entry, Lineage, Pool, Threads, Within, Work};
 use crate::retry::Retry;
+use crate::sync::{Mutex, PoisonError};
 
 /// Who runs a call.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! The rows that nobody has taken, handed out in ascending order.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::partition::Cut;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most rows in a morsel: of eight-byte values, some huge pages of output, so that workers seldom fault in the same
 /// one.

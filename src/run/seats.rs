@@ -1,10 +1,10 @@
 //! Who is at work: each worker has a seat while it works, and what it did is kept there.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::outcome::{LongestRun, WorkerStats};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 pub(super) struct Seats(Mutex<Taken>);

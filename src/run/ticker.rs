@@ -1,15 +1,15 @@
 //! Tells the user's progress how far a run is.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::catch;
+use super::failure::panicked;
 use super::hush::Hush;
-use super::worker::panicked;
 use crate::error::Error;
 use crate::partition::BLOCK;
 use crate::progress::{Progress, Tick, TickState};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, PoisonError, TryLockError};
 
 /// What a run tells, and whom.
 pub(super) struct Ticker<'r> {

@@ -4,16 +4,31 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::deferred::Attempt;
+use super::failure::panicked;
 use super::faults::Record;
 use super::hush::{self, Hush};
 use super::seats::Tally;
 use super::ticker::Untold;
-use super::{Failure, Job, Run, catch};
-use crate::error::{Error, ErrorKind};
+use super::{Failure, Run, catch};
+use crate::error::Error;
 use crate::pool::Yielded;
 
 /// How often a worker looks whether it is another call's turn.
 const OFFERED_EVERY: Duration = Duration::from_millis(1);
+
+/// Work over items: rows, columns or parts.
+pub(crate) trait Job: Sync {
+    /// Does items in order, until they are done, [`Worker::is_over`], or its patience is at an end; and tells the first
+    /// item not done. Unless it is over, at least one is done.
+    ///
+    /// Each item is told to the worker: as done, or as failed.
+    fn run(&self, items: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize;
+
+    /// The numbers of the rows that items stand for.
+    fn rows_of(&self, items: Range<usize>) -> Range<usize> {
+        items
+    }
+}
 
 /// A worker at its seat, for as long as it finds something to do.
 pub(crate) struct Worker<'r> {
@@ -222,17 +237,4 @@ impl Drop for Worker<'_> {
             .seats
             .leave(self.seat, std::mem::take(&mut self.tally));
     }
-}
-
-/// The error of a hook of the user's that panicked.
-pub(super) fn panicked(option: &'static str, failure: Failure) -> Error {
-    let what = match failure {
-        Failure::Panic(message) => message,
-        other => format!("{other:?}"),
-    };
-    ErrorKind::Option {
-        option,
-        message: format!("it panicked: {what}"),
-    }
-    .into()
 }

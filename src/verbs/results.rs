@@ -1,12 +1,12 @@
 //! The job of columns and of parts: one result for each.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::report::Items;
 use crate::context::{Context, Contexts};
 use crate::run::{Failure, Job, Verdict, Worker, catch};
+use crate::sync::{Mutex, PoisonError};
 
 /// A place for each item's result.
 pub(super) struct Results<T>(Vec<Mutex<Option<T>>>);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::sync::atomic::{AtomicU8, Ordering};
 use polars_arrow::bitmap::Bitmap;
 
 /// One preallocated, uninitialised buffer of plain values.

@@ -1,7 +1,7 @@
 //! What has no fixed width, built part by part and put in order at the end.
 
+use crate::sync::{Mutex, PoisonError};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 /// The most rows that a part is given room for before it has them: it may be cut short.
 pub(super) const ROOM: usize = 1 << 12;

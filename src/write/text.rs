@@ -2,7 +2,6 @@
 //! into shared buffers for the rest.
 
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError};
 
 use polars::prelude::DataType;
 use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
@@ -12,6 +11,7 @@ use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sync::{Mutex, PoisonError};
 
 /// A value that is stored as a view.
 #[doc(hidden)]

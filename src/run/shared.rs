@@ -1,0 +1,143 @@
+//! What the workers of a call share.
+
+use super::bell::Bell;
+use super::deferred::Deferred;
+use super::faults::Faults;
+use super::queue::Queue;
+use super::seats::Seats;
+use super::ticker::Ticker;
+use super::trace::CallSpan;
+use super::{Failure, Plan, catch, hush};
+use crate::cancel::Halt;
+use crate::error::{Chain, Error, ErrorKind};
+use crate::options::{OnCancel, Options};
+use crate::partition::Cut;
+use crate::pool::is_within_a_closure;
+use crate::retry::Retry;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, PoisonError};
+
+/// One call's work, under way.
+pub(crate) struct Run<'r> {
+    pub(super) plan: &'r Plan,
+    pub(super) items: usize,
+    pub(super) cut: Option<Cut>,
+    /// Whether the first rows show what a row takes, before others are woken.
+    pub(super) tried_first: bool,
+    /// Whether a user's closure makes the call, which may hold a lock: no worker of it pauses then.
+    pub(super) is_nested: bool,
+    /// Whether rows run on workers only, and not on the calling thread for want of another.
+    pub(super) on_workers: bool,
+    pub(super) halt: Option<Arc<Halt>>,
+    pub(super) on_cancel: OnCancel,
+    pub(super) queue: Queue,
+    pub(super) panicked: AtomicBool,
+    pub(super) options: &'r Options<'r>,
+    pub(super) retry: Option<&'r Retry>,
+    pub(super) deferred: Deferred,
+    /// Rows whose closure returned early since the run was cancelled.
+    pub(super) cut_off: Mutex<Vec<usize>>,
+    /// Rung when a row is put off, and when a worker leaves.
+    pub(super) bell: Bell,
+    pub(super) faults: Faults,
+    pub(super) ticker: Option<Ticker<'r>>,
+    pub(super) seats: Seats,
+    pub(super) span: CallSpan,
+}
+
+impl<'r> Run<'r> {
+    /// A run of so many items, of which progress is told as of `total` rows.
+    pub(crate) fn new(
+        verb: &'static str,
+        options: &'r Options<'r>,
+        plan: &'r Plan,
+        cut: Option<Cut>,
+        items: usize,
+        total: usize,
+    ) -> Self {
+        let can_halt = options.cancel.is_some()
+            || options.job.is_some()
+            || plan.token().is_some()
+            || options.call.deadline.is_some()
+            || options.retry.is_some();
+        Run {
+            plan,
+            items,
+            cut: cut.map(|cut| match cut {
+                // Parts past the last row have nothing to do.
+                Cut::Partitions(parts) => Cut::Partitions(parts.min(items).max(1)),
+                cut @ Cut::ChunkRows(_) => cut,
+            }),
+            tried_first: cut.is_none(),
+            is_nested: hush::is_amid_a_run() || is_within_a_closure(),
+            on_workers: false,
+            halt: can_halt.then(Arc::default),
+            on_cancel: options.on_cancel(),
+            queue: Queue::new(0..items),
+            panicked: AtomicBool::new(false),
+            options,
+            retry: options.retry.as_ref(),
+            deferred: Deferred::default(),
+            cut_off: Mutex::default(),
+            bell: Bell::default(),
+            faults: Faults::new(options.failures_allowed()),
+            ticker: options
+                .progress
+                .as_deref()
+                .map(|progress| Ticker::new(progress, total)),
+            seats: Seats::default(),
+            span: CallSpan::new(verb, total),
+        }
+    }
+
+    /// Runs every item on a worker of the pool, also where there is but one; and wakes them at once, so that a few slow items
+    /// run side by side from the start.
+    pub(crate) fn on_workers(mut self) -> Self {
+        self.tried_first = false;
+        self.on_workers = true;
+        self
+    }
+
+    /// The flag that stops the run from outside, where anything can.
+    pub(crate) fn halt_flag(&self) -> Option<Arc<Halt>> {
+        self.halt.clone()
+    }
+
+    #[inline]
+    pub(super) fn is_halted(&self) -> bool {
+        self.halt.as_ref().is_some_and(|halt| halt.is_set())
+    }
+
+    pub(super) fn panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_panicked(&self) {
+        self.panicked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a failure is no more than the closure's word that the run was cancelled.
+    pub(super) fn is_cut_off(&self, failure: &Failure) -> bool {
+        let cancelled = self.halt.as_ref().is_some_and(|halt| halt.why().is_some());
+        let Failure::Closure(cause) = failure else {
+            return false;
+        };
+        cancelled && says_cancelled(cause.get())
+    }
+
+    /// Counts an item as not come to, though its closure was called.
+    pub(super) fn undone(&self, item: usize) {
+        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        cut_off.push(item);
+    }
+}
+
+/// Whether an error of the user's is one of a call that was cancelled, or comes of one.
+pub(crate) fn says_cancelled(cause: &anyhow::Error) -> bool {
+    let says_so = || {
+        let mut own = Chain::of(cause).filter_map(|cause| cause.downcast_ref());
+        own.any(|error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. }))
+    };
+    // The chain is the user's code.
+    catch(says_so).unwrap_or(false)
+}
