@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use polars::prelude::{DataFrame, PlSmallStr};
+use polars::prelude::{DataFrame, DataType, PlSmallStr};
 
 use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
@@ -49,6 +49,8 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has a state of its own: a compiled regex, a connection, a counter |
 /// | `seed` (feature `rand`) | each row has a random stream of its own |
 /// | [`outcome`](Apply::outcome) | what happened is returned with the output |
+///
+/// [`returns`](Apply::returns) gives the output's columns dtypes of their own: a time unit and zone, an Enum, an Array.
 ///
 /// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns) and of the parts of
 /// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is
@@ -330,6 +332,53 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ```
     pub fn casts(mut self, casts: Casts) -> Self {
         self.options.call = self.options.call.casts(casts);
+        self
+    }
+
+    /// The dtypes of the output's columns, one for each: an array, also of one. It is for closures that return cells (and
+    /// tuples, arrays and derived structs of them); one that returns a whole frame, column or series casts it itself.
+    ///
+    /// A result is written for the dtype at once, without loss. One that the dtype does not hold is that row's failure, as
+    /// [`on_error`](Apply::on_error) says: a time beyond the unit's range, text that is no category of an Enum, a list of
+    /// another length than an Array's, a number with more digits. [`Casts::Lossy`] permits to lose digits.
+    ///
+    /// | result | dtypes it can become |
+    /// |---|---|
+    /// | numbers | integers and floats that hold the value; of integers, a Decimal too |
+    /// | `String`, `&'static str` | String, Categorical, Enum |
+    /// | `NaiveDateTime` | Datetime of any unit, without a time zone |
+    /// | `DateTime<Utc>` | Datetime of any unit, with any time zone: the instant is the same |
+    /// | `TimeDelta` | Duration of any unit |
+    /// | `Vec<T>`, in `rows` also `Series` | List, and Array of a width, of what the items can become |
+    /// | `Struct<T>` | Struct of what its fields can become; a derived struct's have their names, a tuple's get the dtype's |
+    /// | `AnyValue` | any that its values can become, as above; it is then the column's also where no row says it |
+    /// | `()` | any, all null |
+    /// | others | their own |
+    ///
+    /// A Categorical whose categories have no room for more ends the call, since that is no single row's failure.
+    ///
+    /// A dtype that the closure's type cannot become is an error before the closure is called. Of `columns`, there is a dtype
+    /// for each column. Where a dtype is not the one of the type itself, rows take longer: each result is checked.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["n" => [7i64, 1_500, i64::MAX]]?;
+    /// let time = |n: i64| chrono::DateTime::from_timestamp_nanos(n).naive_utc();
+    /// let nanoseconds = DataType::Datetime(TimeUnit::Nanoseconds, None);
+    /// let times = df.par_apply().returns([nanoseconds.clone()]).rows(time)?;
+    /// assert_eq!(times.dtype(), &nanoseconds);
+    /// assert_eq!(times.cast(&DataType::Int64)?, df["n"].clone().with_name("par_apply".into()));
+    ///
+    /// let small = df.par_apply().returns([DataType::Int32]).rows(|n: i64| n).unwrap_err();
+    /// assert_eq!(small.row(), Some(2));
+    /// assert!(small.to_string().contains("9223372036854775807 is beyond the range of Int32"));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn returns<I>(mut self, dtypes: I) -> Self
+    where
+        I: IntoIterator<Item = DataType>,
+    {
+        self.options.call = self.options.call.returns(dtypes);
         self
     }
 

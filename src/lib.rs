@@ -57,7 +57,8 @@
 //!    on the calling thread.
 //! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
 //! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
-//!    mend it, and [`Casts::Lossy`] permits it.
+//!    mend it, and [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of their
+//!    types: each is held without loss, or its row fails.
 //! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
 //!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
@@ -68,7 +69,8 @@
 //!    next run. A stream that is in order gives the lowest.)
 //! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
 //!    stays usable. (A program built with `panic = "abort"` aborts.)
-//! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not).
+//! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not), or
+//!    [`returns`](Apply::returns).
 //! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
 //!     text are written into one preallocated column.
 //! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
@@ -213,9 +215,8 @@ pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
 pub mod __private {
     pub use polars::prelude::DataFrame;
 
-    pub use crate::options::Casts;
     pub use crate::read::{Cells, Cons, Nil};
-    pub use crate::write::{DefaultNames, SinkCons, SinkNil, Sinks, Unwritten, item};
+    pub use crate::write::{DefaultNames, Encoding, SinkCons, SinkNil, Sinks, Unwritten, item};
 }
 
 /// Runs the README's programs.

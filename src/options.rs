@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use polars::prelude::PlSmallStr;
+use polars::prelude::{DataType, PlSmallStr};
 
 use crate::cancel::CancelToken;
 use crate::pool::Pool;
@@ -35,8 +35,10 @@ pub enum Casts {
     /// Also those that can lose: `Int64` and Decimal as `f64` round, `Float64` and Decimal as `i64` cut the fraction off.
     ///
     /// A value that is out of the argument type's range becomes null, as in Polars' non-strict `cast`: NaN and the infinities
-    /// as an integer, but not a `Float64` as `f32`, which becomes infinite. As `bool`, all but zero is true. A time that the
-    /// output column's unit cannot hold exactly is cut to it.
+    /// as an integer, but not a `Float64` as `f32`, which becomes infinite. As `bool`, all but zero is true.
+    ///
+    /// Of results: a time that the output column's unit cannot hold exactly is cut to it, and a number is rounded or cut to
+    /// the dtype that [`returns`](crate::Apply::returns) gives. What is out of the dtype's range is an error all the same.
     Lossy,
 }
 
@@ -107,6 +109,8 @@ pub struct CallOptions {
     pub(crate) names: Option<Vec<PlSmallStr>>,
     pub(crate) nulls: Option<Nulls>,
     pub(crate) casts: Option<Casts>,
+    /// The dtypes of the output's columns, where results are cells.
+    pub(crate) returns: Option<Vec<DataType>>,
     pub(crate) workers: Option<usize>,
     pub(crate) sequential: Option<bool>,
     pub(crate) partitions: Option<usize>,
@@ -153,6 +157,12 @@ impl CallOptions {
     /// Which conversions are made; see [`Apply::casts`](crate::Apply::casts).
     pub fn casts(mut self, casts: Casts) -> Self {
         self.casts = Some(casts);
+        self
+    }
+
+    /// The dtypes of the output's columns; see [`Apply::returns`](crate::Apply::returns).
+    pub fn returns(mut self, dtypes: impl IntoIterator<Item = DataType>) -> Self {
+        self.returns = Some(dtypes.into_iter().collect());
         self
     }
 
@@ -231,6 +241,7 @@ impl CallOptions {
             names: self.names.or(others.names),
             nulls: self.nulls.or(others.nulls),
             casts: self.casts.or(others.casts),
+            returns: self.returns.or(others.returns),
             workers: self.workers.or(others.workers),
             sequential: self.sequential.or(others.sequential),
             partitions,
@@ -255,7 +266,7 @@ impl fmt::Debug for CallOptions {
                 })*
             };
         }
-        show!(select names nulls casts workers sequential partitions chunk_rows numbering on_error max_failures deadline on_cancel);
+        show!(select names nulls casts returns workers sequential partitions chunk_rows numbering on_error max_failures deadline on_cancel);
         given.finish()
     }
 }

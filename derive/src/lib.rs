@@ -117,8 +117,8 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
         quote!((
             ::polars_par_apply::__private::item(
                 self.#field,
-                casts,
-                ::core::option::Option::Some(#number),
+                encoding,
+                #number,
             )?,
             #rest
         ))
@@ -135,9 +135,9 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
                 }
 
                 #[inline(always)]
-                fn into_items(
+                fn into_items<Encoder: ::polars_par_apply::__private::Encoding>(
                     self,
-                    casts: ::polars_par_apply::__private::Casts,
+                    encoding: Encoder,
                 ) -> ::core::result::Result<
                     <Self::Sink as ::polars_par_apply::__private::Sinks>::Item,
                     ::polars_par_apply::__private::Unwritten,

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
 use crate::read::Given;
 use crate::verbs;
-use crate::write::{IntoRow, Sinks, column_with_dtype, merged};
+use crate::write::{IntoRow, Sinks};
 
 /// No leading arguments.
 pub(super) const NO_LEAD: Leading<NoState, NoSeed> = Leading {
@@ -22,7 +22,6 @@ pub(super) const NO_LEAD: Leading<NoState, NoSeed> = Leading {
 pub(super) struct Call<F> {
     pub(super) f: F,
     pub(super) shared: Shared,
-    returns: Option<DataType>,
     /// The output's.
     pub(super) name: PlSmallStr,
 }
@@ -35,7 +34,6 @@ impl<F> Call<F> {
                 Some([name]) => name.clone(),
                 _ => "par_apply".into(),
             },
-            returns: settings.returns.clone(),
             shared: settings.share(verb),
         }
     }
@@ -52,20 +50,16 @@ impl<F> Call<F> {
         let outcome = verbs::rows::<M, C, _, F>(empty, options, lead, &self.f);
         let output = outcome.map_err(Error::in_query)?.output;
         let output = output.one_column(self.name.clone());
-        let tells = <<F::Out as IntoRow>::Sink as Sinks>::FIXED;
-        match &self.returns {
-            Some(dtype) => {
-                if tells {
-                    self.check(output.dtype(), dtype)?;
-                }
-                Ok(dtype.clone())
-            }
-            None if tells => Ok(output.dtype().clone()),
-            None => Err(refused(
-                "the closure's type does not tell the output's dtype; give it with .returns(dtype)"
-                    .into(),
-            )),
+        if <<F::Out as IntoRow>::Sink as Sinks>::FIXED || options.call.returns.is_some() {
+            return Ok(output.dtype().clone());
         }
+        let message =
+            "the closure's type does not tell the output's dtype; give it with .returns([dtype])";
+        Err(ErrorKind::Option {
+            option: "returns",
+            message: message.into(),
+        }
+        .into())
     }
 
     /// The results of a batch.
@@ -88,37 +82,8 @@ impl<F> Call<F> {
             options.call.sequential = Some(true);
             verbs::rows::<M, C, _, F>(given, &options, lead, &self.f)
         })?;
-        let output = output.one_column(self.name.clone());
-        match &self.returns {
-            Some(dtype) if output.null_count() == output.len() && output.dtype() != dtype => {
-                Ok(Column::full_null(self.name.clone(), output.len(), dtype))
-            }
-            Some(dtype) => {
-                if merged(output.dtype(), dtype).as_ref() != Some(dtype) {
-                    self.check(output.dtype(), dtype)?;
-                }
-                Ok(column_with_dtype(output, dtype)?)
-            }
-            None => Ok(output),
-        }
+        Ok(output.one_column(self.name.clone()))
     }
-
-    fn check(&self, is: &DataType, returns: &DataType) -> Result<()> {
-        if is == returns {
-            return Ok(());
-        }
-        Err(refused(format!(
-            "the closure's results are {is}, and not {returns}"
-        )))
-    }
-}
-
-fn refused(message: String) -> Error {
-    ErrorKind::Option {
-        option: "returns",
-        message,
-    }
-    .into()
 }
 
 /// Columns of no rows, with these names and dtypes.

@@ -220,7 +220,11 @@ impl RowsExpr {
 }
 
 fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
-    <Out::Sink as Sinks>::BOOLEAN || settings.returns == Some(DataType::Boolean)
+    <Out::Sink as Sinks>::BOOLEAN
+        || matches!(
+            settings.options.call.returns.as_deref(),
+            Some([DataType::Boolean])
+        )
 }
 
 /// A call over whatever columns the query gives it.

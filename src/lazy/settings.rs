@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use polars::prelude::{DataType, PlSmallStr};
+use polars::prelude::PlSmallStr;
 
 use super::failures::{Allowance, Failures};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,6 @@ pub(super) struct Settings {
     pub(super) options: Options<'static>,
     /// In `explain()`.
     pub(super) name: Option<PlSmallStr>,
-    pub(super) returns: Option<DataType>,
     pub(super) failures: Option<Failures>,
     pub(super) progress: Option<Arc<dyn Progress>>,
     pub(super) total: usize,
@@ -42,7 +41,6 @@ impl Settings {
         Settings {
             options: Options::default(),
             name: None,
-            returns: None,
             failures: None,
             progress: None,
             total: 0,
@@ -66,7 +64,7 @@ impl Settings {
                 ("names", options.call.names.is_some()),
                 ("nulls", options.nulls() != Nulls::default()),
                 ("casts", options.casts() != Casts::default()),
-                ("returns", self.returns.is_some()),
+                ("returns", options.call.returns.is_some()),
                 ("numbered", self.numbered.is_some()),
                 ("failures", self.failures.is_some()),
                 ("on_error", options.on_error() != OnError::default()),
@@ -130,7 +128,6 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("options", &self.options)
             .field("name", &self.name)
-            .field("returns", &self.returns)
             .field("failures", &self.failures)
             .field("progress", &self.progress.is_some())
             .field("total", &self.total)
@@ -162,10 +159,26 @@ macro_rules! settings {
             self
         }
 
-        /// The output's dtype, which a closure that returns `AnyValue` or `Series` does not tell: without it, such a closure
-        /// is refused when the query is planned. Of other closures it is checked. Of several cells, it is their Struct.
-        pub fn returns(mut self, dtype: DataType) -> Self {
-            self.settings().returns = Some(dtype);
+        /// The dtypes of the results, one for each cell of a row: an array, also of one. They are those of the columns, or,
+        /// where an expression's several cells are a Struct, of its fields. What a result can become, and what becomes of one
+        /// that does not fit, is said of [`Apply::returns`](crate::Apply::returns).
+        ///
+        /// A closure that returns `AnyValue` or `Series` does not say its dtype, and is refused without this when the query
+        /// is planned.
+        ///
+        /// ```
+        /// use polars_par_apply::prelude::*;
+        ///
+        /// let lf = df!["x" => [3, 5]]?.lazy();
+        /// let any = rows(["x"]).returns([DataType::Int64]).apply(|x: i32| AnyValue::Int32(x * 2));
+        /// assert_eq!(lf.select([any]).collect()?, df!["par_apply" => [6i64, 10]]?);
+        /// # Ok::<(), polars_par_apply::Error>(())
+        /// ```
+        pub fn returns<D>(mut self, dtypes: D) -> Self
+        where
+            D: IntoIterator<Item = DataType>,
+        {
+            self.settings().options.call.returns = Some(dtypes.into_iter().collect());
             self
         }
 

@@ -1,10 +1,10 @@
 //! The skeleton of a call, which all verbs share: checks, plan, drive, report, finish, output.
 
-use polars::prelude::PlSmallStr;
+use polars::prelude::{DataType, PlSmallStr};
 
 use super::follows::{Shape, refuse};
 use super::report::{Gaps, Items, report};
-use super::{check_duplicates, check_names};
+use super::{check_duplicates, check_names, check_returns};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, Result};
@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::partition::Cut;
 use crate::run::{Job, Plan, Run};
+use crate::write::Misfit;
 
 /// What is checked before the closure is called: every fault is noted, and all are returned at once.
 pub(crate) struct Checks<'o> {
@@ -27,6 +28,24 @@ impl<'o> Checks<'o> {
             shape,
             faults: Vec::new(),
         }
+    }
+
+    /// The dtypes that results are encoded for, if any are given and they do not have them anyway.
+    pub(super) fn returns(
+        &mut self,
+        width: usize,
+        own_names: &[PlSmallStr],
+        fit: impl FnOnce(&[DataType], &mut Vec<Misfit>) -> bool,
+    ) -> Option<&'o [DataType]> {
+        let is_whole = self.shape.is_whole;
+        check_returns(
+            self.options,
+            is_whole,
+            width,
+            own_names,
+            fit,
+            &mut self.faults,
+        )
     }
 
     /// The plan, where nothing is at fault: neither what was noted, nor the options, nor the names of the output, of which it

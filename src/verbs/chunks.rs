@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
@@ -20,7 +20,7 @@ use crate::partition::{Chunk, room_for, slice};
 use crate::read::{Given, selected};
 use crate::row_numbers::{RowNumbers, number_column};
 use crate::run::{Failure, Job};
-use crate::write::IntoStack;
+use crate::write::{IntoStack, Returns};
 
 pub(crate) fn chunks<M, C, L, F>(
     frame: &DataFrame,
@@ -45,6 +45,8 @@ where
     let given = Given::of(frame);
     let numbers = given.row_numbers(options, &mut checks.faults);
     let columns = selected(given, options, &mut checks.faults);
+    let own = F::Out::names().unwrap_or_default();
+    let returns = checks.returns(own.len(), &own, F::Out::fit);
     let plan = checks.pass(F::Out::width(), &names_of(&columns))?;
 
     let frame = match columns.len() == frame.width() && options.call.select.is_none() {
@@ -63,7 +65,7 @@ where
         let row_offset = numbers.span(rows.clone()).start;
         let part = Chunk::new(slice(&frame, rows), index, row_offset);
         f.call(context, part)
-            .into_part(options.casts())
+            .into_part(Returns::new(returns, options.casts()))
             .map_err(unwritten)
     };
     let names = options.call.names.clone().or_else(F::Out::names);
@@ -77,6 +79,7 @@ where
             names,
         },
         names: options.call.names.clone(),
+        returns,
         out: PhantomData::<fn() -> F::Out>,
     };
     call(options, &plan, lead, verb)
@@ -88,6 +91,7 @@ struct Chunks<'r, W, Out: IntoStack> {
     work: W,
     items: ChunkItems<'r>,
     names: Option<Vec<PlSmallStr>>,
+    returns: Option<&'r [DataType]>,
     out: PhantomData<fn() -> Out>,
 }
 
@@ -124,7 +128,7 @@ where
             results.drain(dropped.clone());
             places.drain(dropped.clone());
         }
-        Out::stack(results, &places, self.names)
+        Out::stack(results, &places, self.names, self.returns)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
@@ -20,7 +20,7 @@ use crate::partition::room_for;
 use crate::read::{Given, Source, selected};
 use crate::row_numbers::RowNumbers;
 use crate::run::{Failure, Job};
-use crate::write::{IntoColumns, side_by_side};
+use crate::write::{IntoColumns, Returns, side_by_side};
 
 pub(crate) fn columns<M, C, L, F>(
     frame: &DataFrame,
@@ -61,6 +61,8 @@ where
         Some(_) => &[],
         None => &own,
     };
+    let returns = checks.returns(width, &own, F::Out::fit);
+    let dtype_of = |column: usize| returns.map(|dtypes| &dtypes[column]);
     let plan = checks.pass(Some(width), checked)?;
     let names = options.call.names.clone().unwrap_or(own);
 
@@ -81,7 +83,11 @@ where
         context.at(&RowNumbers::default(), column);
         // SAFETY: as above.
         match unsafe { f.call(context, columns[column], &chunks[column]) } {
-            Ok(result) => result.into_part(options.casts()).map_err(unwritten),
+            Ok(result) => {
+                let dtype = dtype_of(column).map(std::slice::from_ref);
+                let part = result.into_part(Returns::new(dtype, options.casts()));
+                part.map_err(unwritten)
+            }
             Err((row, fault)) => Err(Failure::Known(
                 ErrorKind::Value {
                     place: Place::Row(numbers.of(row)),
@@ -102,6 +108,7 @@ where
         work,
         items,
         names,
+        returns,
         out: PhantomData::<fn() -> F::Out>,
     };
     call(options, &plan, lead, verb)
@@ -113,6 +120,7 @@ struct Columns<'r, 'a, W, Out: IntoColumns> {
     work: W,
     items: ColumnItems<'r, 'a>,
     names: Vec<PlSmallStr>,
+    returns: Option<&'r [DataType]>,
     out: PhantomData<fn() -> Out>,
 }
 
@@ -142,12 +150,17 @@ where
 
     fn output(mut self, gaps: &Gaps) -> Result<DataFrame> {
         let mut results = self.results.into_all();
+        let mut dtypes: Vec<Option<&DataType>> = match self.returns {
+            Some(dtypes) => dtypes.iter().map(Some).collect(),
+            None => vec![None; results.len()],
+        };
         for dropped in gaps.dropped.iter().rev() {
             results.drain(dropped.clone());
             self.names.drain(dropped.clone());
+            dtypes.drain(dropped.clone());
         }
-        let results = results.into_iter().zip(self.names);
-        let results = results.map(|(part, name)| Out::part_into_column(part, name));
+        let results = results.into_iter().zip(self.names).zip(dtypes);
+        let results = results.map(|((part, name), dtype)| Out::part_into_column(part, name, dtype));
         let results = results.collect::<Result<Vec<Option<Column>>>>()?;
         side_by_side(results.into_iter().flatten().collect())
     }

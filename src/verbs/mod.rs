@@ -9,7 +9,7 @@ mod results;
 mod rows;
 mod stride;
 
-use polars::prelude::{Column, PlSmallStr};
+use polars::prelude::{Column, DataType, PlSmallStr};
 
 pub(crate) use call::{Verb, call};
 pub(crate) use chunks::chunks;
@@ -17,10 +17,10 @@ pub(crate) use columns::columns;
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
 
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, counted};
 use crate::options::Options;
 use crate::run::{Cause, Failure};
-use crate::write::Unwritten;
+use crate::write::{Misfit, Unwritten};
 
 /// Checks the names that are given against how many columns come out, where that is known.
 fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Error>) {
@@ -39,6 +39,49 @@ fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Err
         );
     }
     check_duplicates(names, faults);
+}
+
+/// The dtypes that results are encoded for: those that [`returns`](crate::Apply::returns) gives, unless results have them
+/// anyway. `fit` says whether they do, and which columns cannot. It is for cells only, and not for results that are `whole`.
+fn check_returns<'o>(
+    options: &'o Options<'_>,
+    whole: bool,
+    width: usize,
+    own_names: &[PlSmallStr],
+    fit: impl FnOnce(&[DataType], &mut Vec<Misfit>) -> bool,
+    faults: &mut Vec<Error>,
+) -> Option<&'o [DataType]> {
+    let dtypes = options.call.returns.as_deref()?;
+    let mut refuse = |message: String| {
+        let option = "returns";
+        faults.push(ErrorKind::Option { option, message }.into());
+    };
+    if whole {
+        refuse(
+            "it is for closures that return cells, and this one returns a whole frame, column or series; cast that to the \
+             dtypes within the closure"
+                .into(),
+        );
+        return None;
+    }
+    if dtypes.len() != width {
+        refuse(format!(
+            "it gives {} for {}; give one for each",
+            counted(dtypes.len(), "dtype"),
+            counted(width, "output column")
+        ));
+        return None;
+    }
+    let mut misfits = Vec::new();
+    let has_own = fit(dtypes, &mut misfits);
+    let names = options.call.names.as_deref().unwrap_or(own_names);
+    for (column, why) in misfits {
+        refuse(match names.get(column) {
+            Some(name) => format!("column {:?}: {why}", name.as_str()),
+            None => format!("column {column}: {why}"),
+        });
+    }
+    (!has_own).then_some(dtypes)
 }
 
 /// No two output columns may have the same name; each such name is told once.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
 
-use polars::prelude::{Column, PlSmallStr};
+use polars::prelude::{Column, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
@@ -20,7 +20,7 @@ use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Reader, Source, Sources};
 use crate::row_numbers::{RowNumbers, number_column};
 use crate::run::{BATCH, Job, Plan, Steps, Verdict, Worker};
-use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer};
+use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer, fit_all, returned};
 
 pub(crate) fn rows<M, C, L, F>(
     given: Given<'_>,
@@ -52,6 +52,8 @@ where
         &mut checks.faults,
     );
     let default = F::Out::names().numbered("column");
+    let fit = fit_all::<<F::Out as IntoRow>::Sink>;
+    let returns = checks.returns(default.len(), &default, fit);
     let plan = checks.pass(Some(default.len()), &[])?;
     let names = options.call.names.clone().unwrap_or(default);
 
@@ -74,6 +76,7 @@ where
         layout: &layout,
         sink: Sinks::new(sources.rows, nullable || options.leaves_gaps()),
         casts: options.casts(),
+        returns,
         items,
         marker: PhantomData,
     };
@@ -174,6 +177,7 @@ where
     layout: &'r Layout,
     sink: <F::Out as IntoRow>::Sink,
     casts: Casts,
+    returns: Option<&'r [DataType]>,
     items: RowItems<'r, 'a>,
     marker: PhantomData<fn(M, C)>,
 }
@@ -218,6 +222,9 @@ where
         // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
         let finished = unsafe { self.sink.finish(&mut columns) };
         finished.map_err(|error| error.of_item(|row| self.items.place(row)))?;
+        if let Some(dtypes) = self.returns {
+            returned(&mut columns, dtypes)?;
+        }
         let mut height = self.items.rows();
         if !gaps.dropped.is_empty() {
             let kept = kept_mask(&gaps.dropped, height);
@@ -262,6 +269,7 @@ where
             layout,
             sink,
             casts,
+            returns,
             items,
             ..
         } = self.rows;
@@ -279,7 +287,8 @@ where
             let mut done = 0;
             while done < len {
                 let mut next = len.min(done + steps.stride);
-                let run = match (nulls, halt.is_some()) {
+                let encodes = returns.is_some();
+                let run = match (nulls || encodes, halt.is_some() || encodes) {
                     (false, false) => run_stride::<false, NEVER, M, C, F, _, _>,
                     (false, true) if steps.fast && next - done >= BATCH => {
                         next -= (next - done) % BATCH;
@@ -294,6 +303,7 @@ where
                     first,
                     rows: done..next,
                     casts: *casts,
+                    returns: *returns,
                     numbers: items.numbers,
                     halt,
                 };

@@ -3,6 +3,8 @@
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 
+use polars::prelude::DataType;
+
 use super::unwritten;
 use crate::cancel::Halt;
 use crate::context::Context;
@@ -11,7 +13,7 @@ use crate::options::Casts;
 use crate::read::{Cells, Reader};
 use crate::row_numbers::RowNumbers;
 use crate::run::{Failure, catch};
-use crate::write::{IntoRow, Sinks, Writer};
+use crate::write::{IntoRow, Returns, Sinks, Unwritten, Writer};
 
 /// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is, or each
 /// [`BATCH`](crate::run::BATCH) of rows, since a look keeps the compiler from vectorising.
@@ -28,6 +30,9 @@ pub(super) struct Stretch<'h> {
     pub(super) rows: Range<usize>,
     pub(super) casts: Casts,
     pub(super) numbers: &'h RowNumbers,
+    /// The dtypes that results are encoded for; they are followed with `NULLS` and `EACH` alone, so that the other loops are
+    /// as short as can be.
+    pub(super) returns: Option<&'h [DataType]>,
     pub(super) halt: Option<&'h Halt>,
 }
 
@@ -85,8 +90,10 @@ where
         rows,
         casts,
         numbers,
+        returns,
         halt,
     } = stretch;
+    debug_assert!(returns.is_none() || (NULLS && WATCH == EACH));
     debug_assert!(WATCH <= EACH || rows.len().is_multiple_of(WATCH));
     let start = rows.start;
     let mut left = None;
@@ -131,7 +138,12 @@ where
                         continue;
                     }
                     context.at(numbers, block + i);
-                    match f.call(context, reader.read::<NULLS>(i)).into_items(casts) {
+                    let result = f.call(context, reader.read::<NULLS>(i));
+                    let items = match returns {
+                        Some(dtypes) if NULLS && WATCH == EACH => encoded(result, dtypes, casts),
+                        _ => result.into_items(casts),
+                    };
+                    match items {
                         Ok(items) => {
                             kept.writing = true;
                             kept.writer.write::<NULLS>(row, items);
@@ -157,4 +169,14 @@ where
         unsafe { writer.finish_run(i - start) };
     }
     (i, writer, ended)
+}
+
+/// A row's results, encoded for dtypes. Out of line: it is compiled once for a type of results, and not for each closure.
+#[inline(never)]
+fn encoded<R: IntoRow>(
+    result: R,
+    dtypes: &[DataType],
+    casts: Casts,
+) -> Result<<R::Sink as Sinks>::Item, Unwritten> {
+    result.into_items(Returns::new(Some(dtypes), casts))
 }

@@ -2,8 +2,13 @@
 
 use polars::prelude::{AnyValue, DataType, IntoSeries, ListChunked, NamedFrom, PlSmallStr, Series};
 
+#[cfg(feature = "dtype-array")]
+use super::convert::check_width;
+use super::convert::{is_there, series_as, value_as};
 use super::dtype::{merged, value_with_dtype, with_dtype};
+use super::list::LISTS;
 use super::parts::{Parts, ROOM};
+use super::returns::misfit;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{ErrorKind, Place, Result, dtype_name};
 use crate::options::Casts;
@@ -11,6 +16,9 @@ use crate::options::Casts;
 /// Values that are made a series of at the end.
 #[doc(hidden)]
 pub trait Gathered: Send + Sized {
+    /// As [`CellSink::fit`].
+    fn fit(dtype: &DataType) -> Result<bool, String>;
+
     fn gather(values: Vec<Option<Self>>) -> Result<Series>;
 }
 
@@ -35,6 +43,10 @@ impl<T: Gathered> CellSink for GatherSink<T> {
         = GatherWriter<'s, T>
     where
         Self: 's;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        T::fit(dtype)
+    }
 
     fn new(_: usize, _: bool) -> Self {
         GatherSink(Parts::new())
@@ -93,6 +105,10 @@ fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType>
 }
 
 impl Gathered for AnyValue<'static> {
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        is_there(dtype).map(|()| false)
+    }
+
     fn gather(values: Vec<Option<Self>>) -> Result<Series> {
         let dtype = one_dtype(
             values
@@ -124,9 +140,23 @@ impl IntoCell for AnyValue<'static> {
             },
         })
     }
+
+    fn into_item_as(self, dtype: &DataType, casts: Casts) -> Result<Self, Refused> {
+        value_as(self.into_item(casts)?, dtype, casts)
+    }
 }
 
 impl Gathered for Series {
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        is_there(dtype)?;
+        match dtype {
+            DataType::List(_) => Ok(false),
+            #[cfg(feature = "dtype-array")]
+            DataType::Array(..) => Ok(false),
+            dtype => Err(misfit("Series", LISTS, dtype)),
+        }
+    }
+
     fn gather(values: Vec<Option<Self>>) -> Result<Series> {
         let dtype = one_dtype(
             values
@@ -154,6 +184,18 @@ impl IntoCell for Series {
 
     fn into_item(self, _: Casts) -> Result<Self, Refused> {
         Ok(self)
+    }
+
+    fn into_item_as(self, dtype: &DataType, casts: Casts) -> Result<Self, Refused> {
+        match dtype {
+            DataType::List(inner) => series_as(&self, inner, casts),
+            #[cfg(feature = "dtype-array")]
+            DataType::Array(inner, width) => {
+                check_width(self.len(), *width)?;
+                series_as(&self, inner, casts)
+            }
+            _ => Ok(self),
+        }
     }
 
     fn item_into_series(item: Series) -> std::result::Result<Series, Series> {

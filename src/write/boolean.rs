@@ -5,6 +5,7 @@ use polars_arrow::array::BooleanArray;
 use polars_arrow::datatypes::ArrowDataType;
 
 use super::buffer::{BitWriter, Bits, Validity, ValidityWriter};
+use super::returns::only;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -21,6 +22,10 @@ impl CellSink for BooleanSink {
     type Item = bool;
     const BOOLEAN: bool = true;
     type Writer<'s> = BooleanWriter<'s>;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        only(&DataType::Boolean, dtype)
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         BooleanSink {

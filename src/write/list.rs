@@ -8,7 +8,10 @@ use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::offset::Offsets;
 
+#[cfg(feature = "dtype-array")]
+use super::convert::check_width;
 use super::parts::{Parts, ROOM};
+use super::returns::misfit;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{Place, Result};
 use crate::options::Casts;
@@ -66,6 +69,16 @@ impl<S: CellSink> CellSink for ListSink<S> {
         = ListWriter<'s, S>
     where
         Self: 's;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        let of_items = |why: String| format!("of the items, {why}");
+        match dtype {
+            DataType::List(inner) => S::fit(inner).map_err(of_items),
+            #[cfg(feature = "dtype-array")]
+            DataType::Array(inner, _) => S::fit(inner).map(|_| false).map_err(of_items),
+            dtype => Err(misfit("List", LISTS, dtype)),
+        }
+    }
 
     fn new(_: usize, nullable: bool) -> Self {
         ListSink {
@@ -187,9 +200,34 @@ impl<S: CellSink> Writer for ListWriter<'_, S> {
     }
 }
 
+/// What lists can become, in an error.
+pub(super) const LISTS: &str = if cfg!(feature = "dtype-array") {
+    "a List or an Array"
+} else {
+    "a List"
+};
+
 /// A List; of `u8`, see the bytes of Binary.
 impl<T: IntoCell + ListItem> IntoCell for Vec<T> {
     type Sink = ListSink<T::Sink>;
+
+    fn into_item_as(
+        self,
+        dtype: &DataType,
+        casts: Casts,
+    ) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
+        let inner = match dtype {
+            DataType::List(inner) => inner,
+            #[cfg(feature = "dtype-array")]
+            DataType::Array(inner, width) => {
+                check_width(self.len(), *width)?;
+                inner
+            }
+            _ => return self.into_item(casts),
+        };
+        let items = self.into_iter();
+        items.map(|item| item.into_item_as(inner, casts)).collect()
+    }
 
     fn into_item(self, casts: Casts) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
         let items = self.into_iter();

@@ -6,11 +6,14 @@
 mod any;
 mod boolean;
 mod buffer;
+mod convert;
 mod dtype;
 mod list;
 mod native;
+mod number;
 mod option;
 mod parts;
+mod returns;
 mod rows;
 mod sinks;
 mod stack;
@@ -35,6 +38,8 @@ use crate::options::Casts;
 pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
+pub use returns::Encoding;
+pub(crate) use returns::{Misfit, Returns, fit_all, returned};
 pub use rows::{DefaultNames, IntoRow, Unwritten, item};
 pub(crate) use sinks::RowSink;
 pub use sinks::{SinkCons, SinkNil, Sinks};
@@ -64,6 +69,8 @@ pub use stack::{IntoColumns, IntoStack};
 /// A time with digits below the microsecond, or beyond what the column can hold, is an error that names its row;
 /// [`Casts::Lossy`] cuts the digits off.
 ///
+/// [`returns`](crate::Apply::returns) gives a column another dtype than that of the table: a time unit, a time zone, an Enum.
+///
 /// The trait cannot be implemented outside this crate: its hidden parts change without notice.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
@@ -88,6 +95,18 @@ pub trait IntoCell: Sized + Send {
         casts: Casts,
     ) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused>;
 
+    /// The value as its sink takes it for a column of a dtype, which the sink [fits](CellSink::fit).
+    #[doc(hidden)]
+    fn into_item_as(
+        self,
+        dtype: &DataType,
+        casts: Casts,
+    ) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused> {
+        let item = self.into_item(casts)?;
+        Self::Sink::check(&item, dtype)?;
+        Ok(item)
+    }
+
     /// Gives the series back, if this is one: the results of column and chunk closures keep it whole.
     #[doc(hidden)]
     fn item_into_series(
@@ -111,6 +130,14 @@ pub trait CellSink: Sync + Sized {
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;
+
+    /// Whether the column has a dtype anyway, or is made to have it at the end; or why it cannot have it, and what it can.
+    fn fit(dtype: &DataType) -> std::result::Result<bool, String>;
+
+    /// Refuses an item that a column of a dtype cannot hold.
+    fn check(_: &Self::Item, _: &DataType) -> std::result::Result<(), Refused> {
+        Ok(())
+    }
 
     /// Room for so many rows; `nullable` where a row's null can come from anything but the item itself.
     fn new(rows: usize, nullable: bool) -> Self;
@@ -183,8 +210,12 @@ impl Finished {
     }
 
     pub(crate) fn into_column(self, name: PlSmallStr) -> Column {
+        self.into_series(name).into()
+    }
+
+    fn into_series(self, name: PlSmallStr) -> Series {
         // SAFETY: a sink gives an array of its dtype's physical type, and a series' chunks are of its dtype's.
-        unsafe { Series::from_chunks_and_dtype_unchecked(name, self.chunks, &self.dtype) }.into()
+        unsafe { Series::from_chunks_and_dtype_unchecked(name, self.chunks, &self.dtype) }
     }
 }
 

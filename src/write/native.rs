@@ -5,6 +5,7 @@ use polars_arrow::array::PrimitiveArray;
 use polars_arrow::types::NativeType;
 
 use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
+use super::number::{self, Number};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -16,8 +17,16 @@ pub trait Encode: Sized {
 
     fn dtype() -> DataType;
 
+    /// As [`CellSink::fit`].
+    fn fit(dtype: &DataType) -> Result<bool, String>;
+
     /// The value as it is stored.
     fn encode(self, casts: Casts) -> Result<Self::Stored, Refused>;
+
+    /// The value as it is stored for a column of a dtype that it [fits](Encode::fit).
+    fn encode_as(self, _: &DataType, casts: Casts) -> Result<Self::Stored, Refused> {
+        self.encode(casts)
+    }
 }
 
 /// A column of fixed-width values.
@@ -34,6 +43,10 @@ impl<T: Encode> CellSink for NativeSink<T> {
         = NativeWriter<'s, T::Stored>
     where
         Self: 's;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        T::fit(dtype)
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         NativeSink {
@@ -99,7 +112,7 @@ impl<S: NativeType> Writer for NativeWriter<'_, S> {
 }
 
 macro_rules! number {
-    ($($(#[$cfg:meta])* $T:ident $Own:ident),*) => {
+    ($($(#[$cfg:meta])* $T:ident $Own:ident $Kind:ident),*) => {
         $(
             $(#[$cfg])*
             impl Encode for $T {
@@ -109,8 +122,17 @@ macro_rules! number {
                     DataType::$Own
                 }
 
+                fn fit(dtype: &DataType) -> Result<bool, String> {
+                    number::fit(&DataType::$Own, dtype)
+                }
+
                 #[inline(always)]
                 fn encode(self, _: Casts) -> Result<$T, Refused> {
+                    Ok(self)
+                }
+
+                fn encode_as(self, dtype: &DataType, casts: Casts) -> Result<$T, Refused> {
+                    Number::$Kind(self.into()).check(dtype, casts)?;
                     Ok(self)
                 }
             }
@@ -123,21 +145,25 @@ macro_rules! number {
                 fn into_item(self, casts: Casts) -> Result<$T, Refused> {
                     self.encode(casts)
                 }
+
+                fn into_item_as(self, dtype: &DataType, casts: Casts) -> Result<$T, Refused> {
+                    self.encode_as(dtype, casts)
+                }
             }
         )*
     };
 }
 
 number!(
-    #[cfg(feature = "dtype-i8")] i8 Int8,
-    #[cfg(feature = "dtype-i16")] i16 Int16,
-    i32 Int32,
-    i64 Int64,
-    #[cfg(feature = "dtype-i128")] i128 Int128,
-    #[cfg(feature = "dtype-u8")] u8 UInt8,
-    #[cfg(feature = "dtype-u16")] u16 UInt16,
-    u32 UInt32,
-    u64 UInt64,
-    f32 Float32,
-    f64 Float64
+    #[cfg(feature = "dtype-i8")] i8 Int8 Int,
+    #[cfg(feature = "dtype-i16")] i16 Int16 Int,
+    i32 Int32 Int,
+    i64 Int64 Int,
+    #[cfg(feature = "dtype-i128")] i128 Int128 Int,
+    #[cfg(feature = "dtype-u8")] u8 UInt8 Int,
+    #[cfg(feature = "dtype-u16")] u16 UInt16 Int,
+    u32 UInt32 Int,
+    u64 UInt64 Int,
+    f32 Float32 Float,
+    f64 Float64 Float
 );

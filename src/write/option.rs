@@ -1,5 +1,7 @@
 //! `Option<T>`: `None` is null.
 
+use polars::prelude::DataType;
+
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -17,6 +19,10 @@ impl<S: CellSink> CellSink for OptionSink<S> {
         = OptionWriter<S::Writer<'s>>
     where
         Self: 's;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        S::fit(dtype)
+    }
 
     fn new(rows: usize, _: bool) -> Self {
         OptionSink(S::new(rows, true))
@@ -71,5 +77,13 @@ impl<T: IntoCell> IntoCell for Option<T> {
     #[inline(always)]
     fn into_item(self, casts: Casts) -> Result<Option<<T::Sink as CellSink>::Item>, Refused> {
         self.map(|item| item.into_item(casts)).transpose()
+    }
+
+    fn into_item_as(
+        self,
+        dtype: &DataType,
+        casts: Casts,
+    ) -> Result<Option<<T::Sink as CellSink>::Item>, Refused> {
+        self.map(|item| item.into_item_as(dtype, casts)).transpose()
     }
 }

@@ -2,11 +2,11 @@
 
 use polars::prelude::{Column, DataFrame, PlSmallStr, Series};
 
+use super::returns::Encoding;
 use super::sinks::{One, RowSink, SinkCons, SinkNil, SinkRepeat, Sinks};
 use super::{CellSink, IntoCell, Refused};
 use crate::arity::for_each_arity;
 use crate::error::Result;
-use crate::options::Casts;
 use crate::read::tuple::pairs;
 
 /// What a row closure may return.
@@ -65,7 +65,8 @@ pub trait IntoRow: Sized {
     fn names() -> DefaultNames;
 
     #[doc(hidden)]
-    fn into_items(self, casts: Casts) -> Result<<Self::Sink as Sinks>::Item, Unwritten>;
+    fn into_items<E: Encoding>(self, encoding: E)
+    -> Result<<Self::Sink as Sinks>::Item, Unwritten>;
 
     /// Gives the series back, if this is one.
     #[doc(hidden)]
@@ -89,17 +90,13 @@ pub enum Unwritten {
 /// One cell of several, as its sink takes it.
 #[doc(hidden)]
 #[inline(always)]
-pub fn item<T: IntoCell>(
+pub fn item<T: IntoCell, E: Encoding>(
     cell: T,
-    casts: Casts,
-    column: Option<usize>,
+    encoding: E,
+    column: usize,
 ) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
-    cell.into_item(casts).map_err(|refused| {
-        Unwritten::Value(Refused {
-            column: column.unwrap_or(0),
-            ..refused
-        })
-    })
+    let item = encoding.item(cell, column);
+    item.map_err(|refused| Unwritten::Value(Refused { column, ..refused }))
 }
 
 /// The names of a result's columns, where none are given.
@@ -137,8 +134,11 @@ impl<T: IntoCell> IntoRow for T {
     }
 
     #[inline(always)]
-    fn into_items(self, casts: Casts) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
-        self.into_item(casts).map_err(Unwritten::Value)
+    fn into_items<E: Encoding>(
+        self,
+        encoding: E,
+    ) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
+        encoding.item(self, 0).map_err(Unwritten::Value)
     }
 
     fn item_into_series(
@@ -169,13 +169,13 @@ macro_rules! tuple {
             }
 
             #[inline(always)]
-            fn into_items(
+            fn into_items<Encoder: Encoding>(
                 self,
-                casts: Casts,
+                encoding: Encoder,
             ) -> Result<<Self::Sink as Sinks>::Item, Unwritten> {
                 let ($($t,)+) = self;
                 let mut column = 0..;
-                $(let $t = item($t, casts, column.next())?;)+
+                $(let $t = item($t, encoding, column.next().unwrap_or(0))?;)+
                 Ok(pairs!($($t)+))
             }
         }
@@ -193,11 +193,14 @@ impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
     }
 
     #[inline(always)]
-    fn into_items(self, casts: Casts) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
+    fn into_items<E: Encoding>(
+        self,
+        encoding: E,
+    ) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
         let mut refused = None;
         let mut column = 0..;
         let items = self.map(|cell| {
-            let item = item(cell, casts, column.next());
+            let item = item(cell, encoding, column.next().unwrap_or(0));
             item.map_err(|error| refused.get_or_insert(error)).ok()
         });
         match refused {
@@ -220,9 +223,12 @@ impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
     }
 
     #[inline(always)]
-    fn into_items(self, casts: Casts) -> Result<<T::Sink as Sinks>::Item, Unwritten> {
+    fn into_items<Encoder: Encoding>(
+        self,
+        encoding: Encoder,
+    ) -> Result<<T::Sink as Sinks>::Item, Unwritten> {
         match self {
-            Ok(row) => row.into_items(casts),
+            Ok(row) => row.into_items(encoding),
             Err(error) => Err(Unwritten::Closure(error.into())),
         }
     }

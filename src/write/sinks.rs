@@ -4,6 +4,7 @@ use std::fmt;
 
 use polars::prelude::{Column, DataFrame, PlSmallStr};
 
+use super::returns::{Dtypes, Misfit, fit};
 use super::{CellSink, Finished, Writer};
 use crate::error::Result;
 
@@ -26,6 +27,10 @@ pub trait Sinks: Sync + Sized {
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;
+
+    /// Whether the columns, of which the first has this position, have their dtypes anyway; those that cannot have them are
+    /// told. There is a dtype for each.
+    fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool;
 
     fn new(rows: usize, nullable: bool) -> Self;
 
@@ -51,6 +56,10 @@ impl<S: CellSink> Sinks for One<S> {
         = S::Writer<'s>
     where
         Self: 's;
+
+    fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool {
+        fit::<S>(dtypes.get(first), first, misfits)
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         One(S::new(rows, nullable))
@@ -93,6 +102,10 @@ impl Sinks for SinkNil {
     const FIXED: bool = true;
     type Writer<'s> = SinkNil;
 
+    fn fit(_: Dtypes<'_>, _: usize, _: &mut Vec<Misfit>) -> bool {
+        true
+    }
+
     fn new(_: usize, _: bool) -> Self {
         SinkNil
     }
@@ -132,6 +145,11 @@ impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
         = SinkCons<A::Writer<'s>, B::Writer<'s>>
     where
         Self: 's;
+
+    fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool {
+        let is_own = fit::<A>(dtypes.get(first), first, misfits);
+        B::fit(dtypes, first + 1, misfits) && is_own
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         SinkCons(A::new(rows, nullable), B::new(rows, nullable))
@@ -211,6 +229,12 @@ impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
         = SinkRepeat<S::Writer<'s>, N>
     where
         Self: 's;
+
+    fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool {
+        let columns = first..first + N;
+        let own = columns.filter(|column| fit::<S>(dtypes.get(*column), *column, misfits));
+        own.count() == N
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         SinkRepeat(std::array::from_fn(|_| S::new(rows, nullable)))

@@ -3,11 +3,11 @@
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
+use super::returns::{Encoding, Misfit, fit_all, returned};
 use super::rows::{IntoRow, Unwritten};
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
 use crate::error::{Error, ErrorKind, Place, Result, counted, dtype_name};
-use crate::options::Casts;
 
 /// What a chunk closure may return.
 ///
@@ -46,18 +46,26 @@ pub trait IntoStack: Sized {
     fn width() -> Option<usize>;
 
     #[doc(hidden)]
-    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
+    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Unwritten>;
+
+    /// Whether cells have these dtypes anyway, of which there is one for each column; those that cannot have them are told.
+    #[doc(hidden)]
+    fn fit(_: &[DataType], _: &mut Vec<Misfit>) -> bool {
+        true
+    }
 
     /// Whether a part's result is a whole frame or column, which cannot be null.
     #[doc(hidden)]
     const WHOLE: bool;
 
-    /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole.
+    /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole. Cells
+    /// were encoded for the dtypes that are given.
     #[doc(hidden)]
     fn stack(
         parts: Vec<Option<Self::Part>>,
         places: &[Place],
         names: Option<Vec<PlSmallStr>>,
+        returns: Option<&[DataType]>,
     ) -> Result<Self::Output>;
 }
 
@@ -78,14 +86,19 @@ where
 
     const WHOLE: bool = T::WHOLE;
 
-    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
-        self.into_items(casts)
+    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Unwritten> {
+        self.into_items(encoding)
+    }
+
+    fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+        fit_all::<T::Sink>(dtypes, misfits)
     }
 
     fn stack(
         parts: Vec<Option<Self::Part>>,
         places: &[Place],
         names: Option<Vec<PlSmallStr>>,
+        returns: Option<&[DataType]>,
     ) -> Result<T::Output> {
         if T::WHOLE {
             let (parts, places) = present(parts, places);
@@ -96,8 +109,8 @@ where
             return T::Sink::stack(vec![series.into()], names, len);
         }
         let len = parts.len();
-        let columns =
-            write_all::<T>(parts).map_err(|error| error.of_item(|part| places[part].clone()))?;
+        let columns = write_all::<T>(parts, returns);
+        let columns = columns.map_err(|error| error.of_item(|part| places[part].clone()))?;
         T::Sink::stack(
             columns,
             names.or_else(<T as IntoStack>::names).unwrap_or_default(),
@@ -123,7 +136,10 @@ fn whole_series<T: IntoRow>(part: <T::Sink as Sinks>::Item) -> Series {
 }
 
 /// One row of columns for each item; null where it is missing.
-fn write_all<T: IntoRow>(items: Vec<Option<<T::Sink as Sinks>::Item>>) -> Result<Vec<Finished>> {
+fn write_all<T: IntoRow>(
+    items: Vec<Option<<T::Sink as Sinks>::Item>>,
+    returns: Option<&[DataType]>,
+) -> Result<Vec<Finished>> {
     let len = items.len();
     let sink = T::Sink::new(len, items.iter().any(Option::is_none));
     let mut columns = Vec::new();
@@ -139,6 +155,9 @@ fn write_all<T: IntoRow>(items: Vec<Option<<T::Sink as Sinks>::Item>>) -> Result
         }
         writer.finish();
         sink.finish(&mut columns)?;
+    }
+    if let Some(dtypes) = returns {
+        returned(&mut columns, dtypes)?;
     }
     Ok(columns)
 }
@@ -166,7 +185,7 @@ macro_rules! whole {
                 $width
             }
 
-            fn into_part(self, _: Casts) -> Result<$Output, Unwritten> {
+            fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<$Output, Unwritten> {
                 let $result = self;
                 $into_part
             }
@@ -175,6 +194,7 @@ macro_rules! whole {
                 parts: Vec<Option<$Output>>,
                 places: &[Place],
                 names: Option<Vec<PlSmallStr>>,
+                _: Option<&[DataType]>,
             ) -> Result<$Output> {
                 let (parts, places) = present(parts, places);
                 $stack(parts, &places, names)
@@ -347,15 +367,26 @@ pub trait IntoColumns: Sized {
     type Part: Send;
 
     #[doc(hidden)]
-    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten>;
+    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Unwritten>;
+
+    /// As [`IntoStack::fit`], for columns of one cell each.
+    #[doc(hidden)]
+    fn fit(_: &[DataType], _: &mut Vec<Misfit>) -> bool {
+        true
+    }
 
     /// Whether a column's result is a whole column, which cannot be null.
     #[doc(hidden)]
     const WHOLE: bool;
 
-    /// The column of a result; if it is missing, one null, or nothing where it would be whole.
+    /// The column of a result; if it is missing, one null, or nothing where it would be whole. A cell was encoded for the
+    /// dtype that is given.
     #[doc(hidden)]
-    fn part_into_column(part: Option<Self::Part>, name: PlSmallStr) -> Result<Option<Column>>;
+    fn part_into_column(
+        part: Option<Self::Part>,
+        name: PlSmallStr,
+        returns: Option<&DataType>,
+    ) -> Result<Option<Column>>;
 }
 
 impl<T> IntoColumns for T
@@ -367,16 +398,33 @@ where
 
     const WHOLE: bool = T::WHOLE;
 
-    fn into_part(self, casts: Casts) -> Result<Self::Part, Unwritten> {
-        self.into_items(casts)
+    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Unwritten> {
+        self.into_items(encoding)
     }
 
-    fn part_into_column(part: Option<Self::Part>, name: PlSmallStr) -> Result<Option<Column>> {
+    fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+        let own = (0..dtypes.len()).filter(|column| {
+            let before = misfits.len();
+            let is_own = fit_all::<T::Sink>(std::slice::from_ref(&dtypes[*column]), misfits);
+            misfits[before..]
+                .iter_mut()
+                .for_each(|(at, _)| *at = *column);
+            is_own
+        });
+        own.count() == dtypes.len()
+    }
+
+    fn part_into_column(
+        part: Option<Self::Part>,
+        name: PlSmallStr,
+        returns: Option<&DataType>,
+    ) -> Result<Option<Column>> {
         if T::WHOLE {
             let series = part.map(whole_series::<T>);
             return Ok(series.map(|series| series.into_column().with_name(name)));
         }
-        T::Sink::stack(write_all::<T>(vec![part])?, vec![name], 1).map(Some)
+        let columns = write_all::<T>(vec![part], returns.map(std::slice::from_ref))?;
+        T::Sink::stack(columns, vec![name], 1).map(Some)
     }
 }
 
@@ -385,11 +433,15 @@ impl IntoColumns for Column {
 
     const WHOLE: bool = true;
 
-    fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
+    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Unwritten> {
         Ok(self)
     }
 
-    fn part_into_column(part: Option<Column>, name: PlSmallStr) -> Result<Option<Column>> {
+    fn part_into_column(
+        part: Option<Column>,
+        name: PlSmallStr,
+        _: Option<&DataType>,
+    ) -> Result<Option<Column>> {
         Ok(part.map(|part| part.with_name(name)))
     }
 }
@@ -399,12 +451,16 @@ impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
 
     const WHOLE: bool = true;
 
-    fn into_part(self, _: Casts) -> Result<Column, Unwritten> {
+    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Unwritten> {
         self.map_err(|error| Unwritten::Closure(error.into()))
     }
 
-    fn part_into_column(part: Option<Column>, name: PlSmallStr) -> Result<Option<Column>> {
-        Column::part_into_column(part, name)
+    fn part_into_column(
+        part: Option<Column>,
+        name: PlSmallStr,
+        returns: Option<&DataType>,
+    ) -> Result<Option<Column>> {
+        Column::part_into_column(part, name, returns)
     }
 }
 

@@ -7,10 +7,11 @@ use polars_arrow::array::StructArray;
 use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
 
 use super::buffer::{Validity, ValidityWriter};
-use super::rows::{IntoRow, Unwritten};
+use super::returns::{Dtypes, Encoding, Returns, misfit};
+use super::rows::{DefaultNames, IntoRow, Unwritten};
 use super::sinks::Sinks;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::{Causes, Result};
+use crate::error::{Causes, Result, counted};
 use crate::options::Casts;
 use crate::read::Struct;
 
@@ -34,6 +35,36 @@ where
         = StructWriter<'s, <T::Sink as Sinks>::Writer<'s>>
     where
         Self: 's;
+
+    /// A derived struct's fields have their names; a tuple's take those of the dtype.
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        let names = T::names().numbered("field");
+        let DataType::Struct(fields) = dtype else {
+            return Err(misfit("Struct", "a Struct", dtype));
+        };
+        let own = names.iter().zip(fields);
+        let has_own_names = own.into_iter().all(|(name, field)| name == field.name());
+        let takes_names = !matches!(T::names(), DefaultNames::Fields(_));
+        if fields.len() != names.len() || !(takes_names || has_own_names) {
+            let names = names.iter().map(|name| format!("{name:?}"));
+            let names = names.collect::<Vec<String>>().join(", ");
+            let fields = if takes_names {
+                format!(
+                    "a Struct of {}",
+                    counted(T::names().numbered("").len(), "field")
+                )
+            } else {
+                format!("a Struct of the fields {names}, in this order")
+            };
+            return Err(misfit("Struct", &fields, dtype));
+        }
+        let mut misfits = Vec::new();
+        let is_own = T::Sink::fit(Dtypes::Fields(fields), 0, &mut misfits);
+        match misfits.first() {
+            Some((field, why)) => Err(format!("of the field {:?}, {why}", fields[*field].name())),
+            None => Ok(is_own && has_own_names),
+        }
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         StructSink {
@@ -118,6 +149,19 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
     }
 }
 
+/// The fields of one column's value.
+#[inline(always)]
+fn items<T: IntoRow>(row: T, encoding: impl Encoding) -> Result<<T::Sink as Sinks>::Item, Refused> {
+    row.into_items(encoding)
+        .map_err(|unwritten| match unwritten {
+            Unwritten::Value(refused) => Refused {
+                column: 0,
+                ..refused
+            },
+            Unwritten::Closure(error) => Refused::new(Causes(&error).to_string()),
+        })
+}
+
 impl<T> IntoCell for Struct<T>
 where
     T: IntoRow + Send,
@@ -127,14 +171,17 @@ where
 
     #[inline(always)]
     fn into_item(self, casts: Casts) -> Result<<T::Sink as Sinks>::Item, Refused> {
-        self.0
-            .into_items(casts)
-            .map_err(|unwritten| match unwritten {
-                Unwritten::Value(refused) => Refused {
-                    column: 0,
-                    ..refused
-                },
-                Unwritten::Closure(error) => Refused::new(Causes(&error).to_string()),
-            })
+        items(self.0, casts)
+    }
+
+    fn into_item_as(
+        self,
+        dtype: &DataType,
+        casts: Casts,
+    ) -> Result<<T::Sink as Sinks>::Item, Refused> {
+        match dtype {
+            DataType::Struct(fields) => items(self.0, Returns::fields(fields, casts)),
+            _ => self.into_item(casts),
+        }
     }
 }

@@ -1,24 +1,90 @@
 //! Dates, times, datetimes and durations, from `chrono`'s types.
 
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+use std::fmt::Display;
+
 use polars::prelude::DataType;
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 use polars::prelude::TimeUnit;
 
 use super::native::{Encode, NativeSink};
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+use super::returns::misfit;
+#[cfg(any(feature = "dtype-date", feature = "dtype-time"))]
+use super::returns::only;
 use super::{IntoCell, Refused};
 use crate::options::Casts;
 
-/// Nanoseconds as microseconds, which keep them all or, where losing is permitted, the whole ones.
+/// A unit's name, and how many nanoseconds it has.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
-fn microseconds(whole: i64, nanoseconds: u32, casts: Casts) -> Result<i64, Refused> {
-    if casts == Casts::Lossless && !nanoseconds.is_multiple_of(1000) {
-        return Err(Refused::new(
-            "the result has digits below the microsecond, which the column's unit is; \
-             round it, or permit the loss with .casts(Casts::Lossy)"
-                .into(),
-        ));
+fn unit_of(unit: TimeUnit) -> (&'static str, u32) {
+    match unit {
+        TimeUnit::Nanoseconds => ("nanosecond", 1),
+        TimeUnit::Microseconds => ("microsecond", 1_000),
+        TimeUnit::Milliseconds => ("millisecond", 1_000_000),
+    }
+}
+
+/// The unit of a column.
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+fn column_unit(dtype: &DataType) -> TimeUnit {
+    match dtype {
+        DataType::Datetime(unit, _) | DataType::Duration(unit) => *unit,
+        _ => TimeUnit::Microseconds,
+    }
+}
+
+/// A time of so many whole units, which keep all of its nanoseconds or, where losing is permitted, the whole units.
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+#[inline]
+fn whole_units(whole: i64, nanoseconds: u32, unit: TimeUnit, casts: Casts) -> Result<i64, Refused> {
+    let (name, size) = unit_of(unit);
+    if casts == Casts::Lossless && !nanoseconds.is_multiple_of(size) {
+        return Err(below(name));
     }
     Ok(whole)
+}
+
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+#[cold]
+fn below(unit: &str) -> Refused {
+    Refused::new(format!(
+        "the result has digits below the {unit}, which the column's unit is; \
+         round it, give a finer unit with .returns([dtype]), or permit the loss with .casts(Casts::Lossy)"
+    ))
+}
+
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+#[cold]
+fn beyond(time: impl Display, dtype: &str, unit: TimeUnit) -> Refused {
+    let (name, _) = unit_of(unit);
+    Refused::new(format!(
+        "{time} is beyond the range of a {dtype} in {name}s"
+    ))
+}
+
+/// A count of one unit as one of another.
+#[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
+pub(super) fn rescaled(
+    count: i64,
+    from: TimeUnit,
+    unit: TimeUnit,
+    casts: Casts,
+) -> Result<i64, Refused> {
+    let ((from_name, from), (name, to)) = (unit_of(from), unit_of(unit));
+    if from >= to {
+        let count = count.checked_mul(i64::from(from / to));
+        return count.ok_or_else(|| {
+            Refused::new(format!(
+                "{count:?} {from_name}s are beyond the range of a column in {name}s"
+            ))
+        });
+    }
+    let units = i64::from(to / from);
+    if casts == Casts::Lossless && count % units != 0 {
+        return Err(below(name));
+    }
+    Ok(count.div_euclid(units))
 }
 
 #[cfg(feature = "dtype-date")]
@@ -27,6 +93,10 @@ impl Encode for chrono::NaiveDate {
 
     fn dtype() -> DataType {
         DataType::Date
+    }
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        only(&DataType::Date, dtype)
     }
 
     #[inline]
@@ -41,6 +111,10 @@ impl Encode for chrono::NaiveTime {
 
     fn dtype() -> DataType {
         DataType::Time
+    }
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        only(&DataType::Time, dtype)
     }
 
     #[inline]
@@ -69,9 +143,24 @@ impl Encode for chrono::NaiveDateTime {
         DataType::Datetime(TimeUnit::Microseconds, None)
     }
 
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        match dtype {
+            DataType::Datetime(_, None) => Ok(*dtype == Self::dtype()),
+            dtype => Err(misfit(
+                "NaiveDateTime",
+                "a Datetime of any unit without a time zone",
+                dtype,
+            )),
+        }
+    }
+
     #[inline]
     fn encode(self, casts: Casts) -> Result<i64, Refused> {
         self.and_utc().encode(casts)
+    }
+
+    fn encode_as(self, dtype: &DataType, casts: Casts) -> Result<i64, Refused> {
+        self.and_utc().encode_as(dtype, casts)
     }
 }
 
@@ -86,13 +175,37 @@ impl Encode for chrono::DateTime<chrono::Utc> {
         )
     }
 
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        match dtype {
+            DataType::Datetime(_, Some(_)) => Ok(*dtype == Self::dtype()),
+            dtype => Err(misfit(
+                "DateTime<Utc>",
+                "a Datetime of any unit with a time zone",
+                dtype,
+            )),
+        }
+    }
+
     #[inline]
     fn encode(self, casts: Casts) -> Result<i64, Refused> {
-        microseconds(
+        whole_units(
             self.timestamp_micros(),
             self.timestamp_subsec_nanos(),
+            TimeUnit::Microseconds,
             casts,
         )
+    }
+
+    fn encode_as(self, dtype: &DataType, casts: Casts) -> Result<i64, Refused> {
+        let unit = column_unit(dtype);
+        let whole = match unit {
+            TimeUnit::Nanoseconds => self
+                .timestamp_nanos_opt()
+                .ok_or_else(|| beyond(self, "Datetime", unit))?,
+            TimeUnit::Microseconds => self.timestamp_micros(),
+            TimeUnit::Milliseconds => self.timestamp_millis(),
+        };
+        whole_units(whole, self.timestamp_subsec_nanos(), unit, casts)
     }
 }
 
@@ -104,14 +217,28 @@ impl Encode for chrono::TimeDelta {
         DataType::Duration(TimeUnit::Microseconds)
     }
 
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        match dtype {
+            DataType::Duration(_) => Ok(*dtype == Self::dtype()),
+            dtype => Err(misfit("TimeDelta", "a Duration of any unit", dtype)),
+        }
+    }
+
     #[inline]
     fn encode(self, casts: Casts) -> Result<i64, Refused> {
-        let whole = self.num_microseconds().ok_or_else(|| {
-            Refused::new(format!(
-                "{self} is beyond the range of a Duration in microseconds"
-            ))
-        })?;
-        microseconds(whole, self.subsec_nanos().unsigned_abs(), casts)
+        self.encode_as(&DataType::Duration(TimeUnit::Microseconds), casts)
+    }
+
+    #[inline]
+    fn encode_as(self, dtype: &DataType, casts: Casts) -> Result<i64, Refused> {
+        let unit = column_unit(dtype);
+        let whole = match unit {
+            TimeUnit::Nanoseconds => self.num_nanoseconds(),
+            TimeUnit::Microseconds => self.num_microseconds(),
+            TimeUnit::Milliseconds => Some(self.num_milliseconds()),
+        };
+        let whole = whole.ok_or_else(|| beyond(self, "Duration", unit))?;
+        whole_units(whole, self.subsec_nanos().unsigned_abs(), unit, casts)
     }
 }
 
@@ -128,6 +255,14 @@ macro_rules! temporal {
                     casts: Casts,
                 ) -> Result<<$T as Encode>::Stored, Refused> {
                     self.encode(casts)
+                }
+
+                fn into_item_as(
+                    self,
+                    dtype: &DataType,
+                    casts: Casts,
+                ) -> Result<<$T as Encode>::Stored, Refused> {
+                    self.encode_as(dtype, casts)
                 }
             }
         )*

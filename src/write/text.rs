@@ -8,6 +8,7 @@ use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
 use polars_arrow::datatypes::ArrowDataType;
 
 use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
+use super::returns::{misfit, only};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -68,6 +69,22 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
         = ViewWriter<'s, T>
     where
         Self: 's;
+
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        match dtype {
+            dtype if !T::TEXT => only(&DataType::Binary, dtype),
+            DataType::String => Ok(true),
+            dtype if dtype.is_categorical() || dtype.is_enum() => Ok(false),
+            dtype => Err(misfit("String", "String, a Categorical or an Enum", dtype)),
+        }
+    }
+
+    fn check(item: &T, dtype: &DataType) -> Result<(), Refused> {
+        match std::str::from_utf8(item.bytes()) {
+            Ok(text) if dtype.is_enum() => check_category(text, dtype),
+            _ => Ok(()),
+        }
+    }
 
     fn new(rows: usize, nullable: bool) -> Self {
         ViewSink {
@@ -133,6 +150,19 @@ fn fits<T: Bytes>(item: T) -> Result<T, Refused> {
         "a value of {} bytes is longer than the 4 GiB that a column's value can have",
         item.bytes().len()
     )))
+}
+
+/// Refuses text that is not among the categories of an Enum.
+pub(super) fn check_category(text: &str, dtype: &DataType) -> Result<(), Refused> {
+    #[cfg(feature = "dtype-categorical")]
+    if let DataType::Enum(_, categories) = dtype
+        && categories.get_cat(text).is_none()
+    {
+        let message = format!("{text:?} is not a category of the column's Enum");
+        return Err(Refused::new(message));
+    }
+    let _ = (text, dtype);
+    Ok(())
 }
 
 /// Writes views into their places, and long text into a buffer taken from the shelf.

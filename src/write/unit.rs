@@ -4,6 +4,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::NullArray;
 use polars_arrow::datatypes::ArrowDataType;
 
+use super::convert::is_there;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -21,6 +22,12 @@ pub struct UnitWriter;
 impl CellSink for UnitSink {
     type Item = ();
     type Writer<'s> = UnitWriter;
+
+    /// Nothing but nulls, which any dtype has.
+    fn fit(dtype: &DataType) -> Result<bool, String> {
+        is_there(dtype)?;
+        Ok(*dtype == DataType::Null)
+    }
 
     fn new(rows: usize, _: bool) -> Self {
         UnitSink(rows)

@@ -25,7 +25,7 @@ where
         let call = df.clone().lazy().par_apply().select(select());
         let call = call.names(["out"]);
         match told {
-            true => call.returns(eager.dtype().clone()),
+            true => call.returns([eager.dtype().clone()]),
             false => call,
         }
     };
@@ -40,7 +40,7 @@ where
 
         let mut expr = rows(columns.iter().map(|name| col(*name))).names(["out"]);
         if told {
-            expr = expr.returns(eager.dtype().clone());
+            expr = expr.returns([eager.dtype().clone()]);
         }
         let lf = df.clone().lazy().select([expr.apply(f.clone())]);
         let out = collected(&lf, engine).unwrap();

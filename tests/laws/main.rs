@@ -14,6 +14,7 @@
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
 //! | 12 cancelling: within a row for each worker, the finished part | `cancelling` |
+//! | results have the dtypes that are asked for, or their row fails | `returns` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
@@ -92,6 +93,7 @@ mod pools;
 mod progress;
 mod properties;
 mod retrying;
+mod returns;
 mod row_numbers;
 mod rows_in;
 mod rows_out;

@@ -140,7 +140,7 @@ fn nulls_values_errors_and_panics_in_a_row() {
         df.par_apply()
             .names(["t"])
             .rows(|_: Row<'_>| chrono::TimeDelta::nanoseconds(1)),
-        r#"row 0: column "t": the result has digits below the microsecond, which the column's unit is; round it, or permit the loss with .casts(Casts::Lossy)"#,
+        r#"row 0: column "t": the result has digits below the microsecond, which the column's unit is; round it, give a finer unit with .returns([dtype]), or permit the loss with .casts(Casts::Lossy)"#,
     );
     let days = Column::new("day".into(), [0, i32::MAX])
         .cast(&DataType::Date)

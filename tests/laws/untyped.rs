@@ -575,7 +575,7 @@ fn lazily_what_has_no_type_takes_the_plans() {
         let none = collected(&none, engine).unwrap();
         assert_eq!(none.schema().as_ref(), &schema);
         let any = rows(["i"])
-            .returns(list.clone())
+            .returns([list.clone()])
             .apply(|i: i64| match i % 2 {
                 0 => AnyValue::List(Series::new_null("".into(), 1)),
                 _ => AnyValue::Null,
@@ -583,14 +583,16 @@ fn lazily_what_has_no_type_takes_the_plans() {
         let any = collected(&df.clone().lazy().select([any]), engine).unwrap();
         assert_eq!(any.column("par_apply").unwrap().dtype(), &list);
         let wrong = rows(["i"])
-            .returns(list.clone())
+            .returns([list.clone()])
             .apply(|i: i64| match i % 2 {
                 0 => AnyValue::List(Series::new("".into(), ["x"])),
                 _ => AnyValue::Null,
             });
         let error = collected(&df.clone().lazy().select([wrong]), engine).unwrap_err();
         assert!(
-            error.to_string().contains("the closure's results are"),
+            error
+                .to_string()
+                .contains("the result is String, and its column Int64"),
             "{error}"
         );
     }

@@ -1,0 +1,179 @@
+//! The dtypes that results were asked to have: which they can become, how each result is encoded for one, and the column at
+//! the end.
+//!
+//! Each result is checked, and a time counted in its column's unit, before it is written: what its column cannot hold is
+//! that row's failure. So nothing can be lost at the end, when the whole column gets its dtype (`returned`).
+
+use polars::chunked_array::cast::CastOptions;
+use polars::prelude::{DataType, IntoSeries, PlSmallStr, PolarsResult, Series};
+#[cfg(feature = "dtype-struct")]
+use polars::prelude::{Field, StructChunked};
+
+use super::{CellSink, Finished, IntoCell, Refused, Sinks};
+use crate::error::{Result, dtype_name};
+use crate::options::Casts;
+
+/// How results become what their sinks take.
+#[doc(hidden)]
+pub trait Encoding: Copy {
+    /// A cell as its sink takes it; `column` is its position in the row.
+    fn item<T: IntoCell>(
+        self,
+        cell: T,
+        column: usize,
+    ) -> Result<<T::Sink as CellSink>::Item, Refused>;
+}
+
+/// Each cell in the dtype of its type.
+impl Encoding for Casts {
+    #[inline(always)]
+    fn item<T: IntoCell>(self, cell: T, _: usize) -> Result<<T::Sink as CellSink>::Item, Refused> {
+        cell.into_item(self)
+    }
+}
+
+/// Each cell in the dtype that was asked for, if one was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returns<'a> {
+    dtypes: Option<Dtypes<'a>>,
+    casts: Casts,
+}
+
+impl<'a> Returns<'a> {
+    pub(crate) fn new(dtypes: Option<&'a [DataType]>, casts: Casts) -> Self {
+        let dtypes = dtypes.map(Dtypes::Columns);
+        Returns { dtypes, casts }
+    }
+
+    #[cfg(feature = "dtype-struct")]
+    pub(super) fn fields(fields: &'a [Field], casts: Casts) -> Self {
+        let dtypes = Some(Dtypes::Fields(fields));
+        Returns { dtypes, casts }
+    }
+}
+
+impl Encoding for Returns<'_> {
+    // Out of line: it is compiled once for a type, and not for each closure.
+    #[inline(never)]
+    fn item<T: IntoCell>(
+        self,
+        cell: T,
+        column: usize,
+    ) -> Result<<T::Sink as CellSink>::Item, Refused> {
+        match self.dtypes {
+            Some(dtypes) => cell.into_item_as(dtypes.get(column), self.casts),
+            None => cell.into_item(self.casts),
+        }
+    }
+}
+
+/// The dtypes of columns side by side: of an output, or of a Struct's fields.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Dtypes<'a> {
+    Columns(&'a [DataType]),
+    #[cfg(feature = "dtype-struct")]
+    Fields(&'a [Field]),
+}
+
+impl<'a> Dtypes<'a> {
+    pub(super) fn get(self, column: usize) -> &'a DataType {
+        match self {
+            Dtypes::Columns(dtypes) => &dtypes[column],
+            #[cfg(feature = "dtype-struct")]
+            Dtypes::Fields(fields) => fields[column].dtype(),
+        }
+    }
+}
+
+/// A column, by its position, whose results cannot become the dtype that was asked for, and why.
+pub(crate) type Misfit = (usize, String);
+
+/// Whether a column's results have the dtype anyway.
+pub(super) fn fit<S: CellSink>(dtype: &DataType, column: usize, misfits: &mut Vec<Misfit>) -> bool {
+    S::fit(dtype).unwrap_or_else(|why| {
+        misfits.push((column, why));
+        false
+    })
+}
+
+/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each.
+pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+    S::fit(Dtypes::Columns(dtypes), 0, misfits)
+}
+
+/// Why results do not fit: what they are, and which dtypes they can become.
+pub(super) fn misfit(results: &str, can_become: &str, dtype: &DataType) -> String {
+    let dtype = dtype_name(dtype);
+    format!("results of type {results} cannot become {dtype}; give {can_become}")
+}
+
+/// What results that have one dtype, and no other, fit.
+pub(super) fn only(own: &DataType, dtype: &DataType) -> Result<bool, String> {
+    if own == dtype {
+        return Ok(true);
+    }
+    let name = dtype_name(own);
+    Err(misfit(&name, &name, dtype))
+}
+
+/// The columns of an output, in the dtypes that their results were encoded for.
+pub(crate) fn returned(columns: &mut [Finished], dtypes: &[DataType]) -> Result<()> {
+    for (column, dtype) in columns.iter_mut().zip(dtypes) {
+        if column.dtype != *dtype {
+            let own = std::mem::replace(&mut column.dtype, DataType::Null);
+            let chunks = std::mem::take(&mut column.chunks);
+            let series = Finished { dtype: own, chunks }.into_series(PlSmallStr::EMPTY);
+            *column = in_dtype(&series, dtype)?.rechunk().into();
+        }
+    }
+    Ok(())
+}
+
+/// The series in a dtype that each of its values was encoded for.
+fn in_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
+    let name = || series.name().clone();
+    match (series.dtype(), dtype) {
+        (is, dtype) if is == dtype => Ok(series.clone()),
+        // Polars casts nulls to most dtypes, but not to all.
+        (DataType::Null, dtype) => Ok(Series::full_null(name(), series.len(), dtype)),
+        (DataType::List(_), DataType::List(inner)) => {
+            let lists = series.list()?;
+            let lists = lists.apply_to_inner(&|items| in_dtype(&items, inner))?;
+            Ok(lists.into_series())
+        }
+        #[cfg(feature = "dtype-array")]
+        (DataType::List(_), DataType::Array(inner, _)) => {
+            in_dtype(series, &DataType::List(inner.clone()))?.strict_cast(dtype)
+        }
+        #[cfg(feature = "dtype-struct")]
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let series = series.rechunk();
+            let rows = series.struct_()?;
+            let values = rows.fields_as_series().into_iter().zip(fields);
+            let values = values.map(|(values, field)| {
+                let values = in_dtype(&values, field.dtype())?.rechunk();
+                Ok(values.with_name(field.name().clone()))
+            });
+            let values = values.collect::<PolarsResult<Vec<Series>>>()?;
+            let changed = StructChunked::from_series(name(), rows.len(), values.iter())?;
+            let validity = rows.rechunk_validity();
+            Ok(changed.with_outer_validity(validity).into_series())
+        }
+        // Counted in the unit already.
+        #[cfg(feature = "dtype-datetime")]
+        (DataType::Datetime(..), DataType::Datetime(unit, zone)) => {
+            let counts = series.to_physical_repr();
+            let counts = counts.i64()?.clone();
+            Ok(counts.into_datetime(*unit, zone.clone()).into_series())
+        }
+        #[cfg(feature = "dtype-duration")]
+        (DataType::Duration(_), DataType::Duration(unit)) => {
+            let counts = series.to_physical_repr();
+            let counts = counts.i64()?.clone();
+            Ok(counts.into_duration(*unit).into_series())
+        }
+        // Numbers, and text as categories. A number was checked, or may lose its digits.
+        (_, dtype) => series.cast_with_options(dtype, CastOptions::NonStrict),
+    }
+}
