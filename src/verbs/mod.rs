@@ -48,7 +48,7 @@ fn check_returns<'o>(
     whole: bool,
     width: usize,
     own_names: &[PlSmallStr],
-    fit: impl FnOnce(&[DataType], &mut Vec<Misfit>) -> bool,
+    fit: fn(&[DataType], &mut Vec<Misfit>) -> bool,
     faults: &mut Vec<Error>,
 ) -> Option<&'o [DataType]> {
     let dtypes = options.call.returns.as_deref()?;
