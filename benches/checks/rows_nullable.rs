@@ -22,7 +22,7 @@ pub(crate) fn check(run: &Run, table: &mut Table) {
             .enter("ours", || case.ours_optional_out(workers))
             .enter("plain", || case.ours(workers))
             .results();
-        let rival = ("plain", "T in and out", Limit::None);
+        let rival = ("plain", "T in and out", Limit::AtMost(1.25));
         table.against(&format!("{name}, Option<T> in and out"), &results, &[rival]);
     }
 }

@@ -10,6 +10,8 @@ pub(crate) fn check(run: &Run, table: &mut Table) {
     let rows = run.rows(ROWS);
     let case = RowsText::new(rows);
     case.check();
+    let short = RowsText::short(rows);
+    short.check();
     for workers in BOTH {
         let name = format!("rows_text, {}", workers.label());
         let mut buffer = vec![0.0; rows];
@@ -46,5 +48,16 @@ pub(crate) fn check(run: &Run, table: &mut Table) {
                 ("reused", "the same, one String reused", Limit::None),
             ],
         );
+
+        let results = Race::new(run.clone())
+            .enter("ours", || short.ours_small_text_out(workers))
+            .enter("reused", || short.by_hand_text_reused(workers))
+            .results();
+        let rival = (
+            "reused",
+            "a rayon loop, one String reused",
+            Limit::AtMost(1.1),
+        );
+        table.against(&format!("{name}, small text out"), &results, &[rival]);
     }
 }

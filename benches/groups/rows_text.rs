@@ -1,5 +1,6 @@
 //! Text in; numbers and text out.
 
+use std::fmt::Write;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -33,6 +34,17 @@ fn shout(word: &str, x: f64) -> String {
     shouted
 }
 
+/// Up to 24 bytes lie in it; the words are short enough (`RowsText::short`).
+#[inline]
+fn shout_small(word: &str, x: f64) -> PlSmallStr {
+    let mut shouted = PlSmallStr::from_str(word);
+    shouted.make_ascii_uppercase();
+    if x >= 0.5 {
+        shouted.write_char('!').expect("text takes what is written");
+    }
+    shouted
+}
+
 #[inline]
 fn shout_into(word: &str, x: f64, shouted: &mut String) {
     shouted.push_str(word);
@@ -49,8 +61,20 @@ pub(crate) struct RowsText {
 
 impl RowsText {
     pub(crate) fn new(rows: usize) -> Self {
+        Self::of(random::words(1, rows))
+    }
+
+    /// Words that shouted have at most 24 bytes.
+    pub(crate) fn short(rows: usize) -> Self {
+        let mut words = random::words(1, rows);
+        words.iter_mut().for_each(|word| word.truncate(23));
+        Self::of(words)
+    }
+
+    fn of(words: Vec<String>) -> Self {
+        let rows = words.len();
         let columns = vec![
-            Column::new("word".into(), random::words(1, rows)),
+            Column::new("word".into(), words),
             Column::new("x".into(), random::floats(2, rows)),
         ];
         RowsText {
@@ -69,6 +93,13 @@ impl RowsText {
         workers
             .apply(&self.frame)
             .rows(shout)
+            .expect("the columns are text and f64")
+    }
+
+    pub(crate) fn ours_small_text_out(&self, workers: Workers) -> Column {
+        workers
+            .apply(&self.frame)
+            .rows(shout_small)
             .expect("the columns are text and f64")
     }
 
@@ -130,8 +161,10 @@ impl RowsText {
                 expected
             );
             let ours = self.ours_text_out(workers);
+            let small = self.ours_small_text_out(workers);
             for texts in [
                 ours.str().expect("the closure returns text"),
+                small.str().expect("the closure returns text"),
                 &self.by_hand_text_out(workers),
                 &self.by_hand_text_reused(workers),
             ] {
@@ -212,6 +245,19 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         group.bench(&format!("ours, {label}"), || case.ours_text_out(workers));
         group.bench(&format!("rayon, String a row, {label}"), || {
             case.by_hand_text_out(workers)
+        });
+        group.bench(&format!("rayon, one String reused, {label}"), || {
+            case.by_hand_text_reused(workers)
+        });
+    }
+    drop(group);
+    let case = RowsText::short(ROWS);
+    case.check();
+    let mut group = Group::new(criterion, "rows_text, small text out", ROWS);
+    for workers in BOTH {
+        let label = workers.label();
+        group.bench(&format!("ours, {label}"), || {
+            case.ours_small_text_out(workers)
         });
         group.bench(&format!("rayon, one String reused, {label}"), || {
             case.by_hand_text_reused(workers)

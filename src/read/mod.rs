@@ -50,7 +50,7 @@ pub(crate) use values::{first_null, with_values};
 /// | `i8` … `i64`, `i128`, `u8` … `u64` | integers whose every value fits |
 /// | `f32`, `f64` | floats, and integers whose every value it can hold exactly |
 /// | `bool` | Boolean |
-/// | `&str`, `String` | String, Categorical, Enum |
+/// | `&str`, `String`, `PlSmallStr` | String, Categorical, Enum |
 /// | `&[u8]`, `Vec<u8>` | Binary |
 /// | `NaiveDate`, `NaiveTime`, `TimeDelta` (of `chrono`) | Date, Time, Duration |
 /// | `NaiveDateTime` | Datetime without a time zone |

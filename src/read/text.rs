@@ -1,8 +1,8 @@
-//! Text and bytes: `&str`, `String`, `&[u8]`, `Vec<u8>`.
+//! Text and bytes: `&str`, `String`, `PlSmallStr`, `&[u8]`, `Vec<u8>`.
 
 use std::marker::PhantomData;
 
-use polars::prelude::DataType;
+use polars::prelude::{DataType, PlSmallStr};
 use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
 #[cfg(feature = "dtype-categorical")]
 use polars_arrow::bitmap::Bitmap;
@@ -293,6 +293,7 @@ macro_rules! owned {
 }
 
 owned!(String, "String", &'static str, TextLookup);
+owned!(PlSmallStr, "PlSmallStr", &'static str, TextLookup);
 owned!(Vec<u8>, "Vec<u8>", &'static [u8], BytesLookup);
 
 #[cfg(feature = "dtype-categorical")]

@@ -51,7 +51,7 @@ pub use stack::{IntoColumns, IntoStack};
 /// | result | column |
 /// |---|---|
 /// | `i8` … `i64`, `i128`, `u8` … `u64`, `f32`, `f64`, `bool` | of the same type |
-/// | `String`, `&'static str` | String |
+/// | `String`, `PlSmallStr`, `&'static str`, `Cow<'static, str>`, `char` | String |
 /// | `Vec<u8>` | Binary |
 /// | `NaiveDate`, `NaiveTime` (of `chrono`) | Date, Time |
 /// | `NaiveDateTime`, `DateTime<Utc>` | Datetime in microseconds, without and with the time zone UTC |
@@ -62,6 +62,24 @@ pub use stack::{IntoColumns, IntoStack};
 /// | `AnyValue<'static>` | of the dtype that all the values share; a category as its text |
 /// | `()` | Null |
 /// | `Option<T>` | that of `T`; `None` is null |
+///
+/// A closure that makes text anew for each row best returns `PlSmallStr` where the text is short: up to 24 bytes lie in it, and
+/// no memory is allocated for them.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+///
+/// let df = df!["word" => ["dune", "kelp"]]?;
+/// let initials = df.par_apply_rows(|word: &str| word.chars().next())?; // Option<char>
+/// let upper = df.par_apply_rows(|word: &str| {
+///     let mut upper = PlSmallStr::from_str(word);
+///     upper.make_ascii_uppercase();
+///     upper
+/// })?;
+/// assert_eq!(initials.str()?.get(0), Some("d"));
+/// assert_eq!(upper.str()?.get(1), Some("KELP"));
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
 ///
 /// Where the dtype shows only when the values are there (`AnyValue`, `Series`), what has no type gives way to what has one:
 /// a null, an empty list of dtype Null, a Struct's field that is null take the dtype that they have in the other rows.

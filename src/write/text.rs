@@ -1,9 +1,10 @@
 //! Text and bytes, as Arrow's views: sixteen bytes a row, written in place, that hold short text themselves and point
 //! into shared buffers for the rest.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use polars::prelude::DataType;
+use polars::prelude::{DataType, PlSmallStr};
 use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
 use polars_arrow::datatypes::ArrowDataType;
 
@@ -12,6 +13,7 @@ use super::returns::{misfit, only};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::read::ListItem;
 use crate::sync::{Mutex, PoisonError};
 
 /// A value that is stored as a view.
@@ -249,14 +251,15 @@ impl<T: Bytes> Writer for ViewWriter<'_, T> {
 }
 
 macro_rules! bytes {
-    ($($T:ty, $text:literal);*) => {
+    ($($T:ty, $text:literal, |$value:ident| $bytes:expr);* $(;)?) => {
         $(
             impl Bytes for $T {
                 const TEXT: bool = $text;
 
                 #[inline(always)]
                 fn bytes(&self) -> &[u8] {
-                    self.as_ref()
+                    let $value = self;
+                    $bytes
                 }
             }
 
@@ -272,7 +275,45 @@ macro_rules! bytes {
     };
 }
 
-bytes!(String, true; &'static str, true; Vec<u8>, false);
+bytes!(
+    String, true, |text| text.as_bytes();
+    PlSmallStr, true, |text| text.as_str().as_bytes();
+    &'static str, true, |text| text.as_bytes();
+    Cow<'static, str>, true, |text| text.as_bytes();
+    Vec<u8>, false, |bytes| bytes;
+);
+
+impl ListItem for Cow<'static, str> {}
+
+/// A `char` as its bytes.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Letter {
+    bytes: [u8; 4],
+    len: u8,
+}
+
+impl Bytes for Letter {
+    const TEXT: bool = true;
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl IntoCell for char {
+    type Sink = ViewSink<Letter>;
+
+    #[inline(always)]
+    fn into_item(self, _: Casts) -> Result<Letter, Refused> {
+        let mut bytes = [0; 4];
+        let len = self.encode_utf8(&mut bytes).len() as u8;
+        Ok(Letter { bytes, len })
+    }
+}
+
+impl ListItem for char {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! Every cell type, in and out.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars::prelude::{CategoricalPhysical, Categories, FrozenCategories};
 use polars_par_apply::prelude::*;
@@ -86,6 +88,7 @@ fn text_and_bytes() {
     let long = "a text that is longer than what a view holds itself, ".repeat(30);
     round_trip! {
         String => DataType::String, [String::new(), "short".into(), "exactly 12 b".into(), "thirteen byte".into(), "äöü€😀".into(), long.clone()];
+        PlSmallStr => DataType::String, ["".into(), "short".into(), "thirteen byte".into(), "äöü€😀, 24 bytes of it".into(), long.as_str().into()];
         Vec<u8> => DataType::Binary, [vec![], vec![0, 255, 1], long.clone().into_bytes()];
     }
     let df = df!["s" => ["", "abc", long.as_str()], "b" => [&b""[..], b"\xff", long.as_bytes()]]
@@ -120,6 +123,121 @@ fn text_and_bytes() {
         Some("a static text beyond a view"),
         Some("a static text beyond a view")
     ]));
+}
+
+/// Text by the types that a closure can return but not take.
+#[test]
+fn text_that_is_only_returned() {
+    #[derive(IntoRow)]
+    struct Names {
+        small: PlSmallStr,
+        cow: Cow<'static, str>,
+        letter: char,
+        none: Option<char>,
+    }
+    const LETTERS: [char; 5] = ['\0', 'a', 'ä', '€', '😀'];
+    let long = |i: usize| format!("{i} is a text that does not lie in its view");
+    let small = move |i: usize| PlSmallStr::from(["", "short", "24 bytes lie in it still"][i % 3]);
+    let cow = move |i: usize| match i % 2 {
+        0 => Cow::Borrowed("borrowed, beyond a view"),
+        _ => Cow::Owned(long(i)),
+    };
+    let letter = |i: usize| LETTERS[i % 5];
+    let height = 1000;
+    let df = df!["i" => (0..height as u64).collect::<Vec<_>>()].unwrap();
+    #[track_caller]
+    fn assert_texts<'t>(column: &Column, texts: impl Iterator<Item = Option<Cow<'t, str>>>) {
+        assert_eq!(column.dtype(), &DataType::String, "{}", column.name());
+        let is = column.str().unwrap().iter();
+        assert!(is.eq(texts.collect::<Vec<_>>().iter().map(Option::as_deref)));
+    }
+    let smalls = || (0..height).map(|i| Some(Cow::Owned(small(i).to_string())));
+    let cows = || (0..height).map(|i| Some(cow(i)));
+    let letters = || (0..height).map(|i| Some(Cow::Owned(letter(i).to_string())));
+    let evens = || letters().enumerate().map(|(i, c)| c.filter(|_| i % 2 == 0));
+    let even = move |i: usize| (i % 2 == 0).then(|| letter(i));
+
+    let apply = || df.par_apply().workers(3).chunk_rows(7);
+    assert_texts(&apply().rows(|i: u64| small(i as usize)).unwrap(), smalls());
+    assert_texts(&apply().rows(|i: u64| cow(i as usize)).unwrap(), cows());
+    assert_texts(
+        &apply().rows(|i: u64| letter(i as usize)).unwrap(),
+        letters(),
+    );
+    assert_texts(&apply().rows(|i: u64| even(i as usize)).unwrap(), evens());
+    let tuple = move |i: u64| {
+        let i = i as usize;
+        anyhow::Ok((small(i), cow(i), letter(i), even(i)))
+    };
+    let fields = move |i: u64| {
+        let i = i as usize;
+        let (small, cow, letter, none) = (small(i), cow(i), letter(i), even(i));
+        Names {
+            small,
+            cow,
+            letter,
+            none,
+        }
+    };
+    let expression = rows([col("i")]).apply(fields).alias("x");
+    let unnested = df.clone().lazy().select([expression]).collect().unwrap();
+    let unnested = unnested.unnest(["x"], None).unwrap();
+    let frames = [
+        apply().rows(tuple).unwrap(),
+        apply().rows(fields).unwrap(),
+        df.clone()
+            .lazy()
+            .par_apply()
+            .select(["i"])
+            .rows(fields)
+            .collect()
+            .unwrap()
+            .drop("i")
+            .unwrap(),
+        unnested,
+    ];
+    for frame in frames {
+        let [a, b, c, d] = frame.columns() else {
+            panic!("{frame:?}")
+        };
+        assert_texts(a, smalls());
+        assert_texts(b, cows());
+        assert_texts(c, letters());
+        assert_texts(d, evens());
+    }
+    let lists = apply()
+        .rows(|i: u64| {
+            let i = i as usize;
+            (
+                vec![small(i); 2],
+                vec![cow(i)],
+                vec![letter(i); 3],
+                vec![even(i)],
+            )
+        })
+        .unwrap();
+    let items = |column: usize| {
+        let all = ExplodeOptions {
+            empty_as_null: true,
+            keep_nulls: true,
+        };
+        lists.columns()[column].explode(all).unwrap()
+    };
+    assert_texts(&items(0), smalls().flat_map(|text| [text.clone(), text]));
+    assert_texts(&items(1), cows());
+    assert_texts(
+        &items(2),
+        letters().flat_map(|text| [text.clone(), text.clone(), text]),
+    );
+    assert_texts(&items(3), evens());
+    let part = df
+        .par_apply()
+        .partitions(2)
+        .chunks(|_: DataFrame| (small(2), cow(0), 'c'))
+        .unwrap();
+    assert_eq!(part.columns()[2].str().unwrap().get(1), Some("c"));
+    let column = df.par_apply_columns(|_: &Column| Some(small(1))).unwrap();
+    assert_eq!(column, df!["i" => ["short"]].unwrap());
 }
 
 #[test]
