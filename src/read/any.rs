@@ -5,7 +5,7 @@ use polars_arrow::array::{Array, BinaryViewArray, BooleanArray, PrimitiveArray, 
 use polars_arrow::bitmap::Bitmap;
 
 use super::nested::inner_dtype;
-use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, downcast, validity};
+use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, downcast, validity, view_is_reader};
 
 /// A chunk whose dtype is known only at run time: its values are found once, so that reading one is a match and an index.
 #[doc(hidden)]
@@ -20,8 +20,9 @@ pub struct AnyChunk<'a> {
 macro_rules! typed {
     ($($Own:ident $T:ident),*) => {
         /// A chunk's values, by its column's dtype.
+        #[doc(hidden)]
         #[derive(Clone, Copy, Debug)]
-        pub(super) enum Typed<'a> {
+        pub enum Typed<'a> {
             $($Own(&'a [$T]),)*
             Boolean(&'a Bitmap),
             String(&'a Utf8ViewArray),
@@ -31,7 +32,7 @@ macro_rules! typed {
         }
 
         impl<'a> Typed<'a> {
-            fn find(dtype: &DataType, array: &'a dyn Array) -> Self {
+            pub(super) fn find(dtype: &DataType, array: &'a dyn Array) -> Self {
                 match dtype {
                     $(DataType::$Own => Typed::$Own(downcast::<PrimitiveArray<$T>>(array).values()),)*
                     DataType::Boolean => Typed::Boolean(downcast::<BooleanArray>(array).values()),
@@ -143,6 +144,8 @@ impl<'x> Cell for AnyValue<'x> {
     type Chunk<'a> = AnyChunk<'a>;
     type Scratch = ();
     type Reader<'s> = AnyReader<'s>;
+
+    view_is_reader!();
     const EVERY_ROW: bool = true;
 
     fn type_name() -> String {
@@ -213,6 +216,8 @@ impl Cell for Series {
     type Chunk<'a> = SeriesChunk<'a>;
     type Scratch = ();
     type Reader<'s> = Masked<'s, SeriesLookup<'s>>;
+
+    view_is_reader!();
 
     fn type_name() -> String {
         "Series".into()

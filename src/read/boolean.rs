@@ -5,7 +5,9 @@ use polars_arrow::array::{Array, BooleanArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::any::{AnyChunk, Typed};
-use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
+use super::{
+    Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity, view_is_reader,
+};
 
 /// A chunk of a Boolean column.
 #[doc(hidden)]
@@ -38,6 +40,8 @@ impl Cell for bool {
     type Chunk<'a> = BooleanChunk<'a>;
     type Scratch = ();
     type Reader<'s> = Masked<'s, BooleanLookup<'s>>;
+
+    view_is_reader!();
 
     fn type_name() -> String {
         "bool".into()

@@ -37,6 +37,29 @@ enum Bounds<'a> {
     Width(usize),
 }
 
+impl<C> ListChunk<'_, C> {
+    /// Reads `len` rows from `offset`, whose items `open` opens: so many from the first.
+    fn reader<R>(
+        &self,
+        offset: usize,
+        len: usize,
+        open: impl FnOnce(usize, usize) -> R,
+    ) -> ListReader<'_, R> {
+        let (first, last) = match len {
+            0 => (0, 0),
+            _ => (self.bounds.of(offset).0, self.bounds.of(offset + len - 1).1),
+        };
+        assert!(first <= last && last <= self.items_len);
+        ListReader {
+            bounds: self.bounds,
+            offset,
+            items: open(first, last - first),
+            first,
+            mask: Mask::new(self.validity, offset, len),
+        }
+    }
+}
+
 impl Bounds<'_> {
     #[inline]
     fn of(self, row: usize) -> (usize, usize) {
@@ -138,6 +161,7 @@ impl<T: Cell + ListItem> Cell for Vec<T> {
     type Chunk<'a> = ListChunk<'a, T::Chunk<'a>>;
     type Scratch = T::Scratch;
     type Reader<'s> = ListReader<'s, T::Reader<'s>>;
+    type View<'s> = ListReader<'s, T::View<'s>>;
 
     fn type_name() -> String {
         format!("Vec<{}>", T::type_name())
@@ -169,21 +193,20 @@ impl<T: Cell + ListItem> Cell for Vec<T> {
         len: usize,
         scratch: &'s mut Self::Scratch,
     ) -> Self::Reader<'s> {
-        let (first, last) = match len {
-            0 => (0, 0),
-            _ => (
-                chunk.bounds.of(offset).0,
-                chunk.bounds.of(offset + len - 1).1,
-            ),
-        };
-        assert!(first <= last && last <= chunk.items_len);
-        ListReader {
-            bounds: chunk.bounds,
-            offset,
-            items: T::open(&chunk.items, first, last - first, scratch),
-            first,
-            mask: Mask::new(chunk.validity, offset, len),
-        }
+        chunk.reader(offset, len, |first, len| {
+            T::open(&chunk.items, first, len, scratch)
+        })
+    }
+
+    fn view<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::View<'s> {
+        chunk.reader(offset, len, |first, len| {
+            T::view(&chunk.items, first, len, scratch)
+        })
     }
 
     fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {

@@ -27,6 +27,8 @@ mod text;
 pub(crate) mod tuple;
 mod values;
 
+use std::ops::Range;
+
 use polars::prelude::DataType;
 use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
@@ -93,6 +95,10 @@ pub trait Cell {
     #[doc(hidden)]
     type Reader<'s>: Reader<Item = Self::Of<'s>>;
 
+    /// Reads the rows of a whole chunk, one by one or in turn, and converts no value before it is asked for.
+    #[doc(hidden)]
+    type View<'s>: Reader<Item = Self::Of<'s>>;
+
     /// Whether a null is a value of this type, so that every row that can be read has one.
     #[doc(hidden)]
     const EVERY_ROW: bool = false;
@@ -120,6 +126,15 @@ pub trait Cell {
         len: usize,
         scratch: &'s mut Self::Scratch,
     ) -> Self::Reader<'s>;
+
+    /// The same as a view.
+    #[doc(hidden)]
+    fn view<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::View<'s>;
 
     /// Whether a row of the chunk can be null to this type.
     #[doc(hidden)]
@@ -215,6 +230,38 @@ pub trait Reader: Copy {
         false
     }
 
+    /// How many of the first `len` rows are valid.
+    ///
+    /// # Safety
+    /// `len` is at most the block's length.
+    unsafe fn count_valid(&self, len: usize) -> usize {
+        if !self.has_nulls() {
+            return len;
+        }
+        // SAFETY: each row is less than `len`.
+        (0..len).filter(|i| unsafe { self.is_valid(*i) }).count()
+    }
+
+    /// The block's values, where they lie side by side as such and none is null.
+    fn as_slice(&self) -> Option<&[Self::Item]> {
+        None
+    }
+
+    /// Folds the values of some rows, each none where it is not valid. No row is unreadable.
+    ///
+    /// # Safety
+    /// The rows are within the block.
+    #[inline]
+    unsafe fn fold<B>(
+        &self,
+        rows: Range<usize>,
+        init: B,
+        f: impl FnMut(B, Option<Self::Item>) -> B,
+    ) -> B {
+        // SAFETY: as the caller vouches.
+        unsafe { fold_rows(self, rows, init, f) }
+    }
+
     /// Why row `i` is not valid: the argument at fault, and a message where its value cannot be had (none: it is null).
     ///
     /// # Safety
@@ -225,6 +272,57 @@ pub trait Reader: Copy {
         Fault::default()
     }
 }
+
+/// As [`Reader::fold`], in a plain loop where there are no nulls.
+///
+/// # Safety
+/// As there.
+#[inline]
+unsafe fn fold_rows<R: Reader, B>(
+    reader: &R,
+    rows: Range<usize>,
+    init: B,
+    mut f: impl FnMut(B, Option<R::Item>) -> B,
+) -> B {
+    // A local, which can live in registers.
+    let reader = *reader;
+    let mut folded = init;
+    // SAFETY: the caller vouches for the rows; `NULLS` as the reader says.
+    unsafe {
+        if reader.has_nulls() {
+            for row in rows {
+                let value = match reader.is_valid(row) {
+                    true => Some(reader.read::<true>(row)),
+                    false => None,
+                };
+                folded = f(folded, value);
+            }
+        } else {
+            for row in rows {
+                folded = f(folded, Some(reader.read::<false>(row)));
+            }
+        }
+    }
+    folded
+}
+
+/// For a [`Cell`] that is viewed as its blocks are read, which converts nothing.
+macro_rules! view_is_reader {
+    () => {
+        type View<'s> = Self::Reader<'s>;
+
+        #[inline]
+        fn view<'s>(
+            chunk: &'s Self::Chunk<'_>,
+            offset: usize,
+            len: usize,
+            scratch: &'s mut Self::Scratch,
+        ) -> Self::View<'s> {
+            Self::open(chunk, offset, len, scratch)
+        }
+    };
+}
+use view_is_reader;
 
 /// Why a row cannot be read.
 #[doc(hidden)]
@@ -278,8 +376,9 @@ pub enum Misread {
 }
 
 /// A block's validity; none where the block has no nulls, whatever the rest of the column has.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mask<'s>(Option<(&'s Bitmap, usize)>);
+pub struct Mask<'s>(Option<(&'s Bitmap, usize)>);
 
 impl<'s> Mask<'s> {
     /// The validity of `len` rows from `offset`, all of which the bitmap has.
@@ -292,6 +391,19 @@ impl<'s> Mask<'s> {
 
     fn has_nulls(self) -> bool {
         self.0.is_some()
+    }
+
+    /// How many of the first `len` rows are valid.
+    fn count_valid(self, len: usize) -> usize {
+        match self.0 {
+            None => len,
+            Some((bitmap, offset)) => len - bitmap.null_count_range(offset, len),
+        }
+    }
+
+    /// The validity of the rows from `row` on, which is within the block.
+    fn from(self, row: usize) -> Self {
+        Mask(self.0.map(|(bitmap, offset)| (bitmap, offset + row)))
     }
 
     /// # Safety
@@ -316,6 +428,28 @@ pub trait Lookup: Copy {
     /// # Safety
     /// `i` is less than the block's length, and the row is not null.
     unsafe fn at(&self, i: usize) -> Self::Item;
+
+    /// The values, nulls' places included, where they lie side by side as such.
+    fn as_slice(&self) -> Option<&[Self::Item]> {
+        None
+    }
+
+    /// As [`Reader::fold`], of the reader that has these values and this validity.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    unsafe fn fold<B>(
+        &self,
+        mask: Mask<'_>,
+        rows: Range<usize>,
+        init: B,
+        f: impl FnMut(B, Option<Self::Item>) -> B,
+    ) -> B {
+        let values = *self;
+        // SAFETY: as the caller vouches.
+        unsafe { fold_rows(&Masked { values, mask }, rows, init, f) }
+    }
 }
 
 /// Reads values of which some may be null.
@@ -343,6 +477,28 @@ impl<L: Lookup> Reader for Masked<'_, L> {
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> L::Item {
         // SAFETY: the caller vouches for `i`, and that it is valid.
         unsafe { self.values.at(i) }
+    }
+
+    unsafe fn count_valid(&self, len: usize) -> usize {
+        self.mask.count_valid(len)
+    }
+
+    fn as_slice(&self) -> Option<&[L::Item]> {
+        match self.mask.has_nulls() {
+            true => None,
+            false => self.values.as_slice(),
+        }
+    }
+
+    #[inline]
+    unsafe fn fold<B>(
+        &self,
+        rows: Range<usize>,
+        init: B,
+        f: impl FnMut(B, Option<L::Item>) -> B,
+    ) -> B {
+        // SAFETY: as the caller vouches.
+        unsafe { self.values.fold(self.mask, rows, init, f) }
     }
 }
 

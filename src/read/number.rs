@@ -1,39 +1,35 @@
 //! Integers and floats.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use polars::prelude::DataType;
-use polars_arrow::array::{Array, PrimitiveArray};
+use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
-use polars_arrow::types::NativeType;
 
 use super::any::{AnyChunk, Typed};
-use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
+use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, validity};
 
 /// A chunk of a numeric column, taken as `T`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct NumberChunk<'a, T> {
-    values: Native<'a, T>,
+    values: Typed<'a>,
     validity: Option<&'a Bitmap>,
+    item: PhantomData<fn() -> T>,
 }
 
-/// The values as they lie, or as they are to be widened block by block.
-#[derive(Debug)]
-enum Native<'a, T> {
-    Same(&'a [T]),
-    Widened(&'a dyn Array, Widen<T>),
-}
+/// A number, and those that it can be made of without loss.
+#[doc(hidden)]
+pub trait Number: Copy + Default {
+    /// The values as they lie, where they are of this type.
+    fn own(values: Typed<'_>) -> Option<&[Self]>;
 
-/// Replaces the vector's content by `len` converted values of the array, from an offset.
-type Widen<T> = fn(&dyn Array, usize, usize, &mut Vec<T>);
+    /// One value.
+    fn at(values: Typed<'_>, row: usize) -> Self;
 
-fn widen<S, T>(array: &dyn Array, offset: usize, len: usize, out: &mut Vec<T>)
-where
-    S: NativeType,
-    T: From<S>,
-{
-    let values = &downcast::<PrimitiveArray<S>>(array).values()[offset..offset + len];
-    out.clear();
-    out.extend(values.iter().map(|value| T::from(*value)));
+    /// The values from a row on, as many as there is room for.
+    fn widen(values: Typed<'_>, row: usize, out: &mut [Self]);
 }
 
 impl<T: Copy> Lookup for &[T] {
@@ -45,16 +41,118 @@ impl<T: Copy> Lookup for &[T] {
         // SAFETY: the slice is the block (`open`), and the caller vouches for `i`.
         unsafe { *self.get_unchecked(i) }
     }
+
+    fn as_slice(&self) -> Option<&[T]> {
+        Some(self)
+    }
+}
+
+/// Finds numbers of any type that `T` can be made of, and makes them `T` one by one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Widening<'s, T> {
+    values: Typed<'s>,
+    offset: usize,
+    len: usize,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Widening<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Widening<'_, T> {}
+
+/// How many values are widened at a time where all are asked for.
+const WIDENED: usize = 64;
+
+impl<T: Number> Lookup for Widening<'_, T> {
+    type Item = T;
+
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> T {
+        T::at(self.values, self.offset + i)
+    }
+
+    fn as_slice(&self) -> Option<&[T]> {
+        T::own(self.values).map(|values| &values[self.offset..self.offset + self.len])
+    }
+
+    #[inline]
+    unsafe fn fold<B>(
+        &self,
+        mask: Mask<'_>,
+        rows: Range<usize>,
+        init: B,
+        mut f: impl FnMut(B, Option<T>) -> B,
+    ) -> B {
+        if let Some(values) = Lookup::as_slice(self) {
+            // SAFETY: the slice is the block, and the caller vouches for the rows.
+            return unsafe { values.fold(mask, rows, init, f) };
+        }
+        let mut widened = [T::default(); WIDENED];
+        let mut folded = init;
+        let mut row = rows.start;
+        while row < rows.end {
+            let widened = &mut widened[..WIDENED.min(rows.end - row)];
+            T::widen(self.values, self.offset + row, widened);
+            let (part, len) = (&*widened, widened.len());
+            // SAFETY: these rows are those of the part; their validity is the block's from the first of them on.
+            folded = unsafe { part.fold(mask.from(row), 0..len, folded, &mut f) };
+            row += len;
+        }
+        folded
+    }
 }
 
 macro_rules! number {
-    ($(#[$cfg:meta])* $T:ident: $Own:ident, $($From:ident $S:ident),*) => {
+    ($(#[$cfg:meta])* $T:ident: $Own:ident, $($From:ident),*) => {
+        $(#[$cfg])*
+        impl Number for $T {
+            #[inline]
+            fn own(values: Typed<'_>) -> Option<&[$T]> {
+                match values {
+                    Typed::$Own(values) => Some(values),
+                    _ => None,
+                }
+            }
+
+            #[inline]
+            fn at(values: Typed<'_>, row: usize) -> $T {
+                match values {
+                    Typed::$Own(values) => values[row],
+                    $(Typed::$From(values) => <$T>::from(values[row]),)*
+                    _ => unreachable!("`fit` takes numbers only that can be widened"),
+                }
+            }
+
+            // Out of line: it is compiled once, and not for each closure.
+            #[inline(never)]
+            fn widen(values: Typed<'_>, row: usize, out: &mut [$T]) {
+                match values {
+                    Typed::$Own(values) => out.copy_from_slice(&values[row..row + out.len()]),
+                    $(
+                        Typed::$From(values) => {
+                            let values = &values[row..row + out.len()];
+                            for (out, value) in out.iter_mut().zip(values) {
+                                *out = <$T>::from(*value);
+                            }
+                        }
+                    )*
+                    _ => unreachable!("`fit` takes numbers only that can be widened"),
+                }
+            }
+        }
+
         $(#[$cfg])*
         impl Cell for $T {
             type Of<'a> = $T;
             type Chunk<'a> = NumberChunk<'a, $T>;
             type Scratch = Vec<$T>;
             type Reader<'s> = Masked<'s, &'s [$T]>;
+            type View<'s> = Masked<'s, Widening<'s, $T>>;
 
             fn type_name() -> String {
                 stringify!($T).into()
@@ -74,11 +172,11 @@ macro_rules! number {
             }
 
             unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
-                let values = match dtype {
-                    $(DataType::$From => Native::Widened(array, widen::<$S, $T>),)*
-                    _ => Native::Same(downcast::<PrimitiveArray<$T>>(array).values().as_slice()),
-                };
-                NumberChunk { values, validity: validity(array) }
+                NumberChunk {
+                    values: Typed::find(dtype, array),
+                    validity: validity(array),
+                    item: PhantomData,
+                }
             }
 
             #[inline]
@@ -88,14 +186,31 @@ macro_rules! number {
                 len: usize,
                 scratch: &'s mut Vec<$T>,
             ) -> Self::Reader<'s> {
-                let values = match chunk.values {
-                    Native::Same(values) => &values[offset..offset + len],
-                    Native::Widened(array, widen) => {
-                        widen(array, offset, len, scratch);
-                        &scratch[..len]
+                let values = match <$T>::own(chunk.values) {
+                    Some(values) => &values[offset..offset + len],
+                    None => {
+                        if scratch.len() < len {
+                            scratch.resize(len, <$T>::default());
+                        }
+                        let values = &mut scratch[..len];
+                        <$T>::widen(chunk.values, offset, values);
+                        &*values
                     }
                 };
                 Masked { values, mask: Mask::new(chunk.validity, offset, len) }
+            }
+
+            #[inline]
+            fn view<'s>(
+                chunk: &'s Self::Chunk<'_>,
+                offset: usize,
+                len: usize,
+                _: &'s mut Vec<$T>,
+            ) -> Self::View<'s> {
+                Masked {
+                    values: Widening { values: chunk.values, offset, len, item: PhantomData },
+                    mask: Mask::new(chunk.validity, offset, len),
+                }
             }
 
             fn has_nulls(chunk: &Self::Chunk<'_>) -> bool {
@@ -132,16 +247,16 @@ macro_rules! number {
 }
 
 number!(#[cfg(feature = "dtype-i8")] i8: Int8,);
-number!(#[cfg(feature = "dtype-i16")] i16: Int16, Int8 i8, UInt8 u8);
-number!(i32: Int32, Int8 i8, Int16 i16, UInt8 u8, UInt16 u16);
-number!(i64: Int64, Int8 i8, Int16 i16, Int32 i32, UInt8 u8, UInt16 u16, UInt32 u32);
-number!(#[cfg(feature = "dtype-i128")] i128: Int128, Int8 i8, Int16 i16, Int32 i32, Int64 i64, UInt8 u8, UInt16 u16, UInt32 u32, UInt64 u64);
+number!(#[cfg(feature = "dtype-i16")] i16: Int16, Int8, UInt8);
+number!(i32: Int32, Int8, Int16, UInt8, UInt16);
+number!(i64: Int64, Int8, Int16, Int32, UInt8, UInt16, UInt32);
+number!(#[cfg(feature = "dtype-i128")] i128: Int128, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64);
 number!(#[cfg(feature = "dtype-u8")] u8: UInt8,);
-number!(#[cfg(feature = "dtype-u16")] u16: UInt16, UInt8 u8);
-number!(u32: UInt32, UInt8 u8, UInt16 u16);
-number!(u64: UInt64, UInt8 u8, UInt16 u16, UInt32 u32);
-number!(f32: Float32, Int8 i8, Int16 i16, UInt8 u8, UInt16 u16);
-number!(f64: Float64, Int8 i8, Int16 i16, Int32 i32, UInt8 u8, UInt16 u16, UInt32 u32, Float32 f32);
+number!(#[cfg(feature = "dtype-u16")] u16: UInt16, UInt8);
+number!(u32: UInt32, UInt8, UInt16);
+number!(u64: UInt64, UInt8, UInt16, UInt32);
+number!(f32: Float32, Int8, Int16, UInt8, UInt16);
+number!(f64: Float64, Int8, Int16, Int32, UInt8, UInt16, UInt32, Float32);
 
 // Every number but `u8`: `Vec<u8>` is bytes.
 #[cfg(feature = "dtype-i8")]

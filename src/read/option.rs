@@ -1,5 +1,7 @@
 //! `Option<T>`: nulls as `None`.
 
+use std::ops::Range;
+
 use polars::prelude::DataType;
 use polars_arrow::array::Array;
 
@@ -42,6 +44,20 @@ impl<R: Reader> Reader for OptionReader<R> {
         }
     }
 
+    #[inline]
+    unsafe fn fold<B>(
+        &self,
+        rows: Range<usize>,
+        init: B,
+        mut f: impl FnMut(B, Option<Self::Item>) -> B,
+    ) -> B {
+        // SAFETY: as the caller vouches; a row that is not valid inside is null, since none is unreadable.
+        unsafe {
+            self.0
+                .fold(rows, init, |folded, value| f(folded, Some(value)))
+        }
+    }
+
     unsafe fn fault(&self, i: usize) -> Fault {
         // SAFETY: not valid here means not valid inside.
         unsafe { self.0.fault(i) }
@@ -53,6 +69,7 @@ impl<T: Cell> Cell for Option<T> {
     type Chunk<'a> = T::Chunk<'a>;
     type Scratch = T::Scratch;
     type Reader<'s> = OptionReader<T::Reader<'s>>;
+    type View<'s> = OptionReader<T::View<'s>>;
     const EVERY_ROW: bool = true;
 
     fn type_name() -> String {
@@ -76,6 +93,16 @@ impl<T: Cell> Cell for Option<T> {
         scratch: &'s mut Self::Scratch,
     ) -> Self::Reader<'s> {
         OptionReader(T::open(chunk, offset, len, scratch))
+    }
+
+    #[inline]
+    fn view<'s>(
+        chunk: &'s Self::Chunk<'_>,
+        offset: usize,
+        len: usize,
+        scratch: &'s mut Self::Scratch,
+    ) -> Self::View<'s> {
+        OptionReader(T::view(chunk, offset, len, scratch))
     }
 
     fn has_nulls(_: &Self::Chunk<'_>) -> bool {

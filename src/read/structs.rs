@@ -9,7 +9,7 @@ use polars_arrow::bitmap::Bitmap;
 use super::any::AnyChunk;
 use super::{
     Argument, Cell, Cells, ColumnChunks, Fault, Fit, FromRow, ListItem, Mask, Misread, Reader,
-    downcast, validity,
+    downcast, validity, view_is_reader,
 };
 use crate::partition::BlockStart;
 use crate::row_numbers::UNKNOWN;
@@ -146,6 +146,8 @@ impl<T: FromRow> Cell for Struct<T> {
     type Chunk<'a> = StructChunk<'a, <T::Cells as Cells>::Bound<'a>>;
     type Scratch = StructScratch<<T::Cells as Cells>::Scratch>;
     type Reader<'s> = StructReader<'s, T, <T::Cells as Cells>::Reader<'s>>;
+
+    view_is_reader!();
 
     fn type_name() -> String {
         match T::Cells::arguments() {

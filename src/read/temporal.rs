@@ -6,7 +6,9 @@ use polars_arrow::bitmap::Bitmap;
 use polars_arrow::types::NativeType;
 
 use super::any::AnyChunk;
-use super::{Cell, Fault, Fit, ListItem, Mask, Misread, Reader, downcast, validity};
+use super::{
+    Cell, Fault, Fit, ListItem, Mask, Misread, Reader, downcast, validity, view_is_reader,
+};
 
 /// A `chrono` type as Polars stores it: a count of days, or of a unit of time.
 #[doc(hidden)]
@@ -127,6 +129,8 @@ macro_rules! temporal {
             type Chunk<'a> = TemporalChunk<'a, <$T as Temporal>::Stored>;
             type Scratch = ();
             type Reader<'s> = TemporalReader<'s, $T>;
+
+            view_is_reader!();
 
             fn type_name() -> String {
                 <$T as Temporal>::NAME.into()

@@ -8,7 +8,9 @@ use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::any::{AnyChunk, Typed};
-use super::{Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity};
+use super::{
+    Cell, Fit, ListItem, Lookup, Mask, Masked, Misread, downcast, validity, view_is_reader,
+};
 
 /// A chunk of text.
 #[doc(hidden)]
@@ -53,6 +55,8 @@ impl Cell for &str {
     type Chunk<'a> = TextChunk<'a>;
     type Scratch = ();
     type Reader<'s> = Masked<'s, TextLookup<'s>>;
+
+    view_is_reader!();
 
     fn type_name() -> String {
         "&str".into()
@@ -162,6 +166,8 @@ impl Cell for &[u8] {
     type Scratch = ();
     type Reader<'s> = Masked<'s, BytesLookup<'s>>;
 
+    view_is_reader!();
+
     fn type_name() -> String {
         "&[u8]".into()
     }
@@ -251,6 +257,8 @@ macro_rules! owned {
             type Chunk<'a> = <$Borrowed as Cell>::Chunk<'a>;
             type Scratch = ();
             type Reader<'s> = Masked<'s, Owned<$Lookup<'s>, $Owned>>;
+
+            view_is_reader!();
 
             fn type_name() -> String {
                 $name.into()

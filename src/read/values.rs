@@ -1,17 +1,18 @@
 //! A whole column's values, typed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::iter::FusedIterator;
-
-use polars::prelude::AnyValue;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 
 use super::{Cell, ColumnChunks, Fault, Reader};
-use crate::sync::Arc;
 
-/// A column's values as a column closure's typed argument.
+/// A column's values, as the argument of a column closure: a view, which copies nothing.
 ///
 /// [`iter`](Values::iter) gives every value that is not null, in order, across the column's chunks; with `Option<T>` it
-/// gives every row's, nulls as `None`.
+/// gives every row's, nulls as `None`. [`get`](Values::get) gives one row's value, and [`as_slice`](Values::as_slice) all of
+/// them where they lie side by side.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -19,16 +20,32 @@ use crate::sync::Arc;
 /// let df = df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]]?;
 /// let squares = df.par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())?;
 /// assert_eq!(squares, df!["a" => [163i64], "b" => [147i64]]?);
+///
+/// let change = df.par_apply_columns(|v: Values<'_, i64>| Some(v.get(v.len() - 1)? - v.get(0)?))?;
+/// assert_eq!(change, df!["a" => [-1i64], "b" => [4i64]]?);
+///
+/// let median = df.par_apply_columns(|v: Values<'_, i32>| {
+///     let mut sorted = v.to_slice().into_owned();
+///     sorted.sort_unstable();
+///     sorted[sorted.len() / 2]
+/// })?;
+/// assert_eq!(median, df!["a" => [5], "b" => [4]]?);
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
+///
+/// A number of another type than the column's (`Int32` as `f64`) is converted when it is read, and so again each time that it
+/// is read.
 pub struct Values<'a, T>
 where
     T: Cell,
 {
     name: &'a str,
     len: usize,
-    runs: Arc<[Run<T::Reader<'a>>]>,
+    runs: &'a Runs<'a, T>,
 }
+
+/// The runs of a column, in order.
+type Runs<'a, T> = [ManuallyDrop<Run<<T as Cell>::View<'a>>>];
 
 impl<'a, T: Cell> Values<'a, T> {
     /// The column's name.
@@ -49,28 +66,95 @@ impl<'a, T: Cell> Values<'a, T> {
         self.len == 0
     }
 
+    /// The value of a row, counted from 0; none where it is null, or the column has no such row. With `T` an `Option`, a
+    /// null is `Some(None)`.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [Some(1.5), None]]?;
+    /// df.par_apply_columns(|v: Values<'_, f64>| {
+    ///     assert_eq!([v.get(0), v.get(1), v.get(2)], [Some(1.5), None, None]);
+    /// })?;
+    /// df.par_apply_columns(|v: Values<'_, Option<f64>>| {
+    ///     assert_eq!([v.get(0), v.get(1), v.get(2)], [Some(Some(1.5)), Some(None), None]);
+    /// })?;
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<T::Of<'a>> {
+        let run = match self.runs {
+            [run] => run,
+            runs => runs.get(runs.partition_point(|run| run.start + run.len <= row))?,
+        };
+        let row = row - run.start;
+        // SAFETY: the view has `len` rows (`runs`), and `row` is less.
+        unsafe { (row < run.len && run.view.is_valid(row)).then(|| run.view.read::<true>(row)) }
+    }
+
+    /// The values as a slice of the column's own memory: where the column has this very type, no nulls, and one chunk; and
+    /// where it has no rows. None for types whose values do not lie side by side, as numbers do.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1.5, 2.0]]?;
+    /// df.par_apply_columns(|v: Values<'_, f64>| assert_eq!(v.as_slice(), Some(&[1.5, 2.0][..])))?;
+    /// df.par_apply_columns(|v: Values<'_, Option<f64>>| assert_eq!(v.as_slice(), None))?;
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&'a [T::Of<'a>]> {
+        match self.runs {
+            [] => Some(&[]),
+            // A scalar column's chunk can be longer.
+            [run] => run.view.as_slice().map(|values| &values[..run.len]),
+            _ => None,
+        }
+    }
+
+    /// What [`iter`](Values::iter) gives, as a slice: the column's own memory where [`as_slice`](Values::as_slice) has it, a
+    /// copy otherwise.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [Some(1), None, Some(3)]]?;
+    /// df.par_apply_columns(|v: Values<'_, i64>| assert_eq!(*v.to_slice(), [1, 3]))?;
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_slice(&self) -> Cow<'a, [T::Of<'a>]>
+    where
+        T::Of<'a>: Clone,
+    {
+        match self.as_slice() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(self.iter().collect()),
+        }
+    }
+
     /// The values, in order, without the nulls; with `T` an `Option`, the nulls as `None`.
     ///
-    /// How many are left is known exactly (`size_hint`) where the column has no nulls, and with `T` an `Option` always, so
-    /// that the iterator has a `len` then.
+    /// The iterator has a `len`: how many values are left.
     #[must_use]
     pub fn iter(&self) -> ValuesIter<'a, T> {
         ValuesIter {
-            runs: Arc::clone(&self.runs),
-            run: 0,
+            runs: self.runs,
             next: 0,
+            left: self.runs.iter().map(|run| run.valid).sum(),
         }
     }
 }
 
 impl<T: Cell> Clone for Values<'_, T> {
     fn clone(&self) -> Self {
-        Values {
-            runs: Arc::clone(&self.runs),
-            ..*self
-        }
+        *self
     }
 }
+
+impl<T: Cell> Copy for Values<'_, T> {}
 
 impl<T: Cell> fmt::Debug for Values<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,24 +188,25 @@ pub struct ValuesIter<'a, T>
 where
     T: Cell,
 {
-    runs: Arc<[Run<T::Reader<'a>>]>,
-    run: usize,
-    /// The next row of that run.
+    /// Those that are not done.
+    runs: &'a Runs<'a, T>,
+    /// The next row of the first of them.
     next: usize,
+    /// How many values are left.
+    left: usize,
 }
 
 impl<T: Cell> Clone for ValuesIter<'_, T> {
     fn clone(&self) -> Self {
-        ValuesIter {
-            runs: Arc::clone(&self.runs),
-            ..*self
-        }
+        ValuesIter { ..*self }
     }
 }
 
 impl<T: Cell> fmt::Debug for ValuesIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ValuesIter").finish_non_exhaustive()
+        f.debug_struct("ValuesIter")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,34 +216,30 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<T::Of<'a>> {
         loop {
-            let run = self.runs.get(self.run)?;
+            let (run, rest) = self.runs.split_first()?;
             if self.next == run.len {
-                self.run += 1;
+                self.runs = rest;
                 self.next = 0;
                 continue;
             }
             let row = self.next;
             self.next += 1;
-            // SAFETY: the reader was opened for `len` rows (`with_values`), and `row` is less.
+            // SAFETY: the view has `len` rows (`runs`), and `row` is less.
             unsafe {
-                if run.reader.is_valid(row) {
-                    return Some(run.reader.read::<true>(row));
+                if run.view.is_valid(row) {
+                    self.left -= 1;
+                    return Some(run.view.read::<true>(row));
                 }
             }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let Some((current, rest)) = self.runs[self.run..].split_first() else {
-            return (0, Some(0));
-        };
-        let mut least = current.least::<T>().saturating_sub(self.next);
-        let mut most = current.len - self.next;
-        for run in rest {
-            least += run.least::<T>();
-            most += run.len;
-        }
-        (least, Some(most))
+        (self.left, Some(self.left))
+    }
+
+    fn count(self) -> usize {
+        self.left
     }
 
     /// Run by run, so that `sum`, `for_each` and the like loop over plain slices where there are no nulls.
@@ -168,50 +249,69 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     {
         let mut folded = init;
         let mut first = self.next;
-        for run in &self.runs[self.run..] {
-            let reader = run.reader;
-            // SAFETY: the reader was opened for `len` rows, and every row is less; `NULLS` as the reader says.
-            unsafe {
-                if reader.has_nulls() {
-                    for row in first..run.len {
-                        if reader.is_valid(row) {
-                            folded = f(folded, reader.read::<true>(row));
-                        }
-                    }
-                } else {
-                    for row in first..run.len {
-                        folded = f(folded, reader.read::<false>(row));
-                    }
-                }
-            }
+        for run in self.runs {
+            // SAFETY: the view has `len` rows (`runs`).
+            folded = unsafe {
+                run.view
+                    .fold(first..run.len, folded, |folded, value| match value {
+                        Some(value) => f(folded, value),
+                        None => folded,
+                    })
+            };
             first = 0;
         }
         folded
     }
 }
 
-/// Every row has a value, which is `None` for a null.
-impl<T: Cell> ExactSizeIterator for ValuesIter<'_, Option<T>> {}
-
-/// Every row has a value, which is `AnyValue::Null` for a null.
-impl ExactSizeIterator for ValuesIter<'_, AnyValue<'_>> {}
+impl<T: Cell> ExactSizeIterator for ValuesIter<'_, T> {}
 
 impl<T: Cell> FusedIterator for ValuesIter<'_, T> {}
 
-/// Rows that one reader reads.
+/// Rows that lie in one chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run<R> {
-    reader: R,
+pub(super) struct Run<V> {
+    view: V,
+    /// The first row.
+    start: usize,
     len: usize,
+    /// How many rows have a value.
+    valid: usize,
 }
 
-impl<R: Reader> Run<R> {
-    /// How many rows have a value, if nothing is known of those that may be null. No value is unreadable here
-    /// (`with_values`).
-    fn least<T: Cell>(&self) -> usize {
-        match T::EVERY_ROW || !self.reader.has_nulls() {
-            true => self.len,
-            false => 0,
+/// A list whose one item, if it has one, needs no memory of its own.
+enum Few<T> {
+    One([T; 1]),
+    More(Vec<T>),
+}
+
+impl<T> Few<T> {
+    fn of(items: impl ExactSizeIterator<Item = T>) -> Self {
+        let is_one = items.len() == 1;
+        let mut items = items;
+        match items.next() {
+            Some(item) if is_one => Few::One([item]),
+            first => Few::More(first.into_iter().chain(items).collect()),
+        }
+    }
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Few::One(item) => item,
+            Few::More(items) => items,
+        }
+    }
+}
+
+impl<T> DerefMut for Few<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            Few::One(item) => item,
+            Few::More(items) => items,
         }
     }
 }
@@ -230,18 +330,18 @@ where
 {
     // SAFETY: as the caller vouches.
     let chunks = unsafe { bind::<T>(column) };
-    let mut scratches: Vec<T::Scratch> = chunks.iter().map(|_| Default::default()).collect();
-    let runs = open::<T>(&chunks, rows, &mut scratches);
-    match first(&runs, |reader, row| {
-        // SAFETY: `first` asks of rows within the reader's.
-        unsafe { reader.unreadable(row) }
+    let mut scratches = Few::of(chunks.iter().map(|_| T::Scratch::default()));
+    let runs = runs::<T>(&chunks, rows, &mut scratches);
+    match first(&runs, |view, row| {
+        // SAFETY: `first` asks of rows within the view's.
+        unsafe { view.unreadable(row) }
     }) {
-        // SAFETY: the row is within the reader's, and unreadable.
-        Some((row, reader, i)) => Err((row, unsafe { reader.fault(i) })),
+        // SAFETY: the row is within the view's, and unreadable.
+        Some((run, row)) => Err((run.start + row, unsafe { run.view.fault(row) })),
         None => Ok(f(Values {
             name: column.name,
             len: rows,
-            runs: runs.into(),
+            runs: &runs,
         })),
     }
 }
@@ -259,61 +359,66 @@ where
     if !chunks.iter().any(|(chunk, _)| T::has_nulls(chunk)) {
         return None;
     }
-    let mut scratches: Vec<T::Scratch> = chunks.iter().map(|_| Default::default()).collect();
-    let runs = open::<T>(&chunks, rows, &mut scratches);
-    first(&runs, |reader, row| {
-        // SAFETY: `first` asks of rows within the reader's.
-        unsafe { !reader.is_valid(row) && !reader.unreadable(row) }
+    let mut scratches = Few::of(chunks.iter().map(|_| T::Scratch::default()));
+    let runs = runs::<T>(&chunks, rows, &mut scratches);
+    first(&runs, |view, row| {
+        // SAFETY: `first` asks of rows within the view's.
+        unsafe { !view.is_valid(row) && !view.unreadable(row) }
     })
-    .map(|(row, ..)| row)
+    .map(|(run, row)| run.start + row)
 }
 
 /// # Safety
 /// As [`Cells::bind`](super::Cells::bind), of the one column.
-unsafe fn bind<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<(T::Chunk<'a>, usize)> {
+unsafe fn bind<'a, T: Cell>(column: &ColumnChunks<'a>) -> Few<(T::Chunk<'a>, usize)> {
     let arrays = column.arrays.iter();
-    arrays
-        // SAFETY: as the caller vouches.
-        .map(|array| (unsafe { T::bind(column.dtype, *array) }, array.len()))
-        .collect()
+    // SAFETY: as the caller vouches.
+    Few::of(arrays.map(|array| (unsafe { T::bind(column.dtype, *array) }, array.len())))
 }
 
-fn open<'s, T: Cell>(
+/// The runs of a column's rows: one for each chunk. A scalar column's one chunk is read again until the rows are full.
+fn runs<'s, T: Cell>(
     chunks: &'s [(T::Chunk<'_>, usize)],
     rows: usize,
     scratches: &'s mut [T::Scratch],
-) -> Vec<Run<T::Reader<'s>>> {
-    let mut runs = Vec::with_capacity(chunks.len());
-    let mut left = rows;
-    for ((chunk, chunk_len), scratch) in chunks.iter().zip(scratches) {
-        let reader = T::open(chunk, 0, *chunk_len, scratch);
-        // A scalar column's one chunk is read again until the rows are full.
-        loop {
-            let len = left.min(*chunk_len);
-            runs.push(Run { reader, len });
-            left -= len;
-            if left == 0 || chunks.len() > 1 {
-                break;
-            }
+) -> Few<ManuallyDrop<Run<T::View<'s>>>> {
+    let mut start = 0;
+    let mut run = |view: T::View<'s>, len: usize| {
+        let valid = match T::EVERY_ROW {
+            true => len,
+            // SAFETY: the view has as many rows as its chunk, which `len` is at most.
+            false => unsafe { view.count_valid(len) },
+        };
+        start += len;
+        ManuallyDrop::new(Run {
+            view,
+            start: start - len,
+            len,
+            valid,
+        })
+    };
+    let views = chunks.iter().zip(scratches);
+    let views = views.map(|((chunk, len), scratch)| (T::view(chunk, 0, *len, scratch), *len));
+    match chunks {
+        [(_, len)] if *len < rows => {
+            let repeated = views.flat_map(|(view, len)| {
+                let starts = (0..rows).step_by(len);
+                starts.map(move |start| (view, len.min(rows - start)))
+            });
+            Few::More(repeated.map(|(view, len)| run(view, len)).collect())
         }
+        _ => Few::of(views.map(|(view, len)| run(view, len.min(rows)))),
     }
-    runs
 }
 
-/// The first row of which something holds, of the runs that have nulls or unreadable values: its number in the column,
-/// its reader, and its number there.
-fn first<R: Reader>(
-    runs: &[Run<R>],
-    holds: impl Fn(R, usize) -> bool,
-) -> Option<(usize, R, usize)> {
-    let mut before = 0;
-    for run in runs {
-        if run.reader.has_nulls()
-            && let Some(row) = (0..run.len).find(|row| holds(run.reader, *row))
-        {
-            return Some((before + row, run.reader, row));
-        }
-        before += run.len;
-    }
-    None
+/// The first row of which something holds, of the runs that have nulls or unreadable values: its run, and its number there.
+fn first<V: Reader>(
+    runs: &[ManuallyDrop<Run<V>>],
+    holds: impl Fn(V, usize) -> bool,
+) -> Option<(&Run<V>, usize)> {
+    let mut runs = runs.iter().filter(|run| run.view.has_nulls());
+    runs.find_map(|run| {
+        let row = (0..run.len).find(|row| holds(run.view, *row))?;
+        Some((&**run, row))
+    })
 }

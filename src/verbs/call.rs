@@ -35,7 +35,7 @@ impl<'o> Checks<'o> {
         &mut self,
         width: usize,
         own_names: &[PlSmallStr],
-        fit: impl FnOnce(&[DataType], &mut Vec<Misfit>) -> bool,
+        fit: fn(&[DataType], &mut Vec<Misfit>) -> bool,
     ) -> Option<&'o [DataType]> {
         let is_whole = self.shape.is_whole;
         check_returns(

@@ -39,9 +39,10 @@ pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
 pub use returns::Encoding;
-pub(crate) use returns::{Misfit, Returns, fit_all, returned};
+pub(crate) use returns::{Misfit, Returns, returned};
 pub use rows::{DefaultNames, IntoRow, Unwritten, item};
 pub(crate) use sinks::RowSink;
+pub(crate) use sinks::fit_all;
 pub use sinks::{SinkCons, SinkNil, Sinks};
 pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};

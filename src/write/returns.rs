@@ -9,7 +9,7 @@ use polars::prelude::{DataType, IntoSeries, PlSmallStr, PolarsResult, Series};
 #[cfg(feature = "dtype-struct")]
 use polars::prelude::{Field, StructChunked};
 
-use super::{CellSink, Finished, IntoCell, Refused, Sinks};
+use super::{CellSink, Finished, IntoCell, Refused};
 use crate::error::{Result, dtype_name};
 use crate::options::Casts;
 
@@ -95,11 +95,6 @@ pub(super) fn fit<S: CellSink>(dtype: &DataType, column: usize, misfits: &mut Ve
         misfits.push((column, why));
         false
     })
-}
-
-/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each.
-pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
-    S::fit(Dtypes::Columns(dtypes), 0, misfits)
 }
 
 /// Why results do not fit: what they are, and which dtypes they can become.

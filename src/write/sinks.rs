@@ -294,3 +294,8 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
         self.0.into_iter().for_each(Writer::finish);
     }
 }
+
+/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each.
+pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+    S::fit(Dtypes::Columns(dtypes), 0, misfits)
+}

@@ -3,7 +3,8 @@
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
-use super::returns::{Encoding, Misfit, fit_all, returned};
+use super::fit_all;
+use super::returns::{Encoding, Misfit, returned};
 use super::rows::{IntoRow, Unwritten};
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};

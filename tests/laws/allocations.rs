@@ -1,4 +1,4 @@
-//! A map in the background takes memory for its items and its results, and not for each of them.
+//! A map in the background takes memory for its items and its results, and not for each of them. A column's values take none.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -13,32 +13,34 @@ struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static TIMES: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn count() {
+fn count(bytes: usize) {
     if COUNTS.load(std::sync::atomic::Ordering::Relaxed) {
         TIMES.fetch_add(1, SeqCst);
+        BYTES.fetch_add(bytes, SeqCst);
     }
 }
 
 // SAFETY: all is left to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as the caller vouches.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as the caller vouches.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: as the caller vouches.
         unsafe { System.realloc(memory, layout, size) }
     }
@@ -56,6 +58,13 @@ fn allocations(work: impl FnOnce()) -> usize {
     work();
     COUNTS.store(false, SeqCst);
     TIMES.load(SeqCst)
+}
+
+/// How many bytes of memory were asked for meanwhile.
+fn bytes(work: impl FnOnce()) -> usize {
+    BYTES.store(0, SeqCst);
+    allocations(work);
+    BYTES.load(SeqCst)
 }
 
 #[test]
@@ -108,4 +117,66 @@ fn of_maps_of_a_million() {
             });
         }
     });
+}
+
+#[test]
+fn a_column_s_values_take_no_memory() {
+    alone("allocations::of_values", |command| command);
+}
+
+/// Not where they are converted to a wider type either, and lie in several chunks or have nulls.
+#[test]
+#[ignore = "run by a_column_s_values_take_no_memory, in a process of its own"]
+fn of_values() {
+    const ROWS: i32 = 1_000_000;
+    let nulls = (0..ROWS).map(|i| (i % 3 > 0).then_some(i));
+    let whole =
+        df!["x" => (0..ROWS).collect::<Vec<_>>(), "y" => nulls.collect::<Int32Chunked>()].unwrap();
+    let half = i64::from(ROWS / 2);
+    let mut halves = whole.slice(0, half as usize);
+    halves
+        .vstack_mut(&whole.slice(half, half as usize))
+        .unwrap();
+    for df in [whole, halves] {
+        let memory =
+            |name: &str, call: &dyn Fn(Apply<'_>) -> polars_par_apply::Result<DataFrame>| {
+                // What a first call makes for all is made.
+                call(df.par_apply()).unwrap();
+                let bytes = bytes(|| drop(call(df.par_apply()).unwrap()));
+                assert!(bytes < 100_000, "{name}: {bytes} bytes");
+            };
+        memory("i32", &|apply| {
+            apply.columns(|v: Values<'_, i32>| v.iter().map(i64::from).sum::<i64>())
+        });
+        memory("f64", &|apply| {
+            apply.columns(|v: Values<'_, f64>| v.iter().sum::<f64>())
+        });
+        memory("f64, one by one", &|apply| {
+            apply.columns(|v: Values<'_, f64>| {
+                let mut sum = 0.0;
+                for x in v {
+                    sum += x;
+                }
+                sum
+            })
+        });
+        memory("Option<f64>", &|apply| {
+            apply.columns(|v: Values<'_, Option<f64>>| v.iter().flatten().sum::<f64>())
+        });
+        memory("f64, by row", &|apply| {
+            apply.columns(|v: Values<'_, f64>| {
+                (0..v.len()).filter_map(|row| v.get(row)).sum::<f64>()
+            })
+        });
+        let x = df.select(["x"]).unwrap();
+        if x.columns()[0].n_chunks() == 1 {
+            let sum = bytes(|| {
+                x.par_apply_columns(|v: Values<'_, i32>| {
+                    v.to_slice().iter().map(|x| i64::from(*x)).sum::<i64>()
+                })
+                .unwrap();
+            });
+            assert!(sum < 100_000, "{sum} bytes");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use polars_par_apply::Place;
 use polars_par_apply::prelude::*;
 
-use crate::frames::{assert_same_frame, cut, layouts};
+use crate::frames::{assert_same_frame, cut, each_column, every_dtype, layouts};
 
 fn five() -> DataFrame {
     df!["a" => [8, 5, 3, 4, 7], "b" => [5, 3, 4, 4, 9]].unwrap()
@@ -155,7 +155,7 @@ fn values_know_their_column() {
                     v.iter().fold(1, |product, x| product * x * 2),
                     all.iter().fold(1, |product, x| product * x * 2)
                 );
-                assert!((&v).into_iter().eq(v.clone()));
+                assert!((&v).into_iter().eq(v));
                 let mut skipped = v.iter();
                 skipped.next();
                 assert!(skipped.eq(all.iter().skip(1).copied()));
@@ -257,24 +257,26 @@ fn names_select_and_the_checks_of_types() {
     assert_eq!(twice, df!["x" => [5u64], "y" => [5u64]].unwrap());
 }
 
-/// What is left is known where no row is null, and by a type that has nulls as values; and never said to be more than it is.
+/// How many values are left is known, whatever rows are null, and whatever the values are.
 #[test]
 fn how_many_values_are_left() {
-    fn left<T: Cell>(values: &Values<'_, T>, is_exact: bool) {
-        let all = values.iter().count();
+    fn left<T: Cell>(values: &Values<'_, T>) {
+        let mut all = 0;
+        values.iter().for_each(|_| all += 1);
+        assert_eq!(values.iter().count(), all, "{}", values.name());
         let mut iter = values.iter();
         for taken in 0..=all {
-            let (least, most) = iter.size_hint();
             let left = all - taken;
-            assert!(least <= left && left <= most.unwrap(), "{}", values.name());
-            if is_exact {
-                assert_eq!((least, most), (left, Some(left)), "{}", values.name());
-            }
-            assert_eq!(iter.clone().count(), left);
+            assert_eq!(iter.size_hint(), (left, Some(left)), "{}", values.name());
+            assert_eq!(iter.len(), left);
+            let mut rest = 0;
+            iter.clone().for_each(|_| rest += 1);
+            assert_eq!((rest, iter.clone().count()), (left, left));
             assert_eq!(iter.next().is_some(), left > 0);
         }
         assert!(iter.next().is_none());
-        assert!(!is_exact || values.iter().collect::<Vec<_>>().capacity() == all);
+        assert_eq!(iter.len(), 0);
+        assert_eq!(values.iter().collect::<Vec<_>>().capacity(), all);
     }
     let df = df![
         "none" => (0..20i64).collect::<Vec<_>>(),
@@ -287,27 +289,161 @@ fn how_many_values_are_left() {
     let mut frames = layouts(&df);
     frames.push(("empty", df.clear()));
     for (layout, df) in frames {
-        df.par_apply_columns(|values: Values<'_, i64>| {
-            left(&values, matches!(values.name(), "none" | "scalar"));
-        })
-        .unwrap_or_else(|error| panic!("{layout}: {error}"));
-        df.par_apply_columns(|values: Values<'_, f64>| left(&values, false))
+        df.par_apply_columns(|values: Values<'_, i64>| left(&values))
+            .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        df.par_apply_columns(|values: Values<'_, f64>| left(&values))
             .unwrap_err();
         df.par_apply()
             .casts(Casts::Lossy)
-            .columns(|values: Values<'_, f64>| {
-                left(&values, matches!(values.name(), "none" | "scalar"));
-            })
+            .columns(|values: Values<'_, f64>| left(&values))
+            .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        df.par_apply_columns(|values: Values<'_, i128>| left(&values))
             .unwrap_or_else(|error| panic!("{layout}: {error}"));
         df.par_apply_columns(|values: Values<'_, Option<i64>>| {
-            left(&values, true);
+            left(&values);
             assert_eq!(values.iter().len(), values.len());
         })
         .unwrap_or_else(|error| panic!("{layout}: {error}"));
         df.par_apply_columns(|values: Values<'_, AnyValue<'_>>| {
-            left(&values, true);
+            left(&values);
             assert_eq!(values.iter().len(), values.len());
         })
         .unwrap_or_else(|error| panic!("{layout}: {error}"));
+    }
+    for (layout, df) in layouts(&every_dtype(30)) {
+        let texts = df.par_apply().select(["str", "cat", "enum", "null"]);
+        let apply = |names: &[&str]| df.par_apply().select(names.iter().copied());
+        let results = [
+            texts.columns(|values: Values<'_, &str>| left(&values)),
+            apply(&["bool"]).columns(|values: Values<'_, bool>| left(&values)),
+            apply(&["binary"]).columns(|values: Values<'_, &[u8]>| left(&values)),
+            apply(&["date"]).columns(|values: Values<'_, chrono::NaiveDate>| left(&values)),
+            apply(&["list", "array"]).columns(|values: Values<'_, Vec<i64>>| left(&values)),
+            apply(&["list", "array"]).columns(|values: Values<'_, Vec<i128>>| left(&values)),
+            apply(&["list"]).columns(|values: Values<'_, Series>| left(&values)),
+            apply(&["struct"]).columns(|values: Values<'_, Struct<(i128, String)>>| left(&values)),
+        ];
+        for result in results {
+            result.unwrap_or_else(|error| panic!("{layout}: {error}"));
+        }
+    }
+}
+
+/// A row's value by its number, the values as a slice, and the values in turn are the same ones.
+#[test]
+fn values_by_row_and_as_a_slice() {
+    fn alike<T>(df: &DataFrame, names: &[&str], layout: &str)
+    where
+        T: Cell + 'static,
+        for<'a> T::Of<'a>: Clone + std::fmt::Debug,
+    {
+        let shown = |value: &dyn std::fmt::Debug| format!("{value:?}");
+        let apply = df.par_apply().select(names.iter().copied());
+        let rows = apply
+            .columns(|values: Values<'_, Option<T>>| {
+                let rows: Vec<String> = values.iter().map(|value| shown(&value)).collect();
+                assert_eq!(rows.len(), values.len());
+                for (row, value) in rows.iter().enumerate() {
+                    assert_eq!(*value, shown(&values.get(row).unwrap()), "{layout}");
+                }
+                for beyond in [values.len(), values.len() + 1, usize::MAX] {
+                    assert!(values.get(beyond).is_none(), "{layout}");
+                }
+                let slice = values.to_slice();
+                assert!(
+                    rows.iter()
+                        .eq(&slice.iter().map(|value| shown(value)).collect::<Vec<_>>())
+                );
+                assert_eq!(values.as_slice().is_some(), values.is_empty());
+                assert!(values.is_empty() || matches!(slice, std::borrow::Cow::Owned(_)));
+                rows.join("\n")
+            })
+            .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        let apply = df.par_apply().select(names.iter().copied());
+        let again = apply
+            .columns(|values: Values<'_, T>| {
+                let rows = (0..values.len()).map(|row| shown(&values.get(row)));
+                let rows: Vec<String> = rows.collect();
+                for beyond in [values.len(), values.len() + 1, usize::MAX] {
+                    assert!(values.get(beyond).is_none(), "{layout}");
+                }
+                let there = (0..values.len()).filter_map(|row| values.get(row));
+                let there: Vec<String> = there.map(|value| shown(&value)).collect();
+                let mut folded = Vec::new();
+                values.iter().for_each(|value| folded.push(shown(&value)));
+                let mut one_by_one = Vec::new();
+                for value in values {
+                    one_by_one.push(shown(&value));
+                }
+                let slice: Vec<String> =
+                    values.to_slice().iter().map(|value| shown(value)).collect();
+                assert_eq!(
+                    (&folded, &one_by_one, &slice),
+                    (&there, &there, &there),
+                    "{layout}"
+                );
+                for skipped in [1, 2, 5] {
+                    let mut rest = values.iter();
+                    (0..skipped).for_each(|_| drop(rest.next()));
+                    let rest: Vec<String> = rest.map(|value| shown(&value)).collect();
+                    assert_eq!(rest, there.get(skipped..).unwrap_or_default(), "{layout}");
+                }
+                if let Some(slice) = values.as_slice() {
+                    assert_eq!(
+                        slice.iter().map(|value| shown(value)).collect::<Vec<_>>(),
+                        there
+                    );
+                    assert!(matches!(values.to_slice(), std::borrow::Cow::Borrowed(_)));
+                }
+                rows.join("\n")
+            })
+            .unwrap_or_else(|error| panic!("{layout}: {error}"));
+        assert_same_frame(&again, &rows, layout);
+    }
+    let whole = every_dtype(300);
+    let none_null = each_column(&whole, |_, column| {
+        let there = column.drop_nulls();
+        let len = there.len().max(1) as IdxSize;
+        let at: IdxCa = (0..300).map(|row| Some(row % len)).collect();
+        if there.is_empty() {
+            column.clone()
+        } else {
+            there.take(&at).unwrap()
+        }
+    });
+    let scalars = none_null.columns().iter().map(|column| {
+        let value = column.get(5).unwrap().into_static();
+        let value = Scalar::new(column.dtype().clone(), value);
+        Column::new_scalar(column.name().clone(), value, 5000)
+    });
+    let scalars = DataFrame::new(5000, scalars.collect()).unwrap();
+    let mut frames = [layouts(&whole), layouts(&none_null)].concat();
+    frames.push(("empty", whole.clear()));
+    frames.push(("scalars", scalars));
+    for (layout, df) in &frames {
+        alike::<i64>(
+            df,
+            &["i8", "i16", "i32", "i64", "u8", "u16", "u32", "null"],
+            layout,
+        );
+        alike::<f64>(
+            df,
+            &["i8", "i16", "i32", "u8", "u16", "u32", "f32", "f64", "null"],
+            layout,
+        );
+        alike::<i128>(df, &["i8", "i64", "u64", "i128"], layout);
+        alike::<u16>(df, &["u8", "u16"], layout);
+        alike::<f32>(df, &["i8", "i16", "u8", "u16", "f32"], layout);
+        alike::<bool>(df, &["bool", "null"], layout);
+        alike::<&'static str>(df, &["str", "cat", "narrow cat", "enum", "null"], layout);
+        alike::<String>(df, &["str"], layout);
+        alike::<PlSmallStr>(df, &["str"], layout);
+        alike::<Vec<u8>>(df, &["binary"], layout);
+        alike::<chrono::NaiveDate>(df, &["date"], layout);
+        alike::<chrono::NaiveDateTime>(df, &["datetime ms", "datetime ns"], layout);
+        alike::<Vec<i64>>(df, &["list", "array", "null"], layout);
+        alike::<Vec<Option<i128>>>(df, &["list", "array"], layout);
+        alike::<Struct<(i128, String)>>(df, &["struct"], layout);
+        alike::<Series>(df, &["list"], layout);
     }
 }

@@ -1,5 +1,6 @@
 //! Promise 10: nothing is copied that need not be.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Mutex;
 
@@ -139,6 +140,56 @@ fn text_and_bytes_are_lent_from_the_column() {
             .into_no_null_iter()
             .eq(held.into_iter().map(|address| address as u64))
     );
+}
+
+/// A slice of a column's values is the column's memory, where they lie in it as such.
+#[test]
+fn values_as_a_slice_are_the_column_s_memory() {
+    let whole = Column::new("x".into(), (0..1000).map(f64::from).collect::<Vec<_>>());
+    let narrow = whole.cast(&DataType::Float32).unwrap();
+    let null = Column::new("x".into(), [Some(1.0), None]);
+    // The column, and whether its values lie side by side.
+    let cases = [
+        (whole.clone(), true),
+        (inside(&whole, 7), true),
+        (whole.slice(990, 5), true),
+        (cut(&whole, [0, 1000, 0]), true),
+        (cut(&whole, [1]), false),
+        (null.slice(0, 1), true),
+        (null.slice(1, 1), false),
+        (null, false),
+        (narrow, false),
+        (whole.clear(), true),
+    ];
+    for (case, (column, side_by_side)) in cases.into_iter().enumerate() {
+        let chunks = column.as_materialized_series();
+        let held = chunks.f64().ok().and_then(|chunks| {
+            let mut chunks = chunks.downcast_iter().filter(|chunk| chunk.len() > 0);
+            chunks
+                .next()
+                .map(|chunk| chunk.values().as_slice().as_ptr() as usize)
+        });
+        let rows = column.len();
+        let df = column.clone().into_frame();
+        df.par_apply_columns(|values: Values<'_, f64>| {
+            let slice = values.as_slice();
+            assert_eq!(slice.is_some(), side_by_side, "case {case}");
+            let copied = matches!(values.to_slice(), Cow::Owned(_));
+            assert_eq!(copied, !side_by_side, "case {case}");
+            let Some(slice) = slice else { return };
+            assert_eq!(slice.len(), rows, "case {case}");
+            assert!(
+                rows == 0 || Some(slice.as_ptr() as usize) == held,
+                "case {case}"
+            );
+            assert_eq!(values.to_slice().as_ptr(), slice.as_ptr(), "case {case}");
+        })
+        .unwrap();
+    }
+    let texts = df!["s" => ["a", "b"], "t" => ["c", "d"]].unwrap();
+    texts
+        .par_apply_columns(|values: Values<'_, &str>| assert_eq!(values.as_slice(), None))
+        .unwrap();
 }
 
 #[test]
