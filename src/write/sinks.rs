@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use polars::prelude::{Column, DataFrame, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::returns::{Dtypes, Misfit, fit};
 use super::{CellSink, Finished, Writer};

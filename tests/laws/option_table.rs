@@ -99,9 +99,12 @@ fn a_call_over_a_frame_follows_the_guide() {
     found.insert("outcome", every_call!(.outcome()));
 
     let mut table = table("| option | rows, typed");
-    // These change what the closure takes, or how many names there are: below.
-    for own in ["names", "state", "seed"] {
-        assert!(table.remove(own).unwrap().iter().all(|cell| cell == "yes"));
+    // These change what the closure takes, or depend on how many columns come out: below.
+    for own in ["names", "returns", "state", "seed"] {
+        let cells = table.remove(own).unwrap();
+        let (whole, others) = cells.split_last().unwrap();
+        assert!(others.iter().all(|cell| cell == "yes"));
+        assert_eq!(whole, if own == "returns" { "no" } else { "yes" });
     }
     assert_eq!(table.len(), found.len());
     for (option, cells) in table {
@@ -186,6 +189,22 @@ fn a_whole_column_is_neither_cast_nor_null() {
     assert_eq!(what(lossy, &calls), "refused: casts");
     let null = df.par_apply().on_error(OnError::Null).columns(whole);
     assert_eq!(what(null, &calls), "refused: on_error");
+    let of = df.par_apply().returns([DataType::Int8]).columns(whole);
+    assert_eq!(what(of, &calls), "refused: returns");
+    let parts = |part: DataFrame| {
+        calls.fetch_add(1, Relaxed);
+        part
+    };
+    let of = df.par_apply().returns([DataType::Int8]).chunks(parts);
+    assert_eq!(what(of, &calls), "refused: returns");
+    // Cells follow it, in every verb.
+    let of = || df.par_apply().select(["x"]).returns([DataType::Int8]);
+    let is = |column: &Column| assert_eq!(column.dtype(), &DataType::Int8);
+    is(&of().rows(|x: i64| x).unwrap());
+    is(&of().rows(|x: Row<'_>| x.len() as i64).unwrap());
+    is(&of().columns(|x: Values<'_, i64>| x.len() as i64).unwrap()["x"]);
+    is(&of().columns(|x: &Column| x.len() as i64).unwrap()["x"]);
+    is(&of().chunks(|x: DataFrame| x.height() as i64).unwrap());
 }
 
 #[test]
