@@ -264,6 +264,10 @@ pub trait ChunkFn<Marker, Context = NoContext>: Sync {
     /// What it returns.
     type Out;
 
+    /// Whether it is given the part's place too.
+    #[doc(hidden)]
+    const TAKES_PLACE: bool;
+
     #[doc(hidden)]
     fn call(&self, context: &mut Context, chunk: Chunk) -> Self::Out;
 }
@@ -271,7 +275,7 @@ pub trait ChunkFn<Marker, Context = NoContext>: Sync {
 macro_rules! chunk_fn {
     (
         @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
-        $Part:ty, |$chunk:ident| $part:expr
+        $Part:ty, $takes_place:literal, |$chunk:ident| $part:expr
     ) => {
         impl<Function, Out, $($G)?> ChunkFn<($Part, Out), $Context> for Function
         where
@@ -279,6 +283,8 @@ macro_rules! chunk_fn {
             Function: Fn($(&mut $Lead,)* $Part) -> Out,
         {
             type Out = Out;
+
+            const TAKES_PLACE: bool = $takes_place;
 
             fn call(&self, $context: &mut $Context, $chunk: Chunk) -> Out {
                 let _ = &$context;
@@ -288,6 +294,6 @@ macro_rules! chunk_fn {
     };
 }
 
-for_each_context!(chunk_fn! { DataFrame, |chunk| chunk.into_frame() });
-for_each_context!(chunk_fn! { &DataFrame, |chunk| chunk.frame() });
-for_each_context!(chunk_fn! { Chunk, |chunk| chunk });
+for_each_context!(chunk_fn! { DataFrame, false, |chunk| chunk.into_frame() });
+for_each_context!(chunk_fn! { &DataFrame, false, |chunk| chunk.frame() });
+for_each_context!(chunk_fn! { Chunk, true, |chunk| chunk });

@@ -1,7 +1,5 @@
 //! The builder of calls on a `LazyFrame`.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use polars::prelude::{
     DataFrame, DataType, Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, all, by_name,
 };
@@ -13,6 +11,7 @@ use super::expr::rows;
 use super::failures::Failures;
 use super::item::IntoBatch;
 use super::settings::{Settings, settings};
+use super::unused_name::unused_name;
 use crate::cancel::CancelToken;
 use crate::context::{Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::function::{ChunkFn, RowFn};
@@ -110,8 +109,8 @@ impl LazyApply {
     /// result. It may then be called for parts of the frame, on several workers, and the streaming engine need not wait for
     /// the whole. A closure that sorts, counts or looks at neighbours is not of this kind.
     ///
-    /// What a [`Chunk`](crate::Chunk) argument says of its place, and what an error says of it, is then of the batch that the
-    /// engine gave.
+    /// A [`Chunk`](crate::Chunk) argument knows the row of the whole frame that it begins with. Its index, and the part that an
+    /// error names, are counted in the batch that the engine gave.
     pub fn row_wise(mut self) -> Self {
         self.settings.row_wise = true;
         self
@@ -291,14 +290,6 @@ impl LazyApply {
     {
         Batches::of_rows(self.frame, self.settings, f)
     }
-}
-
-/// A name for a column that is dropped before the call's frame is seen: one that no column of the user's has, since half of
-/// it is drawn anew for each call. (The frame's own names are not known before it is planned; asking for them there plans
-/// what comes before once more, for each such call that follows another.)
-fn unused_name(what: &str) -> PlSmallStr {
-    let drawn = [RandomState::new(), RandomState::new()].map(|state| state.build_hasher().finish());
-    format!("__par_apply_{what}_{:016x}{:016x}", drawn[0], drawn[1]).into()
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {

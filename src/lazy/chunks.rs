@@ -1,16 +1,18 @@
 //! A function of a lazy query's frame, whole or in chunks.
 
 use polars::prelude::{
-    AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlanCallback, PolarsResult,
-    Schema, SchemaRef, UdfSchema,
+    AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlSmallStr, PlanCallback,
+    PolarsResult, Schema, SchemaRef, UdfSchema,
 };
 
 use super::call::NO_LEAD;
 use super::expr::of_batch;
 use super::settings::{Settings, Shared, Verb};
+use super::unused_name::unused_name;
 use crate::context::NoContext;
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
+use crate::row_numbers::Numbering;
 use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoStack, column_with_dtype, merged};
@@ -82,9 +84,12 @@ where
 {
     let name = settings.name_or("par_apply_chunks");
     let row_wise = settings.row_wise;
+    // The batches of a whole do not know where they lie in it.
+    let numbers = (row_wise && F::TAKES_PLACE).then(|| unused_name("row"));
     let chunks = Arc::new(Chunks {
         shared: settings.share(Verb::Chunks),
         row_wise,
+        numbers: numbers.clone(),
         f,
     });
     let optimizations = match row_wise {
@@ -101,7 +106,12 @@ where
             .into_iter()
             .next()
             .expect("the frame's own plan is given");
-        let map = DslBuilder::from(input).map(run, optimizations, Some(told), name.clone());
+        let input = DslBuilder::from(input);
+        let input = match &numbers {
+            Some(name) => input.row_index(name.clone(), None),
+            None => input,
+        };
+        let map = input.map(run, optimizations, Some(told), name.clone());
         Ok(map.build())
     };
     frame.pipe_with_schema(PlanCallback::new(plan))
@@ -110,6 +120,8 @@ where
 struct Chunks<F> {
     shared: Shared,
     row_wise: bool,
+    /// The column that has the rows' numbers, which the closure is not given.
+    numbers: Option<PlSmallStr>,
     f: F,
 }
 
@@ -127,6 +139,7 @@ impl<F> Chunks<F> {
             if !self.row_wise {
                 options.call.partitions = Some(1);
             }
+            options.call.numbering = self.numbers.clone().map(Numbering::Column);
             verbs::chunks::<M, NoContext, _, F>(frame, &options, NO_LEAD, &self.f)
         });
         let output = output.map_err(|error| match self.row_wise {

@@ -12,6 +12,7 @@ mod item;
 mod marker;
 mod settings;
 mod stream;
+mod unused_name;
 
 pub use apply::LazyApply;
 pub use batches::Batches;

@@ -139,7 +139,8 @@ fn of_values() {
         .unwrap();
     for df in [whole, halves] {
         let memory =
-            |name: &str, call: &dyn Fn(Apply<'_, 'static>) -> polars_par_apply::Result<DataFrame>| {
+            |name: &str,
+             call: &dyn Fn(Apply<'_, 'static>) -> polars_par_apply::Result<DataFrame>| {
                 // What a first call makes for all is made.
                 call(df.par_apply()).unwrap();
                 let bytes = bytes(|| drop(call(df.par_apply()).unwrap()));

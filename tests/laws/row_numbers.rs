@@ -79,6 +79,47 @@ fn a_row_s_index_in_a_stream_is_that_of_the_whole_stream() {
 }
 
 #[test]
+fn a_part_of_a_lazy_frame_knows_where_it_begins() {
+    let place = |_: &Schema| {
+        Schema::from_iter([
+            Field::new("at".into(), DataType::UInt64),
+            Field::new("first".into(), DataType::Int64),
+        ])
+    };
+    let begins = |part: Chunk| -> PolarsResult<DataFrame> {
+        assert_eq!(part.get_column_names(), ["x"]);
+        df!["at" => [part.row_offset() as u64], "first" => [part.column("x")?.i64()?.get(0)]]
+    };
+    for (rows, chunks) in [(10, 2), (250_000, 3)] {
+        for engine in ENGINES {
+            let lf = counted(rows, chunks).lazy().par_apply().row_wise();
+            let out = lf
+                .chunks(place, begins)
+                .collect_with_engine(engine)
+                .unwrap();
+            let out = out.unwrap_single();
+            assert!(out.height() > 0);
+            let at = out.column("at").unwrap().cast(&DataType::Int64).unwrap();
+            assert_eq!(
+                at.i64().unwrap().to_vec(),
+                out.column("first").unwrap().i64().unwrap().to_vec()
+            );
+        }
+    }
+    let mut next = 0;
+    for begins in counted(1000, 3)
+        .lazy()
+        .par_apply_batches(|batch: Chunk| (batch.row_offset(), batch.height()))
+        .chunk_rows(7)
+    {
+        let (at, height) = begins.unwrap();
+        assert_eq!(at, next);
+        next += height;
+    }
+    assert_eq!(next, 1000);
+}
+
+#[test]
 fn an_expression_without_numbers_has_no_index() {
     let df = counted(10, 2);
     let calls = AtomicUsize::new(0);
