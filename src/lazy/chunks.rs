@@ -76,7 +76,7 @@ impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
 
 /// Puts the function into the plan, when the query is planned: then the input's schema is known, and what is wrong with the
 /// options or the output's is an error. (Of a schema that is asked for later, Polars expects that it cannot fail.)
-pub(super) fn map<M, S, F>(frame: LazyFrame, settings: Settings, schema: S, f: F) -> LazyFrame
+pub(super) fn map<M, S, F>(frame: LazyFrame, mut settings: Settings, schema: S, f: F) -> LazyFrame
 where
     S: OutputSchema,
     F: ChunkFn<M> + Send + 'static,
@@ -86,8 +86,15 @@ where
     let row_wise = settings.row_wise;
     // The batches of a whole do not know where they lie in it.
     let numbers = (row_wise && F::TAKES_PLACE).then(|| unused_name("row"));
+    // Cells are encoded for dtypes; a frame's are the schema's, and the option is refused.
+    let returns = match F::Out::WHOLE {
+        true => None,
+        false => settings.options.call.returns.take(),
+    };
+    let mut shared = settings.share(Verb::Chunks);
+    shared.options.call.returns = returns;
     let chunks = Arc::new(Chunks {
-        shared: settings.share(Verb::Chunks),
+        shared,
         row_wise,
         numbers: numbers.clone(),
         f,

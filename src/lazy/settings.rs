@@ -163,8 +163,9 @@ macro_rules! settings {
         /// where an expression's several cells are a Struct, of its fields. What a result can become, and what becomes of one
         /// that does not fit, is said of [`Apply::returns`](crate::Apply::returns).
         ///
-        /// A closure that returns `AnyValue` or `Series` does not say its dtype, and is refused without this when the query
-        /// is planned.
+        /// A closure of rows that returns `AnyValue` or `Series` does not say its dtype, and is refused without this when the
+        /// query is planned. Of chunks, this is for closures that return cells: there the schema says what dtypes they are to
+        /// have, and this makes them so.
         ///
         /// ```
         /// use polars_par_apply::prelude::*;

@@ -119,7 +119,11 @@ pub(crate) fn returned(columns: &mut [Finished], dtypes: &[DataType]) -> Result<
             let own = std::mem::replace(&mut column.dtype, DataType::Null);
             let chunks = std::mem::take(&mut column.chunks);
             let series = Finished { dtype: own, chunks }.into_series(PlSmallStr::EMPTY);
-            *column = in_dtype(&series, dtype)?.rechunk().into();
+            let typed = in_dtype(&series, dtype).map_err(|error| {
+                let dtype = dtype_name(dtype);
+                anyhow::anyhow!("the results do not become a column of {dtype}: {error}")
+            });
+            *column = typed?.rechunk().into();
         }
     }
     Ok(())

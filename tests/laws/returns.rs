@@ -859,6 +859,26 @@ fn parts_and_columns_have_their_dtypes() {
         .unwrap();
     assert_eq!(row.dtypes(), [array(DataType::Int8, 3), DataType::Int8]);
 
+    let dtypes = [ns(), DataType::UInt8];
+    let names = ["column_0", "column_1"].map(PlSmallStr::from_static);
+    let schema = Schema::from_iter(names.into_iter().zip(dtypes.clone()));
+    let cells = move |part: DataFrame| (at(first(&part, "a")), part.height() as u64);
+    for engine in ENGINES {
+        let call = || df.clone().lazy().par_apply();
+        let lf = call().returns(dtypes.clone()).chunks(schema.clone(), cells);
+        let out = collected(&lf, engine).unwrap();
+        assert_eq!((out.dtypes(), out.height()), (dtypes.to_vec(), 1));
+        let other = call().chunks(schema.clone(), cells);
+        let said = collected(&other, engine).unwrap_err().to_string();
+        assert!(said.contains("digits below the microsecond"), "{said}");
+        let few = call().returns([ns()]).chunks(schema.clone(), cells);
+        let said = collected(&few, engine).unwrap_err().to_string();
+        assert!(
+            said.contains("it gives 1 dtype for 2 output columns"),
+            "{said}"
+        );
+    }
+
     let sum = |v: Values<'_, i64>| v.iter().sum::<i64>();
     let sums = df
         .par_apply()
@@ -1181,10 +1201,15 @@ fn categories_without_room_end_the_call() {
             .returns([dtype.clone()])
             .on_error(OnError::Null)
     };
-    assert!(returns().rows(|i: i64| i.to_string()).is_err());
-    assert!(
-        returns()
-            .rows(|i: i64| AnyValue::StringOwned(i.to_string().into()))
-            .is_err()
-    );
+    let results = [
+        returns().rows(|i: i64| i.to_string()),
+        returns().rows(|i: i64| AnyValue::StringOwned(i.to_string().into())),
+    ];
+    for result in results {
+        let said = result.unwrap_err().to_string();
+        assert!(
+            said.starts_with("the results do not become a column of Categorical"),
+            "{said}"
+        );
+    }
 }
