@@ -211,26 +211,33 @@ pub(super) const LISTS: &str = if cfg!(feature = "dtype-array") {
 impl<T: IntoCell + ListItem> IntoCell for Vec<T> {
     type Sink = ListSink<T::Sink>;
 
+    fn into_item(self, casts: Casts) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
+        let items = self.into_iter();
+        items.map(|item| item.into_item(casts)).collect()
+    }
+
     fn into_item_as(
         self,
         dtype: &DataType,
         casts: Casts,
     ) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
-        let inner = match dtype {
-            DataType::List(inner) => inner,
+        match dtype {
+            DataType::List(inner) => items_as(self, inner, casts),
             #[cfg(feature = "dtype-array")]
             DataType::Array(inner, width) => {
                 check_width(self.len(), *width)?;
-                inner
+                items_as(self, inner, casts)
             }
-            _ => return self.into_item(casts),
-        };
-        let items = self.into_iter();
-        items.map(|item| item.into_item_as(inner, casts)).collect()
+            _ => self.into_item(casts),
+        }
     }
+}
 
-    fn into_item(self, casts: Casts) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
-        let items = self.into_iter();
-        items.map(|item| item.into_item(casts)).collect()
-    }
+fn items_as<T: IntoCell>(
+    items: Vec<T>,
+    inner: &DataType,
+    casts: Casts,
+) -> Result<Vec<<T::Sink as CellSink>::Item>, Refused> {
+    let items = items.into_iter();
+    items.map(|item| item.into_item_as(inner, casts)).collect()
 }
