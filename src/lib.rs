@@ -62,7 +62,9 @@
 //! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
 //!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
-//!    closure's error as its [`source`](std::error::Error::source); see [`Error`]. The rest of the run is not finished.
+//!    closure's error as its [`cause`](Error::cause). The message includes the cause, and
+//!    [`source`](std::error::Error::source) goes on after it, so that a chain of errors says each once; see [`Error`]. The
+//!    rest of the run is not finished.
 //!    With another [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is
 //!    nulled or dropped in silence. (A lazy query has no outcome: it tells a collector that it is given. Of several
 //!    rows that fail in one, the first that is met is named, and where batches run side by side that can be another in the

@@ -9,13 +9,13 @@ use super::{Causes, Error, ErrorKind, Place};
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{self:#}")
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match self.kind() {
             ErrorKind::ColumnNotFound {
                 column,
                 near,
@@ -88,7 +88,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Closure { place, cause } => {
                 prefix(place, f)?;
-                write!(f, "the closure returned an error: {}", said(&Causes(cause)))
+                write!(f, "the closure returned an error: {}", said(&Causes::of(cause), f.alternate()))
             }
             ErrorKind::Panic { place, message } => {
                 prefix(place, f)?;
@@ -96,8 +96,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::TooManyFailures { limit, last, .. } => write!(
                 f,
-                "more than the {} that .max_failures(…) allows; the one beyond: {last}",
+                "more than the {} that .max_failures(…) allows; the next failure: {}",
                 counted(*limit, "failure"),
+                said(last, f.alternate()),
             ),
             ErrorKind::Cancelled {
                 done,
@@ -114,7 +115,7 @@ impl fmt::Display for Error {
                     write!(f, ": {done} of {total} were done")?;
                 }
                 if let Some(failure) = failure {
-                    write!(f, ", and one failed: {failure}")?;
+                    write!(f, ", and one failed: {}", said(failure, f.alternate()))?;
                 }
                 if !partial {
                     f.write_str("; keep the finished part with .on_cancel(OnCancel::Partial)")?;
@@ -130,10 +131,10 @@ impl fmt::Display for Error {
             ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}"),
             ErrorKind::Taken => f.write_str("the job's result was taken before"),
             ErrorKind::State { cause } => {
-                write!(f, "a worker's state could not be made: {}", said(&Causes(cause)))
+                write!(f, "a worker's state could not be made: {}", said(&Causes::of(cause), f.alternate()))
             }
             ErrorKind::Finish { cause } => {
-                write!(f, "a worker's state could not be finished: {}", said(&Causes(cause)))
+                write!(f, "a worker's state could not be finished: {}", said(&Causes::of(cause), f.alternate()))
             }
             ErrorKind::Value {
                 place,
@@ -145,7 +146,9 @@ impl fmt::Display for Error {
                 column,
                 message,
             } => {
-                write!(f, "{place}: ")?;
+                if !self.leaves_out_row() {
+                    write!(f, "{place}: ")?;
+                }
                 if let Some(column) = column {
                     write!(f, "column {column:?}: ")?;
                 }
@@ -156,21 +159,26 @@ impl fmt::Display for Error {
                 faults
                     .iter()
                     .enumerate()
-                    .try_for_each(|(i, fault)| write!(f, "\n  {}. {fault}", i + 1))
+                    .try_for_each(|(i, fault)| write!(f, "\n  {}. {}", i + 1, said(fault, f.alternate())))
             }
-            ErrorKind::Polars(error) => error.fmt(f),
-            ErrorKind::Other(error) if f.alternate() => f.write_str(&said(&format_args!("{error:#}"))),
-            ErrorKind::Other(error) => f.write_str(&said(error)),
+            ErrorKind::Polars(error) => write!(f, "{}", said(&Causes(error), f.alternate())),
+            ErrorKind::Other(error) => f.write_str(&said(&Causes::of(error), f.alternate())),
         }
     }
 }
 
-/// What an error of the user's says. Its `Display` may fail, and what it has said until then is all there is; or panic.
-pub(super) fn said(error: &impl fmt::Display) -> String {
+/// What an error within another says, with its causes if they are asked for. An error of the user's may fail in
+/// its `Display`, and what it has said until then is all there is; or panic.
+pub(super) fn said(error: &impl fmt::Display, with_causes: bool) -> String {
     let written = catch_unwind(AssertUnwindSafe(|| {
         let mut text = String::new();
+        let written = if with_causes {
+            write!(text, "{error:#}")
+        } else {
+            write!(text, "{error}")
+        };
         // Writing to a text cannot fail by itself.
-        match write!(text, "{error}") {
+        match written {
             Err(fmt::Error) if text.is_empty() => "the error has no message".into(),
             _ => text,
         }

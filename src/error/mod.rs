@@ -4,12 +4,14 @@ mod chain;
 mod message;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use polars::error::ErrString;
 use polars::prelude::{DataFrame, DataType, PolarsError};
 
 pub(crate) use chain::{Causes, Chain};
+use chain::{unsaid, unsaid_by_polars};
 use message::said;
 pub(crate) use message::{counted, dtype_name};
 
@@ -19,8 +21,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, and where.
 ///
 /// [`kind`](Error::kind) says what in a form to match on; [`row`](Error::row) and [`column`](Error::column) say where;
-/// [`source`](std::error::Error::source) is the cause that a closure returned. The message says all three, and how to
-/// mend what can be mended.
+/// [`cause`](Error::cause) is the error that a closure returned. The message says all three, and how to mend what can be
+/// mended.
 ///
 /// ```
 /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -34,8 +36,46 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// `Debug` shows the message too, as a `main` that returns an error prints it.
-pub struct Error(Box<ErrorKind>);
+/// # Causes
+///
+/// The message includes the closure's error, so [`source`](std::error::Error::source) goes on after it: it is the source of
+/// the cause. A program that prints an error and its sources, as `{:#}` of `anyhow` does, says each of them once.
+///
+/// ```
+/// use anyhow::Context;
+/// use polars_par_apply::prelude::*;
+/// use std::error::Error as _;
+///
+/// let df = df!["price" => ["1.5", "free"]]?;
+/// let error = df
+///     .par_apply_rows(|price: &str| price.parse::<f64>().context("no price"))
+///     .unwrap_err();
+///
+/// assert_eq!(error.to_string(), "row 1: the closure returned an error: no price");
+/// assert_eq!(error.cause().unwrap().to_string(), "no price");
+/// assert_eq!(error.source().unwrap().to_string(), "invalid float literal");
+/// assert_eq!(format!("{error:#}"), "row 1: the closure returned an error: no price: invalid float literal");
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// `{:#}` shows the message with all causes, as `{:#}` of `anyhow` shows it, and so does `Debug`, which a `main` that returns
+/// an error prints. Where an error becomes a text (in [`Outcome::failures`](crate::Outcome), in a `PolarsError`), the text
+/// includes all causes.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    /// Of an error that a [`Row`](crate::Row) made.
+    of_row: Option<OfRow>,
+}
+
+/// The row that made an error, which the error of the call says as well.
+struct OfRow {
+    /// The row's position in the input of the call.
+    position: usize,
+    /// Whether the message leaves the row out.
+    is_left_out: AtomicBool,
+}
 
 /// The kinds of [`Error`].
 ///
@@ -128,7 +168,7 @@ pub enum ErrorKind {
         /// What is wrong, and what would do.
         message: String,
     },
-    /// The closure returned an error; it is the [`source`](std::error::Error::source).
+    /// The closure returned an error; it is the [`cause`](Error::cause).
     #[non_exhaustive]
     Closure {
         /// What the closure was called on.
@@ -151,7 +191,7 @@ pub enum ErrorKind {
         limit: usize,
         /// The failures up to the limit and the one beyond it, as in [`Outcome::failures`](crate::Outcome).
         failures: DataFrame,
-        /// The one beyond it, which is the [`source`](std::error::Error::source).
+        /// The one beyond it, which is the [`cause`](Error::cause).
         last: Box<Error>,
     },
     /// The call was cancelled, or its deadline passed, before all was done. Of a [`Job`](crate::Job): it was cancelled or
@@ -165,7 +205,7 @@ pub enum ErrorKind {
         /// The deadline that passed; none where a [`CancelToken`](crate::CancelToken) was cancelled.
         deadline: Option<Duration>,
         /// The failure that ended the call as well, and may not be the lowest, since rows before it were not come to; it is
-        /// the [`source`](std::error::Error::source).
+        /// the [`cause`](Error::cause).
         failure: Option<Box<Error>>,
         /// Whether there is no use in asking for the finished part: it was asked for, and a failure kept it from being given;
         /// or it is no call over a frame, or a job that had not begun.
@@ -188,13 +228,13 @@ pub enum ErrorKind {
     /// A worker's [`state`](crate::Apply::state) could not be made.
     #[non_exhaustive]
     State {
-        /// Why; it is the [`source`](std::error::Error::source).
+        /// Why; it is the [`cause`](Error::cause).
         cause: anyhow::Error,
     },
     /// The hook that [finishes](crate::Apply::finish) a worker's state failed; the rows themselves ended without an error.
     #[non_exhaustive]
     Finish {
-        /// Why; it is the [`source`](std::error::Error::source).
+        /// Why; it is the [`cause`](Error::cause).
         cause: anyhow::Error,
     },
     /// Results of parts, columns or rows that do not stack, since they differ in shape or dtype.
@@ -213,6 +253,50 @@ pub enum ErrorKind {
     Polars(PolarsError),
     /// An error that came in from `anyhow`.
     Other(anyhow::Error),
+}
+
+impl ErrorKind {
+    /// The kind's name: its variant's, in lower case with underscores, as `"too_many_failures"`. It is for logs and
+    /// metrics.
+    ///
+    /// A name is as stable as the variant: it does not change, nor does it come to mean another kind, until the crate's next
+    /// major version. Kinds may be added.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 0]]?;
+    /// let error = df.par_apply_rows(|x: i32| 1 / x).unwrap_err();
+    /// assert_eq!(error.kind().name(), "panic");
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            ErrorKind::ColumnNotFound { .. } => "column_not_found",
+            ErrorKind::NoColumnAt { .. } => "no_column_at",
+            ErrorKind::ArgumentCount { .. } => "argument_count",
+            ErrorKind::Dtype { .. } => "dtype",
+            ErrorKind::Null { .. } => "null",
+            ErrorKind::Value { .. } => "value",
+            ErrorKind::DuplicateName { .. } => "duplicate_name",
+            ErrorKind::NameCount { .. } => "name_count",
+            ErrorKind::Option { .. } => "option",
+            ErrorKind::Closure { .. } => "closure",
+            ErrorKind::Panic { .. } => "panic",
+            ErrorKind::TooManyFailures { .. } => "too_many_failures",
+            ErrorKind::Cancelled { .. } => "cancelled",
+            ErrorKind::PoolClosed { .. } => "pool_closed",
+            ErrorKind::Timeout { .. } => "timeout",
+            ErrorKind::Taken => "taken",
+            ErrorKind::State { .. } => "state",
+            ErrorKind::Finish { .. } => "finish",
+            ErrorKind::Stack { .. } => "stack",
+            ErrorKind::Several(_) => "several",
+            ErrorKind::Polars(_) => "polars",
+            ErrorKind::Other(_) => "other",
+        }
+    }
 }
 
 /// What the closure was called on when it failed.
@@ -241,19 +325,48 @@ impl Error {
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
-        &self.0
+        &self.0.kind
     }
 
     /// What went wrong, by value.
     #[must_use]
     pub fn into_kind(self) -> ErrorKind {
-        *self.0
+        self.0.kind
+    }
+
+    /// The error that this one includes in its message: what the closure returned, why a worker's state could not be made
+    /// or finished, or the failure beside which there were too many or which came with a cancel. It can be downcast:
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["n" => ["1", "x"]]?;
+    /// let error = df.par_apply_rows(|n: &str| n.parse::<i64>()).unwrap_err();
+    /// assert!(error.cause().unwrap().is::<ParseIntError>());
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            ErrorKind::Closure { cause, .. }
+            | ErrorKind::State { cause }
+            | ErrorKind::Finish { cause } => Some(cause.as_ref()),
+            // The error itself: as a `Box` it could not be downcast.
+            ErrorKind::TooManyFailures { last, .. }
+            | ErrorKind::Cancelled {
+                failure: Some(last),
+                ..
+            } => Some(&**last),
+            _ => None,
+        }
     }
 
     /// The row at fault, counted from 0 in the whole input.
     #[must_use]
     pub fn row(&self) -> Option<usize> {
-        match (&*self.0, self.place()) {
+        match (self.kind(), self.place()) {
             (ErrorKind::Null { row, .. }, _) => Some(*row),
             (ErrorKind::TooManyFailures { last, .. }, _) => last.row(),
             (_, Some(Place::Row(row))) => Some(*row),
@@ -271,7 +384,7 @@ impl Error {
     }
 
     fn place(&self) -> Option<&Place> {
-        match &*self.0 {
+        match self.kind() {
             ErrorKind::Value { place, .. }
             | ErrorKind::Closure { place, .. }
             | ErrorKind::Panic { place, .. }
@@ -283,7 +396,7 @@ impl Error {
     /// The column at fault.
     #[must_use]
     pub fn column(&self) -> Option<&str> {
-        match &*self.0 {
+        match self.kind() {
             ErrorKind::ColumnNotFound { column, .. }
             | ErrorKind::Dtype { column, .. }
             | ErrorKind::Null { column, .. } => Some(column),
@@ -319,7 +432,7 @@ impl Error {
     /// An error of results that do not go together, which has the position of the one at fault, as of the place of that
     /// position's item.
     pub(crate) fn of_item(mut self, place_of: impl FnOnce(usize) -> Place) -> Self {
-        if let ErrorKind::Stack { place, .. } = &mut *self.0
+        if let ErrorKind::Stack { place, .. } = &mut self.0.kind
             && let Place::Row(position) = place
         {
             *place = place_of(*position);
@@ -336,7 +449,7 @@ impl Error {
             total,
             partial,
             ..
-        } = &mut *self.0
+        } = &mut self.0.kind
         {
             (*done, *total) = (0, 0);
             *partial = true;
@@ -347,12 +460,39 @@ impl Error {
     /// An error of Polars with this error's message after a prefix. The message is made, and this error is dropped, where
     /// a panic of the user's code does no harm.
     pub(crate) fn into_compute_error(self, prefix: &str) -> PolarsError {
-        let message = format!("{prefix}{}", said(&self));
+        let message = format!("{prefix}{}", said(&self, true));
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
             // What is left of the error is leaked, and so is what its drop panicked with.
             std::mem::forget(payload);
         }
         PolarsError::ComputeError(ErrString::from(message))
+    }
+
+    /// Made by the row at a position in the input of a call.
+    pub(crate) fn of_row(mut self, position: usize) -> Self {
+        self.0.of_row = Some(OfRow {
+            position,
+            is_left_out: AtomicBool::new(false),
+        });
+        self
+    }
+
+    /// Leaves the row out of the messages of errors that it made, whose cause this is or is among its causes: what is made
+    /// of them says the row itself. The causes are found by the user's code: call it within `run::catch`.
+    pub(crate) fn leave_out_row(cause: &anyhow::Error, is_row: impl Fn(usize) -> bool) {
+        let own = Chain::of(cause).filter_map(|cause| cause.downcast_ref::<Error>());
+        // Beyond an error of another call are that call's rows.
+        for of_row in own.map_while(|error| error.0.of_row.as_ref()) {
+            if is_row(of_row.position) {
+                // Relaxed: it comes to the thread that shows the error with the error.
+                of_row.is_left_out.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn leaves_out_row(&self) -> bool {
+        let of_row = self.0.of_row.as_ref();
+        of_row.is_some_and(|of_row| of_row.is_left_out.load(Ordering::Relaxed))
     }
 
     /// One error out of the faults of a call; none where there are no faults.
@@ -367,7 +507,7 @@ impl Error {
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
-        Error(Box::new(kind))
+        Error(Box::new(Inner { kind, of_row: None }))
     }
 }
 
@@ -406,22 +546,12 @@ impl From<Error> for PolarsError {
 }
 
 impl std::error::Error for Error {
+    /// The source of what the message includes.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.0 {
-            ErrorKind::Closure { cause, .. }
-            | ErrorKind::State { cause }
-            | ErrorKind::Finish { cause } => Some(cause.as_ref()),
-            // The error itself: as a `Box` it could not be downcast.
-            ErrorKind::TooManyFailures { last, .. }
-            | ErrorKind::Cancelled {
-                failure: Some(last),
-                ..
-            } => Some(&**last),
-            // These speak for themselves: their message is this error's.
-            ErrorKind::Polars(error) => error.source(),
-            ErrorKind::Other(error) => error.source(),
-            ErrorKind::Several(faults) => faults.first().map(|fault| fault as _),
-            _ => None,
+        match self.kind() {
+            ErrorKind::Polars(error) => unsaid_by_polars(error),
+            ErrorKind::Other(error) => unsaid(error.as_ref()),
+            _ => self.cause().and_then(unsaid),
         }
     }
 }

@@ -201,7 +201,7 @@ impl<'a> Row<'a> {
     fn misread<T: Cell>(&self, column: usize, method: &'static str, misread: Misread) -> Error {
         let (chunk, _) = self.locate(column);
         let name = self.columns.all[column].name.to_string();
-        match misread {
+        let error: Error = match misread {
             Misread::Null if T::fit(chunk.dtype) != Fit::Never => ErrorKind::Value {
                 place: Place::Row(self.number()),
                 column: Some(name),
@@ -225,7 +225,8 @@ impl<'a> Row<'a> {
                 lossy: false,
             },
         }
-        .into()
+        .into();
+        error.of_row(self.first + self.i)
     }
 }
 

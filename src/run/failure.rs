@@ -31,6 +31,15 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// As the failure of the row at a position in the input, which need not be said again by what the row has made.
+    pub(crate) fn of_row(self, position: usize) -> Self {
+        if let Failure::Closure(cause) = &self {
+            // A panic in it leaves the row in the message.
+            let _ = catch(|| Error::leave_out_row(cause.get(), |row| row == position));
+        }
+        self
+    }
+
     /// Keeps of an error what it says: where a run has many, their memory is given back, and the saying is shared out.
     pub(super) fn said(self) -> Self {
         match self {
@@ -40,7 +49,7 @@ impl Failure {
                     // Most messages need no memory of their own there.
                     let mut said = PlSmallStr::EMPTY;
                     // Only an error's own `Display` can refuse; what it has said is kept.
-                    let _ = write!(said, "{}", Causes(&cause));
+                    let _ = write!(said, "{:#}", Causes::of(&cause));
                     said
                 });
                 quietly_drop(cause);

@@ -227,7 +227,7 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
 fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
     match &record.failure {
-        Failure::Closure(cause) => say(|| Causes(cause.get()).to_string()).into(),
+        Failure::Closure(cause) => say(|| format!("{:#}", Causes::of(cause.get()))).into(),
         Failure::Panic(message) => message.into(),
         Failure::Said(message) => message.as_str().into(),
         Failure::Read(Fault { argument, message }) => of_column(
@@ -238,7 +238,7 @@ fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
         Failure::Write(Refused { column, message }) => {
             of_column(items.output(*column), message).into()
         }
-        Failure::Known(error) => say(|| error.to_string()).into(),
+        Failure::Known(error) => say(|| format!("{error:#}")).into(),
     }
 }
 

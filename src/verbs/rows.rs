@@ -330,7 +330,7 @@ where
                         return end;
                     }
                     Stride::Failed(failure) => {
-                        match worker.fail(row + i, failure) {
+                        match worker.fail(row + i, failure.of_row(row + i)) {
                             Verdict::Stop => {
                                 worker.done(1);
                                 return end;

@@ -11,7 +11,7 @@ use super::returns::{Dtypes, Encoding, Returns, misfit};
 use super::rows::{DefaultNames, IntoRow, Unwritten};
 use super::sinks::Sinks;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::{Causes, Result, counted};
+use crate::error::{Causes, Error, Result, counted};
 use crate::options::Casts;
 use crate::read::Struct;
 
@@ -158,7 +158,11 @@ fn items<T: IntoRow>(row: T, encoding: impl Encoding) -> Result<<T::Sink as Sink
                 column: 0,
                 ..refused
             },
-            Unwritten::Closure(error) => Refused::new(Causes(&error).to_string()),
+            Unwritten::Closure(error) => {
+                // The row that is being written is said by what is made of this.
+                Error::leave_out_row(&error, |_| true);
+                Refused::new(format!("{:#}", Causes::of(&error)))
+            }
         })
 }
 

@@ -117,6 +117,16 @@ fn well_said(text: &str, what: &str) {
     assert!(text.len() < 10_000, "{what}: {} bytes", text.len());
 }
 
+/// What an error says with its causes; without them it says no more.
+#[track_caller]
+fn said(error: Error) -> String {
+    let text = format!("{error:#}");
+    let short = error.to_string();
+    assert!(short.contains("hostile"), "{short}");
+    assert!(short.len() <= text.len(), "{short}");
+    text
+}
+
 fn odd(i: i64, which: usize) -> anyhow::Result<i64> {
     if i % 2 == 1 {
         Err(hostile(which))
@@ -140,7 +150,7 @@ fn a_frames_calls_end_under_every_policy() {
             for workers in [1, 3] {
                 let apply = || df.par_apply().workers(workers).chunk_rows(5);
                 let rows = |apply: Apply<'_, 'static>| apply.rows(|i: i64| odd(i, which));
-                well_said(&rows(apply()).unwrap_err().to_string(), what);
+                well_said(&said(rows(apply()).unwrap_err()), what);
                 well_said(&format!("{:?}", rows(apply()).unwrap_err()), what);
                 for policy in [OnError::Null, OnError::Skip, OnError::Collect] {
                     let outcome = apply().on_error(policy).outcome();
@@ -152,7 +162,13 @@ fn a_frames_calls_end_under_every_policy() {
                     }
                     let few = apply().on_error(policy).max_failures(3);
                     let few = few.rows(|i: i64| odd(i, which)).unwrap_err();
-                    well_said(&few.source().unwrap().to_string(), what);
+                    well_said(
+                        &format!(
+                            "{:#}",
+                            few.cause().unwrap().downcast_ref::<Error>().unwrap()
+                        ),
+                        what,
+                    );
                     let parts = apply().on_error(policy).outcome();
                     let parts = parts.chunks(|part: Chunk| odd(part.index() as i64, which));
                     assert_eq!(parts.unwrap().failures.height(), 4, "{what}");
@@ -161,17 +177,17 @@ fn a_frames_calls_end_under_every_policy() {
                     assert_eq!(columns.failures.height(), 1, "{what}");
                 }
                 let part = apply().chunks(|_: DataFrame| odd(1, which));
-                well_said(&part.unwrap_err().to_string(), what);
+                well_said(&said(part.unwrap_err()), what);
                 let column = apply().columns(|_: &Column| odd(1, which));
-                well_said(&column.unwrap_err().to_string(), what);
+                well_said(&said(column.unwrap_err()), what);
                 let retried = rows(apply().retry(retry()));
-                well_said(&retried.unwrap_err().to_string(), what);
+                well_said(&said(retried.unwrap_err()), what);
                 let outcome = apply().retry(retry()).on_error(OnError::Null).outcome();
                 let outcome = outcome.rows(|i: i64| odd(i, which)).unwrap();
                 assert_eq!(outcome.failures.height(), 20, "{what}");
                 // A field's error is a text of the row's.
                 let field = apply().rows(|i: i64| Struct(odd(i, which).map(|i| (i,))));
-                well_said(&field.unwrap_err().to_string(), what);
+                well_said(&said(field.unwrap_err()), what);
             }
         });
     }
@@ -210,25 +226,25 @@ fn pools_jobs_and_states_end() {
             let pool = Pool::new(2).unwrap();
             let failed = move |i: i64| odd(i, which);
             let map: polars_par_apply::Result<Vec<i64>> = pool.map(0..9, failed);
-            well_said(&map.unwrap_err().to_string(), what);
+            well_said(&said(map.unwrap_err()), what);
             let one: polars_par_apply::Result<i64> = pool.apply(move || failed(1));
-            well_said(&one.unwrap_err().to_string(), what);
+            well_said(&said(one.unwrap_err()), what);
             let job: Job<i64> = pool.apply_async(move || failed(1));
-            well_said(&job.get().unwrap_err().to_string(), what);
+            well_said(&said(job.get().unwrap_err()), what);
             let job: Job<Vec<i64>> = pool.map_async(0..9, failed);
-            well_said(&job.get().unwrap_err().to_string(), what);
+            well_said(&said(job.get().unwrap_err()), what);
             let job: Job<i64> = pool.apply_async(move || failed(1));
             job.cancel();
             assert!(job.get().unwrap_err().to_string().len() < 10_000);
             let last = pool.imap::<i64, _, _, _>(0..9, failed).last().unwrap();
-            well_said(&last.unwrap_err().to_string(), what);
+            well_said(&said(last.unwrap_err()), what);
 
             let df = counting(40);
             let job = df.par_apply().pool(&pool).spawn_rows(failed);
-            well_said(&job.get().unwrap_err().to_string(), what);
+            well_said(&said(job.get().unwrap_err()), what);
             let state = df.par_apply().state(move || failed(1));
             let state = state.rows(|_: &mut i64, i: i64| i);
-            well_said(&state.unwrap_err().to_string(), what);
+            well_said(&said(state.unwrap_err()), what);
         });
     }
 }
@@ -283,7 +299,7 @@ fn a_chain_of_usual_length_is_said_whole() {
         let said: Vec<String> = (0..depth.min(64)).map(|i| format!("cause {i}")).collect();
         let cut = if depth > 64 { ": …" } else { "" };
         assert_eq!(
-            error.unwrap_err().to_string(),
+            format!("{:#}", error.unwrap_err()),
             format!(
                 "row 0: the closure returned an error: {}{cut}",
                 said.join(": ")
@@ -293,7 +309,7 @@ fn a_chain_of_usual_length_is_said_whole() {
     // What is its own cause is not said over and over.
     for which in 0..4 {
         let failed = counting(1).par_apply_rows(move |_: i64| Err::<i64, _>(hostile(which)));
-        let said = failed.unwrap_err().to_string();
+        let said = said(failed.unwrap_err());
         assert!(said.matches("hostile").count() <= 4, "{said}");
     }
 }

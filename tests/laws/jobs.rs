@@ -1,7 +1,6 @@
 //! Jobs: how each ends, whom it tells, what it holds.
 
 use std::any::Any;
-use std::error::Error as _;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
@@ -201,7 +200,7 @@ fn the_result_is_what_the_closure_returns() {
 }
 
 #[test]
-fn an_error_has_its_place_and_its_source() {
+fn an_error_has_its_place_and_its_cause() {
     watched(|| {
         for pool in pools() {
             let job: Job<()> = pool.apply_async(|| Err(io::Error::other("no disk")));
@@ -218,7 +217,7 @@ fn an_error_has_its_place_and_its_source() {
             assert!(at_job(error.kind()));
             let message = "the closure returned an error: no disk";
             assert_eq!(error.to_string(), message);
-            assert!(error.source().unwrap().is::<io::Error>());
+            assert!(error.cause().unwrap().is::<io::Error>());
             assert_eq!((error.index(), error.row()), (None, None));
 
             let even = |i: i32| match i % 2 {
@@ -229,7 +228,7 @@ fn an_error_has_its_place_and_its_source() {
                 let job: Job<Vec<i32>> = pool.map_async((0..500).map(|i| 2 * i + i / 300), even);
                 let error = job.get().unwrap_err();
                 assert_eq!(error.index(), Some(300));
-                assert!(error.source().unwrap().is::<io::Error>());
+                assert!(error.cause().unwrap().is::<io::Error>());
             }
             let sum = |a: i32, b: i32| a.checked_add(b).ok_or(io::Error::other("too much"));
             let job: Job<Vec<i32>> = pool.starmap_async([(1, 2), (i32::MAX, 1)], sum);

@@ -8,7 +8,7 @@
 //! | 4 all checks before the first row, every fault at once | `checks_first`, `options`, `messages` |
 //! | 5 types: lossless is silent, lossy is an error or permitted; no type gives way to one | `types`, `cells`, `untyped` |
 //! | 6 nulls | `nulls` |
-//! | 7 errors: the lowest failing row, early stop, cause | `errors`, `properties`, `endless_causes` |
+//! | 7 errors: the lowest failing row, early stop, cause, each said once | `errors`, `properties`, `endless_causes`, `said_once` |
 //! | 8 panics become errors, nothing is poisoned or leaked | `panics`, `panic_hook` |
 //! | 9 empty frames have the right schema | `empty` |
 //! | 10 nothing is copied that need not be | `copies`, `layouts` (scalar columns) |
@@ -98,6 +98,7 @@ mod row_numbers;
 mod rows_in;
 mod rows_out;
 mod run_time_cells;
+mod said_once;
 mod same_answer;
 mod scans;
 mod seeds;

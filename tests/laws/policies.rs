@@ -1,7 +1,6 @@
 //! Promise 7, lenient: every failure is told and counted, whoever met it, and the output is what the policy says.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use anyhow::Context as _;
@@ -899,7 +898,7 @@ fn as_many_failures_as_may_be_pass_and_one_more_does_not() {
                 let error = apply.clone().max_failures(limit).rows(f).unwrap_err();
                 let last = failed[limit];
                 assert_eq!(error.row(), Some(last), "{what}");
-                let source = error.source().unwrap().downcast_ref::<Error>().unwrap();
+                let source = error.cause().unwrap().downcast_ref::<Error>().unwrap();
                 assert_eq!(source.row(), Some(last), "{what}");
                 assert_eq!(
                     matches!(source.kind(), ErrorKind::Panic { .. }),

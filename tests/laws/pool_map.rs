@@ -220,8 +220,7 @@ fn the_lowest_error_ends_a_map() {
                     error.to_string(),
                     format!("item {first}: the closure returned an error: no {first}")
                 );
-                let source = std::error::Error::source(&error).unwrap();
-                assert!(source.downcast_ref::<std::io::Error>().is_some());
+                assert!(error.cause().unwrap().is::<std::io::Error>());
                 assert!(calls.into_inner() > first as usize);
                 assert_eq!((error.row(), error.column()), (None, None));
             }
@@ -668,10 +667,9 @@ fn nested_errors_say_everything_once() {
             .context("file 0")
     };
     let error = pool.map(0..1, inner).map(|_: Vec<Column>| ()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "item 0: the closure returned an error: file 0: row 1: the closure returned an error: invalid digit found in string"
-    );
+    let text = "item 0: the closure returned an error: file 0: row 1: the closure returned an error: invalid digit found in string";
+    assert_eq!(format!("{error:#}"), text);
+    assert_eq!(format!("{:#}", anyhow::Error::from(error)), text);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `.state`: one state at most for each worker that is needed, for one closure at a time, and seen again at the end.
 
 use std::cell::Cell as StdCell;
-use std::error::Error as _;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, Condvar, Mutex};
@@ -362,7 +361,7 @@ fn a_state_that_cannot_be_made_is_the_call_s_error() {
             cause.downcast_ref::<io::Error>().unwrap().kind(),
             io::ErrorKind::AddrInUse
         );
-        let source = error.source().unwrap();
+        let source = error.cause().unwrap();
         assert_eq!(
             source.downcast_ref::<io::Error>().unwrap().kind(),
             io::ErrorKind::AddrInUse
@@ -475,7 +474,7 @@ fn a_later_worker_s_state_that_cannot_be_made_fails_the_call() {
             })
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::State { .. }), "{error}");
-        assert_eq!(error.source().unwrap().to_string(), "one is enough");
+        assert_eq!(error.cause().unwrap().to_string(), "one is enough");
         assert_eq!(finished, [7]);
         assert_eq!(made.into_inner(), 2);
     });
@@ -782,7 +781,7 @@ fn an_error_of_finish_comes_after_the_other_states() {
         )
         .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Finish { .. }), "{error}");
-        let source = error.source().unwrap();
+        let source = error.cause().unwrap();
         assert!(source.is::<io::Error>());
         assert_eq!(source.to_string(), "no room for 1", "the first");
         assert_eq!(error.row(), None);
