@@ -16,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::read::Given;
+use crate::sealed::Sealed;
 use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
@@ -109,13 +110,16 @@ pub struct OutputOnly;
 pub struct WithOutcome;
 
 /// What a verb gives: [`OutputOnly`] or [`WithOutcome`].
-pub trait Gives {
+pub trait Gives: Sealed {
     /// `T`, or an [`Outcome`] of it.
     type Of<T>;
 
     #[doc(hidden)]
     fn give<T>(outcome: Outcome<T>) -> Self::Of<T>;
 }
+
+impl Sealed for OutputOnly {}
+impl Sealed for WithOutcome {}
 
 impl Gives for OutputOnly {
     type Of<T> = T;

@@ -128,7 +128,7 @@
 //! | module | what |
 //! |---|---|
 //! | `sync` | atomics, locks and threads, for all that follows |
-//! | `error`, `arity`, `quiet`, `alarm` | what every stage may use |
+//! | `error`, `arity`, `sealed`, `quiet`, `alarm` | what every stage may use |
 //! | `cancel`, `progress`, `retry` | what options take: tokens, who is told, when a row is tried again |
 //! | `pool` | threads: Polars', or a pool's own; what a pool was given, and its end |
 //! | `options` | the options of a call, as values |
@@ -173,6 +173,7 @@ mod read;
 mod retry;
 mod row_numbers;
 mod run;
+mod sealed;
 mod sync;
 mod verbs;
 mod write;

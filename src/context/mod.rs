@@ -18,10 +18,11 @@ pub use state::{Hook, IntoState, IntoUnit, NoFinish, State};
 
 use crate::error::Result;
 use crate::row_numbers::RowNumbers;
+use crate::sealed::Sealed;
 
 /// What one worker lends the closure, call by call.
 #[doc(hidden)]
-pub trait Context {
+pub trait Context: Sealed {
     /// Whether there is nothing to keep between runs.
     const STATELESS: bool = false;
 
@@ -33,6 +34,9 @@ pub trait Context {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct NoContext;
+
+impl Sealed for NoContext {}
+impl<S> Sealed for WithState<S> {}
 
 impl Context for NoContext {
     const STATELESS: bool = true;

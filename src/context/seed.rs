@@ -6,6 +6,7 @@ use super::state::{Finish, IntoState, State, finish_all, make};
 use super::{Context, Lead, Leading, NoState};
 use crate::error::Result;
 use crate::row_numbers::RowNumbers;
+use crate::sealed::Sealed;
 
 /// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: `ChaCha` with 8 rounds.
 ///
@@ -48,6 +49,9 @@ impl Streams {
 /// What a closure has with [`seed`](crate::Apply::seed): a leading `&mut RowRng`. For bounds, as [`WithState`](super::WithState).
 #[derive(Debug)]
 pub struct WithSeed(pub(crate) Streams);
+
+impl Sealed for WithSeed {}
+impl<S> Sealed for WithStateAndSeed<S> {}
 
 impl Context for WithSeed {
     #[inline(always)]

@@ -9,6 +9,7 @@ use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
 use crate::read::Given;
+use crate::sealed::Sealed;
 use crate::verbs;
 use crate::write::{IntoRow, Sinks};
 
@@ -103,7 +104,7 @@ pub(super) fn empty_frame(schema: &Schema) -> Result<DataFrame> {
 
 /// What rows' results become together, as one column.
 #[doc(hidden)]
-pub trait OneColumn {
+pub trait OneColumn: Sealed {
     /// Whether the column is a Struct of several.
     const IS_FRAME: bool;
 

@@ -9,10 +9,11 @@ use super::any::AnyChunk;
 use super::{Argument, Cell, ColumnChunks, Fault, Misread, Reader};
 use crate::partition::BlockStart;
 use crate::row_numbers::RowNumbers;
+use crate::sealed::Sealed;
 
 /// Cells of several columns, read side by side.
 #[doc(hidden)]
-pub trait Cells {
+pub trait Cells: Sealed {
     type Of<'a>;
     type Bound<'a>: Send + Sync;
     type Scratch: Default;
@@ -76,6 +77,10 @@ impl Reader for Nil {
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, _: usize) {}
 }
+
+impl Sealed for Nil {}
+impl<A, B> Sealed for Cons<A, B> {}
+impl<T, const N: usize> Sealed for Repeat<T, N> {}
 
 impl Cells for Nil {
     type Of<'a> = ();

@@ -9,6 +9,7 @@ use polars_arrow::bitmap::Bitmap;
 use super::any::AnyChunk;
 use super::nested::inner_dtype;
 use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
+use crate::sealed::Sealed;
 
 /// A cell that can be an item of a `Vec`: every cell of a fixed dtype but `u8`, since `Vec<u8>` is bytes.
 #[diagnostic::on_unimplemented(
@@ -16,7 +17,7 @@ use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
     note = "`Vec<u8>` is a Binary column; a list of `UInt8` is `Vec<Option<u8>>`",
     note = "a list whose items' dtype is known only at run time is a `Series`"
 )]
-pub trait ListItem {}
+pub trait ListItem: Sealed {}
 
 /// A chunk of a List or Array column: where each row's items begin and end, and the items.
 #[doc(hidden)]

@@ -29,6 +29,7 @@ mod values;
 
 use std::ops::Range;
 
+use crate::sealed::Sealed;
 use polars::prelude::DataType;
 use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
@@ -71,7 +72,15 @@ pub(crate) use values::{first_null, with_values};
 /// A null inside a list or a struct whose items or fields have a plain type makes the whole cell null; take
 /// `Vec<Option<T>>`, or a field of `Option<T>`, to see it.
 ///
-/// The trait cannot be implemented outside this crate: its hidden parts change without notice.
+/// The trait is sealed: it cannot be implemented outside this crate.
+///
+/// ```compile_fail,E0277
+/// struct Mine(f64);
+///
+/// impl polars_par_apply::Cell for Mine {
+///     type Of<'a> = Mine;
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
     label = "cannot be read from a column",
@@ -79,7 +88,7 @@ pub(crate) use values::{first_null, with_values};
     note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
 )]
-pub trait Cell {
+pub trait Cell: Sealed {
     /// This type, borrowing from a column for `'a`.
     type Of<'a>;
 

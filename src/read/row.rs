@@ -9,6 +9,7 @@ use super::{Argument, Cell, Cells, ColumnChunks, Fit, FromRow, Misread, Reader};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::partition::BlockStart;
 use crate::row_numbers::{RowNumbers, Unnumbered};
+use crate::sealed::Sealed;
 
 /// A row whose columns and types are known only at run time.
 ///
@@ -377,6 +378,8 @@ impl<'s> Reader for RowReader<'s> {
         }
     }
 }
+
+impl Sealed for Untyped {}
 
 impl Cells for Untyped {
     type Of<'a> = Row<'a>;

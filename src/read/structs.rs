@@ -13,6 +13,7 @@ use super::{
 };
 use crate::partition::BlockStart;
 use crate::row_numbers::UNKNOWN;
+use crate::sealed::Sealed;
 
 /// A Struct column's value: its fields as a tuple (by position) or a derived struct (by name).
 ///
@@ -140,6 +141,8 @@ fn fields(dtype: &DataType) -> &[Field] {
         _ => unreachable!("`fit` takes structs only"),
     }
 }
+
+impl<T> Sealed for Struct<T> {}
 
 impl<T: FromRow> Cell for Struct<T> {
     type Of<'a> = Struct<T::Of<'a>>;

@@ -12,6 +12,7 @@ use super::returns::misfit;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{ErrorKind, Place, Result, dtype_name};
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 /// Values that are made a series of at the end.
 #[doc(hidden)]
@@ -35,6 +36,8 @@ pub struct GatherWriter<'s, T> {
     start: usize,
     values: Vec<Option<T>>,
 }
+
+impl<T> Sealed for GatherSink<T> {}
 
 impl<T: Gathered> CellSink for GatherSink<T> {
     type Item = T;

@@ -9,6 +9,7 @@ use super::returns::only;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 /// A Boolean column.
 #[doc(hidden)]
@@ -17,6 +18,8 @@ pub struct BooleanSink {
     values: Bits,
     validity: Validity,
 }
+
+impl Sealed for BooleanSink {}
 
 impl CellSink for BooleanSink {
     type Item = bool;

@@ -16,6 +16,7 @@ use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{Place, Result};
 use crate::options::Casts;
 use crate::read::ListItem;
+use crate::sealed::Sealed;
 
 /// A List column.
 #[doc(hidden)]
@@ -61,6 +62,8 @@ impl<S: CellSink> ListSink<S> {
         }
     }
 }
+
+impl<S: CellSink> Sealed for ListSink<S> {}
 
 impl<S: CellSink> CellSink for ListSink<S> {
     type Item = Vec<S::Item>;

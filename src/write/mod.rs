@@ -34,6 +34,7 @@ use polars_arrow::array::Array;
 
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
@@ -90,7 +91,7 @@ pub use stack::{IntoColumns, IntoStack};
 ///
 /// [`returns`](crate::Apply::returns) gives a column another dtype than that of the table: a time unit, a time zone, an Enum.
 ///
-/// The trait cannot be implemented outside this crate: its hidden parts change without notice.
+/// The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
     label = "cannot be written to a column",
@@ -99,7 +100,7 @@ pub use stack::{IntoColumns, IntoStack};
     note = "a struct needs `#[derive(IntoRow)]`, and within another result `Struct(…)` around it; a row of nulls is a tuple of `Option`s",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
 )]
-pub trait IntoCell: Sized + Send {
+pub trait IntoCell: Sealed + Sized + Send {
     #[doc(hidden)]
     type Sink: CellSink;
 
@@ -137,7 +138,7 @@ pub trait IntoCell: Sized + Send {
 
 /// Where one column's values are written, by all workers at once.
 #[doc(hidden)]
-pub trait CellSink: Sync + Sized {
+pub trait CellSink: Sealed + Sync + Sized {
     type Item: Send;
 
     /// Whether the dtype is known without the values.

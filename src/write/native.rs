@@ -9,6 +9,7 @@ use super::number::{self, Number};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 /// A value that is stored as a native one.
 #[doc(hidden)]
@@ -36,6 +37,8 @@ pub struct NativeSink<T: Encode> {
     values: Fresh<T::Stored>,
     validity: Validity,
 }
+
+impl<T: Encode> Sealed for NativeSink<T> {}
 
 impl<T: Encode> CellSink for NativeSink<T> {
     type Item = T::Stored;

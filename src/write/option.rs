@@ -5,11 +5,14 @@ use polars::prelude::DataType;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 /// A column in which any value may be missing.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OptionSink<S>(S);
+
+impl<S> Sealed for OptionSink<S> {}
 
 impl<S: CellSink> CellSink for OptionSink<S> {
     type Item = Option<S::Item>;

@@ -7,6 +7,7 @@ use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 use super::returns::{Dtypes, Misfit, fit};
 use super::{CellSink, Finished, Writer};
 use crate::error::Result;
+use crate::sealed::Sealed;
 
 /// Where rows are written.
 #[doc(hidden)]
@@ -19,7 +20,7 @@ pub trait RowSink: Sinks {
 
 /// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
 #[doc(hidden)]
-pub trait Sinks: Sync + Sized {
+pub trait Sinks: Sealed + Sync + Sized {
     type Item;
     const FIXED: bool;
     /// Whether it is one column of `bool`.
@@ -47,6 +48,8 @@ pub trait Sinks: Sync + Sized {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct One<S>(S);
+
+impl<S> Sealed for One<S> {}
 
 impl<S: CellSink> Sinks for One<S> {
     type Item = S::Item;
@@ -97,6 +100,8 @@ fn frame(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<
 #[derive(Debug)]
 pub struct SinkNil;
 
+impl Sealed for SinkNil {}
+
 impl Sinks for SinkNil {
     type Item = ();
     const FIXED: bool = true;
@@ -137,6 +142,8 @@ impl Writer for SinkNil {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SinkCons<A, B>(A, B);
+
+impl<A, B> Sealed for SinkCons<A, B> {}
 
 impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
     type Item = (A::Item, B::Item);
@@ -221,6 +228,8 @@ impl<S, const N: usize> fmt::Debug for SinkRepeat<S, N> {
         f.debug_tuple("SinkRepeat").field(&N).finish()
     }
 }
+
+impl<S, const N: usize> Sealed for SinkRepeat<S, N> {}
 
 impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
     type Item = [S::Item; N];

@@ -14,6 +14,7 @@ use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::{Causes, Error, Result, counted};
 use crate::options::Casts;
 use crate::read::Struct;
+use crate::sealed::Sealed;
 
 /// A Struct column.
 #[doc(hidden)]
@@ -24,6 +25,8 @@ pub struct StructSink<T: IntoRow> {
     rows: usize,
     row: PhantomData<fn() -> T>,
 }
+
+impl<T: IntoRow> Sealed for StructSink<T> {}
 
 impl<T: IntoRow> CellSink for StructSink<T>
 where

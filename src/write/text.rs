@@ -14,6 +14,7 @@ use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
 use crate::read::ListItem;
+use crate::sealed::Sealed;
 use crate::sync::{Mutex, PoisonError};
 
 /// A value that is stored as a view.
@@ -64,6 +65,8 @@ impl Shelf {
         self.buffers[number] = buffer;
     }
 }
+
+impl<T> Sealed for ViewSink<T> {}
 
 impl<T: Bytes + Send> CellSink for ViewSink<T> {
     type Item = T;

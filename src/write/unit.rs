@@ -8,6 +8,7 @@ use super::convert::is_there;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
+use crate::sealed::Sealed;
 
 /// A Null column.
 #[doc(hidden)]
@@ -18,6 +19,8 @@ pub struct UnitSink(usize);
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct UnitWriter;
+
+impl Sealed for UnitSink {}
 
 impl CellSink for UnitSink {
     type Item = ();

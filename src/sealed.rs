@@ -1,0 +1,56 @@
+//! Keeps traits from being implemented outside this crate.
+//!
+//! A trait with this supertrait can be implemented only for what is listed here or beside its own types. `unsafe` code relies
+//! on what such traits answer.
+
+use std::borrow::Cow;
+
+use polars::prelude::{AnyValue, Column, DataFrame, PlSmallStr, Series};
+
+/// Not nameable outside this crate, since its module is private.
+pub trait Sealed {}
+
+macro_rules! seal {
+    ($($(#[$cfg:meta])* $T:ty),* $(,)?) => {
+        $($(#[$cfg])* impl Sealed for $T {})*
+    };
+}
+
+seal!(
+    bool,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    u8,
+    u16,
+    u32,
+    u64,
+    f32,
+    f64,
+    char,
+    (),
+    String,
+    &str,
+    &[u8],
+    Cow<'_, str>,
+    PlSmallStr,
+    AnyValue<'_>,
+    Series,
+    Column,
+    DataFrame,
+    #[cfg(feature = "dtype-date")]
+    chrono::NaiveDate,
+    #[cfg(feature = "dtype-time")]
+    chrono::NaiveTime,
+    #[cfg(feature = "dtype-datetime")]
+    chrono::NaiveDateTime,
+    #[cfg(feature = "timezones")]
+    chrono::DateTime<chrono::Utc>,
+    #[cfg(feature = "dtype-duration")]
+    chrono::TimeDelta,
+);
+
+impl<T> Sealed for Option<T> {}
+impl<T> Sealed for Vec<T> {}
