@@ -391,7 +391,8 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     ///
     /// Panics are failures like errors. Of many panics in a call the program's panic hook sees the first, and at most one
     /// for each worker. For that, the crate puts a hook of its own around the program's when it meets the first panic of
-    /// the process; a program that sets another after that has it called for every panic.
+    /// the process; a program that sets another after that has it called for every panic. One that wants no hook but its own
+    /// calls [`keep_panic_hook`](crate::keep_panic_hook).
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;

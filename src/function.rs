@@ -4,6 +4,10 @@
 //! from the closure's own signature, so that one trait can be implemented for closures of every shape: the plain `Fn`
 //! bound names the argument types, and the bound `for<'a> Fn(A::Of<'a>)` lets the call lend values that borrow.
 
+use crate::sync::Arc;
+use std::fmt;
+use std::marker::PhantomData;
+
 use polars::prelude::{Column, DataFrame};
 
 use crate::arity::for_each_arity;
@@ -38,7 +42,36 @@ use crate::read::{
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// A function that is generic over `F: Fn(f64) -> f64 + Sync` passes `&f`.
+/// # Closures in variables
+///
+/// A closure may come from anywhere: returned by a function as `impl Fn(f64) -> f64 + Sync`, of a type parameter
+/// `F: Fn(f64) -> f64 + Sync`, in a `Box<dyn Fn(f64) -> f64 + Send + Sync>`, in an [`Arc`] of any row function. Each is passed
+/// by value; so is `&f` of each but the `Arc`, and [`by_ref(&f)`](by_ref) of any.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use polars_par_apply::prelude::*;
+///
+/// fn scale(by: f64) -> impl Fn(f64) -> f64 + Send + Sync + 'static {
+///     move |x| x * by
+/// }
+///
+/// let df = df!["x" => [1.0, 4.0]]?;
+/// let by_name = |name: &str| -> Arc<dyn Fn(f64) -> f64 + Send + Sync> {
+///     match name {
+///         "root" => Arc::new(f64::sqrt),
+///         _ => Arc::new(scale(2.0)),
+///     }
+/// };
+/// assert_eq!(df.par_apply_rows(scale(2.0))?, df.par_apply_rows(by_name("double"))?);
+/// let root = by_name("root");
+/// let job = df.par_apply().spawn_rows(Arc::clone(&root));
+/// assert_eq!(job.get()?, df.par_apply_rows(root)?);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+///
+/// [`around`] makes a row function that calls another, whichever that is: to time it, or to log its results.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a row",
     label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
@@ -47,9 +80,10 @@ use crate::read::{
     note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
     note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype",
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures",
+    note = "of a reference to a row function (`F: RowFn<M>`, an `Arc`), pass `by_ref(&f)`",
     note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
 )]
-pub trait RowFn<Marker, Context = NoContext>: Sync {
+pub trait RowFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
     /// What it returns.
     type Out;
 
@@ -73,6 +107,18 @@ pub struct OfCells;
 #[derive(Debug)]
 pub struct OfWhole;
 
+/// Marks functions that call another, of the marker `M`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Through<M>(PhantomData<fn() -> M>);
+
+/// Keeps the traits from being implemented outside this crate, where the markers cannot be named.
+pub trait Sealed<Marker> {}
+
+impl<F: ?Sized, A> Sealed<(OfCells, A)> for F {}
+impl<F: ?Sized, A> Sealed<(OfWhole, A)> for F {}
+impl<F: ?Sized, M> Sealed<Through<M>> for F {}
+
 /// Calls a macro once for each context: its type parameters, the type, the leading arguments' types, and the arguments
 /// taken from it by a name.
 macro_rules! for_each_context {
@@ -93,9 +139,12 @@ macro_rules! row_fn {
     ) => {
         impl<Function, Out, $($G,)? $($T),+> RowFn<(OfCells, fn($($T),+) -> Out), $Context> for Function
         where
+            Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* $($T),+) -> Out,
-            Function: for<'a> Fn($(&mut $Lead,)* $($T::Of<'a>),+) -> Out,
+            // Of the reference, since of a type that is known by its bounds alone (`impl Fn(i64) -> i64`, a type parameter) the
+            // compiler compares such a bound with those as they are written, and does not see that `T::Of<'a>` is `i64`.
+            for<'f, 'a> &'f Function: Fn($(&mut $Lead,)* $($T::Of<'a>),+) -> Out,
             $($T: Cell,)+
         {
             type Out = Out;
@@ -109,7 +158,7 @@ macro_rules! row_fn {
                 pairs!($($t)+): <Self::Cells as Cells>::Of<'a>,
             ) -> Out {
                 let _ = &$context;
-                self($($lead,)* $($t),+)
+                (&self)($($lead,)* $($t),+)
             }
         }
     };
@@ -126,9 +175,10 @@ macro_rules! whole_row_fn {
     ) => {
         impl<Function, Out, $($G,)? R> RowFn<(OfWhole, fn(R) -> Out), $Context> for Function
         where
+            Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* R) -> Out,
-            Function: for<'a> Fn($(&mut $Lead,)* R::Of<'a>) -> Out,
+            for<'f, 'a> &'f Function: Fn($(&mut $Lead,)* R::Of<'a>) -> Out,
             R: FromRow,
         {
             type Out = Out;
@@ -142,7 +192,7 @@ macro_rules! whole_row_fn {
                 cells: <Self::Cells as Cells>::Of<'a>,
             ) -> Out {
                 let _ = &$context;
-                self($($lead,)* R::assemble(cells))
+                (&self)($($lead,)* R::assemble(cells))
             }
         }
     };
@@ -159,7 +209,7 @@ for_each_context!(whole_row_fn! {});
     note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
-pub trait ColumnFn<Marker, Context = NoContext>: Sync {
+pub trait ColumnFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
     /// What it returns.
     type Out;
 
@@ -193,6 +243,7 @@ macro_rules! column_fn {
     ) => {
         impl<Function, Out, $($G)?> ColumnFn<(OfWhole, Out), $Context> for Function
         where
+            Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* &Column) -> Out,
         {
@@ -219,6 +270,7 @@ macro_rules! column_fn {
 
         impl<Function, Out, $($G,)? T> ColumnFn<(OfCells, fn(T) -> Out), $Context> for Function
         where
+            Function: ?Sized,
             Function: Sync,
             Function: for<'a> Fn($(&mut $Lead,)* Values<'a, T>) -> Out,
             T: Cell,
@@ -260,7 +312,7 @@ for_each_context!(column_fn! {});
     note = "annotate the argument: `|part: DataFrame| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
-pub trait ChunkFn<Marker, Context = NoContext>: Sync {
+pub trait ChunkFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
     /// What it returns.
     type Out;
 
@@ -277,8 +329,9 @@ macro_rules! chunk_fn {
         @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
         $Part:ty, $takes_place:literal, |$chunk:ident| $part:expr
     ) => {
-        impl<Function, Out, $($G)?> ChunkFn<($Part, Out), $Context> for Function
+        impl<Function, Out, $($G)?> ChunkFn<(OfWhole, fn($Part) -> Out), $Context> for Function
         where
+            Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* $Part) -> Out,
         {
@@ -297,3 +350,199 @@ macro_rules! chunk_fn {
 for_each_context!(chunk_fn! { DataFrame, false, |chunk| chunk.into_frame() });
 for_each_context!(chunk_fn! { &DataFrame, false, |chunk| chunk.frame() });
 for_each_context!(chunk_fn! { Chunk, true, |chunk| chunk });
+
+/// A row, column or chunk function behind a reference; made by [`by_ref`].
+#[derive(Debug)]
+pub struct ByRef<'f, F: ?Sized>(&'f F);
+
+impl<F: ?Sized> Clone for ByRef<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized> Copy for ByRef<'_, F> {}
+
+/// Passes a row, column or chunk function by reference, so that it can be passed again.
+///
+/// A reference to a closure can be passed as it is. This is for functions that are known as `F: RowFn<M>` or the like, and for
+/// an [`Arc`]:
+///
+/// ```
+/// use polars_par_apply::{by_ref, prelude::*};
+///
+/// fn twice<M, F>(a: &DataFrame, b: &DataFrame, f: F) -> polars_par_apply::Result<[<F::Out as IntoRow>::Output; 2]>
+/// where
+///     F: RowFn<M>,
+///     F::Out: IntoRow,
+/// {
+///     Ok([a.par_apply_rows(by_ref(&f))?, b.par_apply_rows(f)?])
+/// }
+///
+/// let (a, b) = (df!["x" => [1]]?, df!["x" => [2, 3]]?);
+/// let [a, b] = twice(&a, &b, |x: i32| x + 1)?;
+/// assert_eq!((a.i32()?.to_vec(), b.i32()?.to_vec()), (vec![Some(2)], vec![Some(3), Some(4)]));
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+pub fn by_ref<F: ?Sized>(f: &F) -> ByRef<'_, F> {
+    ByRef(f)
+}
+
+macro_rules! pointer {
+    ([$($lifetime:lifetime)?] $Pointer:ty, |$pointer:ident| $target:expr) => {
+        impl<$($lifetime,)? F, M, C> RowFn<Through<M>, C> for $Pointer
+        where
+            F: RowFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+            type Cells = F::Cells;
+            const NAMES: Names = F::NAMES;
+
+            #[inline(always)]
+            fn call<'a>(&self, context: &mut C, cells: <F::Cells as Cells>::Of<'a>) -> F::Out {
+                let $pointer = self;
+                $target.call(context, cells)
+            }
+        }
+
+        impl<$($lifetime,)? F, M, C> ColumnFn<Through<M>, C> for $Pointer
+        where
+            F: ColumnFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+
+            fn argument() -> Option<Argument> {
+                F::argument()
+            }
+
+            unsafe fn call(
+                &self,
+                context: &mut C,
+                column: &Column,
+                chunks: &ColumnChunks<'_>,
+            ) -> Result<F::Out, (usize, Fault)> {
+                let $pointer = self;
+                // SAFETY: as the caller vouches.
+                unsafe { $target.call(context, column, chunks) }
+            }
+
+            unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
+                // SAFETY: as the caller vouches.
+                unsafe { F::first_null(chunks, rows) }
+            }
+        }
+
+        impl<$($lifetime,)? F, M, C> ChunkFn<Through<M>, C> for $Pointer
+        where
+            F: ChunkFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+
+            const TAKES_PLACE: bool = F::TAKES_PLACE;
+
+            fn call(&self, context: &mut C, chunk: Chunk) -> F::Out {
+                let $pointer = self;
+                $target.call(context, chunk)
+            }
+        }
+    };
+}
+
+pointer!(['f] ByRef<'f, F>, |pointer| pointer.0);
+pointer!([] Arc<F>, |pointer| (**pointer));
+
+/// A row function that calls another; made by [`around`].
+#[derive(Clone, Copy, Debug)]
+pub struct Around<F, W> {
+    f: F,
+    wrapper: W,
+}
+
+/// One call of a row function, which a wrapper that [`around`] is given makes, or leaves out.
+#[must_use = "the row function is called by `.run()`"]
+pub struct Call<'c, Out>(&'c mut dyn FnMut() -> Out);
+
+impl<Out> Call<'_, Out> {
+    /// Calls the row function with the row, and returns what it returns.
+    #[inline(always)]
+    pub fn run(self) -> Out {
+        (self.0)()
+    }
+}
+
+impl<Out> fmt::Debug for Call<'_, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+/// Makes a row function that calls another, whatever its arguments are, through a wrapper: to time it, to log or to change its
+/// results.
+///
+/// The wrapper is called for each row in place of the row function. It is given that one call, which it makes with
+/// [`run`](Call::run), and what it returns is the row's result. It is called by several threads at once, as the row function
+/// is. The columns, the leading arguments and what nulls do are those of the row function.
+///
+/// ```
+/// use std::fmt::Debug;
+/// use std::sync::Mutex;
+/// use std::time::{Duration, Instant};
+///
+/// use polars_par_apply::{Around, Call, around, prelude::*};
+///
+/// /// Notes each row that takes long, with its result.
+/// fn watched<M, F>(f: F, slow: &Mutex<Vec<String>>) -> Around<F, impl Fn(Call<'_, F::Out>) -> F::Out>
+/// where
+///     F: RowFn<M>,
+///     F::Out: Debug,
+/// {
+///     around(f, |call: Call<'_, F::Out>| {
+///         let began = Instant::now();
+///         let out = call.run();
+///         if began.elapsed() >= Duration::from_millis(20) {
+///             slow.lock().unwrap().push(format!("{out:?}"));
+///         }
+///         out
+///     })
+/// }
+///
+/// let df = df!["name" => ["ann", "bob"], "age" => [30, 40]]?;
+/// let slow = Mutex::new(Vec::new());
+/// let f = |name: &str, age: i32| {
+///     if age > 35 {
+///         std::thread::sleep(Duration::from_millis(25));
+///     }
+///     format!("{name} is {age}")
+/// };
+/// let said = df.par_apply_rows(watched(f, &slow))?;
+/// assert_eq!(said, df.par_apply_rows(f)?);
+/// assert!(slow.into_inner().unwrap().contains(&r#""bob is 40""#.to_string()));
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+pub fn around<F, W>(f: F, wrapper: W) -> Around<F, W> {
+    Around { f, wrapper }
+}
+
+impl<F, W, Out, M, C> RowFn<Through<M>, C> for Around<F, W>
+where
+    F: RowFn<M, C>,
+    W: Fn(Call<'_, F::Out>) -> Out + Sync,
+{
+    type Out = Out;
+    type Cells = F::Cells;
+    const NAMES: Names = F::NAMES;
+
+    #[inline(always)]
+    fn call<'a>(&self, context: &mut C, cells: <F::Cells as Cells>::Of<'a>) -> Out {
+        let mut cells = Some(cells);
+        // `Call::run` takes itself, so that this is called once at most.
+        let mut call = || match cells.take() {
+            Some(cells) => self.f.call(context, cells),
+            None => unreachable!("the row is taken once"),
+        };
+        (self.wrapper)(Call(&mut call))
+    }
+}

@@ -187,7 +187,7 @@ pub use context::{
 pub use context::{RowRng, Seed, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
-pub use function::{ChunkFn, ColumnFn, RowFn};
+pub use function::{Around, ByRef, Call, ChunkFn, ColumnFn, RowFn, around, by_ref};
 pub use job::Job;
 #[cfg(feature = "lazy")]
 pub use lazy::{
@@ -211,6 +211,7 @@ pub use read::Struct;
 pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
 #[cfg(feature = "retry")]
 pub use retry::Retry;
+pub use run::keep_panic_hook;
 pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
 
 /// What derived code uses; not for others.

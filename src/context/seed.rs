@@ -1,6 +1,9 @@
 //! A random stream for each row, which depends on the seed and the row's number alone.
 
-use rand::SeedableRng;
+use std::convert::Infallible;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{SeedableRng, TryRng};
 
 use super::state::{Finish, IntoState, State, finish_all, make};
 use super::{Context, Lead, Leading, NoState};
@@ -10,14 +13,66 @@ use crate::sealed::Sealed;
 
 /// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: `ChaCha` with 8 rounds.
 ///
-/// A row's stream is that of `RowRng::seed_from_u64(seed)` after `set_stream(row)`: the seed is expanded into the
-/// cipher's 256-bit key as `rand_core` does it for every generator, the row's number is the 64-bit nonce, and the block
+/// A row's stream is that of `ChaCha8Rng::seed_from_u64(seed)` after `set_stream(row)`, where `ChaCha8Rng` is the crate
+/// `rand`'s; [`of_row`](RowRng::of_row) makes it. The seed is expanded into the cipher's 256-bit key as `rand_core` does it for every generator, the row's number is the 64-bit nonce, and the block
 /// counter begins at 0. Streams of different rows are different outputs of one keyed function (D. J. Bernstein,
 /// "`ChaCha`, a variant of Salsa20", 2008), so neighbours have nothing in common; each is 2^70 bytes long. It is no
 /// generator for secrets: the seed has 64 bits.
 ///
-/// The traits that draw numbers are those of the crate `rand`, re-exported as [`rand`](crate::rand).
-pub type RowRng = rand::rngs::ChaCha8Rng;
+/// The traits that draw numbers are those of the crate `rand`, re-exported as [`rand`](crate::rand); it has all that come with
+/// `rand`'s `Rng`.
+///
+/// ```
+/// use polars_par_apply::prelude::*;
+/// use polars_par_apply::rand::{Rng, RngExt};
+///
+/// let df = df!["x" => [0, 0, 0]]?;
+/// let drawn = df.par_apply().seed(7).rows(|rng: &mut RowRng, _: i32| rng.next_u64())?;
+/// // The same stream, outside of a call.
+/// assert_eq!(drawn.u64()?.get(2), Some(RowRng::of_row(7, 2).next_u64()));
+/// assert!(RowRng::of_row(7, 2).random_range(0.0..1.0) < 1.0);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct RowRng(ChaCha8Rng);
+
+impl RowRng {
+    /// Makes the stream that the row of this number has in a call with this seed, from its beginning.
+    #[must_use]
+    pub fn of_row(seed: u64, row: u64) -> Self {
+        let mut rng = Self::seeded(seed);
+        rng.set_row(row);
+        rng
+    }
+
+    fn seeded(seed: u64) -> Self {
+        RowRng(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    #[inline(always)]
+    fn set_row(&mut self, row: u64) {
+        self.0.set_stream(row);
+    }
+}
+
+impl TryRng for RowRng {
+    type Error = Infallible;
+
+    #[inline]
+    fn try_next_u32(&mut self) -> std::result::Result<u32, Infallible> {
+        self.0.try_next_u32()
+    }
+
+    #[inline]
+    fn try_next_u64(&mut self) -> std::result::Result<u64, Infallible> {
+        self.0.try_next_u64()
+    }
+
+    #[inline]
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), Infallible> {
+        self.0.try_fill_bytes(bytes)
+    }
+}
 
 /// Of a [`Leading`]: the closure has a random stream for each row.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +83,7 @@ pub struct Seed {
 impl Seed {
     fn streams(self) -> Streams {
         Streams {
-            generator: RowRng::seed_from_u64(self.seed),
+            generator: RowRng::seeded(self.seed),
         }
     }
 }
@@ -42,7 +97,7 @@ pub(crate) struct Streams {
 impl Streams {
     #[inline(always)]
     fn at(&mut self, numbers: &RowNumbers, position: usize) {
-        self.generator.set_stream(numbers.of(position) as u64);
+        self.generator.set_row(numbers.of(position) as u64);
     }
 }
 

@@ -3,8 +3,8 @@
 mod chain;
 mod message;
 
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use polars::error::ErrString;

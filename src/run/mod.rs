@@ -23,6 +23,7 @@ pub(crate) use drive::{Broken, Ended};
 pub(crate) use failure::{Cause, Failure, catch, quietly_drop, say};
 pub(crate) use faults::Record;
 pub(crate) use hush::is_amid_a_run;
+pub use hush::keep_panic_hook;
 pub(crate) use plan::Plan;
 pub(crate) use shared::{Run, says_cancelled};
 pub(crate) use steps::{BATCH, Steps};

@@ -22,6 +22,7 @@
 //! | a row's random stream is its number's | `seeds` |
 //! | whatever reports a row has its number from one source | `row_numbers` |
 //! | each verb follows an option, or refuses it | `option_table` |
+//! | a closure may come from anywhere, and be called through another | `closures` |
 //! | who watches a run sees how far it is, and how it ended | `progress` |
 //! | what happened is counted; what is small wakes nobody | `stats` |
 //! | spans say what the stats say | `traces` |
@@ -56,6 +57,7 @@ mod cancelling;
 mod cells;
 mod checks_first;
 mod chunks;
+mod closures;
 mod column_names;
 mod columns;
 mod copies;

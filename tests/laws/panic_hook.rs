@@ -143,3 +143,54 @@ fn panics_of_calls_within() {
         assert_eq!(seen.load(SeqCst), 1);
     });
 }
+
+#[test]
+fn a_program_may_keep_its_hook() {
+    in_its_own_process("panic_hook::every_panic_is_heard");
+    in_its_own_process("panic_hook::every_panic_is_heard_from_then_on");
+}
+
+/// Rows that all panic, and how often the hook was called for them.
+fn panics_of(rows: usize, seen: &AtomicUsize) -> usize {
+    let outcome = counting(rows)
+        .par_apply()
+        .workers(2)
+        .on_error(OnError::Null)
+        .rows(|i: i64| -> i64 { panic!("row {i}") })
+        .unwrap();
+    assert_eq!(
+        (outcome.stats.failures, outcome.failures.height()),
+        (rows, rows)
+    );
+    seen.swap(0, SeqCst)
+}
+
+#[test]
+#[ignore = "run by a_program_may_keep_its_hook, in a process of its own"]
+fn every_panic_is_heard() {
+    watched(|| {
+        polars_par_apply::keep_panic_hook();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        let hook = Box::new(move |_: &std::panic::PanicHookInfo<'_>| {
+            count.fetch_add(1, SeqCst);
+        });
+        let own = (&raw const *hook).addr();
+        std::panic::set_hook(hook);
+        assert_eq!(panics_of(300, &seen), 300);
+        // The hook is the program's own still, and not one around it.
+        let hook = std::panic::take_hook();
+        assert_eq!((&raw const *hook).cast::<()>().addr(), own);
+    });
+}
+
+#[test]
+#[ignore = "run by a_program_may_keep_its_hook, in a process of its own"]
+fn every_panic_is_heard_from_then_on() {
+    watched(|| {
+        let seen = counted();
+        assert!((1..=2).contains(&panics_of(300, &seen)));
+        polars_par_apply::keep_panic_hook();
+        assert_eq!(panics_of(300, &seen), 300);
+    });
+}

@@ -25,6 +25,17 @@ fn defined(seed: u64, row: usize) -> ChaCha8Rng {
 
 #[test]
 fn a_row_s_stream_is_that_of_its_number() {
+    // Of its own type, whose stream is the same outside of a call.
+    for row in [0, 1, 2999, u64::MAX] {
+        let (mut own, mut by_hand) = (RowRng::of_row(42, row), defined(42, row as usize));
+        assert_eq!(own.next_u32(), by_hand.next_u32());
+        assert_eq!(own.next_u64(), by_hand.next_u64());
+        let mut bytes = [[0; 700]; 2];
+        own.fill_bytes(&mut bytes[0]);
+        by_hand.fill_bytes(&mut bytes[1]);
+        assert_eq!(bytes[0], bytes[1]);
+        assert_eq!(own.random_range(0..1000), by_hand.random_range(0..1000));
+    }
     let column = counting(3000).par_apply().seed(42).rows(draw).unwrap();
     let expected: Vec<u64> = (0..3000).map(|row| defined(42, row).next_u64()).collect();
     assert_same(&column, &Column::new("par_apply".into(), expected), "42");
