@@ -30,7 +30,7 @@ struct State {
 impl Gate {
     /// Lets one more in, while the pool is open; and what comes from within, until it is terminated.
     pub(super) fn admit(self: &Arc<Self>) -> Result<Pass> {
-        let is_within = is_within(self);
+        let is_within = is_within::<Gate>(self);
         self.admit_if(|state| !state.closed || (is_within && !state.terminated))
     }
 

@@ -155,7 +155,7 @@ fn text_that_is_only_returned() {
     let cows = || (0..height).map(|i| Some(cow(i)));
     let letters = || (0..height).map(|i| Some(Cow::Owned(letter(i).to_string())));
     let evens = || letters().enumerate().map(|(i, c)| c.filter(|_| i % 2 == 0));
-    let even = move |i: usize| (i % 2 == 0).then(|| letter(i));
+    let even = move |i: usize| i.is_multiple_of(2).then(|| letter(i));
 
     let apply = || df.par_apply().workers(3).chunk_rows(7);
     assert_texts(&apply().rows(|i: u64| small(i as usize)).unwrap(), smalls());

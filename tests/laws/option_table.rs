@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use polars_par_apply::{Apply, CallOptions, ErrorKind, Gives, Leading, NoSeed, prelude::*};
+use polars_par_apply::{Gives, Leading, NoFinish, NoSeed, NoState, State, prelude::*};
 
 const GUIDE: &str = include_str!("../../src/guide/options.md");
 
@@ -120,16 +120,13 @@ fn a_call_over_a_frame_follows_the_guide() {
     }
 }
 
+/// A state that a function makes.
+type WithNumber = Leading<State<fn() -> i64, NoFinish>, NoSeed>;
+
 #[test]
 fn names_states_and_seeds_are_for_every_verb() {
     let df = frame().select(["x"]).unwrap();
-    fn state<'a>(
-        df: &'a DataFrame,
-    ) -> Apply<
-        'a,
-        'static,
-        Leading<polars_par_apply::State<fn() -> i64, polars_par_apply::NoFinish>, NoSeed>,
-    > {
+    fn state(df: &DataFrame) -> Apply<'_, 'static, WithNumber> {
         df.par_apply().names(["z"]).state(|| 1)
     }
     let named = |frame: DataFrame| assert_eq!(frame.get_column_names(), ["z"]);
@@ -233,9 +230,7 @@ fn a_policy_that_comes_as_a_value_needs_an_outcome() {
 }
 
 /// The output of a call, whatever it gives.
-fn heights<G: Gives>(
-    call: Apply<'_, '_, Leading<polars_par_apply::NoState, NoSeed>, G>,
-) -> Result<G::Of<Column>> {
+fn heights<G: Gives>(call: Apply<'_, '_, Leading<NoState, NoSeed>, G>) -> Result<G::Of<Column>> {
     call.rows(|x: i64| x)
 }
 
