@@ -100,6 +100,11 @@ impl LazyApply {
     /// The order of a frame that has none, such as a join's that does not keep it, is that of this run, and so are its
     /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295
     /// rows is given `numbered(false)`, or is a [stream](LazyApply::row_batches), whose rows are counted by 64.
+    ///
+    /// Once a call of this crate has failed in a run of a query, no other call of the run is made, so none counts over the rows
+    /// that are missing then. Where an operator of Polars before the call fails in the streaming engine (a strict cast, for
+    /// one), the engine may call the closure for later batches before it ends the query with the error, and their numbers are
+    /// counted over the gap.
     pub fn numbered(mut self, numbered: bool) -> Self {
         self.settings.numbered = Some(numbered);
         self
@@ -296,8 +301,9 @@ impl<I> LazyApply<State<I, NoFinish>> {
     /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
     /// to write what the state still holds, to keep a total.
     ///
-    /// It is called after the last batch, or before the first error is given; not if the iterator is dropped before. It may
-    /// return a `Result`: its error is then the stream's last item, of the kind
+    /// It is called after the last batch, or before an error of the stream's own closure is given, or that it was cancelled. It
+    /// is not called if the query fails, since the state may then have seen batches [beyond a gap](Batches#when-the-query-fails);
+    /// nor if the iterator is dropped before. It may return a `Result`: its error is then the stream's last item, of the kind
     /// [`Finish`](crate::ErrorKind::Finish), unless the stream ended with another.
     ///
     /// ```

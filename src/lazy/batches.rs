@@ -44,9 +44,18 @@ use crate::run::quietly_drop;
 /// after the results of all batches before it:
 /// - an error or panic of the closure: of a row function with the row's number, counted over the whole stream; of a function
 ///   of batches with the batch's index and first row, likewise;
-/// - an error of the query, of the kind [`Polars`](crate::ErrorKind::Polars);
+/// - an error of the query, of the kind [`Polars`](crate::ErrorKind::Polars), which is below;
 /// - that it was cancelled by its token: at once where the iterator waits for the query, else when each worker is done
 ///   with the row, or the batch, that it is in.
+///
+/// # When the query fails
+/// Where one of its operators fails, Polars' streaming engine drops the batch that failed, and goes on with later ones until
+/// the query has ended: what comes then has a gap before it.
+/// - Where a call of this crate in the query fails, nothing beyond the gap is given. The error comes after batches that are
+///   all before the gap; those that were not given yet are dropped.
+/// - Where an operator of Polars fails (a strict cast, for one), it is known at the query's end, and not before: batches beyond the gap
+///   may be given first, and their places are counted over it. So what is written from a stream is of use only if the stream
+///   ended without an error. A query that gathers its rows after that operator, as a `sort` does, fails before its first batch.
 #[must_use = "it is lazy: the query does not begin before `next` is called"]
 pub struct Batches<T> {
     how: How,

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
 
 use super::call::empty_frame;
+use super::run_link::Planned;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::partition::Chunk;
@@ -113,10 +114,17 @@ impl Query {
     ) -> Result<Self> {
         let channel = Arc::new(Channel::default());
         let to = channel.clone();
-        let callback = PlanCallback::new(move |batch: DataFrame| Ok(to.send(batch)));
+        let planned = Planned::default();
+        let in_query = planned.clone();
+        // Where a call of the query has failed, this batch may lie beyond the gap.
+        let callback = PlanCallback::new(move |batch: DataFrame| {
+            in_query.check()?;
+            Ok(to.send(batch))
+        });
         let sink = frame.sink_batches(callback, true, Some(chunk_rows))?;
         let ends = channel.clone();
         let run = move || {
+            planned.enter();
             let ran = catch(|| sink.collect_with_engine(Engine::Streaming).map(drop));
             ends.end(match ran {
                 Ok(result) => result.map_err(Error::from),

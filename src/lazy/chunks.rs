@@ -4,9 +4,11 @@ use polars::prelude::{
     AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlSmallStr, PlanCallback,
     PolarsResult, Schema, SchemaRef, UdfSchema,
 };
+use polars_plan::prelude::ProjectionOptions;
 
 use super::call::NO_LEAD;
 use super::expr::of_batch;
+use super::run_link::RunColumn;
 use super::settings::{Settings, Shared, Verb};
 use super::unused_name::unused_name;
 use crate::context::NoContext;
@@ -99,6 +101,7 @@ where
         numbers: numbers.clone(),
         f,
     });
+    let run_column = Arc::new(RunColumn::new(unused_name("run")));
     let optimizations = match row_wise {
         true => AllowedOptimizations::STREAMING,
         false => AllowedOptimizations::empty(),
@@ -107,18 +110,33 @@ where
         chunks.shared.check()?;
         let schema = schema.of(&schemas[0])?;
         let (chunks, output) = (chunks.clone(), schema.clone());
-        let run = move |frame: DataFrame| chunks.run::<M>(&frame, &output);
+        // What is gathered has no gap; and a frame of no columns has no place for the run's number.
+        let any = schemas[0].iter_names().next();
+        let numbered = any.filter(|_| row_wise).map(|any| {
+            let number = run_column.expression(any.clone());
+            (run_column.clone(), number)
+        });
+        let (run_column, number) = numbered.unzip();
+        let run = move |mut frame: DataFrame| match &run_column {
+            Some(column) if frame.height() > 0 => {
+                let run = column.take(&mut frame)?;
+                run.call(|| chunks.run::<M>(&frame, &output))
+            }
+            _ => chunks.run::<M>(&frame, &output),
+        };
         let told: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
         let input = plans
             .into_iter()
             .next()
             .expect("the frame's own plan is given");
-        let input = DslBuilder::from(input);
-        let input = match &numbers {
-            Some(name) => input.row_index(name.clone(), None),
-            None => input,
-        };
-        let map = input.map(run, optimizations, Some(told), name.clone());
+        let mut plan = DslBuilder::from(input);
+        if let Some(name) = &numbers {
+            plan = plan.row_index(name.clone(), None);
+        }
+        if let Some(number) = number {
+            plan = plan.with_columns(vec![number], ProjectionOptions::default());
+        }
+        let map = plan.map(run, optimizations, Some(told), name.clone());
         Ok(map.build())
     };
     frame.pipe_with_schema(PlanCallback::new(plan))

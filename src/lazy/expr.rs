@@ -2,12 +2,12 @@
 
 use polars::prelude::{
     Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
-    map_multiple,
 };
 
 use super::call::{Call, NO_LEAD, OneColumn, empty_columns};
 use super::failures::Failures;
 use super::marker::{may_fail, named, refuse_statistics, stays};
+use super::run_link::{QueryRun, linked};
 use super::settings::{Settings, Verb, settings};
 use crate::cancel::CancelToken;
 use crate::context::NoContext;
@@ -204,15 +204,16 @@ impl RowsExpr {
 
         let output_name = batches.call.name.clone();
         let planned = batches.clone();
-        let run =
-            move |columns: &mut [Column]| -> PolarsResult<Column> { batches.run::<M>(columns) };
+        let run = move |run: &Arc<QueryRun>, columns: &mut [Column]| -> PolarsResult<Column> {
+            run.call(|| batches.run::<M>(columns))
+        };
         let plan = move |schema: &Schema, fields: &[Field]| -> PolarsResult<Field> {
             if may_meet_statistics {
                 refuse_statistics(schema, planned.given(fields).0)?;
             }
             Ok(planned.plan::<M>(fields)?)
         };
-        let function = named(map_multiple(run, arguments, plan), plan_name);
+        let function = named(linked(run, arguments, plan), plan_name);
         // Not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
         let rename = PlanCallback::new(move |_: PlSmallStr| Ok(output_name.clone()));
         function.name().map(rename)

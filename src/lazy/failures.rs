@@ -17,6 +17,10 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// It keeps every failure that it is told of, so a table of which every row is bad is better given a
 /// [limit](Failures::max_failures). A query that is collected twice, or joined with itself, tells of its failures twice.
 ///
+/// After a query that failed, it holds the failures that were met before the query ended. If a call of this crate failed, their
+/// rows have the right numbers. If an operator of Polars before the call failed in the streaming engine (a strict cast, for one), the
+/// engine may have gone on without the batch that failed, and numbers are counted over that gap: empty the collector then.
+///
 /// ```
 /// use polars_par_apply::prelude::*;
 ///

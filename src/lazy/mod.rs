@@ -10,6 +10,7 @@ mod failures;
 mod frame;
 mod item;
 mod marker;
+mod run_link;
 mod settings;
 mod stream;
 mod unused_name;

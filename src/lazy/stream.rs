@@ -197,6 +197,12 @@ fn in_order<T: 'static, S: Send + 'static>(
     let mut finish = Some(finish);
     let results = std::iter::from_fn(move || {
         let chunk = query.next();
+        // What a failed query has given may have a gap: that state is nobody's.
+        if let Some(Err(error)) = &chunk
+            && !matches!(error.kind(), ErrorKind::Cancelled { .. })
+        {
+            finish = None;
+        }
         let result = chunk.map(|chunk| call(&slot, chunk?));
         if let Some(Ok(_)) = result {
             return result;
