@@ -219,8 +219,9 @@ pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
 pub mod __private {
     pub use polars::prelude::DataFrame;
 
+    pub use crate::error::Failure;
     pub use crate::read::{Cells, Cons, Nil};
-    pub use crate::write::{DefaultNames, Encoding, SinkCons, SinkNil, Sinks, Unwritten, item};
+    pub use crate::write::{DefaultNames, Encoding, SinkCons, SinkNil, Sinks, item};
 }
 
 /// Runs the README's programs.

@@ -140,7 +140,7 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
                     encoding: Encoder,
                 ) -> ::core::result::Result<
                     <Self::Sink as ::polars_par_apply::__private::Sinks>::Item,
-                    ::polars_par_apply::__private::Unwritten,
+                    ::polars_par_apply::__private::Failure,
                 > {
                     ::core::result::Result::Ok(#items)
                 }

@@ -1,6 +1,7 @@
 //! The crate's one error type.
 
 mod chain;
+mod failure;
 mod message;
 
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,8 @@ use polars::prelude::{DataFrame, DataType, PolarsError};
 
 pub(crate) use chain::{Causes, Chain};
 use chain::{unsaid, unsaid_by_polars};
+pub use failure::Failure;
+pub(crate) use failure::{Cause, Fault, Refused};
 use message::said;
 pub(crate) use message::{counted, dtype_name};
 

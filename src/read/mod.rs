@@ -34,6 +34,7 @@ use polars::prelude::DataType;
 use polars_arrow::array::Array;
 use polars_arrow::bitmap::Bitmap;
 
+pub(crate) use crate::error::Fault;
 pub(crate) use any::AnyChunk;
 pub(crate) use cells::Repeat;
 pub use cells::{Cells, Cons, Nil};
@@ -332,16 +333,6 @@ macro_rules! view_is_reader {
     };
 }
 use view_is_reader;
-
-/// Why a row cannot be read.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Fault {
-    /// The argument's position.
-    pub argument: usize,
-    /// What is wrong with the value; a null where there is nothing wrong.
-    pub message: Option<String>,
-}
 
 /// Whether, and how, an argument's type takes a column.
 #[doc(hidden)]

@@ -4,31 +4,13 @@ use std::any::Any;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::hush;
 use polars::prelude::PlSmallStr;
 
+use super::hush;
+pub(crate) use crate::error::{Cause, Failure};
 use crate::error::{Causes, Error, ErrorKind};
 pub(crate) use crate::quiet::quietly_drop;
-use crate::read::Fault;
 use crate::row_numbers::Unnumbered;
-use crate::write::Refused;
-
-/// Why a row (a column, a part) has no result.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The closure returned an error.
-    Closure(Cause),
-    /// The closure panicked.
-    Panic(String),
-    /// A value could not be read.
-    Read(Fault),
-    /// A result could not be written.
-    Write(Refused),
-    /// An error that says where it struck.
-    Known(Error),
-    /// What the closure's error said; the error itself is gone.
-    Said(PlSmallStr),
-}
 
 impl Failure {
     /// As the failure of the row at a position in the input, which need not be said again by what the row has made.
@@ -56,32 +38,6 @@ impl Failure {
                 Failure::Said(said)
             }
             other => other,
-        }
-    }
-}
-
-/// An error of the user's, whose drop may panic: here it is quiet.
-#[derive(Debug)]
-pub(crate) struct Cause(Option<anyhow::Error>);
-
-impl Cause {
-    pub(crate) fn new(error: anyhow::Error) -> Self {
-        Cause(Some(error))
-    }
-
-    pub(crate) fn get(&self) -> &anyhow::Error {
-        self.0.as_ref().expect("it is there until it is taken")
-    }
-
-    pub(crate) fn into_inner(mut self) -> anyhow::Error {
-        self.0.take().expect("it is taken once")
-    }
-}
-
-impl Drop for Cause {
-    fn drop(&mut self) {
-        if let Some(error) = self.0.take() {
-            quietly_drop(error);
         }
     }
 }

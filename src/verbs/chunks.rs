@@ -7,9 +7,9 @@ use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
+use super::names_of;
 use super::report::{Gaps, Items};
 use super::results::{OneByOne, Results};
-use super::{names_of, unwritten};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Place, Result};
@@ -66,7 +66,6 @@ where
         let part = Chunk::new(slice(&frame, rows), index, row_offset);
         f.call(context, part)
             .into_part(Returns::new(returns, options.casts()))
-            .map_err(unwritten)
     };
     let names = options.call.names.clone().or_else(F::Out::names);
     let verb = Chunks {

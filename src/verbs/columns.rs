@@ -7,9 +7,9 @@ use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
+use super::names_of;
 use super::report::{Gaps, Items};
 use super::results::{OneByOne, Results};
-use super::{names_of, unwritten};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -85,8 +85,7 @@ where
         match unsafe { f.call(context, columns[column], &chunks[column]) } {
             Ok(result) => {
                 let dtype = dtype_of(column).map(std::slice::from_ref);
-                let part = result.into_part(Returns::new(dtype, options.casts()));
-                part.map_err(unwritten)
+                result.into_part(Returns::new(dtype, options.casts()))
             }
             Err((row, fault)) => Err(Failure::Known(
                 ErrorKind::Value {

@@ -17,10 +17,9 @@ pub(crate) use columns::columns;
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
 
-use crate::error::{Error, ErrorKind, Place, counted};
+use crate::error::{Error, ErrorKind, Failure, Place, counted};
 use crate::options::Options;
-use crate::run::{Cause, Failure};
-use crate::write::{Misfit, Unwritten};
+use crate::write::Misfit;
 
 /// Checks the names that are given against how many columns come out, where that is known.
 fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Error>) {
@@ -97,14 +96,6 @@ pub(crate) fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
 
 fn names_of(columns: &[&Column]) -> Vec<PlSmallStr> {
     columns.iter().map(|column| column.name().clone()).collect()
-}
-
-/// A result that is not written, as a failure of the run.
-fn unwritten(unwritten: Unwritten) -> Failure {
-    match unwritten {
-        Unwritten::Closure(error) => Failure::Closure(Cause::new(error)),
-        Unwritten::Value(refused) => Failure::Write(refused),
-    }
 }
 
 /// A failure as the call's error: where it struck, and the input and output columns that it may name by position.

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use polars::prelude::DataType;
 
-use super::unwritten;
 use crate::cancel::Halt;
 use crate::context::Context;
 use crate::function::RowFn;
@@ -13,7 +12,7 @@ use crate::options::Casts;
 use crate::read::{Cells, Reader};
 use crate::row_numbers::RowNumbers;
 use crate::run::{Failure, catch};
-use crate::write::{IntoRow, Returns, Sinks, Unwritten, Writer};
+use crate::write::{IntoRow, Returns, Sinks, Writer};
 
 /// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is, or each
 /// [`BATCH`](crate::run::BATCH) of rows, since a look keeps the compiler from vectorising.
@@ -149,7 +148,7 @@ where
                             kept.writer.write::<NULLS>(row, items);
                             kept.writing = false;
                         }
-                        Err(error) => return Stride::Failed(unwritten(error)),
+                        Err(failure) => return Stride::Failed(failure),
                     }
                 }
             }
@@ -177,6 +176,6 @@ fn encoded<R: IntoRow>(
     result: R,
     dtypes: &[DataType],
     casts: Casts,
-) -> Result<<R::Sink as Sinks>::Item, Unwritten> {
+) -> Result<<R::Sink as Sinks>::Item, Failure> {
     result.into_items(Returns::new(Some(dtypes), casts))
 }

@@ -36,12 +36,13 @@ use crate::error::Result;
 use crate::options::Casts;
 use crate::sealed::Sealed;
 
+pub(crate) use crate::error::Refused;
 pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
 pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};
-pub use rows::{DefaultNames, IntoRow, Unwritten, item};
+pub use rows::{DefaultNames, IntoRow, item};
 pub(crate) use sinks::RowSink;
 pub(crate) use sinks::fit_all;
 pub use sinks::{SinkCons, SinkNil, Sinks};
@@ -245,20 +246,5 @@ impl From<Series> for Finished {
             dtype: series.dtype().clone(),
             chunks: series.chunks().clone(),
         }
-    }
-}
-
-/// A result that its column cannot hold.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Refused {
-    /// The output column's position, where there are several.
-    pub(crate) column: usize,
-    pub(crate) message: String,
-}
-
-impl Refused {
-    pub(crate) fn new(message: String) -> Self {
-        Refused { column: 0, message }
     }
 }

@@ -6,7 +6,7 @@ use super::returns::Encoding;
 use super::sinks::{One, RowSink, SinkCons, SinkNil, SinkRepeat, Sinks};
 use super::{CellSink, IntoCell, Refused};
 use crate::arity::for_each_arity;
-use crate::error::Result;
+use crate::error::{Cause, Failure, Result};
 use crate::read::tuple::pairs;
 
 /// What a row closure may return.
@@ -65,8 +65,7 @@ pub trait IntoRow: Sized {
     fn names() -> DefaultNames;
 
     #[doc(hidden)]
-    fn into_items<E: Encoding>(self, encoding: E)
-    -> Result<<Self::Sink as Sinks>::Item, Unwritten>;
+    fn into_items<E: Encoding>(self, encoding: E) -> Result<<Self::Sink as Sinks>::Item, Failure>;
 
     /// Gives the series back, if this is one.
     #[doc(hidden)]
@@ -77,16 +76,6 @@ pub trait IntoRow: Sized {
     }
 }
 
-/// Why a result is not written.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum Unwritten {
-    /// It is an error.
-    Closure(anyhow::Error),
-    /// Its column cannot hold it.
-    Value(Refused),
-}
-
 /// One cell of several, as its sink takes it.
 #[doc(hidden)]
 #[inline(always)]
@@ -94,9 +83,9 @@ pub fn item<T: IntoCell, E: Encoding>(
     cell: T,
     encoding: E,
     column: usize,
-) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
+) -> Result<<T::Sink as CellSink>::Item, Failure> {
     let item = encoding.item(cell, column);
-    item.map_err(|refused| Unwritten::Value(Refused { column, ..refused }))
+    item.map_err(|refused| Failure::Write(Refused { column, ..refused }))
 }
 
 /// The names of a result's columns, where none are given.
@@ -134,11 +123,8 @@ impl<T: IntoCell> IntoRow for T {
     }
 
     #[inline(always)]
-    fn into_items<E: Encoding>(
-        self,
-        encoding: E,
-    ) -> Result<<T::Sink as CellSink>::Item, Unwritten> {
-        encoding.item(self, 0).map_err(Unwritten::Value)
+    fn into_items<E: Encoding>(self, encoding: E) -> Result<<T::Sink as CellSink>::Item, Failure> {
+        encoding.item(self, 0).map_err(Failure::Write)
     }
 
     fn item_into_series(
@@ -172,7 +158,7 @@ macro_rules! tuple {
             fn into_items<Encoder: Encoding>(
                 self,
                 encoding: Encoder,
-            ) -> Result<<Self::Sink as Sinks>::Item, Unwritten> {
+            ) -> Result<<Self::Sink as Sinks>::Item, Failure> {
                 let ($($t,)+) = self;
                 let mut column = 0..;
                 $(let $t = item($t, encoding, column.next().unwrap_or(0))?;)+
@@ -196,7 +182,7 @@ impl<T: IntoCell, const N: usize> IntoRow for [T; N] {
     fn into_items<E: Encoding>(
         self,
         encoding: E,
-    ) -> Result<[<T::Sink as CellSink>::Item; N], Unwritten> {
+    ) -> Result<[<T::Sink as CellSink>::Item; N], Failure> {
         let mut refused = None;
         let mut column = 0..;
         let items = self.map(|cell| {
@@ -226,10 +212,10 @@ impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
     fn into_items<Encoder: Encoding>(
         self,
         encoding: Encoder,
-    ) -> Result<<T::Sink as Sinks>::Item, Unwritten> {
+    ) -> Result<<T::Sink as Sinks>::Item, Failure> {
         match self {
             Ok(row) => row.into_items(encoding),
-            Err(error) => Err(Unwritten::Closure(error.into())),
+            Err(error) => Err(Failure::Closure(Cause::new(error.into()))),
         }
     }
 

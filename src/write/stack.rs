@@ -5,10 +5,10 @@ use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Serie
 use super::dtype::{column_with_dtype, merged, with_dtype};
 use super::fit_all;
 use super::returns::{Encoding, Misfit, returned};
-use super::rows::{IntoRow, Unwritten};
+use super::rows::IntoRow;
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
-use crate::error::{Error, ErrorKind, Place, Result, counted, dtype_name};
+use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dtype_name};
 
 /// What a chunk closure may return.
 ///
@@ -47,7 +47,7 @@ pub trait IntoStack: Sized {
     fn width() -> Option<usize>;
 
     #[doc(hidden)]
-    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Unwritten>;
+    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Failure>;
 
     /// Whether cells have these dtypes anyway, of which there is one for each column; those that cannot have them are told.
     #[doc(hidden)]
@@ -87,7 +87,7 @@ where
 
     const WHOLE: bool = T::WHOLE;
 
-    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Unwritten> {
+    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Failure> {
         self.into_items(encoding)
     }
 
@@ -172,7 +172,7 @@ macro_rules! whole {
             $Whole,
             $width,
             $stack,
-            |result| result.map_err(|error| Unwritten::Closure(error.into()))
+            |result| result.map_err(|error| Failure::Closure(Cause::new(error.into())))
         );
     };
     (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $width:expr, $stack:path, |$result:ident| $into_part:expr) => {
@@ -186,7 +186,7 @@ macro_rules! whole {
                 $width
             }
 
-            fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<$Output, Unwritten> {
+            fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<$Output, Failure> {
                 let $result = self;
                 $into_part
             }
@@ -368,7 +368,7 @@ pub trait IntoColumns: Sized {
     type Part: Send;
 
     #[doc(hidden)]
-    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Unwritten>;
+    fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Failure>;
 
     /// As [`IntoStack::fit`], for columns of one cell each.
     #[doc(hidden)]
@@ -399,7 +399,7 @@ where
 
     const WHOLE: bool = T::WHOLE;
 
-    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Unwritten> {
+    fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Failure> {
         self.into_items(encoding)
     }
 
@@ -434,7 +434,7 @@ impl IntoColumns for Column {
 
     const WHOLE: bool = true;
 
-    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Unwritten> {
+    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Failure> {
         Ok(self)
     }
 
@@ -452,8 +452,8 @@ impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
 
     const WHOLE: bool = true;
 
-    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Unwritten> {
-        self.map_err(|error| Unwritten::Closure(error.into()))
+    fn into_part<Encoder: Encoding>(self, _: Encoder) -> Result<Column, Failure> {
+        self.map_err(|error| Failure::Closure(Cause::new(error.into())))
     }
 
     fn part_into_column(

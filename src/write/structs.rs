@@ -8,10 +8,10 @@ use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
 
 use super::buffer::{Validity, ValidityWriter};
 use super::returns::{Dtypes, Encoding, Returns, misfit};
-use super::rows::{DefaultNames, IntoRow, Unwritten};
+use super::rows::{DefaultNames, IntoRow};
 use super::sinks::Sinks;
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
-use crate::error::{Causes, Error, Result, counted};
+use crate::error::{Causes, Error, Failure, Result, counted};
 use crate::options::Casts;
 use crate::read::Struct;
 use crate::sealed::Sealed;
@@ -155,18 +155,19 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
 /// The fields of one column's value.
 #[inline(always)]
 fn items<T: IntoRow>(row: T, encoding: impl Encoding) -> Result<<T::Sink as Sinks>::Item, Refused> {
-    row.into_items(encoding)
-        .map_err(|unwritten| match unwritten {
-            Unwritten::Value(refused) => Refused {
-                column: 0,
-                ..refused
-            },
-            Unwritten::Closure(error) => {
-                // The row that is being written is said by what is made of this.
-                Error::leave_out_row(&error, |_| true);
-                Refused::new(format!("{:#}", Causes::of(&error)))
-            }
-        })
+    row.into_items(encoding).map_err(|failure| match failure {
+        Failure::Write(refused) => Refused {
+            column: 0,
+            ..refused
+        },
+        Failure::Closure(cause) => {
+            let error = cause.get();
+            // The row that is being written is said by what is made of this.
+            Error::leave_out_row(error, |_| true);
+            Refused::new(format!("{:#}", Causes::of(error)))
+        }
+        other => Refused::new(format!("{other:?}")),
+    })
 }
 
 impl<T> IntoCell for Struct<T>
