@@ -1,7 +1,7 @@
 //! Atomics, locks and threads: all of the crate's come from here, so that a model checker's can stand in for std's.
 
 pub(crate) use std::sync::{
-    Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak,
+    Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError, Weak,
 };
 
 pub(crate) mod atomic {

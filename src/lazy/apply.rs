@@ -5,15 +5,19 @@ use polars::prelude::{
 };
 
 use super::batches::Batches;
-use super::call::OneColumn;
+use super::call::output_name;
 use super::chunks::{self, OutputSchema};
 use super::expr::rows;
 use super::failures::Failures;
 use super::item::IntoBatch;
+use super::lends::Lends;
+use super::one_column::OneColumn;
 use super::settings::{Settings, settings};
 use super::unused_name::unused_name;
 use crate::cancel::CancelToken;
-use crate::context::{Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState};
+use crate::context::{
+    Context, Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState,
+};
 use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
@@ -24,7 +28,8 @@ use crate::write::{IntoRow, IntoStack};
 /// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
 /// [`par_apply`](crate::ParApplyLazy::par_apply).
 ///
-/// With a [`state`](LazyApply::state), only the last two are there.
+/// With a [`state`](LazyApply::state), a verb's closure takes it first; with a [`finish`](LazyApply::finish) too, only the last two
+/// are there, since a frame's calls have no end that it could see.
 #[must_use = "a builder does nothing before one of its verbs"]
 #[derive(Clone)]
 pub struct LazyApply<S = NoState> {
@@ -70,25 +75,6 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// The frame, with the columns that are asked for alone.
-    fn selected(&mut self) -> LazyFrame {
-        let frame = self.frame.clone();
-        match self.settings.options.call.select.take() {
-            Some(names) => frame.select(names.into_iter().map(Expr::Column).collect::<Vec<Expr>>()),
-            None => frame,
-        }
-    }
-}
-
-impl LazyApply {
-    pub(super) fn new(frame: LazyFrame) -> Self {
-        LazyApply {
-            frame,
-            settings: Settings::new(),
-            state: NoState,
-        }
-    }
-
     /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
     /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure takes
     /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an
@@ -121,13 +107,119 @@ impl LazyApply {
         self
     }
 
-    /// A state for the closure of [`batches`](LazyApply::batches) or [`row_batches`](LazyApply::row_batches), which takes it as
-    /// its first argument `&mut S`: one state for the whole stream, whose batches (and rows) are then done in order, one
-    /// after the other, on the thread that asks for them. For what depends on the rows before: a running total, a session
-    /// number, the last price seen.
+    /// The frame, with the columns that are asked for alone.
+    fn selected(&mut self) -> LazyFrame {
+        let frame = self.frame.clone();
+        match self.settings.options.call.select.take() {
+            Some(names) => frame.select(names.into_iter().map(Expr::Column).collect::<Vec<Expr>>()),
+            None => frame,
+        }
+    }
+}
+
+impl<L> LazyApply<L> {
+    fn add_rows<M, C, F>(self, f: F) -> LazyFrame
+    where
+        L: Lends<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        let LazyApply {
+            mut frame,
+            mut settings,
+            state,
+        } = self;
+        let select = settings.options.call.select.take().or_else(|| {
+            let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
+            Some(names.collect::<Vec<PlSmallStr>>())
+        });
+        let numbered = settings.numbered.unwrap_or(
+            F::Cells::arguments().is_none()
+                || <F::Out as IntoRow>::FALLIBLE
+                || settings.failures.is_some()
+                || settings.options.nulls() == Nulls::Error,
+        );
+        // Without a column, the numbers say how many rows there are.
+        let numbered = numbered || select.as_ref().is_some_and(Vec::is_empty);
+        let names = settings.options.call.names.clone();
+        let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
+
+        let name = output_name(&settings);
+        let skips = settings.options.on_error() == OnError::Skip;
+        let mut call = rows(Vec::<Expr>::new()).with_state(state);
+        call.settings = settings;
+        call.of_frame = true;
+        call.kept = skips.then(|| unused_name("kept"));
+        let kept = call.kept.clone();
+        let mut temporary = Vec::new();
+        if numbered {
+            // The rows' numbers, as long as errors may need them.
+            let numbers = unused_name("row");
+            frame = frame.with_row_index(numbers.clone(), None);
+            call.row_numbers = Some(Expr::Column(numbers.clone()));
+            temporary.push(numbers);
+        }
+        call.arguments = match select {
+            Some(names) => names.into_iter().map(Expr::Column).collect(),
+            None => vec![(all() - by_name(temporary.clone(), false, false)).as_expr()],
+        };
+        let results = call.expression::<M, C, F>(f);
+        let is_frame = <F::Out as IntoRow>::Output::IS_FRAME;
+        frame = if is_frame || skips {
+            // The Struct that a row's several results are, before its fields are taken out.
+            let together = unused_name("results");
+            temporary.push(together.clone());
+            // By the name itself, where Polars' own method would take it for a pattern.
+            let field = |name: &PlSmallStr| {
+                let function = StructFunction::FieldByName(name.clone());
+                let field = Expr::Function {
+                    input: vec![Expr::Column(together.clone())],
+                    function: FunctionExpr::StructExpr(function),
+                };
+                field.alias(name.clone())
+            };
+            let names = match is_frame {
+                true => names,
+                false => vec![name],
+            };
+            let frame = frame
+                .with_columns([results.alias(together.clone())])
+                .with_columns(names.iter().map(field).collect::<Vec<Expr>>());
+            match &kept {
+                Some(kept) => frame.filter(field(kept)),
+                None => frame,
+            }
+        } else {
+            frame.with_columns([results])
+        };
+        match temporary.is_empty() {
+            true => frame,
+            false => frame.drop(by_name(temporary, true, false)),
+        }
+    }
+}
+
+impl LazyApply {
+    pub(super) fn new(frame: LazyFrame) -> Self {
+        LazyApply {
+            frame,
+            settings: Settings::new(),
+            state: NoState,
+        }
+    }
+
+    /// A state for the closure, which takes it as its first argument `&mut S`.
     ///
-    /// `init` returns the state, or a `Result` of it; it is called once, at the first batch, and the state is dropped at the
-    /// end of the stream.
+    /// Of [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches), it is one state for the whole stream, whose
+    /// batches (and rows) are then done in order, one after the other, on the thread that asks for them. For what depends on
+    /// the rows before: a running total, a session number, the last price seen. `init` is called once, at the first batch, and
+    /// the state is dropped at the end of the stream.
+    ///
+    /// Of [`rows`](LazyApply::rows) and [`chunks`](LazyApply::chunks), there is a state for each worker, as of
+    /// [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a connection. Rows come to it in no order.
+    ///
+    /// `init` returns the state, or a `Result` of it.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -172,65 +264,7 @@ impl LazyApply {
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let LazyApply {
-            mut frame,
-            mut settings,
-            ..
-        } = self;
-        let select = settings.options.call.select.take().or_else(|| {
-            let names = F::NAMES?.iter().map(|name| PlSmallStr::from_static(name));
-            Some(names.collect::<Vec<PlSmallStr>>())
-        });
-        let numbered = settings.numbered.unwrap_or(
-            F::Cells::arguments().is_none()
-                || <F::Out as IntoRow>::FALLIBLE
-                || settings.failures.is_some()
-                || settings.options.nulls() == Nulls::Error,
-        );
-        // Without a column, the numbers say how many rows there are.
-        let numbered = numbered || select.as_ref().is_some_and(Vec::is_empty);
-        let names = settings.options.call.names.clone();
-        let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
-
-        let mut call = rows(Vec::<Expr>::new());
-        call.settings = settings;
-        call.of_frame = true;
-        let mut temporary = Vec::new();
-        if numbered {
-            // The rows' numbers, as long as errors may need them.
-            let numbers = unused_name("row");
-            frame = frame.with_row_index(numbers.clone(), None);
-            call.row_numbers = Some(Expr::Column(numbers.clone()));
-            temporary.push(numbers);
-        }
-        call.arguments = match select {
-            Some(names) => names.into_iter().map(Expr::Column).collect(),
-            None => vec![(all() - by_name(temporary.clone(), false, false)).as_expr()],
-        };
-        let results = call.apply(f);
-        frame = if <F::Out as IntoRow>::Output::IS_FRAME {
-            // The Struct that a row's several results are, before its fields are taken out.
-            let together = unused_name("results");
-            temporary.push(together.clone());
-            // By the name itself, where Polars' own method would take it for a pattern.
-            let field = |name: &PlSmallStr| {
-                let function = StructFunction::FieldByName(name.clone());
-                let field = Expr::Function {
-                    input: vec![Expr::Column(together.clone())],
-                    function: FunctionExpr::StructExpr(function),
-                };
-                field.alias(name.clone())
-            };
-            frame
-                .with_columns([results.alias(together.clone())])
-                .with_columns(names.iter().map(field).collect::<Vec<Expr>>())
-        } else {
-            frame.with_columns([results])
-        };
-        match temporary.is_empty() {
-            true => frame,
-            false => frame.drop(by_name(temporary, true, false)),
-        }
+        self.add_rows::<M, NoContext, F>(f)
     }
 
     /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
@@ -252,7 +286,7 @@ impl LazyApply {
         F::Out: IntoStack<Output = DataFrame>,
     {
         let frame = self.selected();
-        chunks::map(frame, self.settings, schema, f)
+        chunks::map::<M, NoContext, _, _, F>(frame, self.settings, self.state, schema, f)
     }
 
     /// Runs the query in the streaming engine, and gives what the closure makes of each batch as an iterator.
@@ -298,6 +332,41 @@ impl LazyApply {
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {
+    /// As [`rows`](LazyApply::rows), with the state: the closure takes `&mut S` first. There is a state for each worker, as of
+    /// [`RowsExpr::state`](crate::RowsExpr::state).
+    ///
+    /// # Errors
+    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    pub fn rows<S, O, M, F>(self, f: F) -> LazyFrame
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        self.add_rows::<M, WithState<S>, F>(f)
+    }
+
+    /// As [`chunks`](LazyApply::chunks), with the state: the closure takes `&mut S` first. With
+    /// [`row_wise`](LazyApply::row_wise), there is a state for each worker, as of
+    /// [`RowsExpr::state`](crate::RowsExpr::state); without it, the closure is called once in a run of the query, with a new state.
+    ///
+    /// # Errors
+    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    pub fn chunks<S, O, M, Sch, F>(mut self, schema: Sch, f: F) -> LazyFrame
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        S: Send + 'static,
+        Sch: OutputSchema,
+        F: ChunkFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoStack<Output = DataFrame>,
+    {
+        let frame = self.selected();
+        chunks::map::<M, WithState<S>, _, _, F>(frame, self.settings, self.state, schema, f)
+    }
+
     /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
     /// to write what the state still holds, to keep a total.
     ///

@@ -1,15 +1,18 @@
 //! A row function with its options, over whatever batches a query has.
 
+use std::time::Instant;
+
 use polars::prelude::{
-    Column, DataFrame, DataType, Field, IntoColumn, PlSmallStr, PolarsResult, Schema, SchemaExt,
+    Column, DataFrame, DataType, Field, PlSmallStr, PolarsResult, Schema, SchemaExt,
 };
 
+use super::one_column::{OneColumn, dtype_with_kept, with_kept};
 use super::settings::{Settings, Shared, Verb};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
+use crate::outcome::Outcome;
 use crate::read::Given;
-use crate::sealed::Sealed;
 use crate::verbs;
 use crate::write::{IntoRow, Sinks};
 
@@ -25,17 +28,17 @@ pub(super) struct Call<F> {
     pub(super) shared: Shared,
     /// The output's.
     pub(super) name: PlSmallStr,
+    /// Where rows that fail are dropped: the field of the output that says which are kept.
+    pub(super) kept: Option<PlSmallStr>,
 }
 
 impl<F> Call<F> {
     pub(super) fn new(f: F, settings: Settings, verb: Verb) -> Self {
         Call {
             f,
-            name: match settings.options.call.names.as_deref() {
-                Some([name]) => name.clone(),
-                _ => "par_apply".into(),
-            },
+            name: output_name(&settings),
             shared: settings.share(verb),
+            kept: None,
         }
     }
 
@@ -52,7 +55,12 @@ impl<F> Call<F> {
         let output = outcome.map_err(Error::in_query)?.output;
         let output = output.one_column(self.name.clone());
         if <<F::Out as IntoRow>::Sink as Sinks>::FIXED || options.call.returns.is_some() {
-            return Ok(output.dtype().clone());
+            let dtype = output.dtype().clone();
+            let is_frame = <F::Out as IntoRow>::Output::IS_FRAME;
+            return Ok(match &self.kept {
+                None => dtype,
+                Some(kept) => dtype_with_kept(&self.name, dtype, is_frame, kept),
+            });
         }
         let message =
             "the closure's type does not tell the output's dtype; give it with .returns([dtype])";
@@ -63,27 +71,55 @@ impl<F> Call<F> {
         .into())
     }
 
-    /// The results of a batch.
+    /// The results of a batch, as one column.
     pub(super) fn run<M, C>(
         &self,
         given: Given<'_>,
         lead: impl Lead<C>,
-        is_one_of_many: bool,
+        since: Instant,
     ) -> Result<Column>
     where
         C: Context + Send,
         F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let output = self.shared.call(given.rows, |options| {
+        let outcome = self.outcome::<M, C>(given, lead, since, false)?;
+        let name = self.name.clone();
+        match &self.kept {
+            None => Ok(outcome.output.one_column(name)),
+            Some(kept) => with_kept(outcome, name, kept.clone()),
+        }
+    }
+
+    /// What a call over a batch gives.
+    pub(super) fn outcome<M, C>(
+        &self,
+        given: Given<'_>,
+        lead: impl Lead<C>,
+        since: Instant,
+        is_one_of_many: bool,
+    ) -> Result<Outcome<<F::Out as IntoRow>::Output>>
+    where
+        C: Context + Send,
+        F: RowFn<M, C>,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        self.shared.call(given.rows, since, |options| {
             if !is_one_of_many {
                 return verbs::rows::<M, C, _, F>(given, options, lead, &self.f);
             }
             let mut options = options.clone();
             options.call.sequential = Some(true);
             verbs::rows::<M, C, _, F>(given, &options, lead, &self.f)
-        })?;
-        Ok(output.one_column(self.name.clone()))
+        })
+    }
+}
+
+/// The name of the one column of a call.
+pub(super) fn output_name(settings: &Settings) -> PlSmallStr {
+    match settings.options.call.names.as_deref() {
+        Some([name]) => name.clone(),
+        _ => "par_apply".into(),
     }
 }
 
@@ -100,29 +136,4 @@ pub(super) fn empty_columns(fields: impl Iterator<Item = Field>) -> Result<Vec<C
 /// A frame of no rows.
 pub(super) fn empty_frame(schema: &Schema) -> Result<DataFrame> {
     Ok(DataFrame::new(0, empty_columns(schema.iter_fields())?)?)
-}
-
-/// What rows' results become together, as one column.
-#[doc(hidden)]
-pub trait OneColumn: Sealed {
-    /// Whether the column is a Struct of several.
-    const IS_FRAME: bool;
-
-    fn one_column(self, name: PlSmallStr) -> Column;
-}
-
-impl OneColumn for Column {
-    const IS_FRAME: bool = false;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.with_name(name)
-    }
-}
-
-impl OneColumn for DataFrame {
-    const IS_FRAME: bool = true;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.into_struct(name).into_column()
-    }
 }

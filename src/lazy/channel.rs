@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
 
@@ -66,11 +67,11 @@ impl Channel {
         self.bell.notify_all();
     }
 
-    /// Waits for a batch; none, when the query has ended or was cancelled.
-    fn receive(&self) -> Option<Result<DataFrame>> {
+    /// Waits for a batch; none, when the query has ended or was cancelled, or at that time.
+    fn receive(&self, until: Option<Instant>) -> Option<Result<DataFrame>> {
         let is_empty =
             |wait: &Wait| wait.batches.is_empty() && wait.ended.is_none() && !wait.is_cancelled;
-        let mut wait = wait_while(&self.state, &self.bell, None, is_empty);
+        let mut wait = wait_while(&self.state, &self.bell, until, is_empty);
         let batch = wait.batches.pop_front();
         let batch = match batch {
             Some(batch) => Some(Ok(batch)),
@@ -91,6 +92,35 @@ impl Channel {
     }
 }
 
+/// When a stream is cancelled.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) since: Instant,
+    pub(super) after: Option<Duration>,
+}
+
+impl Deadline {
+    /// None, if that is beyond what a clock can say.
+    fn at(self) -> Option<Instant> {
+        self.since.checked_add(self.after?)
+    }
+
+    /// An error, if it has passed.
+    pub(super) fn check(self, done: usize) -> Result<()> {
+        if self.at().is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        Err(ErrorKind::Cancelled {
+            done,
+            total: 0,
+            deadline: self.after,
+            failure: None,
+            partial: true,
+        }
+        .into())
+    }
+}
+
 /// A token, and the number by which it knows the query; none, if it was cancelled before.
 struct Told(CancelToken, Option<u64>);
 
@@ -99,6 +129,7 @@ pub(super) struct Query {
     channel: Arc<Channel>,
     schema: SchemaRef,
     token: Option<Told>,
+    deadline: Deadline,
     index: usize,
     row: usize,
     is_over: bool,
@@ -111,6 +142,7 @@ impl Query {
         schema: SchemaRef,
         chunk_rows: NonZeroUsize,
         token: Option<CancelToken>,
+        deadline: Deadline,
     ) -> Result<Self> {
         let channel = Arc::new(Channel::default());
         let to = channel.clone();
@@ -146,6 +178,7 @@ impl Query {
             channel,
             schema,
             token,
+            deadline,
             index: 0,
             row: 0,
             is_over: false,
@@ -154,9 +187,12 @@ impl Query {
 
     fn batch(&mut self) -> Option<Result<DataFrame>> {
         loop {
-            let batch = self.channel.receive();
+            let batch = self.channel.receive(self.deadline.at());
             if self.is_cancelled() {
                 return Some(Err(Error::cancelled(self.row, 0)));
+            }
+            if let Err(late) = self.deadline.check(self.row) {
+                return Some(Err(late));
             }
             match batch {
                 Some(Ok(batch)) if batch.height() == 0 => {}

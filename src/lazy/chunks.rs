@@ -1,17 +1,19 @@
 //! A function of a lazy query's frame, whole or in chunks.
 
+use std::time::Instant;
+
 use polars::prelude::{
     AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlSmallStr, PlanCallback,
     PolarsResult, Schema, SchemaRef, UdfSchema,
 };
 use polars_plan::prelude::ProjectionOptions;
 
-use super::call::NO_LEAD;
 use super::expr::of_batch;
+use super::lends::Lends;
 use super::run_link::RunColumn;
 use super::settings::{Settings, Shared, Verb};
 use super::unused_name::unused_name;
-use crate::context::NoContext;
+use crate::context::Context;
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
 use crate::row_numbers::Numbering;
@@ -78,10 +80,18 @@ impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
 
 /// Puts the function into the plan, when the query is planned: then the input's schema is known, and what is wrong with the
 /// options or the output's is an error. (Of a schema that is asked for later, Polars expects that it cannot fail.)
-pub(super) fn map<M, S, F>(frame: LazyFrame, mut settings: Settings, schema: S, f: F) -> LazyFrame
+pub(super) fn map<M, C, L, S, F>(
+    frame: LazyFrame,
+    mut settings: Settings,
+    state: L,
+    schema: S,
+    f: F,
+) -> LazyFrame
 where
+    L: Lends<C>,
+    C: Context + Send,
     S: OutputSchema,
-    F: ChunkFn<M> + Send + 'static,
+    F: ChunkFn<M, C> + Send + 'static,
     F::Out: IntoStack<Output = DataFrame>,
 {
     let name = settings.name_or("par_apply_chunks");
@@ -99,9 +109,10 @@ where
         shared,
         row_wise,
         numbers: numbers.clone(),
+        state,
         f,
     });
-    let run_column = Arc::new(RunColumn::new(unused_name("run")));
+    let run_column = Arc::new(RunColumn::<L::Kept>::new(unused_name("run")));
     let optimizations = match row_wise {
         true => AllowedOptimizations::STREAMING,
         false => AllowedOptimizations::empty(),
@@ -119,10 +130,10 @@ where
         let (run_column, number) = numbered.unzip();
         let run = move |mut frame: DataFrame| match &run_column {
             Some(column) if frame.height() > 0 => {
-                let run = column.take(&mut frame)?;
-                run.call(|| chunks.run::<M>(&frame, &output))
+                let (run, kept) = column.take(&mut frame)?;
+                run.call(|| chunks.run::<M, C>(&frame, &output, &kept, run.began()))
             }
-            _ => chunks.run::<M>(&frame, &output),
+            _ => chunks.run::<M, C>(&frame, &output, &L::Kept::default(), Instant::now()),
         };
         let told: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
         let input = plans
@@ -142,36 +153,46 @@ where
     frame.pipe_with_schema(PlanCallback::new(plan))
 }
 
-struct Chunks<F> {
+struct Chunks<F, L> {
     shared: Shared,
     row_wise: bool,
     /// The column that has the rows' numbers, which the closure is not given.
     numbers: Option<PlSmallStr>,
+    state: L,
     f: F,
 }
 
-impl<F> Chunks<F> {
-    fn run<M>(&self, frame: &DataFrame, schema: &Schema) -> PolarsResult<DataFrame>
+impl<F, L> Chunks<F, L> {
+    fn run<M, C>(
+        &self,
+        frame: &DataFrame,
+        schema: &Schema,
+        kept: &L::Kept,
+        since: Instant,
+    ) -> PolarsResult<DataFrame>
     where
-        F: ChunkFn<M>,
+        L: Lends<C>,
+        C: Context + Send,
+        F: ChunkFn<M, C>,
         F::Out: IntoStack<Output = DataFrame>,
     {
         if self.row_wise && frame.height() == 0 {
             return Ok(DataFrame::empty_with_schema(schema));
         }
-        let output = self.shared.call(frame.height(), |options| {
+        let output = self.shared.call(frame.height(), since, |options| {
             let mut options = options.clone();
             if !self.row_wise {
                 options.call.partitions = Some(1);
             }
             options.call.numbering = self.numbers.clone().map(Numbering::Column);
-            verbs::chunks::<M, NoContext, _, F>(frame, &options, NO_LEAD, &self.f)
+            let lead = self.state.lead(kept);
+            verbs::chunks::<M, C, _, F>(frame, &options, lead, &self.f)
         });
         let output = output.map_err(|error| match self.row_wise {
             true => of_batch(error, frame.height()),
             false => error.into(),
         })?;
-        Ok(fitted(output, schema)?)
+        Ok(fitted(output.output, schema)?)
     }
 }
 

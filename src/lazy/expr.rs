@@ -1,16 +1,21 @@
 //! A row function as an expression of a lazy query.
 
+use std::fmt;
+use std::time::Instant;
+
 use polars::prelude::{
     Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
 };
 
-use super::call::{Call, NO_LEAD, OneColumn, empty_columns};
+use super::call::{Call, empty_columns};
 use super::failures::Failures;
+use super::lends::Lends;
 use super::marker::{may_fail, named, refuse_statistics, stays};
+use super::one_column::OneColumn;
 use super::run_link::{QueryRun, linked};
 use super::settings::{Settings, Verb, settings};
 use crate::cancel::CancelToken;
-use crate::context::NoContext;
+use crate::context::{Context, IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, OnError};
@@ -50,24 +55,42 @@ where
         row_numbers: None,
         settings: Settings::new(),
         of_frame: false,
+        kept: None,
         pinned: None,
+        state: NoState,
     }
 }
 
 /// An expression in the making: options, then [`apply`](RowsExpr::apply). Made by [`rows`].
+///
+/// `S` says what the closure's first argument is: [`NoState`], or that of [`state`](RowsExpr::state).
 #[must_use = "a builder is no expression before `.apply(f)`"]
-#[derive(Clone, Debug)]
-pub struct RowsExpr {
+#[derive(Clone)]
+pub struct RowsExpr<S = NoState> {
     pub(super) arguments: Vec<Expr>,
     pub(super) row_numbers: Option<Expr>,
     pub(super) settings: Settings,
     /// Whether it adds columns to a `LazyFrame`: it is never within a filter then.
     pub(super) of_frame: bool,
+    /// Where rows that fail are dropped: the field of the results that says which are kept.
+    pub(super) kept: Option<PlSmallStr>,
     /// Whether Polars may not move it, if it was said.
     pinned: Option<bool>,
+    state: S,
 }
 
-impl RowsExpr {
+impl<S> fmt::Debug for RowsExpr<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowsExpr")
+            .field("arguments", &self.arguments)
+            .field("row_numbers", &self.row_numbers)
+            .field("settings", &self.settings)
+            .field("pinned", &self.pinned)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L> RowsExpr<L> {
     settings!();
 
     fn settings(&mut self) -> &mut Settings {
@@ -126,6 +149,49 @@ impl RowsExpr {
         self
     }
 
+    /// With a state, or without one.
+    pub(super) fn with_state<S>(self, state: S) -> RowsExpr<S> {
+        RowsExpr {
+            arguments: self.arguments,
+            row_numbers: self.row_numbers,
+            settings: self.settings,
+            of_frame: self.of_frame,
+            kept: self.kept,
+            pinned: self.pinned,
+            state,
+        }
+    }
+}
+
+impl RowsExpr {
+    /// A state for each worker, which the closure takes as its first argument `&mut S`: a buffer, a compiled pattern, a
+    /// connection. As [`Apply::state`](crate::Apply::state): which rows see which state is chance, so no result should
+    /// depend on it. What depends on the rows before is for [a stream](crate::LazyApply::state).
+    ///
+    /// `init` returns the state, or a `Result` of it. In a run of the query it is called when a worker needs a state and none is
+    /// free: a state goes from batch to batch, and there are as many as were needed at one time. They are dropped at the end of
+    /// the run.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let lf = df!["x" => [1, 20, 300]]?.lazy();
+    /// let digits = rows(["x"]).state(String::new).apply(|text: &mut String, x: i32| {
+    ///     use std::fmt::Write;
+    ///     text.clear();
+    ///     write!(text, "{x}").map(|()| text.len() as u32)
+    /// });
+    /// assert_eq!(lf.select([digits]).collect()?, df!["par_apply" => [1u32, 2, 3]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn state<I, O>(self, init: I) -> RowsExpr<State<I, NoFinish>>
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+    {
+        let finish = NoFinish;
+        self.with_state(State { init, finish })
+    }
+
     /// The expression. Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell: not
     /// the name of the first argument, as of Polars' own functions, so two of them in one `select` need an alias. Several
     /// cells are a Struct, which `unnest` takes apart.
@@ -182,6 +248,35 @@ impl RowsExpr {
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
+        self.expression::<M, NoContext, F>(f)
+    }
+}
+
+impl<I> RowsExpr<State<I, NoFinish>> {
+    /// As [`apply`](RowsExpr::apply), with the state: the closure takes `&mut S` first.
+    ///
+    /// # Errors
+    /// Those of the expression without a state; and, when it runs, that a state cannot be made.
+    pub fn apply<S, O, M, F>(self, f: F) -> Expr
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
+        self.expression::<M, WithState<S>, F>(f)
+    }
+}
+
+impl<L> RowsExpr<L> {
+    pub(super) fn expression<M, C, F>(self, f: F) -> Expr
+    where
+        L: Lends<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRow<Output: OneColumn>,
+    {
         let plan_name = self.settings.name_or("par_apply_rows");
         let mut arguments = self.arguments;
         let is_pinned = self
@@ -193,8 +288,15 @@ impl RowsExpr {
             (false, false) => Some(may_fail()),
         };
         let may_meet_statistics = !self.of_frame && !is_pinned;
+        let verb = match self.of_frame {
+            true => Verb::Rows,
+            false => Verb::Expression,
+        };
+        let mut call = Call::new(f, self.settings, verb);
+        call.kept = self.kept;
         let batches = Arc::new(OfBatches {
-            call: Call::new(f, self.settings, Verb::Rows),
+            call,
+            state: self.state,
             of_frame: self.of_frame,
             numbered: self.row_numbers.is_some(),
             hidden: usize::from(marker.is_some()),
@@ -204,14 +306,14 @@ impl RowsExpr {
 
         let output_name = batches.call.name.clone();
         let planned = batches.clone();
-        let run = move |run: &Arc<QueryRun>, columns: &mut [Column]| -> PolarsResult<Column> {
-            run.call(|| batches.run::<M>(columns))
+        let run = move |run: &Arc<QueryRun>, kept: &Arc<L::Kept>, columns: &mut [Column]| {
+            run.call(|| batches.run::<M, C>(columns, kept, run.began()))
         };
         let plan = move |schema: &Schema, fields: &[Field]| -> PolarsResult<Field> {
             if may_meet_statistics {
                 refuse_statistics(schema, planned.given(fields).0)?;
             }
-            Ok(planned.plan::<M>(fields)?)
+            Ok(planned.plan::<M, C>(fields)?)
         };
         let function = named(linked(run, arguments, plan), plan_name);
         // Not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
@@ -229,8 +331,9 @@ fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
 }
 
 /// A call over whatever columns the query gives it.
-struct OfBatches<F> {
+struct OfBatches<F, L> {
     call: Call<F>,
+    state: L,
     of_frame: bool,
     /// Whether the rows' numbers come after the arguments.
     numbered: bool,
@@ -238,7 +341,7 @@ struct OfBatches<F> {
     hidden: usize,
 }
 
-impl<F> OfBatches<F> {
+impl<F, L> OfBatches<F, L> {
     /// What the closure is given, and the rows' numbers, of all that Polars gives.
     fn given<'g, T>(&self, all: &'g [T]) -> (&'g [T], Option<&'g T>) {
         let given = &all[..all.len() - self.hidden];
@@ -248,9 +351,11 @@ impl<F> OfBatches<F> {
         }
     }
 
-    fn plan<M>(&self, fields: &[Field]) -> Result<Field>
+    fn plan<M, C>(&self, fields: &[Field]) -> Result<Field>
     where
-        F: RowFn<M>,
+        L: Lends<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
         let (fields, numbers) = self.given(fields);
@@ -279,14 +384,17 @@ impl<F> OfBatches<F> {
             rows: 0,
             numbers: Some(&UNKNOWN),
         };
-        let dtype = self.call.plan::<M, NoContext>(given, NO_LEAD);
+        let kept = L::Kept::default();
+        let dtype = self.call.plan::<M, C>(given, self.state.lead(&kept));
         let dtype = dtype.map_err(|error| self.of_arguments(error))?;
         Ok(Field::new(self.call.name.clone(), dtype))
     }
 
-    fn run<M>(&self, columns: &[Column]) -> PolarsResult<Column>
+    fn run<M, C>(&self, columns: &[Column], kept: &L::Kept, since: Instant) -> PolarsResult<Column>
     where
-        F: RowFn<M>,
+        L: Lends<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
         F::Out: IntoRow<Output: OneColumn>,
     {
         let rows = height(&columns[..columns.len() - self.hidden])?;
@@ -303,7 +411,8 @@ impl<F> OfBatches<F> {
             rows,
             numbers: Some(&numbers),
         };
-        let output = self.call.run::<M, NoContext>(given, NO_LEAD, false);
+        let lead = self.state.lead(kept);
+        let output = self.call.run::<M, C>(given, lead, since);
         output.map_err(|error| match numbers.has_missed() {
             true => of_batch(error, rows),
             false => error.into(),

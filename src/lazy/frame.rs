@@ -4,9 +4,9 @@ use polars::prelude::{DataFrame, LazyFrame};
 
 use super::apply::LazyApply;
 use super::batches::Batches;
-use super::call::OneColumn;
 use super::chunks::OutputSchema;
 use super::item::IntoBatch;
+use super::one_column::OneColumn;
 use crate::function::{ChunkFn, RowFn};
 use crate::write::{IntoRow, IntoStack};
 

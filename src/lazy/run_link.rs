@@ -13,19 +13,22 @@
 //! - `deep_clone` is called, on the same thread, when the planning of a query begins. It ends the row as well, for a thread that
 //!   takes up another query while one waits.
 
+use std::marker::PhantomData;
+use std::time::Instant;
+
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, Field, PlSmallStr, PolarsError, PolarsResult, Scalar, Schema,
 };
 use polars_async::executor::THREAD_SPAWNED_BY_POLARS_EXECUTOR;
 use polars_plan::prelude::{AnonymousColumnsUdf, ColumnsUdf, FunctionOptions, new_column_udf};
 
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// One run of a query.
 #[derive(Default)]
 pub(super) struct QueryRun {
-    has_begun: AtomicBool,
+    /// When its first call was made.
+    began: OnceLock<Instant>,
     /// The message of the first call that failed.
     failure: Mutex<Option<String>>,
 }
@@ -35,7 +38,7 @@ impl QueryRun {
     ///
     /// In memory there is no gap to see: a failure ends the query before anything else is called.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
-        self.has_begun.store(true, Ordering::Relaxed);
+        self.began();
         if !THREAD_SPAWNED_BY_POLARS_EXECUTOR.get() {
             return call();
         }
@@ -46,6 +49,11 @@ impl QueryRun {
                 error => error.to_string(),
             });
         })
+    }
+
+    /// When the first call of the run was made.
+    pub(super) fn began(&self) -> Instant {
+        *self.began.get_or_init(Instant::now)
     }
 
     /// The error of the call that failed, if one has.
@@ -86,7 +94,7 @@ impl Planned {
         let planned = PLANNED.with_borrow(Clone::clone);
         let mut last = planned.last();
         match last.upgrade() {
-            Some(run) if !run.has_begun.load(Ordering::Relaxed) => run,
+            Some(run) if run.began.get().is_none() => run,
             _ => {
                 let run = Arc::default();
                 *last = Arc::downgrade(&run);
@@ -105,15 +113,21 @@ impl Planned {
     }
 }
 
-/// A function of columns that knows the run of the query in which it is called; otherwise as Polars' `map_multiple`.
-pub(super) fn linked<R, P>(run: R, arguments: Vec<Expr>, plan: P) -> Expr
+/// A function of columns that knows the run of the query in which it is called, and what is kept for it as long as that run
+/// lasts; otherwise as Polars' `map_multiple`.
+pub(super) fn linked<T, R, P>(run: R, arguments: Vec<Expr>, plan: P) -> Expr
 where
-    R: Fn(&Arc<QueryRun>, &mut [Column]) -> PolarsResult<Column> + Send + Sync + 'static,
+    T: Default + Send + Sync + 'static,
+    R: Fn(&Arc<QueryRun>, &Arc<T>, &mut [Column]) -> PolarsResult<Column> + Send + Sync + 'static,
     P: Fn(&Schema, &[Field]) -> PolarsResult<Field> + Send + Sync + 'static,
 {
     Expr::AnonymousFunction {
         input: arguments,
-        function: new_column_udf(Linked { run, plan }),
+        function: new_column_udf(Linked {
+            run,
+            plan,
+            kept: PhantomData,
+        }),
         options: FunctionOptions::elementwise(),
         fmt_str: Box::new(PlSmallStr::EMPTY),
     }
@@ -122,12 +136,19 @@ where
 /// The runs of a function of frames, which Polars calls without a word of its run: a column before it has the run's number.
 ///
 /// Polars keeps a function of columns for each run, but the same function of frames for all.
-pub(super) struct RunColumn {
+pub(super) struct RunColumn<T> {
     name: PlSmallStr,
-    runs: Mutex<Vec<(u64, Weak<QueryRun>)>>,
+    runs: Mutex<Vec<OfRun<T>>>,
 }
 
-impl RunColumn {
+/// A run, its number, and what is kept for it.
+struct OfRun<T> {
+    number: u64,
+    run: Weak<QueryRun>,
+    kept: Weak<T>,
+}
+
+impl<T: Default + Send + Sync + 'static> RunColumn<T> {
     /// With a name that no other column has.
     pub(super) fn new(name: PlSmallStr) -> Self {
         RunColumn {
@@ -139,9 +160,9 @@ impl RunColumn {
     /// The column, of a frame that has this one. Where a call of the run has failed, its error: the frame is then given to nobody.
     pub(super) fn expression(self: &Arc<Self>, any: PlSmallStr) -> Expr {
         let column = self.clone();
-        let run = move |run: &Arc<QueryRun>, columns: &mut [Column]| {
+        let run = move |run: &Arc<QueryRun>, kept: &Arc<T>, columns: &mut [Column]| {
             let rows = columns[0].len();
-            let number = run.call(|| Ok(column.number(run)))?;
+            let number = run.call(|| Ok(column.number(run, kept)))?;
             let number = Scalar::from(number);
             Ok(Column::new_scalar(column.name.clone(), number, rows))
         };
@@ -150,59 +171,68 @@ impl RunColumn {
         linked(run, vec![Expr::Column(any)], plan).alias(self.name.clone())
     }
 
-    /// Takes the column out of a frame of rows, and gives the run.
-    pub(super) fn take(&self, frame: &mut DataFrame) -> PolarsResult<Arc<QueryRun>> {
+    /// Takes the column out of a frame of rows, and gives the run, and what is kept for it.
+    pub(super) fn take(&self, frame: &mut DataFrame) -> PolarsResult<(Arc<QueryRun>, Arc<T>)> {
         let column = frame.drop_in_place(&self.name)?;
-        let number = column.u64()?.get(0);
+        // Not as a `ChunkedArray`, which would have a number for each row.
+        let number: Option<u64> = column.get(0)?.extract();
         let runs = self.runs();
-        let mut same = runs.iter().filter(|(other, _)| Some(*other) == number);
-        let run = same.next().and_then(|(_, run)| run.upgrade());
-        Ok(run.unwrap_or_default())
+        let of_run = runs.iter().find(|of_run| Some(of_run.number) == number);
+        let found = of_run.and_then(|of_run| Some((of_run.run.upgrade()?, of_run.kept.upgrade()?)));
+        Ok(found.unwrap_or_default())
     }
 
-    fn number(&self, run: &Arc<QueryRun>) -> u64 {
+    fn number(&self, run: &Arc<QueryRun>, kept: &Arc<T>) -> u64 {
         let mut runs = self.runs();
-        let this = Arc::downgrade(run);
-        let mut same = runs.iter().filter(|(_, other)| other.ptr_eq(&this));
-        if let Some((number, _)) = same.next() {
-            return *number;
+        let (this, kept) = (Arc::downgrade(run), Arc::downgrade(kept));
+        if let Some(of_run) = runs.iter().find(|of_run| of_run.kept.ptr_eq(&kept)) {
+            return of_run.number;
         }
-        runs.retain(|(_, run)| run.strong_count() > 0);
-        let number = runs.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
-        runs.push((number, this));
+        runs.retain(|of_run| of_run.kept.strong_count() > 0);
+        let numbers = runs.iter().map(|of_run| of_run.number + 1);
+        let number = numbers.max().unwrap_or(0);
+        runs.push(OfRun {
+            number,
+            run: this,
+            kept,
+        });
         number
     }
 
-    fn runs(&self) -> MutexGuard<'_, Vec<(u64, Weak<QueryRun>)>> {
+    fn runs(&self) -> MutexGuard<'_, Vec<OfRun<T>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// As it is in the plan.
-struct Linked<R, P> {
+struct Linked<T, R, P> {
     run: R,
     plan: P,
+    kept: PhantomData<fn() -> T>,
 }
 
-impl<R, P> ColumnsUdf for Linked<R, P>
+impl<T, R, P> ColumnsUdf for Linked<T, R, P>
 where
-    R: Fn(&Arc<QueryRun>, &mut [Column]) -> PolarsResult<Column> + Send + Sync,
+    T: Default,
+    R: Fn(&Arc<QueryRun>, &Arc<T>, &mut [Column]) -> PolarsResult<Column> + Send + Sync,
     P: Send + Sync,
 {
     fn call_udf(&self, columns: &mut [Column]) -> PolarsResult<Column> {
-        (self.run)(&Arc::default(), columns)
+        (self.run)(&Arc::default(), &Arc::default(), columns)
     }
 }
 
-impl<R, P> AnonymousColumnsUdf for Linked<R, P>
+impl<T, R, P> AnonymousColumnsUdf for Linked<T, R, P>
 where
-    R: Fn(&Arc<QueryRun>, &mut [Column]) -> PolarsResult<Column> + Send + Sync + 'static,
+    T: Default + Send + Sync + 'static,
+    R: Fn(&Arc<QueryRun>, &Arc<T>, &mut [Column]) -> PolarsResult<Column> + Send + Sync + 'static,
     P: Fn(&Schema, &[Field]) -> PolarsResult<Field> + Send + Sync + 'static,
 {
     fn as_column_udf(self: Arc<Self>) -> Arc<dyn ColumnsUdf> {
         Arc::new(InRun {
             linked: self,
             run: Planned::run(),
+            kept: Arc::default(),
         })
     }
 
@@ -217,17 +247,19 @@ where
 }
 
 /// As it is in a run.
-struct InRun<L> {
-    linked: Arc<L>,
+struct InRun<T, R, P> {
+    linked: Arc<Linked<T, R, P>>,
     run: Arc<QueryRun>,
+    kept: Arc<T>,
 }
 
-impl<R, P> ColumnsUdf for InRun<Linked<R, P>>
+impl<T, R, P> ColumnsUdf for InRun<T, R, P>
 where
-    R: Fn(&Arc<QueryRun>, &mut [Column]) -> PolarsResult<Column> + Send + Sync,
+    T: Send + Sync,
+    R: Fn(&Arc<QueryRun>, &Arc<T>, &mut [Column]) -> PolarsResult<Column> + Send + Sync,
     P: Send + Sync,
 {
     fn call_udf(&self, columns: &mut [Column]) -> PolarsResult<Column> {
-        (self.linked.run)(&self.run, columns)
+        (self.linked.run)(&self.run, &self.kept, columns)
     }
 }

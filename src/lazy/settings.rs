@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use polars::prelude::PlSmallStr;
 
@@ -30,7 +31,10 @@ pub(super) struct Settings {
 /// What the options are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
+    /// A column of a frame, whose rows may be dropped.
     Rows,
+    /// A column wherever an expression goes.
+    Expression,
     Chunks,
     RowBatches,
     Batches,
@@ -57,7 +61,7 @@ impl Settings {
     /// An option that the verb cannot follow, and why.
     fn unfit(&self, verb: Verb) -> Option<Unfit> {
         let options = &self.options;
-        let of_rows = matches!(verb, Verb::Rows | Verb::RowBatches);
+        let of_rows = !matches!(verb, Verb::Chunks | Verb::Batches);
         let streams = matches!(verb, Verb::RowBatches | Verb::Batches);
         if !of_rows {
             let given = [
@@ -76,8 +80,10 @@ impl Settings {
         }
         match (options.on_error(), &self.failures) {
             (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
+            (OnError::Skip, _) if verb != Verb::Expression => {}
             (OnError::Fail, Some(_)) => return Some(("on_error", KEPT_BY_NULL)),
-            (OnError::Skip | OnError::Collect, _) => return Some(("on_error", OF_A_COLUMN)),
+            (OnError::Skip, _) => return Some(("on_error", OF_A_FRAME)),
+            (OnError::Collect, _) => return Some(("on_error", NO_OUTCOME)),
         }
         match self {
             _ if streams && self.name.is_some() => Some(("plan_name", NOT_IN_PLAN)),
@@ -91,7 +97,7 @@ impl Settings {
     pub(super) fn share(self, verb: Verb) -> Shared {
         let unfit = self.unfit(verb);
         let Settings {
-            options,
+            mut options,
             failures,
             progress,
             total,
@@ -105,6 +111,7 @@ impl Settings {
             })
         });
         Shared {
+            deadline: options.call.deadline.take(),
             options,
             failures,
             meter,
@@ -119,7 +126,8 @@ const OF_ROWS: &str = "it is for functions of rows: .rows(f) and .row_batches(f)
 const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
 const KEPT_BY_NULL: &str =
     "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null";
-const OF_A_COLUMN: &str = "in a query, a column has a row for each of its frame's: give OnError::Null, and filter the nulls";
+const OF_A_FRAME: &str = "an expression has a row for each of its frame's: give OnError::Null, or call .rows(f) on the LazyFrame";
+const NO_OUTCOME: &str = "a query has no outcome: give OnError::Null or OnError::Skip, and .failures(…) to collect the failures";
 const NOT_IN_PLAN: &str = "the function of a stream is not in the query's plan";
 const ALWAYS_NUMBERED: &str = "the rows of a stream always are";
 
@@ -184,8 +192,19 @@ macro_rules! settings {
         }
 
         /// What becomes of a row that fails: [`OnError::Fail`], by default, fails the query; with [`OnError::Null`] the
-        /// row's results are null. The other policies are refused, since a column of a query has as many rows as its
-        /// frame: `filter` drops rows.
+        /// row's results are null; with [`OnError::Skip`] it is dropped from the frame, or from its batch of a stream. An
+        /// expression has as many rows as its frame, and refuses `Skip`; [`OnError::Collect`] is refused, since a query has
+        /// no outcome.
+        ///
+        /// ```
+        /// use polars_par_apply::prelude::*;
+        ///
+        /// let lf = df!["text" => ["1", "two", "3"]]?.lazy();
+        /// let numbers = lf.par_apply().on_error(OnError::Skip).names(["number"]);
+        /// let numbers = numbers.rows(|text: &str| text.parse::<i64>()).collect()?;
+        /// assert_eq!(numbers, df!["text" => ["1", "3"], "number" => [1i64, 3]]?);
+        /// # Ok::<(), polars_par_apply::Error>(())
+        /// ```
         ///
         /// The failures that are let pass are told to [`failures`](Self::failures), and counted by
         /// [`progress`](Self::progress).
@@ -194,13 +213,15 @@ macro_rules! settings {
             self
         }
 
-        /// Collects the rows that fail, and implies [`OnError::Null`]. Without it, nothing but a null tells of a failure that
-        /// was let pass.
+        /// Collects the rows that fail, and implies [`OnError::Null`], unless [`on_error`](Self::on_error) says
+        /// [`OnError::Skip`]. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
         ///
         /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
             let settings = self.settings();
-            settings.options.call.on_error = Some(OnError::Null);
+            if settings.options.on_error() != OnError::Skip {
+                settings.options.call.on_error = Some(OnError::Null);
+            }
             settings.failures = Some(failures.clone());
             self
         }
@@ -232,6 +253,29 @@ macro_rules! settings {
             self.settings().options.cancel = Some(token.clone());
             self
         }
+
+        /// Cancels the query's calls, as a [token](Self::cancel_token) does, when so much time has passed; the query then
+        /// fails. A `LazyFrame` that is collected again has the whole time again.
+        ///
+        /// The time counts from the first batch that a call of the query is made for, whichever of its calls that is, so what
+        /// the query reads and sorts before is not in it; for a function of the whole frame, from its own call; and of a stream, from its
+        /// first `next`: the stream then ends also where it waits for the query.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use polars_par_apply::prelude::*;
+        ///
+        /// let lf = df!["x" => [1, 2, 3]]?.lazy();
+        /// let late = lf.par_apply().deadline(Duration::ZERO).rows(|x: i32| x);
+        /// let error = late.collect().unwrap_err().to_string();
+        /// assert!(error.contains("the deadline of 0ns passed"), "{error}");
+        /// # Ok::<(), polars_par_apply::Error>(())
+        /// ```
+        pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
+            self.settings().options.call.deadline = Some(deadline);
+            self
+        }
     };
 }
 
@@ -240,6 +284,8 @@ pub(super) use settings;
 /// What the calls over batches share.
 pub(super) struct Shared {
     unfit: Option<Unfit>,
+    /// The options' own.
+    pub(super) deadline: Option<Duration>,
     pub(super) options: Options<'static>,
     pub(super) failures: Option<Failures>,
     pub(super) meter: Option<Arc<Meter>>,
@@ -257,13 +303,14 @@ impl Shared {
         }
     }
 
-    /// Makes a call over a batch.
+    /// Makes a call over a batch. A deadline counts since then.
     pub(super) fn call<T>(
         &self,
         rows: usize,
+        since: Instant,
         call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
-    ) -> Result<T> {
-        let outcome = self.attempt(call);
+    ) -> Result<Outcome<T>> {
+        let outcome = self.attempt(since, call);
         if let Some(meter) = &self.meter {
             // What the closure says comes first.
             match &outcome {
@@ -275,8 +322,17 @@ impl Shared {
     }
 
     /// As `call`, before its end is told.
-    fn attempt<T>(&self, call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>) -> Result<T> {
+    fn attempt<T>(
+        &self,
+        since: Instant,
+        call: impl FnOnce(&Options<'_>) -> Result<Outcome<T>>,
+    ) -> Result<Outcome<T>> {
         let mut options: Cow<'_, Options<'_>> = Cow::Borrowed(&self.options);
+        if self.deadline.is_some() {
+            let options = options.to_mut();
+            options.call.deadline = self.deadline;
+            options.deadline_from = Some(since);
+        }
         if let Some(meter) = &self.meter {
             options.to_mut().progress = Some(Arc::new(OfBatch {
                 meter,
@@ -284,8 +340,7 @@ impl Shared {
             }));
         }
         let Some(failures) = &self.failures else {
-            let outcome = call(&options).map_err(Error::in_query)?;
-            return Ok(outcome.output);
+            return call(&options).map_err(Error::in_query);
         };
         let options = options.to_mut();
         options.told = true;
@@ -295,7 +350,7 @@ impl Shared {
         }
         let outcome = call(options).map_err(|error| failures.of_call(error))?;
         failures.add(&outcome.failures)?;
-        Ok(outcome.output)
+        Ok(outcome)
     }
 }
 

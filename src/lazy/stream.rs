@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::Instant;
 
 use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Series};
 
 use super::batches::{Batches, How, Results};
-use super::call::{Call, NO_LEAD, OneColumn, empty_frame};
-use super::channel::Query;
+use super::call::{Call, NO_LEAD, empty_frame};
+use super::channel::{Deadline, Query};
 use super::item::IntoBatch;
+use super::one_column::OneColumn;
 use super::settings::{Meter, Settings, Shared, Verb};
 use crate::cancel::CancelToken;
 use crate::context::{
@@ -16,6 +18,7 @@ use crate::context::{
 };
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::{ChunkFn, RowFn};
+use crate::options::OnError;
 use crate::partition::Chunk;
 use crate::pool::Pool;
 use crate::progress::TickState;
@@ -35,10 +38,12 @@ impl<T: Send + 'static> Batches<T> {
     {
         Batches::new(move |how| {
             let shared = settings.clone().share(Verb::Batches);
-            let query = started(frame, &settings, how, |_| shared.check())?;
+            let deadline = deadline(&shared);
+            let query = started(frame, &settings, how, deadline, |_| shared.check())?;
             let Shared { options, meter, .. } = shared;
             let told = meter.clone();
-            let call = move |chunk| {
+            let call = move |chunk: Chunk| {
+                deadline.check(chunk.row_offset())?;
                 let token = options.cancel.as_ref();
                 call_chunk(&f, &mut NoContext, chunk, token, told.as_deref())
             };
@@ -63,7 +68,8 @@ impl<T: Send + 'static> Batches<T> {
     {
         Batches::new(move |how| {
             let shared = settings.clone().share(Verb::Batches);
-            let query = started(frame, &settings, how, |_| shared.check())?;
+            let deadline = deadline(&shared);
+            let query = started(frame, &settings, how, deadline, |_| shared.check())?;
             let Shared { options, meter, .. } = shared;
             let told = meter.clone();
             let call = move |slot: &Slot<S>, chunk| {
@@ -87,11 +93,12 @@ impl Batches<DataFrame> {
     {
         Batches::new(move |how| {
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
-            let query = started(frame, &settings, how, |empty| {
+            let deadline = deadline(&call.shared);
+            let query = started(frame, &settings, how, deadline, |empty| {
                 call.plan::<M, NoContext>(planned(empty), NO_LEAD).map(drop)
             })?;
             let meter = call.shared.meter.clone();
-            let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk);
+            let add = move |chunk| add_rows::<M, NoContext, F>(&call, NO_LEAD, chunk, deadline);
             Ok(in_parallel(query, how, meter, add))
         })
     }
@@ -114,7 +121,8 @@ impl Batches<DataFrame> {
         Batches::new(move |how| {
             let State { init, finish } = state;
             let call = Call::new(f, settings.clone(), Verb::RowBatches);
-            let query = started(frame, &settings, how, |empty| {
+            let deadline = deadline(&call.shared);
+            let query = started(frame, &settings, how, deadline, |empty| {
                 let (slot, init) = (&Slot::new(None), &init);
                 call.plan::<M, WithState<S>>(planned(empty), OfStream { slot, init })
                     .map(drop)
@@ -122,7 +130,7 @@ impl Batches<DataFrame> {
             let meter = call.shared.meter.clone();
             let add = move |slot: &Slot<S>, chunk| {
                 let init = &init;
-                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk)
+                add_rows::<M, WithState<S>, F>(&call, OfStream { slot, init }, chunk, deadline)
             };
             Ok(in_order(query, meter, finish, add))
         })
@@ -137,6 +145,7 @@ fn started(
     mut frame: LazyFrame,
     settings: &Settings,
     how: &How,
+    deadline: Deadline,
     check: impl FnOnce(&DataFrame) -> Result<()>,
 ) -> Result<Query> {
     let chunk_rows =
@@ -156,7 +165,15 @@ fn started(
     })??;
     check(&empty_frame(&schema)?)?;
     let token = settings.options.cancel.clone();
-    Query::start(frame, schema, chunk_rows, token)
+    Query::start(frame, schema, chunk_rows, token, deadline)
+}
+
+/// That of a stream which begins now.
+fn deadline(shared: &Shared) -> Deadline {
+    Deadline {
+        since: Instant::now(),
+        after: shared.deadline,
+    }
 }
 
 /// What a query's call is checked with.
@@ -292,7 +309,12 @@ where
 }
 
 /// Adds a row function's results to a batch.
-fn add_rows<M, C, F>(call: &Call<F>, lead: impl Lead<C>, chunk: Chunk) -> Result<DataFrame>
+fn add_rows<M, C, F>(
+    call: &Call<F>,
+    lead: impl Lead<C>,
+    chunk: Chunk,
+    deadline: Deadline,
+) -> Result<DataFrame>
 where
     C: Context + Send,
     F: RowFn<M, C>,
@@ -304,7 +326,11 @@ where
         numbers: Some(&numbers),
         ..Given::of(&frame)
     };
-    let results = call.run::<M, C>(given, lead, true)?;
+    let outcome = call.outcome::<M, C>(given, lead, deadline.since, true)?;
+    if call.shared.options.on_error() == OnError::Skip {
+        frame = frame.filter(&outcome.kept_mask())?;
+    }
+    let results = outcome.output.one_column(call.name.clone());
     let results = match <F::Out as IntoRow>::Output::IS_FRAME {
         true => results.struct_()?.fields_as_series(),
         false => vec![results.take_materialized_series()],

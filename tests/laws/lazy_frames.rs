@@ -174,12 +174,22 @@ fn refused(error: &Error) -> &'static str {
 #[test]
 fn options_that_a_verb_cannot_follow_are_refused() {
     let call = || counting(3).lazy().par_apply();
-    for policy in [OnError::Skip, OnError::Collect] {
-        let mut planned = call().on_error(policy).rows(|i: i64| i);
-        let said = planned.collect_schema().unwrap_err().to_string();
-        assert!(said.contains(".on_error(…): in a query"), "{said}");
-        let mut stream = call().on_error(policy).row_batches(|i: i64| i);
-        assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "on_error");
+    let mut planned = call().on_error(OnError::Collect).rows(|i: i64| i);
+    let said = planned.collect_schema().unwrap_err().to_string();
+    assert!(
+        said.contains(".on_error(…): a query has no outcome"),
+        "{said}"
+    );
+    let mut stream = call().on_error(OnError::Collect).row_batches(|i: i64| i);
+    assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "on_error");
+    for (policy, why) in [
+        (OnError::Skip, "an expression has a row for each"),
+        (OnError::Collect, "a query has no outcome"),
+    ] {
+        let expression = rows(["i"]).on_error(policy).apply(|i: i64| i);
+        let planned = counting(3).lazy().select([expression]).collect_schema();
+        let said = planned.unwrap_err().to_string();
+        assert!(said.contains(why), "{said}");
     }
     let failures = Failures::new();
     let mut planned = call().failures(&failures).on_error(OnError::Fail);

@@ -45,6 +45,7 @@
 //! | of a file, the columns that are used are read, and no byte of others | `scans` |
 //! | a row function in a filter: called for the rows that there are, and none that were dropped before | `filters` |
 //! | what streams out of a query: in order, bounded, stopped | `streams` |
+//! | lazily: states of workers, deadlines, rows that fail are dropped | `lazy_control` |
 //! | once a call of a query has failed, nothing of that run is called, numbered or given beyond the gap | `gaps` |
 //! | 100,000 jobs from 8 threads: each ends as it should, nothing is left | `stress` |
 //! | a map in the background takes no memory for each item | `allocations` |
@@ -78,6 +79,7 @@ mod hostile_errors;
 mod imap;
 mod jobs;
 mod layouts;
+mod lazy_control;
 mod lazy_dtypes;
 mod lazy_frames;
 mod lifecycle;

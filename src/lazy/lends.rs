@@ -1,0 +1,73 @@
+//! What the closure of a query's call is lent before its row or chunk: nothing, or a state of its worker's.
+
+use super::call::NO_LEAD;
+use crate::context::{IntoState, Lead, NoContext, NoFinish, NoState, State, WithState, make};
+use crate::error::Result;
+use crate::sync::{Mutex, PoisonError};
+
+/// Lends it to one batch after the other, of one run of a query.
+pub(super) trait Lends<C>: Send + Sync + 'static {
+    /// What is kept from one batch to the next.
+    type Kept: Default + Send + Sync + 'static;
+
+    fn lead<'l>(&'l self, kept: &'l Self::Kept) -> impl Lead<C> + 'l;
+}
+
+impl Lends<NoContext> for NoState {
+    type Kept = ();
+
+    fn lead<'l>(&'l self, (): &'l ()) -> impl Lead<NoContext> + 'l {
+        NO_LEAD
+    }
+}
+
+/// The states that no call has at the moment.
+pub(super) type States<S> = Mutex<Vec<WithState<S>>>;
+
+impl<S, I, O> Lends<WithState<S>> for State<I, NoFinish>
+where
+    S: Send + 'static,
+    I: Fn() -> O + Send + Sync + 'static,
+    O: IntoState<S>,
+{
+    type Kept = States<S>;
+
+    fn lead<'l>(&'l self, kept: &'l States<S>) -> impl Lead<WithState<S>> + 'l {
+        let init = &self.init;
+        FromStates { kept, init }
+    }
+}
+
+/// A state that is free, or a new one where none is: there are as many as workers of calls that ran at one time.
+struct FromStates<'l, S, I> {
+    kept: &'l States<S>,
+    init: &'l I,
+}
+
+impl<S, I, O> Lead<WithState<S>> for FromStates<'_, S, I>
+where
+    S: Send,
+    I: Fn() -> O + Sync,
+    O: IntoState<S>,
+{
+    const SEEDED: bool = false;
+
+    fn split(
+        self,
+    ) -> (
+        impl Fn() -> Result<WithState<S>> + Sync,
+        impl FnOnce(Vec<WithState<S>>) -> Result<()>,
+    ) {
+        let FromStates { kept, init } = self;
+        let free = move || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let lend = move || {
+            let state = free().pop();
+            state.map_or_else(|| make(init).map(WithState), Ok)
+        };
+        let give_back = move |states: Vec<WithState<S>>| {
+            free().extend(states);
+            Ok(())
+        };
+        (lend, give_back)
+    }
+}

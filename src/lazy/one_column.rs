@@ -1,0 +1,95 @@
+//! The results of a call as one column, with the rows that are kept where those that fail are dropped.
+
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, DataType, Field, IdxCa, IdxSize, IntoColumn, PlSmallStr,
+};
+
+use crate::error::Result;
+use crate::outcome::Outcome;
+use crate::sealed::Sealed;
+
+/// What rows' results become together, as one column.
+#[doc(hidden)]
+pub trait OneColumn: Sealed {
+    /// Whether the column is a Struct of several.
+    const IS_FRAME: bool;
+
+    fn one_column(self, name: PlSmallStr) -> Column;
+}
+
+impl OneColumn for Column {
+    const IS_FRAME: bool = false;
+
+    fn one_column(self, name: PlSmallStr) -> Column {
+        self.with_name(name)
+    }
+}
+
+impl OneColumn for DataFrame {
+    const IS_FRAME: bool = true;
+
+    fn one_column(self, name: PlSmallStr) -> Column {
+        self.into_struct(name).into_column()
+    }
+}
+
+/// The dtype of the results with a field that says which rows are kept.
+pub(super) fn dtype_with_kept(
+    name: &PlSmallStr,
+    results: DataType,
+    is_frame: bool,
+    kept: &PlSmallStr,
+) -> DataType {
+    let mut fields = match results {
+        DataType::Struct(fields) if is_frame => fields,
+        dtype => vec![Field::new(name.clone(), dtype)],
+    };
+    fields.push(Field::new(kept.clone(), DataType::Boolean));
+    DataType::Struct(fields)
+}
+
+/// The results as one Struct with a row for each row of the batch, as a column of a query must have, and a field that says
+/// which rows are kept.
+pub(super) fn with_kept<T: OneColumn>(
+    outcome: Outcome<T>,
+    name: PlSmallStr,
+    kept: PlSmallStr,
+) -> Result<Column> {
+    let mask = outcome.kept_mask();
+    let rows = mask.len();
+    let results = outcome.output.one_column(name.clone());
+    let mut columns: Vec<Column> = match T::IS_FRAME {
+        true => {
+            let fields = results.struct_()?.fields_as_series();
+            fields.into_iter().map(IntoColumn::into_column).collect()
+        }
+        false => vec![results],
+    };
+    if columns[0].len() < rows {
+        for column in &mut columns {
+            *column = spread(column, &mask)?;
+        }
+    }
+    columns.push(mask.with_name(kept).into_column());
+    Ok(DataFrame::new(rows, columns)?
+        .into_struct(name)
+        .into_column())
+}
+
+/// Puts each value at its row, and null at the others.
+fn spread(column: &Column, mask: &BooleanChunked) -> Result<Column> {
+    if column.is_empty() {
+        let name = column.name().clone();
+        return Ok(Column::full_null(name, mask.len(), column.dtype()));
+    }
+    let mut next: IdxSize = 0;
+    let positions = mask.iter().map(|is_kept| {
+        let position = next;
+        is_kept.unwrap_or_default().then(|| {
+            next += 1;
+            position
+        })
+    });
+    let positions: IdxCa = positions.collect();
+    Ok(column.take(&positions)?)
+}
