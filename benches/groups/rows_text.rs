@@ -1,6 +1,5 @@
 //! Text in; numbers and text out.
 
-use std::fmt::Write;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -31,17 +30,6 @@ fn weight(word: &str, x: f64) -> f64 {
 fn shout(word: &str, x: f64) -> String {
     let mut shouted = String::with_capacity(word.len() + 1);
     shout_into(word, x, &mut shouted);
-    shouted
-}
-
-/// Up to 24 bytes lie in it; the words are short enough (`RowsText::short`).
-#[inline]
-fn shout_small(word: &str, x: f64) -> PlSmallStr {
-    let mut shouted = PlSmallStr::from_str(word);
-    shouted.make_ascii_uppercase();
-    if x >= 0.5 {
-        shouted.write_char('!').expect("text takes what is written");
-    }
     shouted
 }
 
@@ -96,11 +84,15 @@ impl RowsText {
             .expect("the columns are text and f64")
     }
 
+    /// Up to 24 bytes of text lie in a result, which takes no memory of its own then.
     pub(crate) fn ours_small_text_out(&self, workers: Workers) -> Column {
-        workers
-            .apply(&self.frame)
-            .rows(shout_small)
-            .expect("the columns are text and f64")
+        let call = workers.apply(&self.frame).state(String::new);
+        call.rows(|shouted: &mut String, word: &str, x: f64| {
+            shouted.clear();
+            shout_into(word, x, shouted);
+            PlSmallStr::from_str(shouted)
+        })
+        .expect("the columns are text and f64")
     }
 
     pub(crate) fn fresh(&self, workers: Workers) -> Vec<f64> {

@@ -94,7 +94,6 @@ where
     } = stretch;
     debug_assert!(returns.is_none() || (NULLS && WATCH == EACH));
     debug_assert!(WATCH <= EACH || rows.len().is_multiple_of(WATCH));
-    let start = rows.start;
     let mut left = None;
     let note = &mut left;
     let ended = catch(move || {
@@ -145,7 +144,7 @@ where
                     match items {
                         Ok(items) => {
                             kept.writing = true;
-                            kept.writer.write::<NULLS>(row, items);
+                            kept.writer.write(row, items);
                             kept.writing = false;
                         }
                         Err(failure) => return Stride::Failed(failure),
@@ -157,16 +156,12 @@ where
         kept.i = end;
         Stride::Done
     });
-    let (i, writing, mut writer) = left.expect("it is left behind on every way out");
+    let (i, writing, writer) = left.expect("it is left behind on every way out");
     let ended = match ended {
         Ok(ended) => ended,
         Err(panic) if writing => Stride::Broken(panic),
         Err(panic) => Stride::Failed(panic),
     };
-    if !NULLS {
-        // SAFETY: these are the last rows written.
-        unsafe { writer.finish_run(i - start) };
-    }
     (i, writer, ended)
 }
 

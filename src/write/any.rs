@@ -72,15 +72,13 @@ impl<T: Gathered> CellSink for GatherSink<T> {
 impl<T: Gathered> Writer for GatherWriter<'_, T> {
     type Item = T;
 
-    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: T) {
+    unsafe fn write(&mut self, _: usize, item: T) {
         self.values.push(Some(item));
     }
 
     unsafe fn write_null(&mut self, _: usize) {
         self.values.push(None);
     }
-
-    unsafe fn finish_run(&mut self, _: usize) {}
 
     fn finish(self) {
         self.sink.0.push(self.start, self.values);

@@ -63,21 +63,14 @@ impl Writer for BooleanWriter<'_> {
     type Item = bool;
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: bool) {
+    unsafe fn write(&mut self, _: usize, item: bool) {
         self.values.push(item);
-        if NULLS {
-            self.validity.push(true);
-        }
     }
 
     #[inline]
-    unsafe fn write_null(&mut self, _: usize) {
+    unsafe fn write_null(&mut self, row: usize) {
         self.values.push(false);
-        self.validity.push(false);
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        self.validity.push_valid(rows);
+        self.validity.set_null(row);
     }
 
     fn finish(self) {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use polars_arrow::bitmap::Bitmap;
 
 /// One preallocated, uninitialised buffer of plain values.
@@ -107,6 +108,14 @@ pub(crate) fn advise_huge_pages<T>(first: *mut T, len: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn advise_huge_pages<T>(_: *mut T, _: usize) {}
 
+/// So many unset bits.
+fn unset(len: usize) -> Vec<AtomicU8> {
+    let mut bytes = std::mem::ManuallyDrop::new(vec![0u8; len.div_ceil(8)]);
+    // SAFETY: an AtomicU8 has the size, alignment and bit validity of a u8; the vector is taken apart once. (A zeroed
+    // vector of bytes comes from the allocator as it is; one of atomics would be written out.)
+    unsafe { Vec::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len(), bytes.capacity()) }
+}
+
 /// A bitmap that workers fill at once, each its own range of bits; a byte that two ranges share is set atomically.
 #[derive(Debug)]
 pub(super) struct Bits {
@@ -117,12 +126,7 @@ pub(super) struct Bits {
 impl Bits {
     /// So many unset bits.
     pub(super) fn new(len: usize) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(vec![0u8; len.div_ceil(8)]);
-        // SAFETY: an AtomicU8 has the size, alignment and bit validity of a u8; the vector is taken apart once. (A
-        // zeroed vector of bytes comes from the allocator as it is; one of atomics would be written out.)
-        let bytes = unsafe {
-            Vec::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len(), bytes.capacity())
-        };
+        let bytes = unset(len);
         Bits { bytes, len }
     }
 
@@ -163,22 +167,6 @@ impl BitWriter<'_> {
         }
     }
 
-    /// Pushes so many set bits.
-    pub(super) fn push_set(&mut self, bits: usize) {
-        let end = self.next + bits;
-        while self.next < end && !self.next.is_multiple_of(8) {
-            self.push(true);
-        }
-        while end - self.next >= 8 {
-            self.pending = u8::MAX;
-            self.next += 8;
-            self.flush();
-        }
-        while self.next < end {
-            self.push(true);
-        }
-    }
-
     /// Stores the byte before `next`.
     #[inline]
     fn flush(&mut self) {
@@ -199,47 +187,83 @@ impl BitWriter<'_> {
     }
 }
 
-/// A column's validity, if it can have nulls.
+/// A column's validity, if it can have nulls: a bit is set for each null, so that a row with a value costs nothing, and the
+/// bits of a column that has no nulls are never touched.
 #[derive(Debug)]
-pub(super) struct Validity(Option<Bits>);
+pub(super) struct Validity(Option<Nulls>);
+
+#[derive(Debug)]
+struct Nulls {
+    bytes: Vec<AtomicU8>,
+    rows: usize,
+    /// Whether there are any.
+    any: AtomicBool,
+}
 
 impl Validity {
     pub(super) fn new(rows: usize, nullable: bool) -> Self {
-        Validity(nullable.then(|| Bits::new(rows)))
+        Validity(nullable.then(|| Nulls {
+            bytes: unset(rows),
+            rows,
+            any: AtomicBool::new(false),
+        }))
     }
 
+    /// Marks rows from `start` on, no more than `len` of them; until it is finished, they are this writer's alone.
     pub(super) fn writer(&self, start: usize, len: usize) -> ValidityWriter<'_> {
-        ValidityWriter(self.0.as_ref().map(|bits| bits.writer(start, len)))
+        let nulls = self.0.as_ref();
+        assert!(nulls.is_none_or(|nulls| start + len <= nulls.rows));
+        ValidityWriter {
+            nulls,
+            start,
+            own: start.div_ceil(8)..(start + len) / 8,
+            any: false,
+        }
     }
 
     /// The bitmap, if it has a null.
     pub(super) fn into_bitmap(self) -> Option<Bitmap> {
-        let bitmap = self.0?.into_bitmap();
-        (bitmap.unset_bits() > 0).then_some(bitmap)
+        let Nulls { bytes, rows, any } = self.0?;
+        if !any.into_inner() {
+            return None;
+        }
+        let valid = bytes.into_iter().map(|nulls| !nulls.into_inner());
+        Some(Bitmap::from_u8_vec(valid.collect(), rows))
     }
 }
 
-/// Marks rows valid or null, each once, in order; nothing where the column has no nulls.
+/// Marks rows null.
 #[derive(Debug)]
-pub(super) struct ValidityWriter<'s>(Option<BitWriter<'s>>);
+pub(super) struct ValidityWriter<'s> {
+    nulls: Option<&'s Nulls>,
+    start: usize,
+    /// The bytes whose rows are all this writer's.
+    own: Range<usize>,
+    any: bool,
+}
 
 impl ValidityWriter<'_> {
-    #[inline(always)]
-    pub(super) fn push(&mut self, valid: bool) {
-        if let Some(bits) = &mut self.0 {
-            bits.push(valid);
+    /// Marks a row, counted from the writer's first. The column can have nulls.
+    #[inline]
+    pub(super) fn set_null(&mut self, row: usize) {
+        debug_assert!(self.nulls.is_some());
+        let Some(nulls) = self.nulls else { return };
+        let row = self.start + row;
+        let (byte, bit) = (&nulls.bytes[row / 8], 1 << (row % 8));
+        if self.own.contains(&(row / 8)) {
+            // Nobody else writes to it meanwhile.
+            byte.store(byte.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
+        } else {
+            byte.fetch_or(bit, Ordering::Relaxed);
         }
-    }
-
-    pub(super) fn push_valid(&mut self, rows: usize) {
-        if let Some(bits) = &mut self.0 {
-            bits.push_set(rows);
-        }
+        self.any = true;
     }
 
     pub(super) fn finish(self) {
-        if let Some(bits) = self.0 {
-            bits.finish();
+        if let Some(nulls) = self.nulls
+            && self.any
+        {
+            nulls.any.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -274,28 +298,44 @@ mod tests {
     }
 
     #[test]
-    fn set_runs_are_the_bits_pushed_one_by_one() {
-        for start in 0..20 {
-            for run in 0..40 {
-                let bits = Bits::new(64);
-                let mut writer = bits.writer(start, run + 2);
-                writer.push(false);
-                writer.push_set(run);
-                writer.push(false);
-                writer.finish();
-                let bitmap = bits.into_bitmap();
-                let set: Vec<usize> = bitmap.true_idx_iter().collect();
-                assert_eq!(set, (start + 1..start + 1 + run).collect::<Vec<_>>());
-            }
+    fn writers_share_bytes_without_losing_nulls() {
+        let is_null = |row: usize| row.is_multiple_of(3) || (40..57).contains(&row);
+        for cuts in [
+            vec![0, 100],
+            vec![0, 3, 5, 8, 21, 64, 100],
+            vec![0, 1, 2, 99, 100],
+            (0..=100).collect(),
+        ] {
+            let validity = Validity::new(100, true);
+            std::thread::scope(|scope| {
+                for cut in cuts.windows(2) {
+                    let validity = &validity;
+                    let (start, end) = (cut[0], cut[1]);
+                    scope.spawn(move || {
+                        let mut writer = validity.writer(start, end - start);
+                        let nulls = (start..end).filter(|row| is_null(*row));
+                        nulls.for_each(|row| writer.set_null(row - start));
+                        writer.finish();
+                    });
+                }
+            });
+            let bitmap = validity.into_bitmap().unwrap();
+            assert_eq!(bitmap.len(), 100);
+            assert_eq!(
+                bitmap.unset_bits(),
+                (0..100).filter(|row| is_null(*row)).count()
+            );
+            assert!(
+                (0..100).all(|row| bitmap.get_bit(row) != is_null(row)),
+                "{cuts:?}"
+            );
         }
     }
 
     #[test]
     fn a_column_without_nulls_has_no_bitmap() {
         let validity = Validity::new(9, true);
-        let mut writer = validity.writer(0, 9);
-        writer.push_valid(9);
-        writer.finish();
+        validity.writer(0, 9).finish();
         assert!(validity.into_bitmap().is_none());
     }
 

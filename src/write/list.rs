@@ -54,9 +54,8 @@ impl<S: CellSink> ListSink<S> {
         unsafe {
             let mut writer = sink.writer(0, len);
             for (row, item) in items.into_iter().enumerate() {
-                writer.write::<false>(row, item);
+                writer.write(row, item);
             }
-            writer.finish_run(len);
             writer.finish();
             sink.finish()
         }
@@ -166,10 +165,10 @@ impl<S: CellSink> fmt::Debug for ListWriter<'_, S> {
 impl<S: CellSink> Writer for ListWriter<'_, S> {
     type Item = Vec<S::Item>;
 
-    unsafe fn write<const NULLS: bool>(&mut self, _: usize, item: Vec<S::Item>) {
+    unsafe fn write(&mut self, _: usize, item: Vec<S::Item>) {
         self.lengths.push(item.len());
         self.items.extend(item);
-        if NULLS && let Some(validity) = &mut self.validity {
+        if let Some(validity) = &mut self.validity {
             validity.push(true);
         }
     }
@@ -178,12 +177,6 @@ impl<S: CellSink> Writer for ListWriter<'_, S> {
         self.lengths.push(0);
         if let Some(validity) = &mut self.validity {
             validity.push(false);
-        }
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        if let Some(validity) = &mut self.validity {
-            validity.extend_constant(rows, true);
         }
     }
 

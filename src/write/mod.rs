@@ -182,23 +182,17 @@ pub trait CellSink: Sealed + Sync + Sized {
 pub trait Writer {
     type Item;
 
-    /// Writes a row, counted from the writer's first. Where not `NULLS`, its validity is left to `finish_run`.
+    /// Writes a row, counted from the writer's first.
     ///
     /// # Safety
     /// `row` is the next of the writer's rows.
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item);
+    unsafe fn write(&mut self, row: usize, item: Self::Item);
 
     /// Writes a null.
     ///
     /// # Safety
     /// `row` is the next of the writer's rows, and the sink is `nullable`.
     unsafe fn write_null(&mut self, row: usize);
-
-    /// Marks rows valid that were written without `NULLS`.
-    ///
-    /// # Safety
-    /// They are the last `rows` rows written.
-    unsafe fn finish_run(&mut self, rows: usize);
 
     /// Hands over what was written.
     fn finish(self);

@@ -90,23 +90,16 @@ impl<S: NativeType> Writer for NativeWriter<'_, S> {
     type Item = S;
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: S) {
+    unsafe fn write(&mut self, row: usize, item: S) {
         // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
         unsafe { self.slots.set(row, item) };
-        if NULLS {
-            self.validity.push(true);
-        }
     }
 
     #[inline(always)]
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as above.
         unsafe { self.slots.set(row, S::default()) };
-        self.validity.push(false);
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        self.validity.push_valid(rows);
+        self.validity.set_null(row);
     }
 
     fn finish(self) {

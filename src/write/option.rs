@@ -42,7 +42,7 @@ impl<S: CellSink> CellSink for OptionSink<S> {
     }
 }
 
-/// Writes every row with its validity.
+/// Writes what is there, and marks the other rows null.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OptionWriter<W>(W);
@@ -51,11 +51,11 @@ impl<W: Writer> Writer for OptionWriter<W> {
     type Item = Option<W::Item>;
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+    unsafe fn write(&mut self, row: usize, item: Self::Item) {
         // SAFETY: as the caller vouches; the inner sink is nullable (`OptionSink::new`).
         unsafe {
             match item {
-                Some(item) => self.0.write::<true>(row, item),
+                Some(item) => self.0.write(row, item),
                 None => self.0.write_null(row),
             }
         }
@@ -66,8 +66,6 @@ impl<W: Writer> Writer for OptionWriter<W> {
         // SAFETY: as the caller vouches.
         unsafe { self.0.write_null(row) };
     }
-
-    unsafe fn finish_run(&mut self, _: usize) {}
 
     fn finish(self) {
         self.0.finish();

@@ -128,12 +128,10 @@ impl Writer for SinkNil {
     type Item = ();
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, _: usize, (): ()) {}
+    unsafe fn write(&mut self, _: usize, (): ()) {}
 
     #[inline(always)]
     unsafe fn write_null(&mut self, _: usize) {}
-
-    unsafe fn finish_run(&mut self, _: usize) {}
 
     fn finish(self) {}
 }
@@ -188,11 +186,11 @@ impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
     type Item = (A::Item, B::Item);
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+    unsafe fn write(&mut self, row: usize, item: Self::Item) {
         // SAFETY: as the caller vouches.
         unsafe {
-            self.0.write::<NULLS>(row, item.0);
-            self.1.write::<NULLS>(row, item.1);
+            self.0.write(row, item.0);
+            self.1.write(row, item.1);
         }
     }
 
@@ -202,14 +200,6 @@ impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
         unsafe {
             self.0.write_null(row);
             self.1.write_null(row);
-        }
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        // SAFETY: as the caller vouches.
-        unsafe {
-            self.0.finish_run(rows);
-            self.1.finish_run(rows);
         }
     }
 
@@ -277,10 +267,10 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
     type Item = [W::Item; N];
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: Self::Item) {
+    unsafe fn write(&mut self, row: usize, item: Self::Item) {
         for (writer, item) in self.0.iter_mut().zip(item) {
             // SAFETY: as the caller vouches.
-            unsafe { writer.write::<NULLS>(row, item) };
+            unsafe { writer.write(row, item) };
         }
     }
 
@@ -290,13 +280,6 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
         self.0
             .iter_mut()
             .for_each(|writer| unsafe { writer.write_null(row) });
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        // SAFETY: as the caller vouches.
-        self.0
-            .iter_mut()
-            .for_each(|writer| unsafe { writer.finish_run(rows) });
     }
 
     fn finish(self) {

@@ -150,7 +150,7 @@ fn write_all<T: IntoRow>(
         let mut writer = sink.writer(0, len);
         for (row, item) in items.into_iter().enumerate() {
             match item {
-                Some(item) => writer.write::<true>(row, item),
+                Some(item) => writer.write(row, item),
                 None => writer.write_null(row),
             }
         }

@@ -126,24 +126,15 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
     type Item = W::Item;
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: W::Item) {
+    unsafe fn write(&mut self, row: usize, item: W::Item) {
         // SAFETY: as the caller vouches.
-        unsafe { self.fields.write::<NULLS>(row, item) };
-        if NULLS {
-            self.validity.push(true);
-        }
+        unsafe { self.fields.write(row, item) };
     }
 
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as the caller vouches; the fields' sinks are nullable where this one is.
         unsafe { self.fields.write_null(row) };
-        self.validity.push(false);
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        // SAFETY: as the caller vouches.
-        unsafe { self.fields.finish_run(rows) };
-        self.validity.push_valid(rows);
+        self.validity.set_null(row);
     }
 
     fn finish(self) {

@@ -24,7 +24,17 @@ pub trait Bytes {
     const TEXT: bool;
 
     fn bytes(&self) -> &[u8];
+
+    /// A block that begins with the bytes, and how many they are, where they lie in one.
+    #[inline(always)]
+    fn block(&self) -> Option<(Block, usize)> {
+        None
+    }
 }
+
+/// 24 bytes that are copied as a whole, which takes less time than copying as many as there are; as words, which a value
+/// that has just been made may still have in registers.
+type Block = [u64; 3];
 
 /// A column of text or bytes.
 #[doc(hidden)]
@@ -200,6 +210,40 @@ impl<T> ViewWriter<'_, T> {
         view
     }
 
+    /// The view of the first `len` bytes of a block, made without a branch that depends on how many they are.
+    #[inline]
+    fn view_of_block(&mut self, block: Block, len: usize) -> View {
+        let (number, buffer) = match &mut self.buffer {
+            Some((_, buffer)) if buffer.len() + size_of::<Block>() > FULL => self.change_buffer(),
+            Some(buffer) => buffer,
+            None => self.change_buffer(),
+        };
+        let offset = buffer.len();
+        buffer.reserve(size_of::<Block>());
+        let inline = View::MAX_INLINE_SIZE as usize;
+        // SAFETY: there is room for the block, of which the first `len` bytes are kept at most.
+        unsafe {
+            let end = buffer.as_mut_ptr().add(offset).cast::<u64>();
+            for (word, bytes) in block.into_iter().enumerate() {
+                end.add(word).write_unaligned(bytes);
+            }
+            buffer.set_len(offset + if len > inline { len } else { 0 });
+        }
+        let first = u128::from(block[0].to_le()) | u128::from(block[1].to_le()) << 64;
+        // A view that holds its bytes has zeros after them.
+        let held = first & ((1 << (8 * len.min(inline))) - 1);
+        let in_buffer = (first as u32, *number as u32, offset as u32);
+        let in_view = (held as u32, (held >> 32) as u32, (held >> 64) as u32);
+        let (prefix, buffer_idx, offset) =
+            std::hint::select_unpredictable(len > inline, in_buffer, in_view);
+        View {
+            length: len as u32,
+            prefix,
+            buffer_idx,
+            offset,
+        }
+    }
+
     #[cold]
     fn change_buffer(&mut self) -> &mut (usize, Vec<u8>) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,24 +268,20 @@ impl<T: Bytes> Writer for ViewWriter<'_, T> {
     type Item = T;
 
     #[inline(always)]
-    unsafe fn write<const NULLS: bool>(&mut self, row: usize, item: T) {
-        let view = self.view(item.bytes());
+    unsafe fn write(&mut self, row: usize, item: T) {
+        let view = match item.block() {
+            Some((block, len)) => self.view_of_block(block, len),
+            None => self.view(item.bytes()),
+        };
         // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
         unsafe { self.views.set(row, view) };
-        if NULLS {
-            self.validity.push(true);
-        }
     }
 
     #[inline]
     unsafe fn write_null(&mut self, row: usize) {
         // SAFETY: as above.
         unsafe { self.views.set(row, View::default()) };
-        self.validity.push(false);
-    }
-
-    unsafe fn finish_run(&mut self, rows: usize) {
-        self.validity.push_valid(rows);
+        self.validity.set_null(row);
     }
 
     fn finish(self) {
@@ -280,13 +320,44 @@ macro_rules! bytes {
 
 bytes!(
     String, true, |text| text.as_bytes();
-    PlSmallStr, true, |text| text.as_str().as_bytes();
     &'static str, true, |text| text.as_bytes();
     Cow<'static, str>, true, |text| text.as_bytes();
     Vec<u8>, false, |bytes| bytes;
 );
 
 impl ListItem for Cow<'static, str> {}
+
+impl Bytes for PlSmallStr {
+    const TEXT: bool = true;
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+
+    #[inline(always)]
+    fn block(&self) -> Option<(Block, usize)> {
+        let first: *const Self = self;
+        let bytes = self.bytes();
+        let within =
+            std::ptr::eq(bytes.as_ptr(), first.cast()) && bytes.len() <= size_of::<Block>();
+        if !within || size_of::<Self>() != size_of::<Block>() {
+            return None;
+        }
+        // SAFETY: the value is as long as a block, and where it holds its text itself, all its bytes are set.
+        let block = unsafe { first.cast::<Block>().read_unaligned() };
+        Some((block, bytes.len()))
+    }
+}
+
+impl IntoCell for PlSmallStr {
+    type Sink = ViewSink<PlSmallStr>;
+
+    #[inline(always)]
+    fn into_item(self, _: Casts) -> Result<PlSmallStr, Refused> {
+        fits(self)
+    }
+}
 
 /// A `char` as its bytes.
 #[doc(hidden)]
@@ -320,6 +391,8 @@ impl ListItem for char {}
 
 #[cfg(test)]
 mod tests {
+    use polars::prelude::{NamedFrom, Series};
+
     use super::*;
 
     #[test]
@@ -329,7 +402,7 @@ mod tests {
             // SAFETY: each row has one writer, which writes it.
             unsafe {
                 let mut writer = sink.writer(row, 1);
-                writer.write::<false>(0, format!("a text longer than a view {row}"));
+                writer.write(0, format!("a text longer than a view {row}"));
                 writer.finish();
             }
         }
@@ -340,6 +413,34 @@ mod tests {
             column.str().unwrap().get(999),
             Some("a text longer than a view 999")
         );
+    }
+
+    #[test]
+    fn text_that_is_copied_as_a_block_is_the_same_of_every_length() {
+        let texts: Vec<PlSmallStr> = (0..300)
+            .map(|row| {
+                "aä€😀bcdefghijklmnopqrstuvw"
+                    .chars()
+                    .take(row % 26)
+                    .collect()
+            })
+            .collect();
+        let sink = ViewSink::<PlSmallStr>::new(texts.len(), false);
+        // SAFETY: one writer for all rows, each written once, in order.
+        let column = unsafe {
+            let mut writer = sink.writer(0, texts.len());
+            for (row, text) in texts.iter().enumerate() {
+                writer.write(row, text.clone());
+            }
+            writer.finish();
+            sink.finish().unwrap().into_column("t".into())
+        };
+        let is = column.str().unwrap();
+        assert!(is.iter().eq(texts.iter().map(|text| Some(text.as_str()))));
+        // Views are compared as they are, so what lies after the text counts.
+        let expected: Vec<&str> = texts.iter().map(PlSmallStr::as_str).collect();
+        let expected = Series::new("t".into(), expected).into();
+        assert!(column.equals(&expected));
     }
 
     #[test]
@@ -357,7 +458,7 @@ mod tests {
         let column = unsafe {
             let mut writer = sink.writer(0, texts.len());
             for (row, text) in texts.iter().enumerate() {
-                writer.write::<false>(row, (*text).to_string());
+                writer.write(row, (*text).to_string());
             }
             writer.finish();
             sink.finish().unwrap().into_column("t".into())

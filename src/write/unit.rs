@@ -51,11 +51,9 @@ impl CellSink for UnitSink {
 impl Writer for UnitWriter {
     type Item = ();
 
-    unsafe fn write<const NULLS: bool>(&mut self, _: usize, (): ()) {}
+    unsafe fn write(&mut self, _: usize, (): ()) {}
 
     unsafe fn write_null(&mut self, _: usize) {}
-
-    unsafe fn finish_run(&mut self, _: usize) {}
 
     fn finish(self) {}
 }
