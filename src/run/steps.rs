@@ -66,7 +66,7 @@ impl Steps {
     }
 
     /// Leaves the pace with the worker.
-    pub(crate) fn leave(self, worker: &mut Worker<'_>) {
+    pub(crate) fn leave(&self, worker: &mut Worker<'_>) {
         (worker.stride, worker.fast) = (self.stride, self.fast);
     }
 }

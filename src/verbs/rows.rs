@@ -9,7 +9,7 @@ use polars::prelude::{Column, DataType, PlSmallStr};
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
 use super::report::{Gaps, Items, gather};
-use super::stride::{EACH, NEVER, Stretch, Stride, run_stride};
+use super::stride::{Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -262,117 +262,234 @@ where
                 return start;
             }
         };
-        let halt = self.halt;
         let Rows {
             f,
             bound,
             layout,
             sink,
-            casts,
-            returns,
-            items,
             ..
         } = self.rows;
-        // The writer's first row.
-        let mut first = start;
+        let mut part = Part {
+            first: start,
+            end,
+            casts: self.rows.casts,
+            returns: self.rows.returns,
+            items: self.rows.items,
+            halt: self.halt,
+            steps: Steps::new(worker, patience, self.halt.is_some()),
+        };
         // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
         // given back (from the row returned on) are handed out again, but not written here.
-        let mut writer = unsafe { sink.writer(first, rows.len()) };
+        let mut writer = Some(unsafe { sink.writer(start, rows.len()) });
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = layout.blocks(rows);
-        let mut steps = Steps::new(worker, patience, halt.is_some());
         while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(bound, places, row, len, &mut scratch);
-            let nulls = reader.has_nulls();
-            let mut done = 0;
-            while done < len {
-                let mut next = len.min(done + steps.stride);
-                let encodes = returns.is_some();
-                let run = match (nulls || encodes, halt.is_some() || encodes) {
-                    (false, false) => run_stride::<false, NEVER, M, C, F, _, _>,
-                    (false, true) if steps.fast && next - done >= BATCH => {
-                        next -= (next - done) % BATCH;
-                        run_stride::<false, BATCH, M, C, F, _, _>
-                    }
-                    (false, true) => run_stride::<false, EACH, M, C, F, _, _>,
-                    (true, false) => run_stride::<true, NEVER, M, C, F, _, _>,
-                    (true, true) => run_stride::<true, EACH, M, C, F, _, _>,
-                };
-                let stretch = Stretch {
-                    block: row,
-                    first,
-                    rows: done..next,
-                    casts: *casts,
-                    returns: *returns,
-                    numbers: items.numbers,
-                    halt,
-                };
-                let began_at = done;
-                // SAFETY: the reader is open for `len` rows, of which `has_nulls` says whether any is null, and the sink
-                // was made for that; the writer's rows before these are written; a stretch that is looked at in batches
-                // was cut to a multiple above.
-                let (i, still, ended) = unsafe { run(f, &mut context, reader, writer, stretch) };
-                writer = still;
-                worker.done(i - done);
-                done = i;
-                match ended {
-                    Stride::Done => {}
-                    Stride::Halted => {
-                        writer.finish();
-                        return row + i;
-                    }
-                    Stride::Broken(failure) => {
-                        worker.abort(Error::from(ErrorKind::Value {
-                            place: items.place(row + i),
-                            column: None,
-                            message: format!("the result could not be written: {failure:?}"),
-                        }));
-                        return end;
-                    }
-                    Stride::Failed(failure) => {
-                        match worker.fail(row + i, failure.of_row(row + i)) {
-                            Verdict::Stop => {
-                                worker.done(1);
-                                return end;
-                            }
-                            Verdict::Noted => {
-                                // SAFETY: the rows before this one are written, and the sink is nullable where the
-                                // policy lets a failure pass.
-                                unsafe { writer.write_null(row + i - first) };
-                                worker.done(1);
-                            }
-                            Verdict::Later => {
-                                writer.finish();
-                                first = row + i + 1;
-                                // SAFETY: as above; the row left out is not written here, but by who is handed it
-                                // again, or, in a run that was cancelled, when that is over (`rows`).
-                                writer = unsafe { sink.writer(first, end - first) };
-                            }
-                        }
-                        done = i + 1;
-                    }
-                }
-                let reached = row + done;
-                if reached == end {
-                    break;
-                }
-                if steps.took(done - began_at, done == next) {
-                    steps.leave(worker);
-                    writer.finish();
-                    return reached;
-                }
-                if worker.is_over(reached) {
-                    writer.finish();
-                    return reached;
-                }
+            let mut strides = BlockStrides {
+                f: *f,
+                context: &mut *context,
+                reader,
+                sink,
+                writer: &mut writer,
+                marker: PhantomData,
+            };
+            // SAFETY: the reader is open for the block's rows, which are the writer's next ones.
+            if let Some(reached) = unsafe { part.block(row..row + len, worker, &mut strides) } {
+                return reached;
             }
         }
-        steps.leave(worker);
-        writer.finish();
+        part.steps.leave(worker);
+        if let Some(writer) = writer {
+            writer.finish();
+        }
         end
     }
 
     fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
         self.rows.items.numbers_of(rows)
+    }
+}
+
+/// What the loop over strides needs of a block's reader and of the writer, whatever their types: so that it is compiled once,
+/// and not for each closure.
+trait Strides {
+    /// Whether a row of the block may be null.
+    fn has_nulls(&self) -> bool;
+
+    /// Runs rows of the block, as [`run_stride`] does.
+    ///
+    /// # Safety
+    /// The rows are within the block, and all before them are written. They are `careful` where the block has nulls.
+    unsafe fn run(&mut self, careful: bool, stretch: Stretch<'_>) -> (usize, Stride);
+
+    /// Writes a null.
+    ///
+    /// # Safety
+    /// As [`Writer::write_null`].
+    unsafe fn write_null(&mut self, row: usize);
+
+    /// Hands over what was written.
+    fn finish(&mut self);
+
+    /// Goes on with rows from another one on, up to `len` of them, once what was written is handed over.
+    ///
+    /// # Safety
+    /// As [`CellSink::writer`](crate::write::CellSink::writer).
+    unsafe fn restart(&mut self, first: usize, len: usize);
+}
+
+/// One block's reader, and the writer.
+struct BlockStrides<'b, 's, M, C, F, R>
+where
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+{
+    f: &'b F,
+    context: &'b mut C,
+    reader: R,
+    sink: &'s <F::Out as IntoRow>::Sink,
+    writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
+    marker: PhantomData<fn(M)>,
+}
+
+impl<'c, M, C, F, R> Strides for BlockStrides<'_, '_, M, C, F, R>
+where
+    C: Context,
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+    R: Reader<Item = <F::Cells as Cells>::Of<'c>>,
+{
+    fn has_nulls(&self) -> bool {
+        self.reader.has_nulls()
+    }
+
+    unsafe fn run(&mut self, careful: bool, stretch: Stretch<'_>) -> (usize, Stride) {
+        let run = match careful {
+            true => run_stride::<true, M, C, F, _, _>,
+            false => run_stride::<false, M, C, F, _, _>,
+        };
+        let writer = self.writer.take().expect("the part is not at its end");
+        // SAFETY: as the caller vouches; the sink is nullable where an argument has nulls (`rows`).
+        let (i, writer, ended) = unsafe { run(self.f, self.context, self.reader, writer, stretch) };
+        *self.writer = Some(writer);
+        (i, ended)
+    }
+
+    unsafe fn write_null(&mut self, row: usize) {
+        if let Some(writer) = self.writer {
+            // SAFETY: as the caller vouches.
+            unsafe { writer.write_null(row) };
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.finish();
+        }
+    }
+
+    unsafe fn restart(&mut self, first: usize, len: usize) {
+        // SAFETY: as the caller vouches.
+        *self.writer = Some(unsafe { self.sink.writer(first, len) });
+    }
+}
+
+/// The rows that a worker was handed.
+struct Part<'p> {
+    /// The writer's first row.
+    first: usize,
+    end: usize,
+    casts: Casts,
+    returns: Option<&'p [DataType]>,
+    items: RowItems<'p, 'p>,
+    halt: Option<&'p Halt>,
+    steps: Steps,
+}
+
+impl Part<'_> {
+    /// Runs a block; where the part is at its end then, what was written is handed over, and the row from which on it was not
+    /// done is returned.
+    ///
+    /// # Safety
+    /// The strides are of a reader that is open for the block's rows, and of a writer whose next rows they are.
+    unsafe fn block(
+        &mut self,
+        block: Range<usize>,
+        worker: &mut Worker<'_>,
+        strides: &mut dyn Strides,
+    ) -> Option<usize> {
+        let (row, len, end) = (block.start, block.len(), self.end);
+        let is_careful = strides.has_nulls() || self.returns.is_some();
+        let mut done = 0;
+        while done < len {
+            let next = len.min(done + self.steps.stride);
+            // What takes long looks before each row whether the run was stopped.
+            let is_quick = self.halt.is_none() || (self.steps.fast && next - done >= BATCH);
+            let stretch = Stretch {
+                block: row,
+                first: self.first,
+                rows: done..next,
+                casts: self.casts,
+                returns: self.returns,
+                numbers: self.items.numbers,
+                halt: self.halt,
+            };
+            let began_at = done;
+            // SAFETY: the rows are within the block; those before them are written, or were left out.
+            let (i, ended) = unsafe { strides.run(is_careful || !is_quick, stretch) };
+            worker.done(i - done);
+            done = i;
+            match ended {
+                Stride::Done => {}
+                Stride::Halted => {
+                    strides.finish();
+                    return Some(row + i);
+                }
+                Stride::Broken(failure) => {
+                    worker.abort(Error::from(ErrorKind::Value {
+                        place: self.items.place(row + i),
+                        column: None,
+                        message: format!("the result could not be written: {failure:?}"),
+                    }));
+                    return Some(end);
+                }
+                Stride::Failed(failure) => {
+                    match worker.fail(row + i, failure.of_row(row + i)) {
+                        Verdict::Stop => {
+                            worker.done(1);
+                            return Some(end);
+                        }
+                        Verdict::Noted => {
+                            // SAFETY: the rows before this one are written, and the sink is nullable where the policy lets
+                            // a failure pass.
+                            unsafe { strides.write_null(row + i - self.first) };
+                            worker.done(1);
+                        }
+                        Verdict::Later => {
+                            strides.finish();
+                            self.first = row + i + 1;
+                            // SAFETY: as for the part's first writer; the row left out is not written here, but by who is
+                            // handed it again, or, in a run that was cancelled, when that is over (`Rows::output`).
+                            unsafe { strides.restart(self.first, end - self.first) };
+                        }
+                    }
+                    done = i + 1;
+                }
+            }
+            let reached = row + done;
+            if reached == end {
+                return None;
+            }
+            if self.steps.took(done - began_at, done == next) {
+                self.steps.leave(worker);
+                strides.finish();
+                return Some(reached);
+            }
+            if worker.is_over(reached) {
+                strides.finish();
+                return Some(reached);
+            }
+        }
+        None
     }
 }

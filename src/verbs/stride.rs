@@ -11,13 +11,8 @@ use crate::function::RowFn;
 use crate::options::Casts;
 use crate::read::{Cells, Reader};
 use crate::row_numbers::RowNumbers;
-use crate::run::{Failure, catch};
+use crate::run::{BATCH, Failure, catch};
 use crate::write::{IntoRow, Returns, Sinks, Writer};
-
-/// Where nothing stops a run from outside, no row is preceded by a look at the flag that does; else each is, or each
-/// [`BATCH`](crate::run::BATCH) of rows, since a look keeps the compiler from vectorising.
-pub(super) const NEVER: usize = 0;
-pub(super) const EACH: usize = 1;
 
 /// Some rows of a block.
 pub(super) struct Stretch<'h> {
@@ -29,8 +24,7 @@ pub(super) struct Stretch<'h> {
     pub(super) rows: Range<usize>,
     pub(super) casts: Casts,
     pub(super) numbers: &'h RowNumbers,
-    /// The dtypes that results are encoded for; they are followed with `NULLS` and `EACH` alone, so that the other loops are
-    /// as short as can be.
+    /// The dtypes that results are encoded for; the plain loop does not follow them.
     pub(super) returns: Option<&'h [DataType]>,
     pub(super) halt: Option<&'h Halt>,
 }
@@ -63,13 +57,15 @@ impl<W> Drop for Kept<'_, W> {
     }
 }
 
-/// The innermost loop. Tells the row at which it ended, and gives the writer back; the rows before that are written.
+/// The innermost loop, which is compiled twice for each closure. The plain one is as short as can be, so that the compiler can
+/// vectorise it, and looks once for each [`BATCH`] of rows whether the run is stopped from outside, if it can be. The
+/// `CAREFUL` one looks at that, and for nulls, before each row. Returns the row at which it ended, and gives the writer back;
+/// the rows before that are written.
 ///
 /// # Safety
-/// The reader is open for the block's rows, and without `NULLS` has none that is null; the writer's rows before the
-/// stretch are written, and its sink is nullable where the reader has nulls. Where `WATCH` is more than `EACH`, the stretch
-/// has a multiple of so many rows.
-pub(super) unsafe fn run_stride<'s, const NULLS: bool, const WATCH: usize, M, C, F, R, W>(
+/// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null; the writer's rows before
+/// the stretch are written, and its sink is nullable where the reader has nulls.
+pub(super) unsafe fn run_stride<'s, const CAREFUL: bool, M, C, F, R, W>(
     f: &F,
     context: &mut C,
     reader: R,
@@ -92,8 +88,7 @@ where
         returns,
         halt,
     } = stretch;
-    debug_assert!(returns.is_none() || (NULLS && WATCH == EACH));
-    debug_assert!(WATCH <= EACH || rows.len().is_multiple_of(WATCH));
+    debug_assert!(returns.is_none() || CAREFUL);
     let mut left = None;
     let note = &mut left;
     let ended = catch(move || {
@@ -110,22 +105,24 @@ where
         let end = rows.end;
         let mut start = rows.start;
         while start < end {
-            if WATCH > EACH && halt.is_some_and(Halt::is_set) {
+            if !CAREFUL && halt.is_some_and(Halt::is_set) {
                 kept.i = start;
                 return Stride::Halted;
             }
-            let batch = if WATCH > EACH { WATCH } else { end - start };
+            let batch = match halt {
+                Some(_) if !CAREFUL => BATCH.min(end - start),
+                _ => end - start,
+            };
             for i in start..start + batch {
                 kept.i = i;
-                if WATCH == EACH && halt.is_some_and(Halt::is_set) {
+                if CAREFUL && halt.is_some_and(Halt::is_set) {
                     return Stride::Halted;
                 }
                 let row = first.wrapping_add(i);
-                // SAFETY: `i` is within the stretch: a batch ends within it, since it has a multiple of so many rows. It is
-                // read where it is valid; every row before it is written; a null is of a reader that has nulls, for which
-                // the caller's sink is nullable.
+                // SAFETY: `i` is within the stretch. It is read where it is valid; every row before it is written; a null is
+                // of a reader that has nulls, for which the caller's sink is nullable.
                 unsafe {
-                    if NULLS && !reader.is_valid(i) {
+                    if CAREFUL && !reader.is_valid(i) {
                         let fault = reader.fault(i);
                         if fault.message.is_some() {
                             return Stride::Failed(Failure::Read(fault));
@@ -136,9 +133,9 @@ where
                         continue;
                     }
                     context.at(numbers, block + i);
-                    let result = f.call(context, reader.read::<NULLS>(i));
+                    let result = f.call(context, reader.read::<CAREFUL>(i));
                     let items = match returns {
-                        Some(dtypes) if NULLS && WATCH == EACH => encoded(result, dtypes, casts),
+                        Some(dtypes) if CAREFUL => encoded(result, dtypes, casts),
                         _ => result.into_items(casts),
                     };
                     match items {
