@@ -23,7 +23,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use polars_par_apply::{available_workers, prelude::*};
+use polars_par_apply::{Result, available_workers, prelude::*};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 

@@ -29,7 +29,7 @@ use crate::read::{
 /// ```
 /// use polars_par_apply::prelude::*;
 ///
-/// fn of_x<M, F>(df: &DataFrame, f: F) -> Result<<F::Out as IntoRow>::Output>
+/// fn of_x<M, F>(df: &DataFrame, f: F) -> polars_par_apply::Result<<F::Out as IntoRow>::Output>
 /// where
 ///     F: RowFn<M>,
 ///     F::Out: IntoRow,

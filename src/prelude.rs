@@ -1,4 +1,8 @@
 //! Everything a user needs with one `use`, Polars' prelude included.
+//!
+//! [`Error`](crate::Error) and [`Result`](crate::Result) are not in it, so that `Result<T, E>` in a program's own signatures
+//! is the standard library's, and `use anyhow::*` is not ambiguous. Name them `polars_par_apply::Error` and
+//! `polars_par_apply::Result`.
 
 #[doc(no_inline)]
 pub use polars::prelude::*;
@@ -12,10 +16,9 @@ pub use crate::RowRng;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
 pub use crate::{
-    Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Error, ErrorKind,
-    FromRow, IntoCell, IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError,
-    Outcome, ParApply, Place, Pool, Progress, Result, Row, RowFn, Stats, Tick, TickState, Values,
-    available_workers,
+    Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, ErrorKind, FromRow, IntoCell,
+    IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome, ParApply,
+    Place, Pool, Progress, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
 };
 #[cfg(feature = "lazy")]
 pub use crate::{

@@ -1,6 +1,7 @@
 //! The hypotenuse as a row function of a lazy query.
 
 use criterion::Criterion;
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use super::group::Group;

@@ -53,7 +53,7 @@ impl Context for NoContext {
 /// use polars_par_apply::prelude::*;
 /// use polars_par_apply::WithState;
 ///
-/// fn counted<M, F>(df: &DataFrame, f: F) -> Result<<F::Out as IntoRow>::Output>
+/// fn counted<M, F>(df: &DataFrame, f: F) -> polars_par_apply::Result<<F::Out as IntoRow>::Output>
 /// where
 ///     F: RowFn<M, WithState<u64>>,
 ///     F::Out: IntoRow,

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use polars_par_apply::prelude::*;
 
 /// The flights three times over, 1,010,328 rows; in row 654,321 the hour of the text is spoilt.
-pub fn million() -> Result<DataFrame> {
+pub fn million() -> polars_par_apply::Result<DataFrame> {
     let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet"));
     let columns = ["carrier", "flight", "time_hour"]
         .map(String::from)

@@ -60,7 +60,7 @@ use crate::sync::Arc;
 /// #     }
 /// # }
 /// # let pool = Pool::new(2)?;
-/// async fn total(pool: &Pool, numbers: Vec<u64>) -> Result<u64> {
+/// async fn total(pool: &Pool, numbers: Vec<u64>) -> polars_par_apply::Result<u64> {
 ///     let squares: Vec<u64> = pool.map_async(numbers, |n: u64| n * n).await?;
 ///     Ok(squares.iter().sum())
 /// }
@@ -243,7 +243,7 @@ impl<T> Job<T> {
     ///             wanted.check()?; // between the steps of something long
     ///             steps += 1;
     ///         }
-    ///         Ok::<_, Error>(steps)
+    ///         Ok::<_, polars_par_apply::Error>(steps)
     ///     })
     ///     .cancels(&token);
     /// job.cancel();

@@ -385,7 +385,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
     /// let batches = lf
     ///     .par_apply()
     ///     .state(|| 0)
-    ///     .finish(move |total: i64| Ok::<(), Error>(send.send(total).map_err(anyhow::Error::from)?))
+    ///     .finish(move |total: i64| Ok::<(), polars_par_apply::Error>(send.send(total).map_err(anyhow::Error::from)?))
     ///     .row_batches(|total: &mut i64, gain: i64| {
     ///         *total += gain;
     ///         *total

@@ -74,7 +74,7 @@ pub trait ParApplyLazy: sealed::Sealed {
     ///
     /// let lf = df!["x" => (0..1000).collect::<Vec<i32>>()]?.lazy().filter(col("x").gt(lit(9)));
     /// let heights = lf.par_apply_batches(|batch: DataFrame| batch.height());
-    /// assert_eq!(heights.sum::<Result<usize>>()?, 990);
+    /// assert_eq!(heights.sum::<polars_par_apply::Result<usize>>()?, 990);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     ///

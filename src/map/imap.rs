@@ -72,7 +72,7 @@ impl Pool {
     /// use polars_par_apply::prelude::*;
     ///
     /// let pool = Pool::new(2)?;
-    /// let mut squares = pool.imap_unordered(0..5, |n| n * n).collect::<Result<Vec<_>>>()?;
+    /// let mut squares = pool.imap_unordered(0..5, |n| n * n).collect::<polars_par_apply::Result<Vec<_>>>()?;
     /// squares.sort();
     /// assert_eq!(squares, [0, 1, 4, 9, 16]);
     /// # Ok::<(), polars_par_apply::Error>(())

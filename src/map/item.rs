@@ -14,7 +14,7 @@ use std::convert::Infallible;
 /// let pool = Pool::new(2)?;
 /// let texts = ["1", "2", "x", "y"];
 ///
-/// let numbers: Result<Vec<i32>> = pool.map(texts, |text| text.parse());
+/// let numbers: polars_par_apply::Result<Vec<i32>> = pool.map(texts, |text| text.parse());
 /// assert_eq!(numbers.unwrap_err().index(), Some(2)); // the lowest, whoever meets which first
 ///
 /// let each: Vec<Result<i32, _>> = pool.map(texts, |text| text.parse::<i32>())?;

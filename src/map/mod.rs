@@ -199,7 +199,7 @@ impl Pool {
     ///
     /// let pool = Pool::new(2)?;
     /// let jobs: Vec<Job<u64>> = (0..8).map(|n| pool.apply_async(move || n * n)).collect();
-    /// let squares = jobs.into_iter().map(Job::get).collect::<Result<Vec<_>>>()?;
+    /// let squares = jobs.into_iter().map(Job::get).collect::<polars_par_apply::Result<Vec<_>>>()?;
     /// assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36, 49]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{assert_same_frame, counting, cut, each_column, held_back, watched};

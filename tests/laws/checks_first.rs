@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::faults;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
-use polars_par_apply::Place;
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Place, Result};
 
 use crate::frames::{counting, layouts};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};

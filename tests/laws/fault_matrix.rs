@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, counting, threads, watched};

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use polars::prelude::{CategoricalPhysical, Categories, FrozenCategories};
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 /// The column in chunks of these lengths (0 makes an empty chunk), and what is left as one more.

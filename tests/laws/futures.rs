@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};

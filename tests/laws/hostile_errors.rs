@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::watched;

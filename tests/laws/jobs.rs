@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result};
 
 use crate::frames::watched;
 

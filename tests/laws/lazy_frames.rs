@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use polars_par_apply::TickState;
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result, TickState};
 
 use crate::frames::{assert_same, assert_same_frame, counting, held_back, refuse_unless, watched};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use polars_core::runtime::RAYON;
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result};
 
 use crate::frames::{alone, counting, faults, watched};
 use crate::jobs::{Busy, Drops, Heard, Latch, cancelled, word, word_of};

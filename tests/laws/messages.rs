@@ -1,5 +1,6 @@
 //! The text of the errors that users meet most.
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 fn trips() -> DataFrame {

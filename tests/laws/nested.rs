@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polars_core::runtime::RAYON;
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, assert_same, counting, watched};

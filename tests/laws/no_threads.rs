@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use polars_core::runtime::RAYON;
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, counting};

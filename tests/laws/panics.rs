@@ -4,8 +4,8 @@ use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use polars_par_apply::Place;
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Place};
 
 use crate::frames::{counting, watched};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use anyhow::Context as _;
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::{Just, prop_oneof};

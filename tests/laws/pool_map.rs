@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result};
 
 use crate::frames::watched;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, counting, held_back, refuse_unless, watched};

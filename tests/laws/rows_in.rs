@@ -1,5 +1,6 @@
 //! What a row closure may take: 1 to 12 cells, or one whole row.
 
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{cut, layouts};

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use polars_core::runtime::RAYON;
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 use rand::RngExt;
 

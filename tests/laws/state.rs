@@ -7,6 +7,7 @@ use std::sync::{Barrier, Condvar, Mutex};
 use std::time::Duration;
 
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result};
 
 use crate::frames::{assert_same, counting, held_back, watched};
 

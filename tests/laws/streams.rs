@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use polars_par_apply::TickState;
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result, TickState};
 
 use crate::frames::{alone, counting, refuse_unless, watched};
 use crate::lazy_frames::{ENGINES, collected};

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{every_dtype, layouts};

@@ -11,6 +11,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use polars_par_apply::prelude::*;
+use polars_par_apply::{Error, Result};
 use tracing::field::{Field as TraceField, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, Subscriber};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};

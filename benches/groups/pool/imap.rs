@@ -1,6 +1,7 @@
 //! `imap` over numbers, in chunks, against `map` over the same.
 
 use criterion::Criterion;
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use super::WORKERS;
