@@ -11,6 +11,9 @@ use polars_par_apply::{Around, Call, WithSeed, WithState, around, by_ref};
 use crate::frames::{assert_same, assert_same_frame, counting};
 use crate::lazy_frames::{ENGINES, collected};
 
+type OfTwo = dyn Fn(i64, &str) -> usize + Send + Sync;
+type OfValues = dyn Fn(Values<'_, i64>) -> f64 + Send + Sync;
+
 fn table() -> DataFrame {
     df![
         "i" => (0..500i64).collect::<Vec<_>>(),
@@ -191,8 +194,7 @@ fn a_row_function_is_chosen_at_run_time() {
     let lazy = df.clone().lazy().select([rows(["i"]).apply(double)]);
     let lazy = lazy.collect().unwrap();
     assert_same(&lazy.columns()[0], &expected, "an expression");
-    let boxed: Box<dyn Fn(i64, &str) -> usize + Send + Sync> =
-        Box::new(|i, text| i as usize + text.len());
+    let boxed: Box<OfTwo> = Box::new(|i, text| i as usize + text.len());
     let shared: Arc<dyn Fn(&str) -> String + Send + Sync> = Arc::new(str::to_uppercase);
     let texts = table();
     let texts = || texts.par_apply();
@@ -385,7 +387,7 @@ fn column_and_chunk_functions_come_from_anywhere() {
     }
     columns!(mean(), &means);
     columns!(name(), &names);
-    let dynamic: Arc<dyn Fn(Values<'_, i64>) -> f64 + Send + Sync> = Arc::new(mean());
+    let dynamic: Arc<OfValues> = Arc::new(mean());
     assert_same_frame(
         &df.par_apply_columns(dynamic).unwrap(),
         &means,
