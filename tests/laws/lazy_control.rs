@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use polars_par_apply::ErrorKind;
+use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, cut, each_column, refuse_unless, watched};

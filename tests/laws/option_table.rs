@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use polars_par_apply::{Gives, Leading, NoFinish, NoSeed, NoState, State, prelude::*};
+use polars_par_apply::{Gives, Leading, NoFinish, NoSeed, NoState, Result, State, prelude::*};
 
 const GUIDE: &str = include_str!("../../src/guide/options.md");
 

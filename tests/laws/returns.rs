@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars::prelude::{CategoricalPhysical, Categories, FrozenCategories};
+use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use polars_par_apply::rand::RngExt;
-use polars_par_apply::{ErrorKind, prelude::*};
+use polars_par_apply::{Error, ErrorKind, Result, prelude::*};
 
 const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
 
