@@ -361,3 +361,39 @@ fn runs_side_by_side_know_nothing_of_each_other() {
         }
     });
 }
+
+/// A query that fails within another, when that is planned or when it runs, and whose error nobody minds.
+#[test]
+fn a_query_within_another_is_its_own() {
+    watched(|| {
+        let files = Arc::new(Files::new(4, 100));
+        let inner = files.clone();
+        let fail = move |engine| {
+            let query = failing_at(inner.scan(), 150);
+            assert!(collected(&query, engine).is_err());
+        };
+        let (planned, called) = (fail.clone(), fail);
+        let first = files.scan().par_apply().names(["first"]).rows(|id: i64| id);
+        let schema = move |input: &Schema| {
+            planned(Engine::Streaming);
+            input.clone()
+        };
+        let query = first
+            .par_apply()
+            .row_wise()
+            .chunks(schema, move |df: DataFrame| {
+                called(Engine::InMemory);
+                df
+            });
+        let query = query
+            .par_apply()
+            .names(["second"])
+            .rows(|row: Row<'_>| row.index() as i64);
+        for engine in ENGINES {
+            let frame = collected(&query, engine).unwrap();
+            assert_eq!(frame.height(), 400);
+        }
+        let batches = query.par_apply().batches(places).chunk_rows(10);
+        assert_eq!(batches.map(Result::unwrap).count(), 40);
+    });
+}
