@@ -38,7 +38,7 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 ///
 /// # A long run
 ///
-/// These options keep it in hand; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them
+/// These options control it; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them
 /// at work. One that is not given costs nothing per row.
 ///
 /// | option | what |
@@ -55,7 +55,7 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 ///
 /// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns) and of the parts of
 /// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is
-/// finished before a cancel takes hold.
+/// finished before cancellation takes effect.
 ///
 /// [The guide's table](crate::guide::options) shows which verb follows which option; what a verb cannot follow, it refuses
 /// before it calls the closure. Options that are plain data can also be kept as a value: [`CallOptions`].
@@ -234,7 +234,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Cuts the rows into so many partitions, as NumPy's `array_split` does: the first `height % n` are one row longer,
+    /// Cuts the rows into this many partitions, as NumPy's `array_split` does: the first `height % n` are one row longer,
     /// and those past the height empty. A partition is what a worker takes at a time, and what [`chunks`](Apply::chunks)
     /// calls the closure with.
     ///
@@ -245,7 +245,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Cuts the rows into chunks of so many; the last may be shorter. It excludes [`partitions`](Apply::partitions).
+    /// Cuts the rows into chunks of this many rows; the last may be shorter. It excludes [`partitions`](Apply::partitions).
     pub fn chunk_rows(mut self, rows: usize) -> Self {
         self.options.call = self.options.call.chunk_rows(rows);
         self
@@ -412,7 +412,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
 
     /// Says how many failures [`on_error`](Apply::on_error) lets pass; any number by default. One more, and the call stops
     /// early and returns an error of the kind [`TooManyFailures`](crate::ErrorKind::TooManyFailures). It has the failures as
-    /// a frame: the `n` lowest and the one beyond them, always the same.
+    /// a frame: the `n` lowest and the next one, always the same.
     ///
     /// With [`OnError::Fail`], which lets none pass, it is an error of the call. A failure takes memory until the call ends:
     /// where millions may fail, give a limit.

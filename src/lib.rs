@@ -31,7 +31,7 @@
 //! names, how many workers, what nulls do; see [`Apply`]. [`array_split`](ParApply::array_split) cuts a frame as NumPy
 //! does.
 //!
-//! A long run is kept in hand by options too: [policies for rows that fail](Apply::on_error), retries,
+//! Options control a long run too: [policies for rows that fail](Apply::on_error), retries,
 //! [cancelling](CancelToken) and [deadlines](Apply::deadline), [progress](Apply::progress),
 //! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
 //! [when something goes wrong](guide::when_something_goes_wrong) shows them at work.
@@ -60,7 +60,8 @@
 //!    mend it, and [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of their
 //!    types: each is held without loss, or its row fails.
 //! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
-//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row.
+//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row;
+//!    closures of `Row`, `&Column` and parts refuse the option.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
 //!    closure's error as its [`cause`](Error::cause). The message includes the cause, and
 //!    [`source`](std::error::Error::source) goes on after it, so that a chain of errors says each once; see [`Error`]. The

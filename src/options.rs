@@ -21,7 +21,8 @@ pub enum Nulls {
     /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`.
     #[default]
     Propagate,
-    /// The call returns an error that names the first such null, before the closure is called at all.
+    /// The call returns an error that names the first such null, before the closure is called at all. Closures that see nulls
+    /// themselves (of `Row`, of `&Column`, of parts) have no such argument, and their calls refuse it.
     Error,
 }
 
@@ -79,7 +80,7 @@ pub enum OnCancel {
     #[default]
     Error,
     /// The finished part: the output has the rows (columns, parts) that were done, in order, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first so many,
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first ones,
     /// since workers are at different places. A failure that its policy does not let pass is an error all the same.
     Partial,
 }
@@ -266,7 +267,17 @@ impl fmt::Debug for CallOptions {
                 })*
             };
         }
-        show!(select names nulls casts returns workers sequential partitions chunk_rows numbering on_error max_failures deadline on_cancel);
+        show!(select names nulls casts returns workers sequential partitions chunk_rows);
+        match &self.numbering {
+            Some(Numbering::From(row)) => {
+                given.field("first_row", row);
+            }
+            Some(Numbering::Column(column)) => {
+                given.field("row_numbers", column);
+            }
+            None => {}
+        }
+        show!(on_error max_failures deadline on_cancel);
         given.finish()
     }
 }

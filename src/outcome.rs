@@ -57,6 +57,7 @@ pub struct Outcome<T> {
     pub(crate) undone: Vec<Range<usize>>,
     pub(crate) numbers: RowNumbers,
     pub(crate) rows: usize,
+    pub(crate) is_of_columns: bool,
 }
 
 impl<T> Outcome<T> {
@@ -94,8 +95,9 @@ impl<T> Outcome<T> {
     /// before the others: what is left to do. Rows that failed were reached, whatever became of them. A run that was not
     /// cancelled leaves none.
     ///
-    /// A call with [`row_numbers("row")`](crate::Apply::row_numbers) on it goes on where the run was stopped: it reports
-    /// the same numbers and draws the same random numbers as one run over all of `df` would. Where the stopped call was
+    /// A call of `rows` with [`row_numbers("row")`](crate::Apply::row_numbers) on it goes on where the run was stopped: it
+    /// reports the same numbers and draws the same random numbers as one run over all of `df` would. Of `chunks`, the rest
+    /// has the rows of the parts that were never reached, and is cut anew. Where the stopped call was
     /// given `row_numbers` itself, `df` has the numbers, and no column is added.
     ///
     /// ```
@@ -124,16 +126,21 @@ impl<T> Outcome<T> {
     /// ```
     ///
     /// # Errors
-    /// `df` has another number of rows than the call's frame; it has a column `row` already, and the call was not given
+    /// `df` has another number of rows than the call's frame; the call was one of `columns`, and was cancelled; it has a column `row` already, and the call was not given
     /// `row_numbers`: rename that column, or number the rows before the first call.
     pub fn rest(&self, df: &DataFrame) -> Result<DataFrame> {
         if df.height() != self.rows {
-            return Err(anyhow::anyhow!(
-                "the frame given to Outcome::rest has {}, and the call's had {}; give the frame that the call was made on",
+            return Err(refused(format!(
+                "the frame has {}, and the call's had {}; give the frame that the call was made on",
                 counted(df.height(), "row"),
                 self.rows,
-            )
-            .into());
+            )));
+        }
+        if self.is_of_columns && self.stats.cancelled {
+            return Err(refused(
+                "the call was one of columns, which leaves columns and not rows; its output has the columns that are done"
+                    .into(),
+            ));
         }
         let rows: Vec<usize> = self.undone.iter().cloned().flatten().collect();
         let positions = rows.iter().map(|row| *row as IdxSize);
@@ -158,7 +165,12 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Which of so many rows are not dropped.
+fn refused(message: String) -> Error {
+    let option = "Outcome::rest";
+    ErrorKind::Option { option, message }.into()
+}
+
+/// Which of `rows` rows are not dropped.
 pub(crate) fn kept_mask(dropped: &[Range<usize>], rows: usize) -> BooleanChunked {
     let mut mask = vec![true; rows];
     for rows in dropped {
@@ -210,6 +222,7 @@ pub struct WorkerStats {
 pub struct LongestRun {
     /// What it took.
     pub time: Duration,
-    /// Its rows, from the number of the first to that of the last; of [`columns`](crate::Apply::columns), its columns.
+    /// Its rows, from the number of the first to that of the last, that one included. Where
+    /// [`row_numbers`](crate::Apply::row_numbers) are not ascending, neither need be a bound of those between; of [`columns`](crate::Apply::columns), its columns.
     pub rows: Range<usize>,
 }

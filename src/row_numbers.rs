@@ -56,9 +56,20 @@ impl Default for RowNumbers {
 }
 
 impl RowNumbers {
-    /// Counted from a number.
-    pub(crate) fn from_first(first: u64) -> Self {
-        RowNumbers(Numbers::From(usize::try_from(first).unwrap_or(usize::MAX)))
+    /// Counted from a number, of `rows` rows.
+    pub(crate) fn from_first(first: u64, rows: usize) -> Result<Self> {
+        let from = usize::try_from(first).ok();
+        match from.filter(|from| from.checked_add(rows).is_some()) {
+            Some(from) => Ok(RowNumbers(Numbers::From(from))),
+            None => Err(ErrorKind::Option {
+                option: "first_row",
+                message: format!(
+                    "from {first} on, {rows} rows have numbers of more than {} bits; give a smaller number",
+                    usize::BITS
+                ),
+            }
+            .into()),
+        }
     }
 
     /// Of a batch's rows, whose place in the whole is not known.
@@ -94,7 +105,7 @@ impl RowNumbers {
             && let Some(position) = numbers.iter().position(|number| *number == MISSING)
         {
             return Err(refused(format!(
-                "{:?} is {} at position {position}; each row needs a number, 0 or more",
+                "{:?} is {} at position {position}; each row needs a number, from 0 to 18446744073709551614",
                 column.name(),
                 column.get(position)?,
             )));
@@ -106,7 +117,7 @@ impl RowNumbers {
     #[inline]
     pub(crate) fn of(&self, position: usize) -> usize {
         match &self.0 {
-            Numbers::From(first) => first.saturating_add(position),
+            Numbers::From(first) => first + position,
             Numbers::Listed { numbers, missed } => match numbers.get(position) {
                 Some(number) if *number != MISSING => *number as usize,
                 _ => {
@@ -122,7 +133,7 @@ impl RowNumbers {
     #[inline]
     pub(crate) fn known(&self, position: usize) -> Option<usize> {
         match &self.0 {
-            Numbers::From(first) => Some(first.saturating_add(position)),
+            Numbers::From(first) => Some(first + position),
             Numbers::Listed { numbers, .. } => {
                 let number = numbers.get(position).filter(|number| **number != MISSING);
                 number.map(|number| *number as usize)
@@ -138,13 +149,13 @@ impl RowNumbers {
 
     /// The numbers of a run of rows: from the first one's to the last one's, that one included.
     pub(crate) fn span(&self, positions: Range<usize>) -> Range<usize> {
+        // Nobody reports these as a row's own.
+        let of = |position| self.known(position).unwrap_or(position);
         match positions.end.checked_sub(1) {
-            Some(last) if !positions.is_empty() => {
-                self.of(positions.start)..self.of(last).saturating_add(1)
-            }
+            Some(last) if !positions.is_empty() => of(positions.start)..of(last).saturating_add(1),
             _ => {
                 let start = match &self.0 {
-                    Numbers::From(_) => self.of(positions.start),
+                    Numbers::From(_) => of(positions.start),
                     _ => positions.start,
                 };
                 start..start

@@ -82,7 +82,8 @@ struct OfRow {
 
 /// The kinds of [`Error`].
 ///
-/// Rows are counted from 0 in the whole input; arguments, parts and items from 0 too.
+/// Rows have their numbers, which are counted from 0 in the whole input unless [`first_row`](crate::Apply::first_row) or
+/// [`row_numbers`](crate::Apply::row_numbers) says others; arguments, parts and items are counted from 0.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -306,7 +307,7 @@ impl ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// A row of the input, from 0.
+    /// A row of the input, by its number.
     Row(usize),
     /// A column of the input.
     Column(String),
@@ -315,7 +316,7 @@ pub enum Place {
     Part {
         /// Its position among the parts, from 0.
         index: usize,
-        /// The input row that it begins with.
+        /// The number of the input row that it begins with.
         row_offset: usize,
     },
     /// One of the items that a [`Pool`](crate::Pool)'s `map` and its like were given, from 0.
@@ -366,7 +367,8 @@ impl Error {
         }
     }
 
-    /// The row at fault, counted from 0 in the whole input.
+    /// The number of the row at fault: counted from 0 in the whole input, unless the call says
+    /// [others](crate::Apply::row_numbers).
     #[must_use]
     pub fn row(&self) -> Option<usize> {
         match (self.kind(), self.place()) {
@@ -490,6 +492,13 @@ impl Error {
                 // Relaxed: it comes to the thread that shows the error with the error.
                 of_row.is_left_out.store(true, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Leaves the row out of this error's message.
+    pub(crate) fn leave_out_own_row(&self) {
+        if let Some(of_row) = &self.0.of_row {
+            of_row.is_left_out.store(true, Ordering::Relaxed);
         }
     }
 

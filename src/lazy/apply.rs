@@ -77,7 +77,8 @@ impl<S> LazyApply<S> {
 
     /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
     /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure takes
-    /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, and with [`Nulls::Error`]. Without numbers, an
+    /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, with [`Nulls::Error`], and with
+    /// [`returns`](LazyApply::returns). Without numbers, an
     /// error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an error.
     ///
     /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
@@ -87,7 +88,7 @@ impl<S> LazyApply<S> {
     /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295
     /// rows is given `numbered(false)`, or is a [stream](LazyApply::row_batches), whose rows are counted by 64.
     ///
-    /// Once a call of this crate has failed in a run of a query, no other call of the run is made, so none counts over the rows
+    /// In the streaming engine, once a call of this crate has failed in a run of a query, no other call of the run is made, so none counts over the rows
     /// that are missing then. Where an operator of Polars before the call fails in the streaming engine (a strict cast, for
     /// one), the engine may call the closure for later batches before it ends the query with the error, and their numbers are
     /// counted over the gap.
@@ -136,6 +137,7 @@ impl<L> LazyApply<L> {
         });
         let numbered = settings.numbered.unwrap_or(
             F::Cells::arguments().is_none()
+                || settings.options.call.returns.is_some()
                 || <F::Out as IntoRow>::FALLIBLE
                 || settings.failures.is_some()
                 || settings.options.nulls() == Nulls::Error,
@@ -371,7 +373,8 @@ impl<I> LazyApply<State<I, NoFinish>> {
     /// to write what the state still holds, to keep a total.
     ///
     /// It is called after the last batch, or before an error of the stream's own closure is given, or that it was cancelled. It
-    /// is not called if the query fails, since the state may then have seen batches [beyond a gap](Batches#when-the-query-fails);
+    /// is not called if the query fails, since the state may then have seen batches [beyond a gap](Batches#when-the-query-fails)
+    /// (where the closure fails, or the stream is cancelled, before the query's own failure is known, it may have seen such too);
     /// nor if the iterator is dropped before. It may return a `Result`: its error is then the stream's last item, of the kind
     /// [`Finish`](crate::ErrorKind::Finish), unless the stream ended with another.
     ///

@@ -107,9 +107,9 @@ impl<L> RowsExpr<L> {
         self
     }
 
-    /// Numbers for the rows that errors and [`failures`](RowsExpr::failures) name: an expression of integers, such as the
+    /// Numbers for the rows that errors, [`failures`](RowsExpr::failures) and [`Row::index`](crate::Row::index) report: an expression of integers, such as the
     /// column that `with_row_index` makes. Without it, rows are counted in the batch that the expression is given; so is a
-    /// row whose number is null or negative.
+    /// row whose number is null or negative; and [`Row::index`](crate::Row::index) ends such a row with an error.
     ///
     /// On a `LazyFrame`, [`numbered`](crate::LazyApply::numbered) makes the numbers itself.
     ///

@@ -14,11 +14,14 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A query gives its frame and nothing beside it, so what [`Outcome::failures`](crate::Outcome) is to a call over a
 /// `DataFrame`, is kept here. Clones are the same collector.
 ///
+/// Its rows have the numbers of the whole frame, or stream; of an expression, those of
+/// [`row_numbers`](crate::RowsExpr::row_numbers), without which a row is counted in its batch, and numbers repeat.
+///
 /// It keeps every failure that it is told of, so a table of which every row is bad is better given a
 /// [limit](Failures::max_failures). A query that is collected twice, or joined with itself, tells of its failures twice.
 ///
 /// After a query that failed, it holds the failures that were met before the query ended. If a call of this crate failed, their
-/// rows have the right numbers. If an operator of Polars before the call failed in the streaming engine (a strict cast, for one), the
+/// rows have the same numbers as in a run without failures. If an operator of Polars before the call failed in the streaming engine (a strict cast, for one), the
 /// engine may have gone on without the batch that failed, and numbers are counted over that gap: empty the collector then.
 ///
 /// ```

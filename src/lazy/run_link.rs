@@ -43,7 +43,10 @@ impl QueryRun {
             return call();
         }
         self.check()?;
-        call().inspect_err(|error| {
+        let unwinds = Unwinds(self);
+        let result = call();
+        std::mem::forget(unwinds);
+        result.inspect_err(|error| {
             self.failure().get_or_insert_with(|| match error {
                 PolarsError::ComputeError(message) => message.to_string(),
                 error => error.to_string(),
@@ -66,6 +69,16 @@ impl QueryRun {
 
     fn failure(&self) -> MutexGuard<'_, Option<String>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes down, when it is dropped, that a call of the run unwinds: Polars panicked in it.
+struct Unwinds<'r>(&'r QueryRun);
+
+impl Drop for Unwinds<'_> {
+    fn drop(&mut self) {
+        let mut failure = self.0.failure();
+        failure.get_or_insert_with(|| "a call of this query panicked".into());
     }
 }
 

@@ -122,7 +122,8 @@ impl Settings {
 
 type Unfit = (&'static str, &'static str);
 
-const OF_ROWS: &str = "it is for functions of rows: .rows(f) and .row_batches(f)";
+const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
+                       frames, and .returns([…]) is for a closure that returns cells";
 const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
 const KEPT_BY_NULL: &str =
     "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null";
@@ -213,15 +214,13 @@ macro_rules! settings {
             self
         }
 
-        /// Collects the rows that fail, and implies [`OnError::Null`], unless [`on_error`](Self::on_error) says
-        /// [`OnError::Skip`]. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
+        /// Collects the rows that fail, and implies [`OnError::Null`], unless [`on_error`](Self::on_error) says another
+        /// policy. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
         ///
         /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
             let settings = self.settings();
-            if settings.options.on_error() != OnError::Skip {
-                settings.options.call.on_error = Some(OnError::Null);
-            }
+            settings.options.call.on_error.get_or_insert(OnError::Null);
             settings.failures = Some(failures.clone());
             self
         }

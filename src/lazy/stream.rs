@@ -320,7 +320,7 @@ where
     F: RowFn<M, C>,
     F::Out: IntoRow<Output: OneColumn>,
 {
-    let numbers = RowNumbers::from_first(chunk.row_offset() as u64);
+    let numbers = RowNumbers::from_first(chunk.row_offset() as u64, chunk.height())?;
     let mut frame = chunk.into_frame();
     let given = Given {
         numbers: Some(&numbers),

@@ -179,7 +179,8 @@ impl<T, U, F> Drop for Map<T, U, F> {
         done.sort_unstable_by_key(|done| done.taken.start);
         if let Some(source) = self.source.take() {
             let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
-            // SAFETY: no run is under way, since this is not borrowed; it noted what it took.
+            // SAFETY: no run is under way, since this is not borrowed; it noted what it took, since nothing between the two
+            // unwinds (`MapJob::run`).
             unsafe { source.drop_all_but(&taken) };
         }
         if let Some(slots) = self.slots.take() {

@@ -44,7 +44,8 @@ impl Chunk {
         self.index
     }
 
-    /// The input row that the part begins with, from 0.
+    /// The number of the input row that the part begins with. The rows after it have the numbers after it, unless the call was
+    /// given [`row_numbers`](crate::Apply::row_numbers): then select that column too, and give it to a call within the part.
     #[must_use]
     pub fn row_offset(&self) -> usize {
         self.row_offset

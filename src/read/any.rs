@@ -92,7 +92,7 @@ impl<'a> AnyChunk<'a> {
     }
 
     /// Whether a row of a dtype other than Null has a value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_valid(&self, row: usize) -> bool {
         self.validity.is_none_or(|validity| validity.get_bit(row))
     }

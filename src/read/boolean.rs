@@ -93,7 +93,7 @@ impl Cell for bool {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<bool> {
         match chunk.typed {
             Typed::Boolean(values) if chunk.is_valid(row) => Some(values.get_bit(row)),

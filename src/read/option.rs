@@ -124,7 +124,7 @@ impl<T: Cell> Cell for Option<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<Self::Of<'a>> {
         T::quick(chunk, row).map(Some)
     }

@@ -60,6 +60,10 @@ impl<'a> Row<'a> {
     /// [`RowsExpr::row_numbers`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.RowsExpr.html#method.row_numbers)
     /// gives a row its number, and without it this method ends the row with an error that says so, as if the closure had
     /// returned it.
+    ///
+    /// # Panics
+    /// Where the row has no number, as above: the row is ended by unwinding, without the panic hook. A program that is built with
+    /// `panic = "abort"` aborts.
     #[must_use]
     pub fn index(&self) -> usize {
         let position = self.first + self.i;
@@ -100,7 +104,8 @@ impl<'a> Row<'a> {
     /// assert_eq!(total.f64()?.to_vec(), [Some(3.0), Some(7.5)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    #[inline]
+    // Always: a name that is known when the program is compiled is then compared in an instruction or two.
+    #[inline(always)]
     pub fn get<T>(&self, name: &str) -> Result<T>
     where
         T: Cell<Of<'a> = T>,
@@ -133,7 +138,7 @@ impl<'a> Row<'a> {
     /// assert!(error.to_string().ends_with("the row has 2 columns, counted from 0, and none at position 2"));
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn at<T>(&self, column: usize) -> Result<T>
     where
         T: Cell<Of<'a> = T>,
@@ -170,7 +175,7 @@ impl<'a> Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    #[inline]
+    #[inline(always)]
     fn read<T>(&self, column: usize, method: &'static str) -> Result<T>
     where
         T: Cell<Of<'a> = T>,
@@ -191,7 +196,7 @@ impl<'a> Row<'a> {
         T::get(chunk, row).map_err(|misread| self.misread::<T>(column, method, misread))
     }
 
-    #[inline]
+    #[inline(always)]
     fn locate(&self, column: usize) -> (&'a AnyChunk<'a>, usize) {
         let place = self.places[column];
         let chunk = self.columns.all[column].first_chunk + place.chunk;
@@ -227,7 +232,13 @@ impl<'a> Row<'a> {
             },
         }
         .into();
-        error.of_row(self.first + self.i)
+        let position = self.first + self.i;
+        let error = error.of_row(position);
+        if self.columns.numbers.known(position).is_none() {
+            // What is made of it says the batch too.
+            error.leave_out_own_row();
+        }
+        error
     }
 }
 
@@ -343,6 +354,12 @@ impl UntypedColumns<'_> {
         if self.all.len() <= FEW {
             return self.all.iter().position(|column| column.name == name);
         }
+        self.find_of_many(name)
+    }
+
+    /// Out of line, so that what is inlined stays short.
+    #[inline(never)]
+    fn find_of_many(&self, name: &str) -> Option<usize> {
         self.by_name.find(name, &self.all)
     }
 }

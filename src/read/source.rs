@@ -68,7 +68,7 @@ impl<'a> Given<'a> {
         }
         let numbers = match &options.call.numbering {
             None => Ok(RowNumbers::default()),
-            Some(Numbering::From(first)) => Ok(RowNumbers::from_first(*first)),
+            Some(Numbering::From(first)) => RowNumbers::from_first(*first, self.rows),
             Some(Numbering::Column(name)) => {
                 let mut found = self.columns.iter().filter(|column| column.name() == name);
                 match found.next() {

@@ -126,7 +126,7 @@ impl Cell for &str {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<&'a str> {
         match chunk.typed {
             Typed::String(array) if chunk.is_valid(row) => Some(array.value(row)),
@@ -216,7 +216,7 @@ impl Cell for &[u8] {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<&'a [u8]> {
         match chunk.typed {
             Typed::Binary(array) if chunk.is_valid(row) => Some(array.value(row)),

@@ -136,7 +136,16 @@ impl Faults {
     pub(super) fn abort(&self, error: Error) {
         let mut fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
         self.end.store(0, Ordering::Relaxed);
-        fatal.get_or_insert(error);
+        let surplus = match &*fatal {
+            Some(_) => Some(error),
+            None => {
+                *fatal = Some(error);
+                None
+            }
+        };
+        drop(fatal);
+        // It may hold an error of the user's.
+        quietly_drop(surplus);
     }
 
     pub(super) fn take_fatal(&self) -> Option<Error> {

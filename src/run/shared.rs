@@ -46,7 +46,7 @@ pub(crate) struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    /// A run of so many items, of which progress is told as of `total` rows.
+    /// A run of `items` items, whose progress is reported as of `total` rows.
     pub(crate) fn new(
         verb: &'static str,
         options: &'r Options<'r>,

@@ -208,6 +208,15 @@ impl Items for ColumnItems<'_, '_> {
         columns
     }
 
+    fn are_columns(&self) -> bool {
+        true
+    }
+
+    /// Columns have positions.
+    fn numbers_of(&self, columns: Range<usize>) -> Range<usize> {
+        columns
+    }
+
     fn numbers(&self) -> &RowNumbers {
         self.numbers
     }

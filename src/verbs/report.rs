@@ -61,6 +61,11 @@ pub(crate) trait Items: Sync {
         self.rows()
     }
 
+    /// Whether they are columns, of which one that is not done leaves no row out.
+    fn are_columns(&self) -> bool {
+        false
+    }
+
     /// Whether a cancelled run has a finished part to give.
     fn has_parts(&self) -> bool {
         true
@@ -83,6 +88,7 @@ pub(super) struct Told {
     undone: Vec<Range<usize>>,
     numbers: RowNumbers,
     rows: usize,
+    is_of_columns: bool,
 }
 
 impl Told {
@@ -95,6 +101,7 @@ impl Told {
             undone: self.undone,
             numbers: self.numbers,
             rows: self.rows,
+            is_of_columns: self.is_of_columns,
         }
     }
 }
@@ -141,6 +148,7 @@ pub(super) fn report(
             false => RowNumbers::default(),
         },
         rows: items.rows(),
+        is_of_columns: items.are_columns(),
     };
     let gaps = Gaps {
         dropped,

@@ -318,3 +318,128 @@ fn options_are_values() {
         [Some(5), Some(6), Some(7), Some(8)]
     );
 }
+
+/// What became of a lazy call: followed, or refused for the option; or there is no such method.
+fn what_lazily(result: anyhow::Result<()>, calls: &AtomicUsize) -> String {
+    let calls = calls.swap(0, Relaxed);
+    let Err(error) = result else {
+        return "yes".into();
+    };
+    let said = error.to_string();
+    assert!(said.starts_with('.') && said.contains("(…): "), "{said}");
+    assert_eq!(calls, 0, "{said}");
+    "no".into()
+}
+
+/// Makes every kind of lazy call with what is added to it: `[rows([…]), rows, chunks, row_batches, batches]`.
+macro_rules! every_lazy_call {
+    ($calls:ident, $lf:ident, expression [$($of_expression:tt)*], frame [$($of_frame:tt)*]) => {{
+        let count = |_: i64| $calls.fetch_add(1, Relaxed) as i64;
+        let part = |part: DataFrame| {
+            $calls.fetch_add(1, Relaxed);
+            part
+        };
+        let _ = &part;
+        [
+            every_lazy_call!(@expression $calls, $lf, count, $($of_expression)*),
+            every_lazy_call!(@frame $calls, $lf, call, call.rows(count).collect().map(drop).map_err(Into::into), $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf, call, {
+                let lf = call.chunks(|input: &Schema| input.clone(), part);
+                lf.collect().map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf, call, {
+                let batches: Result<Vec<DataFrame>> = call.row_batches(count).collect();
+                batches.map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf, call, {
+                let batches: Result<Vec<DataFrame>> = call.batches(part).collect();
+                batches.map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+        ]
+    }};
+    (@expression $calls:ident, $lf:ident, $count:ident, -) => { "–".to_string() };
+    (@expression $calls:ident, $lf:ident, $count:ident, $($with:tt)*) => {{
+        let call = rows(["x"])$($with)*;
+        let out = $lf.clone().select([call.apply($count)]).collect();
+        what_lazily(out.map(drop).map_err(Into::into), $calls)
+    }};
+    (@frame $calls:ident, $lf:ident, $call:ident, $made:expr, -) => { "–".to_string() };
+    (@frame $calls:ident, $lf:ident, $call:ident, $made:expr, $($with:tt)*) => {{
+        let $call = $lf.clone().select([col("x")]).par_apply()$($with)*;
+        what_lazily($made, $calls)
+    }};
+}
+
+#[test]
+fn a_call_in_a_lazy_query_follows_the_guide() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let calls = &CALLS;
+    let lf = frame().lazy();
+    let token = CancelToken::new();
+    let failures = Failures::new();
+    let hour = Duration::from_secs(3600);
+    let mut found: BTreeMap<&str, [String; 5]> = BTreeMap::new();
+    macro_rules! both {
+        ($name:literal, $($with:tt)*) => {
+            found.insert($name, every_lazy_call!(calls, lf, expression [$($with)*], frame [$($with)*]));
+        };
+    }
+    found.insert(
+        "select",
+        every_lazy_call!(calls, lf, expression [-], frame [.select(["x"])]),
+    );
+    both!("names", .names(["z"]));
+    both!("nulls(Nulls::Error)", .nulls(Nulls::Error));
+    both!("casts(Casts::Lossy)", .casts(Casts::Lossy));
+    both!("returns", .returns([DataType::Int32]));
+    found.insert(
+        "row_numbers",
+        every_lazy_call!(calls, lf, expression [.row_numbers(col("line"))], frame [-]),
+    );
+    found.insert(
+        "numbered",
+        every_lazy_call!(calls, lf, expression [-], frame [.numbered(true)]),
+    );
+    found.insert(
+        "pinned",
+        every_lazy_call!(calls, lf, expression [.pinned(true)], frame [-]),
+    );
+    found.insert(
+        "row_wise",
+        every_lazy_call!(calls, lf, expression [-], frame [.row_wise()]),
+    );
+    both!("plan_name", .plan_name("mine"));
+    both!("on_error(OnError::Null)", .on_error(OnError::Null));
+    both!("on_error(OnError::Skip)", .on_error(OnError::Skip));
+    both!("on_error(OnError::Collect)", .on_error(OnError::Collect));
+    both!("failures", .failures(&failures));
+    both!("cancel_token", .cancel_token(&token));
+    both!("deadline", .deadline(hour));
+    both!("progress", .progress(|_: Tick| ()));
+    both!("total_rows", .total_rows(4));
+
+    let mut table = table("| option | `rows([…])`");
+    // These change what the closure takes: they have laws of their own.
+    for own in ["state", "finish"] {
+        assert!(table.remove(own).is_some());
+    }
+    let options: Vec<&str> = table.keys().map(String::as_str).collect();
+    assert_eq!(options, found.keys().copied().collect::<Vec<_>>());
+    for (option, cells) in &table {
+        assert_eq!(cells[..], found[option.as_str()], "{option}");
+    }
+
+    // A row of any columns sees its nulls, here too.
+    let row = |row: Row<'_>| row.len() as i64;
+    let refused = rows(["x"]).nulls(Nulls::Error).apply(row);
+    let refused = lf.clone().select([refused]).collect().unwrap_err();
+    assert!(refused.to_string().starts_with(".nulls(…): "), "{refused}");
+    let refused = lf
+        .clone()
+        .par_apply()
+        .nulls(Nulls::Error)
+        .rows(row)
+        .collect()
+        .unwrap_err();
+    assert!(refused.to_string().starts_with(".nulls(…): "), "{refused}");
+}

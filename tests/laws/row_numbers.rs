@@ -321,6 +321,10 @@ fn numbers_reach_errors_failures_kept_rows_and_chunks() {
         .columns(|x: Values<'_, i64>| x.iter().sum::<i64>())
         .unwrap_err();
     assert_eq!((error.row(), error.column()), (Some(9), Some("x")));
+    // Of columns, the longest run is of columns.
+    let call = nulls.par_apply().row_numbers("line").outcome();
+    let stats = call.columns(|x: &Column| x.len() as i64).unwrap().stats;
+    assert_eq!(stats.longest_run.unwrap().rows, 0..1);
     // Results that do not go together are named by their number, too.
     let mixed = df!["x" => [1i64, 2, 3], "line" => [7i64, 9, 11]].unwrap();
     let call = mixed.par_apply().row_numbers("line");
@@ -396,11 +400,18 @@ fn numbers_beyond_the_row_index_are_not_cut() {
     assert_eq!(kept.get(1), Some(u32::MAX));
     assert_eq!(kept.get(2), None);
     assert_eq!(told.kept_mask().len(), 4);
-    let same = df
+    // Numbers that cannot be counted are refused, and not repeated.
+    let refused = df
         .par_apply()
-        .first_row(u64::MAX)
+        .first_row(u64::MAX - 3)
         .rows(|row: Row<'_>| row.index() as u64);
-    assert!(same.is_ok());
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.starts_with(".first_row(…): "), "{refused}");
+    let last = df
+        .par_apply()
+        .first_row(u64::MAX - 4)
+        .rows(|row: Row<'_>| row.index() as u64);
+    assert_eq!(last.unwrap().u64().unwrap().get(3), Some(u64::MAX - 1));
 }
 
 /// Draws, fails at some rows, and is stopped at others.
