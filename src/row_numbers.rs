@@ -39,10 +39,13 @@ enum Numbers {
         /// Whether the number of a row that has none was asked for.
         missed: Arc<AtomicBool>,
     },
+    /// Of rows that nobody reports.
+    #[cfg(feature = "dtype-struct")]
     Unknown,
 }
 
 /// Of rows that nobody reports.
+#[cfg(feature = "dtype-struct")]
 pub(crate) static UNKNOWN: RowNumbers = RowNumbers(Numbers::Unknown);
 
 /// No row's number: a frame with so many rows does not fit in memory.
@@ -125,6 +128,7 @@ impl RowNumbers {
                     position
                 }
             },
+            #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => position,
         }
     }
@@ -138,6 +142,7 @@ impl RowNumbers {
                 let number = numbers.get(position).filter(|number| **number != MISSING);
                 number.map(|number| *number as usize)
             }
+            #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => None,
         }
     }
