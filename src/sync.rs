@@ -12,5 +12,7 @@ pub(crate) mod atomic {
 }
 
 pub(crate) mod thread {
-    pub(crate) use std::thread::{Builder, JoinHandle, available_parallelism, panicking};
+    pub(crate) use std::thread::{
+        Builder, JoinHandle, ScopedJoinHandle, available_parallelism, panicking, scope,
+    };
 }

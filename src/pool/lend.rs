@@ -13,6 +13,7 @@ use super::team::{Team, Waits, Yielded, give_way, is_on_a_pool};
 use super::turns::{Standing, Task, Turn};
 use super::wait::wait_while_as;
 use crate::quiet::quietly_drop;
+use crate::sync::thread::{self, ScopedJoinHandle};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What several threads call at once.
@@ -70,8 +71,12 @@ pub(super) fn lend(
         .chain([Turn::Shared].into_iter().cycle());
     let pushed = turns.take(asked).filter(|turn| lent.ask(*turn)).count();
     if here || pushed == 0 || lent.is_left_alone() {
-        let inside = Inside::of_caller(&lent);
-        work(&inside);
+        let works = || work(&Inside::of_caller(&lent));
+        match watch {
+            // On a worker's thread the call calls nobody back before its own rows are done.
+            Some(watch) if !here => watched_meanwhile(&lent, watch, works),
+            _ => works(),
+        }
     } else if let Some(watch) = watch {
         let _waits = Waits::for_workers();
         watch(&Outside(&lent));
@@ -82,6 +87,19 @@ pub(super) fn lend(
     if let Some(panic) = panic {
         resume_unwind(panic);
     }
+}
+
+/// Works on this thread, which would watch if a worker had come, with another that watches in its place. Where no thread is to be
+/// had, nobody watches.
+fn watched_meanwhile(lent: &Arc<Lent>, watch: Work<'_>, works: impl FnOnce()) {
+    thread::scope(|scope| {
+        let watcher = thread::Builder::new().name("par-apply-watch".into());
+        let watcher = watcher.spawn_scoped(scope, || watch(&Outside(lent)));
+        works();
+        // It watches until the others have left.
+        let _waits = Waits::for_workers();
+        drop(watcher.map(ScopedJoinHandle::join));
+    });
 }
 
 /// Whose threads do the work.

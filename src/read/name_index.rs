@@ -58,6 +58,14 @@ impl NameIndex {
     }
 }
 
+/// The position of the column of that name, searched for one by one: by its key, which lies with the columns.
+#[inline(always)]
+pub(super) fn position<N: Named>(name: &str, columns: &[N]) -> Option<usize> {
+    let key = Key::of(name);
+    let is_it = |named: &N| named.key() == key && (name.len() <= SHORT || named.name() == name);
+    columns.iter().position(is_it)
+}
+
 /// The most bytes of a name that a key has whole.
 const SHORT: usize = 16;
 
@@ -72,7 +80,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(name: &str) -> Self {
         let name = name.as_bytes();
         let len = name.len();
@@ -148,7 +156,9 @@ mod tests {
     }
 
     fn find(names: &[String], name: &str) -> Option<usize> {
-        NameIndex::new(names).find(name, names)
+        let found = NameIndex::new(names).find(name, names);
+        assert_eq!(position(name, names), found);
+        found
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use polars::prelude::AnyValue;
 
 use super::any::AnyChunk;
-use super::name_index::{Key, NameIndex, Named};
+use super::name_index::{Key, NameIndex, Named, position};
 use super::source::{natural_type, not_found};
 use super::{Argument, Cell, Cells, ColumnChunks, Fit, FromRow, Misread, Reader};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -352,7 +352,7 @@ impl UntypedColumns<'_> {
         /// So few names are compared one by one in less time than a hash takes.
         const FEW: usize = 8;
         if self.all.len() <= FEW {
-            return self.all.iter().position(|column| column.name == name);
+            return position(name, &self.all);
         }
         self.find_of_many(name)
     }

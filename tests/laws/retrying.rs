@@ -865,6 +865,56 @@ fn what_is_due_does_not_wait_for_the_slowest_row() {
     });
 }
 
+/// The same where the call's own thread works, since no worker of Polars' pool was free when the call began.
+#[test]
+fn what_is_due_does_not_wait_for_the_calling_thread() {
+    watched(|| {
+        let released = AtomicBool::new(false);
+        let held = AtomicUsize::new(0);
+        let wait_until = |so: &dyn Fn() -> bool| {
+            while !so() {
+                std::thread::yield_now();
+            }
+        };
+        let width = Pool::default().workers();
+        std::thread::scope(|scope| {
+            // Every worker of Polars' pool is kept.
+            scope.spawn(|| {
+                let rows = counting(width);
+                let call = rows.par_apply().workers(width).chunk_rows(1);
+                call.rows(|i: i64| {
+                    held.fetch_add(1, SeqCst);
+                    wait_until(&|| released.load(SeqCst));
+                    i
+                })
+                .unwrap();
+            });
+            if width > 1 {
+                wait_until(&|| held.load(SeqCst) >= width);
+            }
+            let succeeded = AtomicUsize::new(0);
+            let calls = Calls::new(40);
+            let df = counting(40);
+            let call = df.par_apply().workers(2).chunk_rows(1).outcome();
+            let outcome = call
+                .retry(Retry::attempts(2).min_delay(Duration::from_millis(20)))
+                .rows(|i: i64| {
+                    if i == 0 {
+                        // Now a worker may come.
+                        released.store(true, SeqCst);
+                        wait_until(&|| succeeded.load(SeqCst) == 39);
+                        return Ok(i);
+                    }
+                    anyhow::ensure!(calls.call(i as usize) > 0, "busy");
+                    succeeded.fetch_add(1, SeqCst);
+                    Ok(i)
+                })
+                .unwrap();
+            assert_eq!(outcome.stats.retries, 39);
+        });
+    });
+}
+
 /// An error whose drop panics, given up for a success, or forgotten.
 #[test]
 fn errors_that_panic_when_dropped_are_dropped_quietly() {
