@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use polars::prelude::{
-    Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr, UInt64Chunked,
+    ChunkFullNull, Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr,
+    UInt32Chunked, UInt64Chunked,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -34,8 +35,7 @@ pub struct RowNumbers(Numbers);
 enum Numbers {
     From(usize),
     Listed {
-        /// [`MISSING`] where a row has none.
-        numbers: Arc<[u64]>,
+        numbers: Listed,
         /// Whether the number of a row that has none was asked for.
         missed: Arc<AtomicBool>,
     },
@@ -48,8 +48,37 @@ enum Numbers {
 #[cfg(feature = "dtype-struct")]
 pub(crate) static UNKNOWN: RowNumbers = RowNumbers(Numbers::Unknown);
 
-/// No row's number: a frame with so many rows does not fit in memory.
-const MISSING: u64 = u64::MAX;
+/// Numbers as they lie in a column; a row that has none is null. A batch of many rows is numbered at no cost.
+#[derive(Clone, Debug)]
+enum Listed {
+    Small(UInt32Chunked),
+    Large(UInt64Chunked),
+}
+
+impl Listed {
+    #[inline]
+    fn get(&self, position: usize) -> Option<usize> {
+        match self {
+            Listed::Small(numbers) if position < numbers.len() => {
+                numbers.get(position).map(|number| number as usize)
+            }
+            Listed::Large(numbers) if position < numbers.len() => {
+                numbers.get(position).map(|number| number as usize)
+            }
+            _ => None,
+        }
+    }
+
+    fn first_missing(&self) -> Option<usize> {
+        let (nulls, rows) = match self {
+            Listed::Small(numbers) => (numbers.null_count(), numbers.len()),
+            Listed::Large(numbers) => (numbers.null_count(), numbers.len()),
+        };
+        (nulls > 0)
+            .then(|| (0..rows).find(|position| self.get(*position).is_none()))
+            .flatten()
+    }
+}
 
 /// Counted from 0.
 impl Default for RowNumbers {
@@ -79,7 +108,7 @@ impl RowNumbers {
     #[cfg(feature = "lazy")]
     pub(crate) fn unknown() -> Self {
         RowNumbers(Numbers::Listed {
-            numbers: Arc::default(),
+            numbers: Listed::Small(UInt32Chunked::full_null(PlSmallStr::EMPTY, 0)),
             missed: Arc::default(),
         })
     }
@@ -93,10 +122,12 @@ impl RowNumbers {
                 column.dtype()
             )));
         }
-        let numbers = column.cast(&DataType::UInt64)?;
-        let numbers = numbers.u64()?.iter();
+        let numbers = match column.dtype() {
+            DataType::UInt32 => Listed::Small(column.u32()?.clone()),
+            _ => Listed::Large(column.cast(&DataType::UInt64)?.u64()?.clone()),
+        };
         Ok(RowNumbers(Numbers::Listed {
-            numbers: numbers.map(|number| number.unwrap_or(MISSING)).collect(),
+            numbers,
             missed: Arc::default(),
         }))
     }
@@ -105,10 +136,10 @@ impl RowNumbers {
     pub(crate) fn complete(column: &Column) -> Result<Self> {
         let numbers = RowNumbers::listed(column)?;
         if let Numbers::Listed { numbers, .. } = &numbers.0
-            && let Some(position) = numbers.iter().position(|number| *number == MISSING)
+            && let Some(position) = numbers.first_missing()
         {
             return Err(refused(format!(
-                "{:?} is {} at position {position}; each row needs a number, from 0 to 18446744073709551614",
+                "{:?} is {} at position {position}; each row needs a number, 0 or more",
                 column.name(),
                 column.get(position)?,
             )));
@@ -121,13 +152,10 @@ impl RowNumbers {
     pub(crate) fn of(&self, position: usize) -> usize {
         match &self.0 {
             Numbers::From(first) => first + position,
-            Numbers::Listed { numbers, missed } => match numbers.get(position) {
-                Some(number) if *number != MISSING => *number as usize,
-                _ => {
-                    missed.store(true, Ordering::Relaxed);
-                    position
-                }
-            },
+            Numbers::Listed { numbers, missed } => numbers.get(position).unwrap_or_else(|| {
+                missed.store(true, Ordering::Relaxed);
+                position
+            }),
             #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => position,
         }
@@ -138,10 +166,7 @@ impl RowNumbers {
     pub(crate) fn known(&self, position: usize) -> Option<usize> {
         match &self.0 {
             Numbers::From(first) => Some(first + position),
-            Numbers::Listed { numbers, .. } => {
-                let number = numbers.get(position).filter(|number| **number != MISSING);
-                number.map(|number| *number as usize)
-            }
+            Numbers::Listed { numbers, .. } => numbers.get(position),
             #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => None,
         }
