@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use polars::prelude::{
-    ChunkFullNull, Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr,
-    UInt32Chunked, UInt64Chunked,
+    Column, DataType, IdxCa, IdxSize, IntoColumn, NewChunkedArray, PlSmallStr, UInt32Chunked,
+    UInt64Chunked,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -108,7 +108,7 @@ impl RowNumbers {
     #[cfg(feature = "lazy")]
     pub(crate) fn unknown() -> Self {
         RowNumbers(Numbers::Listed {
-            numbers: Listed::Small(UInt32Chunked::full_null(PlSmallStr::EMPTY, 0)),
+            numbers: Listed::Small(UInt32Chunked::from_vec(PlSmallStr::EMPTY, Vec::new())),
             missed: Arc::default(),
         })
     }
