@@ -6,6 +6,7 @@ use crate::apply::Apply;
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
 use crate::partition;
+use crate::sealed::Sealed;
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
 /// Maps your own closure over a `DataFrame`'s rows, columns or partitions, on all cores.
@@ -14,7 +15,7 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 /// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
 ///
 /// The trait is sealed: it is implemented for `DataFrame`.
-pub trait ParApply: sealed::Sealed {
+pub trait ParApply: Sealed {
     /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`columns`](Apply::columns) and
     /// [`chunks`](Apply::chunks) ends.
     ///
@@ -192,10 +193,4 @@ impl ParApply for DataFrame {
     fn array_split(&self, n: usize) -> Result<Vec<DataFrame>> {
         partition::array_split(self, n)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for polars::prelude::DataFrame {}
 }

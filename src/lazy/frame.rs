@@ -8,13 +8,14 @@ use super::chunks::OutputSchema;
 use super::item::IntoBatch;
 use super::one_column::OneColumn;
 use crate::function::{ChunkFn, RowFn};
+use crate::sealed::Sealed;
 use crate::write::{IntoRow, IntoStack};
 
 /// Calls your own closure in a lazy query: for each row, for each chunk, or for each batch that comes out of it.
 ///
 /// The trait is sealed: it is implemented for `LazyFrame`. The page [in a lazy pipeline](crate::guide::in_a_lazy_pipeline)
 /// shows which is for what.
-pub trait ParApplyLazy: sealed::Sealed {
+pub trait ParApplyLazy: Sealed {
     /// Starts a call with options, which one of the verbs [`rows`](LazyApply::rows), [`chunks`](LazyApply::chunks),
     /// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches) ends.
     fn par_apply(self) -> LazyApply;
@@ -86,6 +87,8 @@ pub trait ParApplyLazy: sealed::Sealed {
         F::Out: IntoBatch;
 }
 
+impl Sealed for LazyFrame {}
+
 impl ParApplyLazy for LazyFrame {
     fn par_apply(self) -> LazyApply {
         LazyApply::new(self)
@@ -115,10 +118,4 @@ impl ParApplyLazy for LazyFrame {
     {
         self.par_apply().batches(f)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for polars::prelude::LazyFrame {}
 }
