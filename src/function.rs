@@ -119,6 +119,40 @@ impl<F: ?Sized, A> Sealed<(OfCells, A)> for F {}
 impl<F: ?Sized, A> Sealed<(OfWhole, A)> for F {}
 impl<F: ?Sized, M> Sealed<Through<M>> for F {}
 
+/// A function that takes arguments of these types.
+///
+/// It stands for `Fn` where an argument's type is a projection. Of a function that is known by its bounds alone
+/// (`impl Fn(i64) -> i64`, a type parameter) the compiler compares an `Fn` bound with those as they are written, and does not
+/// see that `T::Of<'a>` is `i64`; through an implementation for every `Fn`, it does. (`&F: Fn` would do too, but is called
+/// through a function of the standard library, into which a large closure is inlined instead of into the loop.)
+#[doc(hidden)]
+pub trait CallWith<Arguments> {
+    type Out;
+
+    fn call_with(&self, arguments: Arguments) -> Self::Out;
+}
+
+macro_rules! call_with {
+    ($($T:ident $t:ident),+) => {
+        impl<Function, Out, $($T),+> CallWith<($($T,)+)> for Function
+        where
+            Function: Fn($($T),+) -> Out + ?Sized,
+        {
+            type Out = Out;
+
+            #[inline(always)]
+            fn call_with(&self, ($($t,)+): ($($T,)+)) -> Out {
+                self($($t),+)
+            }
+        }
+    };
+}
+
+for_each_arity!(call_with);
+// With two leading arguments.
+call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m);
+call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n);
+
 /// Calls a macro once for each context: its type parameters, the type, the leading arguments' types, and the arguments
 /// taken from it by a name.
 macro_rules! for_each_context {
@@ -142,9 +176,7 @@ macro_rules! row_fn {
             Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* $($T),+) -> Out,
-            // Of the reference, since of a type that is known by its bounds alone (`impl Fn(i64) -> i64`, a type parameter) the
-            // compiler compares such a bound with those as they are written, and does not see that `T::Of<'a>` is `i64`.
-            for<'f, 'a> &'f Function: Fn($(&mut $Lead,)* $($T::Of<'a>),+) -> Out,
+            for<'l, 'a> Function: CallWith<($(&'l mut $Lead,)* $($T::Of<'a>,)+), Out = Out>,
             $($T: Cell,)+
         {
             type Out = Out;
@@ -158,7 +190,7 @@ macro_rules! row_fn {
                 pairs!($($t)+): <Self::Cells as Cells>::Of<'a>,
             ) -> Out {
                 let _ = &$context;
-                (&self)($($lead,)* $($t),+)
+                self.call_with(($($lead,)* $($t,)+))
             }
         }
     };
@@ -178,7 +210,7 @@ macro_rules! whole_row_fn {
             Function: ?Sized,
             Function: Sync,
             Function: Fn($(&mut $Lead,)* R) -> Out,
-            for<'f, 'a> &'f Function: Fn($(&mut $Lead,)* R::Of<'a>) -> Out,
+            for<'l, 'a> Function: CallWith<($(&'l mut $Lead,)* R::Of<'a>,), Out = Out>,
             R: FromRow,
         {
             type Out = Out;
@@ -192,7 +224,7 @@ macro_rules! whole_row_fn {
                 cells: <Self::Cells as Cells>::Of<'a>,
             ) -> Out {
                 let _ = &$context;
-                (&self)($($lead,)* R::assemble(cells))
+                self.call_with(($($lead,)* R::assemble(cells),))
             }
         }
     };
