@@ -182,7 +182,7 @@ mod write;
 pub use apply::{Apply, Gives, OutputOnly, WithOutcome};
 pub use cancel::CancelToken;
 pub use context::{
-    Hook, IntoState, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState, State, WithState,
+    Finish, Hook, IntoState, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState, State, WithState,
 };
 #[cfg(feature = "rand")]
 pub use context::{RowRng, Seed, WithSeed, WithStateAndSeed};
@@ -192,7 +192,7 @@ pub use function::{Around, ByRef, Call, ChunkFn, ColumnFn, RowFn, around, by_ref
 pub use job::Job;
 #[cfg(feature = "lazy")]
 pub use lazy::{
-    Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
+    Batches, Failures, IntoBatch, LazyApply, OneColumn, OutputSchema, ParApplyLazy, RowsExpr, rows,
 };
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{CallOptions, Casts, Nulls, OnCancel, OnError};

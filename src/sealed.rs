@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::sync::Arc;
 use polars::prelude::{AnyValue, Column, DataFrame, PlSmallStr, Series};
 
 /// Not nameable outside this crate, since its module is private.
@@ -23,10 +24,13 @@ seal!(
     i32,
     i64,
     i128,
+    isize,
     u8,
     u16,
     u32,
     u64,
+    u128,
+    usize,
     f32,
     f64,
     char,
@@ -53,4 +57,7 @@ seal!(
 );
 
 impl<T> Sealed for Option<T> {}
+impl<T, E> Sealed for Result<T, E> {}
+impl<T> Sealed for Box<T> {}
+impl<T> Sealed for Arc<T> {}
 impl<T> Sealed for Vec<T> {}

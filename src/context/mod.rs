@@ -11,10 +11,10 @@ pub(crate) use lent::Contexts;
 pub use seed::RowRng;
 #[cfg(feature = "rand")]
 pub use seed::{Seed, WithSeed, WithStateAndSeed};
-pub(crate) use state::make;
 #[cfg(feature = "lazy")]
-pub(crate) use state::{Finish, finish_all};
-pub use state::{Hook, IntoState, IntoUnit, NoFinish, State};
+pub(crate) use state::finish_all;
+pub(crate) use state::make;
+pub use state::{Finish, Hook, IntoState, IntoUnit, NoFinish, State};
 
 use crate::error::Result;
 use crate::row_numbers::RowNumbers;
@@ -98,7 +98,7 @@ pub struct NoSeed;
     message = "the closure's leading arguments are not what the options give it",
     note = "`.state(init)` gives a leading `&mut S`, where `init` returns `S` or `Result<S, E>`; `.seed(n)` a leading `&mut RowRng`; both together give the state first"
 )]
-pub trait Lead<C> {
+pub trait Lead<C>: Sealed {
     /// Whether each row (part, column) has a random stream.
     #[doc(hidden)]
     const SEEDED: bool;
@@ -112,6 +112,8 @@ pub trait Lead<C> {
         impl FnOnce(Vec<C>) -> Result<()>,
     );
 }
+
+impl<S, D> Sealed for Leading<S, D> {}
 
 impl Lead<NoContext> for Leading<NoState, NoSeed> {
     const SEEDED: bool = false;

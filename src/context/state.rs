@@ -3,6 +3,7 @@
 use super::{Lead, Leading, NoSeed, WithState};
 use crate::error::{ErrorKind, Result};
 use crate::run::{Failure, catch};
+use crate::sealed::Sealed;
 
 /// Of a [`Leading`]: the closure has a state, which `I` makes and `G` takes at the end.
 #[derive(Clone, Copy, Debug)]
@@ -36,19 +37,22 @@ where
     }
 }
 
-/// What is done with each state at the end.
-#[doc(hidden)]
+/// What is done with each state at the end: nothing ([`NoFinish`]), or what a closure does ([`Hook`]).
 #[diagnostic::on_unimplemented(
     message = "`.finish(…)` does not take the state `{S}`",
     note = "annotate its argument with the state's type: `.finish(|state: S| …)`; it returns `()` or `Result<(), E>`"
 )]
-pub trait Finish<S> {
+pub trait Finish<S>: Sealed {
+    #[doc(hidden)]
     fn finish(&mut self, state: S) -> Result<(), anyhow::Error>;
 }
 
 /// Of a [`State`]: nothing is done with a state at the end, but to drop it.
 #[derive(Clone, Copy, Debug)]
 pub struct NoFinish;
+
+impl Sealed for NoFinish {}
+impl<F> Sealed for Hook<F> {}
 
 impl<S> Finish<S> for NoFinish {
     fn finish(&mut self, _: S) -> Result<(), anyhow::Error> {
@@ -75,7 +79,7 @@ where
     message = "the closure returns `{Self}`, of which nothing would be made",
     note = "what `.finish(…)` and `for_each` are given returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"
 )]
-pub trait IntoUnit {
+pub trait IntoUnit: Sealed {
     #[doc(hidden)]
     fn into_unit(self) -> Result<(), anyhow::Error>;
 }

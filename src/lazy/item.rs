@@ -3,6 +3,7 @@
 use polars::prelude::{Column, DataFrame, Series};
 
 use crate::arity::for_each_arity;
+use crate::sealed::Sealed;
 use crate::sync::Arc;
 
 /// What a closure over the [batches of a stream](crate::LazyApply::batches) returns.
@@ -19,7 +20,7 @@ use crate::sync::Arc;
     note = "a closure over batches returns a `Result<T, E>` of any `T` with `E: Into<anyhow::Error>`, or, as it is, a `DataFrame`, `Column`, `Series`, number, `String`, tuple, `Vec<T>`, `Option<T>`, `Box<T>`, `Arc<T>` or `()`",
     note = "a type of your own: `Ok::<_, polars_par_apply::Error>(value)`"
 )]
-pub trait IntoBatch {
+pub trait IntoBatch: Sealed {
     /// The stream's items.
     type Item: Send + 'static;
 
@@ -69,6 +70,7 @@ impl<T: Send + Sync + 'static> IntoBatch for Arc<T> {
 
 macro_rules! tuples {
     ($($T:ident $t:ident),+) => {
+        impl<$($T),+> Sealed for ($($T,)+) {}
         as_it_is! { [$($T),+] ($($T,)+); }
     };
 }

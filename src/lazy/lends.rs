@@ -3,6 +3,7 @@
 use super::call::NO_LEAD;
 use crate::context::{IntoState, Lead, NoContext, NoFinish, NoState, State, WithState, make};
 use crate::error::Result;
+use crate::sealed::Sealed;
 use crate::sync::{Mutex, PoisonError};
 
 /// Lends it to one batch after the other, of one run of a query.
@@ -43,6 +44,8 @@ struct FromStates<'l, S, I> {
     kept: &'l States<S>,
     init: &'l I,
 }
+
+impl<S, I> Sealed for FromStates<'_, S, I> {}
 
 impl<S, I, O> Lead<WithState<S>> for FromStates<'_, S, I>
 where

@@ -24,3 +24,4 @@ pub use expr::{RowsExpr, rows};
 pub use failures::Failures;
 pub use frame::ParApplyLazy;
 pub use item::IntoBatch;
+pub use one_column::OneColumn;

@@ -8,12 +8,16 @@ use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::sealed::Sealed;
 
-/// What rows' results become together, as one column.
-#[doc(hidden)]
+/// What the results of rows become together, in an expression, which is one column: the `Column` of a cell, or a Struct of the
+/// `DataFrame` of several.
+///
+/// A function that is given a closure for an expression says `F::Out: IntoRow<Output: OneColumn>`.
 pub trait OneColumn: Sealed {
     /// Whether the column is a Struct of several.
+    #[doc(hidden)]
     const IS_FRAME: bool;
 
+    #[doc(hidden)]
     fn one_column(self, name: PlSmallStr) -> Column;
 }
 

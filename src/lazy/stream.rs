@@ -25,6 +25,7 @@ use crate::progress::TickState;
 use crate::read::Given;
 use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::run::{Cause, Failure, catch, quietly_drop};
+use crate::sealed::Sealed;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::verbs::failed;
 use crate::write::IntoRow;
@@ -413,6 +414,8 @@ struct OfStream<'s, S, I> {
     slot: &'s Slot<S>,
     init: &'s I,
 }
+
+impl<S, I> Sealed for OfStream<'_, S, I> {}
 
 impl<S, I, O> Lead<WithState<S>> for OfStream<'_, S, I>
 where

@@ -16,6 +16,7 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::row_numbers::RowNumbers;
 use crate::run::{BATCH, Cause, Failure, Job, Plan, Steps, Verdict, Worker, catch};
+use crate::sealed::Sealed;
 use crate::sync::{Arc, Mutex, PoisonError};
 use crate::verbs::{Gaps, Items, Verb, call};
 
@@ -61,6 +62,8 @@ where
 
 /// What contexts are made by; at the end, they are only dropped.
 struct MadeBy<'m, C>(&'m (dyn Fn() -> Result<C> + Sync));
+
+impl<C> Sealed for MadeBy<'_, C> {}
 
 impl<C> Lead<C> for MadeBy<'_, C> {
     const SEEDED: bool = false;

@@ -211,6 +211,10 @@ pub trait FromRow {
 }
 
 /// Reads the rows of one block, by position within the block.
+///
+/// `unsafe` code relies on it: where `has_nulls` says that there are none, rows are read without a look at their validity, and
+/// written to sinks that have no room for nulls; and a row of which `is_valid` is true is read. Only readers of this crate can
+/// be given to a call, since [`Cells`] and [`Cell`] are sealed.
 #[doc(hidden)]
 pub trait Reader: Copy {
     type Item;

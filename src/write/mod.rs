@@ -178,6 +178,9 @@ pub trait CellSink: Sealed + Sync + Sized {
 }
 
 /// Writes rows, in ascending order, each once.
+///
+/// `unsafe` code relies on it: a row that was written is initialised, unless the write panicked, and `finish` of the sink takes
+/// every row for such. Only writers of this crate can be given to a call, since [`CellSink`] is sealed.
 #[doc(hidden)]
 pub trait Writer {
     type Item;
