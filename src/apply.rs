@@ -353,6 +353,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// | `NaiveDateTime` | Datetime of any unit, without a time zone |
     /// | `DateTime<Utc>` | Datetime of any unit, with any time zone: the instant is the same |
     /// | `TimeDelta` | Duration of any unit |
+    /// | `Decimal` (of `rust_decimal`) | Decimal of any precision and scale; one must be given |
     /// | `Vec<T>`, in `rows` also `Series` | List, and Array of a width, of what the items can become |
     /// | `Struct<T>` | Struct of what its fields can become; a derived struct's have their names, a tuple's get the dtype's |
     /// | `AnyValue` | any that its values can become, as above; it is then the column's also where no row says it |

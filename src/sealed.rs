@@ -54,6 +54,8 @@ seal!(
     chrono::DateTime<chrono::Utc>,
     #[cfg(feature = "dtype-duration")]
     chrono::TimeDelta,
+    #[cfg(feature = "rust_decimal")]
+    rust_decimal::Decimal,
 );
 
 impl<T> Sealed for Option<T> {}

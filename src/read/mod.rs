@@ -7,6 +7,16 @@ mod any;
 mod boolean;
 mod cast;
 mod cells;
+#[cfg(any(
+    feature = "dtype-date",
+    feature = "dtype-datetime",
+    feature = "dtype-duration",
+    feature = "dtype-time",
+    feature = "rust_decimal"
+))]
+mod counted;
+#[cfg(feature = "rust_decimal")]
+mod decimal;
 mod list;
 mod name_index;
 mod nested;
@@ -59,6 +69,7 @@ pub(crate) use values::{first_null, with_values};
 /// | `NaiveDate`, `NaiveTime`, `TimeDelta` (of `chrono`) | Date, Time, Duration |
 /// | `NaiveDateTime` | Datetime without a time zone |
 /// | `DateTime<Utc>` | Datetime with a time zone |
+/// | `Decimal` (of `rust_decimal`) | Decimal |
 /// | `Vec<T>` | List and Array whose items `T` takes |
 /// | `Series` | List and Array |
 /// | `Struct<T>` | Struct, whose fields bind to a tuple by position and to a derived struct by name |

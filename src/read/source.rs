@@ -410,6 +410,8 @@ pub(super) fn natural_type(dtype: &DataType) -> Option<&'static str> {
             Some(_) if cfg!(feature = "timezones") => "DateTime<Utc>",
             Some(_) => "DateTime<Utc> (with the feature `timezones`)",
         },
+        #[cfg(feature = "rust_decimal")]
+        DataType::Decimal(..) => "Decimal",
         DataType::List(_) => "Vec<_> or Series",
         #[cfg(feature = "dtype-array")]
         DataType::Array(..) => "Vec<_> or Series",

@@ -50,10 +50,21 @@ fn check_returns<'o>(
     fit: fn(&[DataType], &mut Vec<Misfit>) -> bool,
     faults: &mut Vec<Error>,
 ) -> Option<&'o [DataType]> {
-    let dtypes = options.call.returns.as_deref()?;
     let mut refuse = |message: String| {
         let option = "returns";
         faults.push(ErrorKind::Option { option, message }.into());
+    };
+    let names = options.call.names.as_deref().unwrap_or(own_names);
+    let of_column = |column: usize, why: String| match names.get(column) {
+        Some(name) => format!("column {:?}: {why}", name.as_str()),
+        None => format!("column {column}: {why}"),
+    };
+    let mut misfits = Vec::new();
+    let Some(dtypes) = options.call.returns.as_deref() else {
+        fit(&[], &mut misfits);
+        let unsaid = misfits.into_iter();
+        unsaid.for_each(|(column, why)| refuse(of_column(column, why)));
+        return None;
     };
     if whole {
         refuse(
@@ -71,14 +82,9 @@ fn check_returns<'o>(
         ));
         return None;
     }
-    let mut misfits = Vec::new();
     let has_own = fit(dtypes, &mut misfits);
-    let names = options.call.names.as_deref().unwrap_or(own_names);
     for (column, why) in misfits {
-        refuse(match names.get(column) {
-            Some(name) => format!("column {:?}: {why}", name.as_str()),
-            None => format!("column {column}: {why}"),
-        });
+        refuse(of_column(column, why));
     }
     (!has_own).then_some(dtypes)
 }

@@ -67,6 +67,7 @@ impl<S: CellSink> Sealed for ListSink<S> {}
 impl<S: CellSink> CellSink for ListSink<S> {
     type Item = Vec<S::Item>;
     const FIXED: bool = S::FIXED;
+    const NEEDS: Option<&'static str> = S::NEEDS;
     type Writer<'s>
         = ListWriter<'s, S>
     where

@@ -7,6 +7,8 @@ mod any;
 mod boolean;
 mod buffer;
 mod convert;
+#[cfg(feature = "rust_decimal")]
+mod decimal;
 mod dtype;
 mod list;
 mod native;
@@ -59,6 +61,7 @@ pub use stack::{IntoColumns, IntoStack};
 /// | `NaiveDate`, `NaiveTime` (of `chrono`) | Date, Time |
 /// | `NaiveDateTime`, `DateTime<Utc>` | Datetime in microseconds, without and with the time zone UTC |
 /// | `TimeDelta` | Duration in microseconds |
+/// | `Decimal` (of `rust_decimal`) | Decimal, whose precision and scale [`returns`](crate::Apply::returns) must give |
 /// | `Vec<T>` | List |
 /// | `Series` | List of the dtype that all the series share |
 /// | `Struct<T>` | Struct with the fields of a tuple (`field_0`, `field_1`, …) or of a derived struct |
@@ -147,6 +150,9 @@ pub trait CellSink: Sealed + Sync + Sized {
 
     /// Whether it is a column of `bool`.
     const BOOLEAN: bool = false;
+
+    /// Why the dtype must be given, where the type of the results does not tell it and the values do not either.
+    const NEEDS: Option<&'static str> = None;
 
     type Writer<'s>: Writer<Item = Self::Item>
     where

@@ -16,6 +16,9 @@ use crate::sealed::Sealed;
 pub trait Encode: Sized {
     type Stored: NativeType;
 
+    /// As [`CellSink::NEEDS`].
+    const NEEDS: Option<&'static str> = None;
+
     fn dtype() -> DataType;
 
     /// As [`CellSink::fit`].
@@ -42,6 +45,7 @@ impl<T: Encode> Sealed for NativeSink<T> {}
 
 impl<T: Encode> CellSink for NativeSink<T> {
     type Item = T::Stored;
+    const NEEDS: Option<&'static str> = T::NEEDS;
     type Writer<'s>
         = NativeWriter<'s, T::Stored>
     where

@@ -17,6 +17,7 @@ impl<S> Sealed for OptionSink<S> {}
 impl<S: CellSink> CellSink for OptionSink<S> {
     type Item = Option<S::Item>;
     const FIXED: bool = S::FIXED;
+    const NEEDS: Option<&'static str> = S::NEEDS;
     const BOOLEAN: bool = S::BOOLEAN;
     type Writer<'s>
         = OptionWriter<S::Writer<'s>>

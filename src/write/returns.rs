@@ -60,8 +60,8 @@ impl Encoding for Returns<'_> {
         cell: T,
         column: usize,
     ) -> Result<<T::Sink as CellSink>::Item, Refused> {
-        match self.dtypes {
-            Some(dtypes) => cell.into_item_as(dtypes.get(column), self.casts),
+        match self.dtypes.and_then(|dtypes| dtypes.get(column)) {
+            Some(dtype) => cell.into_item_as(dtype, self.casts),
             None => cell.into_item(self.casts),
         }
     }
@@ -77,11 +77,12 @@ pub enum Dtypes<'a> {
 }
 
 impl<'a> Dtypes<'a> {
-    pub(super) fn get(self, column: usize) -> &'a DataType {
+    /// That of a column; none where none are given.
+    pub(super) fn get(self, column: usize) -> Option<&'a DataType> {
         match self {
-            Dtypes::Columns(dtypes) => &dtypes[column],
+            Dtypes::Columns(dtypes) => dtypes.get(column),
             #[cfg(feature = "dtype-struct")]
-            Dtypes::Fields(fields) => fields[column].dtype(),
+            Dtypes::Fields(fields) => fields.get(column).map(Field::dtype),
         }
     }
 }
@@ -89,9 +90,18 @@ impl<'a> Dtypes<'a> {
 /// A column, by its position, whose results cannot become the dtype that was asked for, and why.
 pub(crate) type Misfit = (usize, String);
 
-/// Whether a column's results have the dtype anyway.
-pub(super) fn fit<S: CellSink>(dtype: &DataType, column: usize, misfits: &mut Vec<Misfit>) -> bool {
-    S::fit(dtype).unwrap_or_else(|why| {
+/// Whether a column's results have the dtype anyway, or need none to be given.
+pub(super) fn fit<S: CellSink>(
+    dtype: Option<&DataType>,
+    column: usize,
+    misfits: &mut Vec<Misfit>,
+) -> bool {
+    let fits = match (dtype, S::NEEDS) {
+        (Some(dtype), _) => S::fit(dtype),
+        (None, None) => Ok(true),
+        (None, Some(why)) => Err(why.into()),
+    };
+    fits.unwrap_or_else(|why| {
         misfits.push((column, why));
         false
     })
@@ -160,6 +170,12 @@ fn in_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
             Ok(changed.with_outer_validity(validity).into_series())
         }
         // Counted in the unit already.
+        #[cfg(feature = "rust_decimal")]
+        (DataType::Decimal(..), DataType::Decimal(precision, scale)) => {
+            let counts = series.decimal()?.physical().clone();
+            let decimals = counts.into_decimal_unchecked(*precision, *scale);
+            Ok(decimals.into_series())
+        }
         #[cfg(feature = "dtype-datetime")]
         (DataType::Datetime(..), DataType::Datetime(unit, zone)) => {
             let counts = series.to_physical_repr();

@@ -29,8 +29,11 @@ pub trait Sinks: Sealed + Sync + Sized {
     where
         Self: 's;
 
+    /// As [`CellSink::NEEDS`], of any of the columns.
+    const NEEDS: Option<&'static str> = None;
+
     /// Whether the columns, of which the first has this position, have their dtypes anyway; those that cannot have them are
-    /// told. There is a dtype for each.
+    /// told. There is a dtype for each, or for none: then those are told that must be given one.
     fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool;
 
     fn new(rows: usize, nullable: bool) -> Self;
@@ -55,6 +58,7 @@ impl<S: CellSink> Sinks for One<S> {
     type Item = S::Item;
     const FIXED: bool = S::FIXED;
     const BOOLEAN: bool = S::BOOLEAN;
+    const NEEDS: Option<&'static str> = S::NEEDS;
     type Writer<'s>
         = S::Writer<'s>
     where
@@ -146,6 +150,10 @@ impl<A, B> Sealed for SinkCons<A, B> {}
 impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
     type Item = (A::Item, B::Item);
     const FIXED: bool = A::FIXED && B::FIXED;
+    const NEEDS: Option<&'static str> = match A::NEEDS {
+        Some(why) => Some(why),
+        None => B::NEEDS,
+    };
     type Writer<'s>
         = SinkCons<A::Writer<'s>, B::Writer<'s>>
     where
@@ -224,6 +232,7 @@ impl<S, const N: usize> Sealed for SinkRepeat<S, N> {}
 impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
     type Item = [S::Item; N];
     const FIXED: bool = S::FIXED;
+    const NEEDS: Option<&'static str> = S::NEEDS;
     type Writer<'s>
         = SinkRepeat<S::Writer<'s>, N>
     where
@@ -287,7 +296,8 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
     }
 }
 
-/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each.
+/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each, or
+/// none at all: then those are told that must be given one.
 pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
     S::fit(Dtypes::Columns(dtypes), 0, misfits)
 }

@@ -370,7 +370,7 @@ pub trait IntoColumns: Sized {
     #[doc(hidden)]
     fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Failure>;
 
-    /// As [`IntoStack::fit`], for columns of one cell each.
+    /// As [`IntoStack::fit`], for columns of one cell each; what must be given a dtype is told of the first.
     #[doc(hidden)]
     fn fit(_: &[DataType], _: &mut Vec<Misfit>) -> bool {
         true
@@ -404,6 +404,9 @@ where
     }
 
     fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+        if dtypes.is_empty() {
+            return fit_all::<T::Sink>(dtypes, misfits);
+        }
         let own = (0..dtypes.len()).filter(|column| {
             let before = misfits.len();
             let is_own = fit_all::<T::Sink>(std::slice::from_ref(&dtypes[*column]), misfits);

@@ -34,6 +34,7 @@ where
 {
     type Item = <T::Sink as Sinks>::Item;
     const FIXED: bool = <T::Sink as Sinks>::FIXED;
+    const NEEDS: Option<&'static str> = <T::Sink as Sinks>::NEEDS;
     type Writer<'s>
         = StructWriter<'s, <T::Sink as Sinks>::Writer<'s>>
     where

@@ -15,6 +15,7 @@
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
 //! | 12 cancelling: within a row for each worker, the finished part | `cancelling` |
 //! | results have the dtypes that are asked for, or their row fails | `returns` |
+//! | decimals are their column's values, digit for digit, or their row fails | `decimals` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
@@ -63,6 +64,7 @@ mod closures;
 mod column_names;
 mod columns;
 mod copies;
+mod decimals;
 mod empty;
 mod endless_causes;
 mod errors;
