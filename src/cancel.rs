@@ -43,12 +43,12 @@ pub struct CancelToken(Arc<Token>);
 #[derive(Default)]
 struct Token {
     cancelled: AtomicBool,
-    told: Mutex<Told>,
+    told: Mutex<Listeners>,
 }
 
 /// Who is told when a token is cancelled.
 #[derive(Default)]
-struct Told {
+struct Listeners {
     /// The runs under way.
     runs: Vec<Weak<Halt>>,
     /// The jobs that are not done, by the order in which they came.
@@ -169,7 +169,7 @@ impl CancelToken {
         self.told().jobs.remove(&job);
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, Listeners> {
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

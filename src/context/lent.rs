@@ -21,7 +21,7 @@ impl<'m, C: Context> Contexts<'m, C> {
     }
 
     /// The context of a worker, made if it has none yet.
-    pub(crate) fn lend(&self, seat: usize) -> Result<Lent<'_, C>> {
+    pub(crate) fn lend(&self, seat: usize) -> Result<LentContext<'_, C>> {
         let kept = if C::STATELESS {
             None
         } else {
@@ -31,7 +31,7 @@ impl<'m, C: Context> Contexts<'m, C> {
             Some(context) => context,
             None => (self.make)()?,
         };
-        Ok(Lent {
+        Ok(LentContext {
             from: self,
             seat,
             context: Some(context),
@@ -51,13 +51,13 @@ impl<'m, C: Context> Contexts<'m, C> {
 }
 
 /// A context that a worker has; it goes back when dropped.
-pub(crate) struct Lent<'c, C: Context> {
+pub(crate) struct LentContext<'c, C: Context> {
     from: &'c Contexts<'c, C>,
     seat: usize,
     context: Option<C>,
 }
 
-impl<C: Context> Drop for Lent<'_, C> {
+impl<C: Context> Drop for LentContext<'_, C> {
     fn drop(&mut self) {
         if C::STATELESS {
             return;
@@ -70,7 +70,7 @@ impl<C: Context> Drop for Lent<'_, C> {
     }
 }
 
-impl<C: Context> Deref for Lent<'_, C> {
+impl<C: Context> Deref for LentContext<'_, C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -78,7 +78,7 @@ impl<C: Context> Deref for Lent<'_, C> {
     }
 }
 
-impl<C: Context> DerefMut for Lent<'_, C> {
+impl<C: Context> DerefMut for LentContext<'_, C> {
     fn deref_mut(&mut self) -> &mut C {
         self.context.as_mut().expect("it is there until the drop")
     }

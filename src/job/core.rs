@@ -13,14 +13,14 @@ use crate::run::{catch, quietly_drop};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) struct Core<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<JobState<T>>,
     /// Rung when it is done.
     bell: Condvar,
     pub(super) token: CancelToken,
     pub(super) meter: Meter,
 }
 
-struct State<T> {
+struct JobState<T> {
     phase: Phase<T>,
     callbacks: Vec<Callback<T>>,
     /// Cancelled with the job.
@@ -63,7 +63,7 @@ enum Phase<T> {
 impl<T> Core<T> {
     pub(super) fn new(total: usize) -> Self {
         Core {
-            state: Mutex::new(State {
+            state: Mutex::new(JobState {
                 phase: Phase::Waiting,
                 callbacks: Vec::new(),
                 tokens: Vec::new(),
@@ -180,7 +180,7 @@ impl<T> Core<T> {
 
     /// Waits until it is done, but not beyond `until`; and tells whether it is.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
-        let going_on = |state: &State<T>| matches!(state.phase, Phase::Waiting | Phase::Begun);
+        let going_on = |state: &JobState<T>| matches!(state.phase, Phase::Waiting | Phase::Begun);
         let state = wait_while(&self.state, &self.bell, until, going_on);
         !going_on(&state)
     }
@@ -231,7 +231,7 @@ impl<T> Core<T> {
         !matches!(self.lock().phase, Phase::Waiting)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, JobState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -122,13 +122,13 @@ impl Deadline {
 }
 
 /// A token, and the number by which it knows the query; none, if it was cancelled before.
-struct Told(CancelToken, Option<u64>);
+struct Registration(CancelToken, Option<u64>);
 
 /// A running query's batches, with their places. When it is dropped, the query stops at its next batch.
 pub(super) struct Query {
     channel: Arc<Channel>,
     schema: SchemaRef,
-    token: Option<Told>,
+    token: Option<Registration>,
     deadline: Deadline,
     index: usize,
     row: usize,
@@ -172,7 +172,7 @@ impl Query {
         let token = token.map(|token| {
             let query: Weak<Channel> = Arc::downgrade(&channel);
             let number = token.tell(query);
-            Told(token, number)
+            Registration(token, number)
         });
         Ok(Query {
             channel,
@@ -205,7 +205,7 @@ impl Query {
     fn is_cancelled(&self) -> bool {
         self.token
             .as_ref()
-            .is_some_and(|Told(token, _)| token.is_cancelled())
+            .is_some_and(|Registration(token, _)| token.is_cancelled())
     }
 }
 
@@ -232,7 +232,7 @@ impl Iterator for Query {
 impl Drop for Query {
     fn drop(&mut self) {
         self.channel.abandon();
-        if let Some(Told(token, Some(number))) = &self.token {
+        if let Some(Registration(token, Some(number))) = &self.token {
             token.forget(*number);
         }
     }

@@ -43,10 +43,10 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Failures(Arc<Mutex<Kept>>);
+pub struct Failures(Arc<Mutex<Collected>>);
 
 #[derive(Default)]
-struct Kept {
+struct Collected {
     /// Its `row` is `UInt64` here, whatever Polars' row index is: streams count further.
     frame: DataFrame,
     limit: Option<usize>,
@@ -167,7 +167,7 @@ impl Failures {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Collected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

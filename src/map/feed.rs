@@ -16,11 +16,11 @@ use crate::verbs::failed;
 const CHUNKS_EACH: usize = 8;
 
 /// What becomes of a chunk.
-type Work<A, T> = dyn Fn(Chunk<A, T>, &CancelToken) -> Chunk<A, T> + Send + Sync;
+type Work<A, T> = dyn Fn(ItemChunk<A, T>, &CancelToken) -> ItemChunk<A, T> + Send + Sync;
 
 /// Some items, and then their results, up to the first failure. Its memory is used for one chunk after the other: to give it
 /// back on another thread than it comes from, time and again, takes longer than a fast closure.
-pub(super) struct Chunk<A, T> {
+pub(super) struct ItemChunk<A, T> {
     /// The number of the first item.
     pub(super) first: usize,
     pub(super) items: Vec<A>,
@@ -29,9 +29,9 @@ pub(super) struct Chunk<A, T> {
     pub(super) failed: Option<Error>,
 }
 
-impl<A, T> Chunk<A, T> {
+impl<A, T> ItemChunk<A, T> {
     pub(super) fn empty() -> Self {
-        Chunk {
+        ItemChunk {
             first: 0,
             items: Vec::new(),
             values: Vec::new(),
@@ -75,7 +75,7 @@ impl<A, T> Chunk<A, T> {
 }
 
 /// What nobody asked for is dropped one by one, wherever that is: two panics of one drop would abort the program.
-impl<A, T> Drop for Chunk<A, T> {
+impl<A, T> Drop for ItemChunk<A, T> {
     fn drop(&mut self) {
         self.items.drain(..).for_each(quietly_drop);
         self.values.drain(..).for_each(quietly_drop);
@@ -95,7 +95,7 @@ pub(super) struct Feed<I: Iterator, T> {
     /// The number of the next item.
     next: usize,
     /// Chunks that have been read.
-    spare: Vec<Chunk<I::Item, T>>,
+    spare: Vec<ItemChunk<I::Item, T>>,
 }
 
 impl<I, T> Feed<I, T>
@@ -113,7 +113,7 @@ where
             items: Some(items),
             panic: None,
             pool: pool.watched(),
-            work: Arc::new(move |chunk: Chunk<I::Item, T>, token: &CancelToken| {
+            work: Arc::new(move |chunk: ItemChunk<I::Item, T>, token: &CancelToken| {
                 chunk.call(token, &f)
             }),
             chunk_size: 1,
@@ -125,12 +125,12 @@ where
 
     /// The next chunk; none where there are no more items, and where the iterator has panicked, until that is
     /// [raised](Self::raise). What it gave before it panicked is a chunk.
-    pub(super) fn chunk(&mut self) -> Option<Chunk<I::Item, T>> {
+    pub(super) fn chunk(&mut self) -> Option<ItemChunk<I::Item, T>> {
         if self.panic.is_some() {
             return None;
         }
         let items = self.items.as_mut()?;
-        let mut chunk = self.spare.pop().unwrap_or_else(Chunk::empty);
+        let mut chunk = self.spare.pop().unwrap_or_else(ItemChunk::empty);
         chunk.first = self.next;
         // Unwind safe: each item is in the chunk as soon as it is taken, and an iterator that is asked again after a panic
         // is asked so by a caller who caught it.
@@ -163,7 +163,7 @@ where
     }
 
     /// Keeps the memory of a chunk that has been read, for as long as there are items.
-    pub(super) fn reuse(&mut self, chunk: Chunk<I::Item, T>) {
+    pub(super) fn reuse(&mut self, chunk: ItemChunk<I::Item, T>) {
         if self.items.is_some() {
             self.spare.push(chunk);
         }
@@ -172,8 +172,8 @@ where
     /// Gives a chunk to the pool; what has come of it goes to `then`.
     pub(super) fn spawn<U>(
         &mut self,
-        chunk: Chunk<I::Item, T>,
-        then: impl FnOnce(Chunk<I::Item, T>) -> U + Send + 'static,
+        chunk: ItemChunk<I::Item, T>,
+        then: impl FnOnce(ItemChunk<I::Item, T>) -> U + Send + 'static,
     ) -> Job<U>
     where
         U: Send + 'static,

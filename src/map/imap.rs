@@ -6,7 +6,7 @@ use std::iter::FusedIterator;
 use std::mem;
 
 use super::IntoItem;
-use super::feed::{Chunk, Feed};
+use super::feed::{Feed, ItemChunk};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::pool::{Pool, wait_while};
@@ -62,7 +62,7 @@ impl Pool {
         Imap {
             feed: Feed::new(self, items.into_iter(), f),
             under_way: VecDeque::new(),
-            reading: Chunk::empty(),
+            reading: ItemChunk::empty(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Pool {
         ImapUnordered {
             feed: Feed::new(self, items.into_iter(), f),
             under_way: Vec::new(),
-            reading: Chunk::empty(),
+            reading: ItemChunk::empty(),
             failed: None,
             replies: Arc::new(Replies::new()),
         }
@@ -109,8 +109,8 @@ impl Pool {
 pub struct Imap<I: Iterator, T> {
     feed: Feed<I, T>,
     /// Chunks in order.
-    under_way: VecDeque<Job<Chunk<I::Item, T>>>,
-    reading: Chunk<I::Item, T>,
+    under_way: VecDeque<Job<ItemChunk<I::Item, T>>>,
+    reading: ItemChunk<I::Item, T>,
 }
 
 /// The results of [`Pool::imap_unordered`], as they are done.
@@ -121,7 +121,7 @@ pub struct ImapUnordered<I: Iterator, T> {
     feed: Feed<I, T>,
     /// Chunks in order, by the numbers of their first items.
     under_way: Vec<(usize, Job<()>)>,
-    reading: Chunk<I::Item, T>,
+    reading: ItemChunk<I::Item, T>,
     /// The lowest failure, which ends it when the chunks before it are done.
     failed: Option<(usize, Error)>,
     replies: Arc<Replies<I::Item, T>>,
@@ -156,7 +156,7 @@ impl<A, T> Replies<A, T> {
 }
 
 /// What has come of the chunk with this first item; none, if it was not come to.
-type Reply<A, T> = (usize, Option<Chunk<A, T>>);
+type Reply<A, T> = (usize, Option<ItemChunk<A, T>>);
 
 /// What the two have in common.
 macro_rules! imap {
@@ -247,7 +247,7 @@ where
                 self.under_way.drain(..).for_each(quietly_drop);
                 return Some(Err(error));
             }
-            let read = mem::replace(&mut self.reading, Chunk::empty());
+            let read = mem::replace(&mut self.reading, ItemChunk::empty());
             self.feed.reuse(read);
             self.take_ahead();
             let Some(job) = self.under_way.pop_front() else {
@@ -316,7 +316,7 @@ where
                 continue;
             };
             let (_, job) = self.under_way.remove(place);
-            let mut chunk = chunk.unwrap_or_else(Chunk::empty);
+            let mut chunk = chunk.unwrap_or_else(ItemChunk::empty);
             // A chunk that was not come to has no answer but its job's.
             if chunk.values.is_empty() && chunk.failed.is_none() {
                 chunk.failed = job.get().err();
@@ -343,12 +343,12 @@ where
 /// An answer that is given when this is dropped, whatever became of the job.
 struct Answer<A, T> {
     first: usize,
-    chunk: Option<Chunk<A, T>>,
+    chunk: Option<ItemChunk<A, T>>,
     to: Arc<Replies<A, T>>,
 }
 
 impl<A, T> Answer<A, T> {
-    fn give(mut self, chunk: Chunk<A, T>) {
+    fn give(mut self, chunk: ItemChunk<A, T>) {
         self.chunk = Some(chunk);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use polars::prelude::Column;
 
-use super::slots::Slots;
-use super::source::{Loop, Open, Source};
+use super::slots::ResultSlots;
+use super::source::{ItemSource, Loop, Open};
 use crate::cancel::{CancelToken, Halt};
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, Place, Result};
@@ -25,7 +25,7 @@ use crate::verbs::{Gaps, Items, Verb, call};
 /// A call that is part of a job has the job's token, and reports to it how far it is.
 pub(super) fn map_items<T, U, C, F>(
     pool: &Pool,
-    source: Source<T>,
+    source: ItemSource<T>,
     within: Option<(&CancelToken, Arc<dyn Progress>)>,
     make: &(dyn Fn() -> Result<C> + Sync),
     f: F,
@@ -49,7 +49,7 @@ where
     let items = source.len();
     let map = Map {
         source: Some(source.open()),
-        slots: Some(Slots::new(items)),
+        slots: Some(ResultSlots::new(items)),
         f,
         done: Mutex::default(),
         items: MapItems {
@@ -83,7 +83,7 @@ struct Map<T, U, F> {
     /// Until it is settled what of it is left.
     source: Option<Open<T>>,
     /// Until they are given as the output.
-    slots: Option<Slots<U>>,
+    slots: Option<ResultSlots<U>>,
     f: F,
     done: Mutex<Vec<Done>>,
     items: MapItems,
@@ -197,7 +197,7 @@ impl<T, U, F> Drop for Map<T, U, F> {
 /// The job of calling a closure for items.
 struct MapJob<'j, T, U, C, F> {
     source: &'j Open<T>,
-    slots: &'j Slots<U>,
+    slots: &'j ResultSlots<U>,
     f: &'j F,
     done: &'j Mutex<Vec<Done>>,
     contexts: &'j Contexts<'j, C>,
@@ -217,7 +217,7 @@ impl Done {
 }
 
 /// How a stride ended.
-enum Stride {
+enum MapStride {
     Done,
     /// Before an item, since the run was stopped from outside.
     Halted,
@@ -225,12 +225,12 @@ enum Stride {
 }
 
 /// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in a register.
-struct Kept<'k> {
+struct Reached<'k> {
     item: usize,
     left: &'k mut usize,
 }
 
-impl Drop for Kept<'_> {
+impl Drop for Reached<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         *self.left = self.item;
@@ -244,7 +244,7 @@ struct Calls<'c, U, C, F> {
     batch: usize,
     context: &'c mut C,
     call: &'c F,
-    slots: &'c Slots<U>,
+    slots: &'c ResultSlots<U>,
     halt: Option<&'c Halt>,
 }
 
@@ -252,10 +252,10 @@ impl<T, U, C, F> Loop<T> for Calls<'_, U, C, F>
 where
     F: Fn(&mut C, T) -> Result<U, anyhow::Error>,
 {
-    type Out = (usize, Stride);
+    type Out = (usize, MapStride);
 
     #[inline(always)]
-    unsafe fn run(self, take: impl Fn(usize) -> T) -> (usize, Stride) {
+    unsafe fn run(self, take: impl Fn(usize) -> T) -> (usize, MapStride) {
         let mut reached = self.items.start;
         let left = &mut reached;
         let ended = catch(move || {
@@ -270,14 +270,14 @@ where
                 halt,
             } = self;
             let slots = slots.writer();
-            let mut kept = Kept {
+            let mut kept = Reached {
                 item: items.start,
                 left,
             };
             let mut start = items.start;
             while start < items.end {
                 if halt.is_some_and(Halt::is_set) {
-                    return Stride::Halted;
+                    return MapStride::Halted;
                 }
                 let end = items.end.min(start + batch);
                 for item in start..end {
@@ -285,15 +285,17 @@ where
                     match call(context, take(item)) {
                         // SAFETY: there are as many slots as items, and each item is come to once.
                         Ok(result) => unsafe { slots.set(item, result) },
-                        Err(error) => return Stride::Failed(Failure::Closure(Cause::new(error))),
+                        Err(error) => {
+                            return MapStride::Failed(Failure::Closure(Cause::new(error)));
+                        }
                     }
                 }
                 kept.item = end;
                 start = end;
             }
-            Stride::Done
+            MapStride::Done
         });
-        (reached, ended.unwrap_or_else(Stride::Failed))
+        (reached, ended.unwrap_or_else(MapStride::Failed))
     }
 }
 
@@ -343,9 +345,9 @@ where
             worker.done(items);
             done = reached;
             match ended {
-                Stride::Done => {}
-                Stride::Halted => break,
-                Stride::Failed(failure) => {
+                MapStride::Done => {}
+                MapStride::Halted => break,
+                MapStride::Failed(failure) => {
                     self.note(start..done + 1, true);
                     return match worker.fail(done, failure) {
                         Verdict::Stop => {

@@ -9,7 +9,7 @@ mod source;
 mod star;
 
 use self::items::map_items;
-use self::source::Source;
+use self::source::ItemSource;
 use crate::context::{IntoState, IntoUnit, NoContext, WithState, make};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::job::{Job, Terms, spawn};
@@ -85,7 +85,7 @@ impl Pool {
         R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
         let call = |_: &mut NoContext, item| f(item).into_item().map_err(Into::into);
-        map_items(self, Source::of(items), None, &|| Ok(NoContext), call)
+        map_items(self, ItemSource::of(items), None, &|| Ok(NoContext), call)
     }
 
     /// Calls a closure for each item, which is a tuple, with the tuple's fields (1 to 12) as its arguments, and gives the
@@ -142,7 +142,7 @@ impl Pool {
         R: IntoUnit,
     {
         let call = |_: &mut NoContext, item| f(item).into_unit();
-        map_items(self, Source::of(items), None, &|| Ok(NoContext), call).map(drop)
+        map_items(self, ItemSource::of(items), None, &|| Ok(NoContext), call).map(drop)
     }
 
     /// As [`map`](Pool::map), with a state of its own for each worker, which the closure takes as its first argument: a
@@ -181,7 +181,7 @@ impl Pool {
         let call =
             |state: &mut WithState<S>, item| f(&mut state.0, item).into_item().map_err(Into::into);
         let make = || make(&init).map(WithState);
-        map_items(self, Source::of(items), None, &make, call)
+        map_items(self, ItemSource::of(items), None, &make, call)
     }
 }
 
@@ -244,7 +244,7 @@ impl Pool {
         F: Fn(I::Item) -> R + Send + Sync + 'static,
         R: IntoItem<T, Error: Into<anyhow::Error>>,
     {
-        let source = Source::of(items);
+        let source = ItemSource::of(items);
         let pool = self.within();
         let terms = Terms {
             gives_way: true,

@@ -9,7 +9,7 @@ use crate::run::quietly_drop;
 use crate::write::advise_huge_pages;
 
 /// One uninitialised vector, and where each result goes.
-pub(super) struct Slots<T> {
+pub(super) struct ResultSlots<T> {
     /// Owns the memory; its length stays 0 until every result is there.
     memory: Vec<T>,
     first: *mut T,
@@ -18,22 +18,22 @@ pub(super) struct Slots<T> {
 
 // SAFETY: `first` points into `memory`, which this owns; through a shared reference it is only written to, by `set`, whose
 // callers have each slot to themselves.
-unsafe impl<T: Send> Send for Slots<T> {}
+unsafe impl<T: Send> Send for ResultSlots<T> {}
 // SAFETY: as above; the values are sent here.
-unsafe impl<T: Send> Sync for Slots<T> {}
+unsafe impl<T: Send> Sync for ResultSlots<T> {}
 
-impl<T> Slots<T> {
+impl<T> ResultSlots<T> {
     pub(super) fn new(len: usize) -> Self {
         let mut memory = Vec::with_capacity(len);
         let first = memory.as_mut_ptr();
         if size_of::<T>() > 0 {
             advise_huge_pages(first, memory.capacity());
         }
-        Slots { memory, first, len }
+        ResultSlots { memory, first, len }
     }
 
-    pub(super) fn writer(&self) -> Writer<'_, T> {
-        Writer {
+    pub(super) fn writer(&self) -> SlotWriter<'_, T> {
+        SlotWriter {
             first: self.first,
             len: self.len,
             slots: PhantomData,
@@ -66,13 +66,13 @@ impl<T> Slots<T> {
 }
 
 /// Sets slots.
-pub(super) struct Writer<'s, T> {
+pub(super) struct SlotWriter<'s, T> {
     first: *mut T,
     len: usize,
-    slots: PhantomData<&'s Slots<T>>,
+    slots: PhantomData<&'s ResultSlots<T>>,
 }
 
-impl<T> Writer<'_, T> {
+impl<T> SlotWriter<'_, T> {
     /// Sets a slot.
     ///
     /// # Safety
@@ -85,7 +85,7 @@ impl<T> Writer<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Slots<T> {
+impl<T> fmt::Debug for ResultSlots<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
             .field("len", &self.len)

@@ -11,7 +11,7 @@ use std::slice;
 use crate::run::quietly_drop;
 
 /// Items that lie in memory.
-pub(super) enum Source<T> {
+pub(super) enum ItemSource<T> {
     /// They are ours.
     Owned(Vec<T>),
     /// They are made from their number.
@@ -34,9 +34,9 @@ enum Kind {
 }
 
 // SAFETY: it is a vector of `T`, or stands for one.
-unsafe impl<T: Send> Send for Source<T> {}
+unsafe impl<T: Send> Send for ItemSource<T> {}
 
-impl<T> Source<T> {
+impl<T> ItemSource<T> {
     /// Collects the items, where that cannot be spared.
     pub(super) fn of<I>(items: I) -> Self
     where
@@ -44,28 +44,28 @@ impl<T> Source<T> {
     {
         let items = items.into_iter();
         match made(&items) {
-            Some(made) => Source::Made(made),
-            None => Source::Owned(items.collect()),
+            Some(made) => ItemSource::Made(made),
+            None => ItemSource::Owned(items.collect()),
         }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
-            Source::Owned(items) => items.len(),
-            Source::Made(made) => made.len,
+            ItemSource::Owned(items) => items.len(),
+            ItemSource::Made(made) => made.len,
         }
     }
 
     /// Lets its items be taken.
     pub(super) fn open(self) -> Open<T> {
         match self {
-            Source::Owned(items) => Open::Owned(ManuallyDrop::new(items)),
-            Source::Made(made) => Open::Made(made),
+            ItemSource::Owned(items) => Open::Owned(ManuallyDrop::new(items)),
+            ItemSource::Made(made) => Open::Made(made),
         }
     }
 }
 
-impl<T> fmt::Debug for Source<T> {
+impl<T> fmt::Debug for ItemSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("len", &self.len())
@@ -81,7 +81,7 @@ pub(super) enum Open<T> {
 
 // SAFETY: through a shared reference a `T` can only be taken, by the one who takes it: it is sent there.
 unsafe impl<T: Send> Sync for Open<T> {}
-// SAFETY: as for `Source`.
+// SAFETY: as for `ItemSource`.
 unsafe impl<T: Send> Send for Open<T> {}
 
 /// Takes items by their number: one loop of the caller's for each way to take them.
@@ -239,8 +239,8 @@ mod tests {
         }
     }
 
-    fn taken<T>(source: Source<T>) -> (bool, Vec<T>) {
-        let (made, len) = (matches!(source, Source::Made(_)), source.len());
+    fn taken<T>(source: ItemSource<T>) -> (bool, Vec<T>) {
+        let (made, len) = (matches!(source, ItemSource::Made(_)), source.len());
         let open = source.open();
         // SAFETY: each is taken once; then all were, and the vector that they were in gives its memory back.
         let items = unsafe {
@@ -255,32 +255,35 @@ mod tests {
     #[test]
     fn items_are_those_of_the_iterator() {
         let numbers = [3u64, 1, 4];
-        assert_eq!(taken(Source::of(&numbers[1..])), (true, vec![&1, &4]));
-        assert_eq!(taken(Source::of(&[1.5f32, 2.5])), (true, vec![&1.5, &2.5]));
-        assert_eq!(taken(Source::of(-2i8..2)), (true, vec![-2, -1, 0, 1]));
+        assert_eq!(taken(ItemSource::of(&numbers[1..])), (true, vec![&1, &4]));
         assert_eq!(
-            taken(Source::of(65_000..65_002u16)),
+            taken(ItemSource::of(&[1.5f32, 2.5])),
+            (true, vec![&1.5, &2.5])
+        );
+        assert_eq!(taken(ItemSource::of(-2i8..2)), (true, vec![-2, -1, 0, 1]));
+        assert_eq!(
+            taken(ItemSource::of(65_000..65_002u16)),
             (true, vec![65_000, 65_001])
         );
-        assert_eq!(taken(Source::of(-1..1i32)), (true, vec![-1, 0]));
+        assert_eq!(taken(ItemSource::of(-1..1i32)), (true, vec![-1, 0]));
         let end = u64::MAX;
-        assert_eq!(taken(Source::of(end - 1..end)), (true, vec![end - 1]));
+        assert_eq!(taken(ItemSource::of(end - 1..end)), (true, vec![end - 1]));
         #[expect(clippy::reversed_empty_ranges)]
         let empty = 5..2;
-        assert_eq!(taken(Source::of(empty)), (true, Vec::<i64>::new()));
+        assert_eq!(taken(ItemSource::of(empty)), (true, Vec::<i64>::new()));
 
-        assert_eq!(taken(Source::of(["a", "b"])), (false, vec!["a", "b"]));
-        assert_eq!(taken(Source::of(&["a"])), (false, vec![&"a"]));
-        assert_eq!(taken(Source::of(numbers)), (false, vec![3, 1, 4]));
+        assert_eq!(taken(ItemSource::of(["a", "b"])), (false, vec!["a", "b"]));
+        assert_eq!(taken(ItemSource::of(&["a"])), (false, vec![&"a"]));
+        assert_eq!(taken(ItemSource::of(numbers)), (false, vec![3, 1, 4]));
         assert_eq!(
-            taken(Source::of(numbers.iter().copied())),
+            taken(ItemSource::of(numbers.iter().copied())),
             (false, vec![3, 1, 4])
         );
         assert_eq!(
-            taken(Source::of(numbers.iter().rev())),
+            taken(ItemSource::of(numbers.iter().rev())),
             (false, vec![&4, &1, &3])
         );
-        assert_eq!(taken(Source::of(0..=2u64)), (false, vec![0, 1, 2]));
+        assert_eq!(taken(ItemSource::of(0..=2u64)), (false, vec![0, 1, 2]));
     }
 
     #[test]

@@ -12,13 +12,13 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 /// The way into a pool.
 #[derive(Default)]
 pub(crate) struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     /// Rung when a pass is given back.
     bell: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct GateState {
     closed: bool,
     terminated: bool,
     /// How many were let in and are not done.
@@ -39,7 +39,7 @@ impl Gate {
         self.admit_if(|state| !state.terminated)
     }
 
-    fn admit_if(self: &Arc<Self>, may: impl Fn(&State) -> bool) -> Result<Pass> {
+    fn admit_if(self: &Arc<Self>, may: impl Fn(&GateState) -> bool) -> Result<Pass> {
         let mut state = self.lock();
         if !may(&state) {
             return Err(ErrorKind::PoolClosed {
@@ -92,7 +92,7 @@ impl Gate {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -42,10 +42,10 @@ pub(super) static BACKGROUND: LazyLock<Team> = LazyLock::new(Team::growing);
 
 /// Some threads and their queues. Clones are the same team.
 #[derive(Clone)]
-pub(crate) struct Team(Arc<Shared>);
+pub(crate) struct Team(Arc<TeamInner>);
 
-struct Shared {
-    state: Mutex<State>,
+struct TeamInner {
+    state: Mutex<TeamState>,
     /// Rung when there is something to do, when the team is stopped, and when a thread of a stopped team ends.
     bell: Condvar,
     /// Of a team that has a fixed number of threads.
@@ -79,7 +79,7 @@ impl Make {
 }
 
 #[derive(Default)]
-struct State {
+struct TeamState {
     queues: Queues,
     threads: usize,
     /// How many threads there should be, besides those that wait for what others do.
@@ -252,7 +252,7 @@ impl Drop for Waits {
 impl Team {
     /// Starts so many threads; all of them, or none.
     pub(super) fn start(width: usize, make: Make) -> io::Result<Self> {
-        let team = Team(Arc::new(Shared::new(Some(width), make)));
+        let team = Team(Arc::new(TeamInner::new(Some(width), make)));
         for _ in 0..width {
             let started = team.add(&mut team.0.lock());
             if let Err(error) = started {
@@ -270,7 +270,7 @@ impl Team {
             names: vec!["par-apply-job".into()],
             stack_size: None,
         };
-        Team(Arc::new(Shared::new(None, make)))
+        Team(Arc::new(TeamInner::new(None, make)))
     }
 
     /// How many threads it has, where that is fixed.
@@ -378,13 +378,13 @@ impl Team {
     }
 
     /// How many more tasks from outside may be begun; and if a call of them paused, where one is about to.
-    fn outside_room(&self, state: &State, one_pauses: bool) -> usize {
+    fn outside_room(&self, state: &TeamState, one_pauses: bool) -> usize {
         let beyond = self.0.beyond.load(Ordering::Relaxed) + usize::from(one_pauses);
         (state.most + beyond.min(MOST_BEYOND)).saturating_sub(state.outside)
     }
 
     /// How many tasks could be begun now.
-    fn can_begin(&self, state: &State) -> usize {
+    fn can_begin(&self, state: &TeamState) -> usize {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let room = (state.most + waiting).saturating_sub(state.busy);
         let outside = self.outside_room(state, false);
@@ -392,7 +392,7 @@ impl Team {
     }
 
     /// Wakes an idle thread, if there is one.
-    fn wake(&self, state: &State) {
+    fn wake(&self, state: &TeamState) {
         if state.stopped {
             // Who waits for the threads to end hears the same bell.
             self.0.bell.notify_all();
@@ -402,7 +402,7 @@ impl Team {
     }
 
     /// Notes how many tasks lie in the queues.
-    fn count(&self, state: &State) {
+    fn count(&self, state: &TeamState) {
         self.0.queued.store(state.queues.len(), Ordering::Relaxed);
     }
 
@@ -429,7 +429,7 @@ impl Team {
     }
 
     /// Adds a thread, if more can be begun than threads are idle, and there is room for one.
-    fn grow(&self, state: &mut State) -> io::Result<()> {
+    fn grow(&self, state: &mut TeamState) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let has_room = state.threads < (state.most + waiting).min(WIDEST);
         // What was let in before the team was stopped may wait for more.
@@ -441,7 +441,7 @@ impl Team {
     }
 
     /// Adds a thread. It waits for the lock that the caller holds, and finds what there is to do.
-    fn add(&self, state: &mut State) -> io::Result<()> {
+    fn add(&self, state: &mut TeamState) -> io::Result<()> {
         let team = self.clone();
         let thread = self.0.make.thread(state.threads);
         let handle = thread.spawn(move || team.work())?;
@@ -539,12 +539,12 @@ impl Team {
     }
 }
 
-impl Shared {
+impl TeamInner {
     fn new(width: Option<usize>, make: Make) -> Self {
-        Shared {
-            state: Mutex::new(State {
+        TeamInner {
+            state: Mutex::new(TeamState {
                 most: width.unwrap_or(1),
-                ..State::default()
+                ..TeamState::default()
             }),
             bell: Condvar::new(),
             handles: Mutex::default(),
@@ -556,7 +556,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TeamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

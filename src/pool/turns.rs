@@ -96,17 +96,17 @@ impl Paused {
 }
 
 /// What lies among the further workers of calls.
-enum Shared {
+enum Further {
     /// One that has not begun.
     Worker(Arc<dyn Task>),
     Paused(Arc<Paused>),
 }
 
-impl Shared {
+impl Further {
     fn standing(&self) -> Option<&Arc<Standing>> {
         match self {
-            Shared::Worker(task) => task.standing(),
-            Shared::Paused(paused) => Some(&paused.standing),
+            Further::Worker(task) => task.standing(),
+            Further::Paused(paused) => Some(&paused.standing),
         }
     }
 }
@@ -126,10 +126,10 @@ type Rank = (usize, u64);
 
 /// Where what comes next lies.
 #[derive(Clone, Copy)]
-enum Place {
+enum QueuePlace {
     Urgent,
     Outside,
-    Shared(usize),
+    Further(usize),
 }
 
 #[derive(Default)]
@@ -138,7 +138,7 @@ pub(super) struct Queues {
     /// Each since when.
     outside: VecDeque<(u64, Arc<dyn Task>)>,
     /// Each since when.
-    shared: Vec<(u64, Shared)>,
+    shared: Vec<(u64, Further)>,
     /// Counts what is given, and who gives way.
     clock: u64,
     /// How many were queued, and not over, when that was last looked at.
@@ -169,7 +169,7 @@ impl Queues {
         match turn {
             Turn::Next => self.urgent.push_back(task),
             Turn::Last => self.outside.push_back((now, task)),
-            Turn::Shared => self.shared.push((now, Shared::Worker(task))),
+            Turn::Shared => self.shared.push((now, Further::Worker(task))),
         }
     }
 
@@ -179,7 +179,7 @@ impl Queues {
             Turn::Next => self.urgent.pop_back(),
             Turn::Last => self.outside.pop_back().map(|(_, task)| task),
             Turn::Shared => match self.shared.pop() {
-                Some((_, Shared::Worker(task))) => Some(task),
+                Some((_, Further::Worker(task))) => Some(task),
                 _ => None,
             },
         }
@@ -190,7 +190,7 @@ impl Queues {
         let now = self.tick();
         paused.standing.served.store(now, Ordering::Relaxed);
         paused.standing.leave();
-        self.shared.push((now, Shared::Paused(paused.clone())));
+        self.shared.push((now, Further::Paused(paused.clone())));
     }
 
     /// Takes back the worker that was the last to pause.
@@ -201,8 +201,7 @@ impl Queues {
 
     /// Takes out a worker that has paused, and waits no longer.
     pub(super) fn take_out(&mut self, paused: &Arc<Paused>) {
-        let is_it =
-            |shared: &Shared| matches!(shared, Shared::Paused(other) if Arc::ptr_eq(other, paused));
+        let is_it = |shared: &Further| matches!(shared, Further::Paused(other) if Arc::ptr_eq(other, paused));
         self.shared.retain(|(_, shared)| !is_it(shared));
     }
 
@@ -213,9 +212,9 @@ impl Queues {
     }
 
     /// What comes next, where so many from outside may be begun; a call but this one's, if it is given.
-    fn next(&self, outside: usize, but: Option<&Arc<Standing>>) -> Option<(Rank, Place)> {
+    fn next(&self, outside: usize, but: Option<&Arc<Standing>>) -> Option<(Rank, QueuePlace)> {
         if !self.urgent.is_empty() {
-            return Some(((0, 0), Place::Urgent));
+            return Some(((0, 0), QueuePlace::Urgent));
         }
         let shared = self.shared.iter().enumerate();
         let shared = shared.filter_map(|(place, (since, shared))| {
@@ -227,10 +226,10 @@ impl Queues {
                 }
                 (None, _) => (0, *since),
             };
-            Some((rank, Place::Shared(place)))
+            Some((rank, QueuePlace::Further(place)))
         });
         let first = self.outside.front().filter(|_| outside > 0);
-        let first = first.map(|(since, _)| ((0, *since), Place::Outside));
+        let first = first.map(|(since, _)| ((0, *since), QueuePlace::Outside));
         shared.chain(first).min_by_key(|(rank, _)| *rank)
     }
 
@@ -244,11 +243,11 @@ impl Queues {
     pub(super) fn take(&mut self, outside: usize) -> Option<Next> {
         let (_, place) = self.next(outside, None)?;
         Some(match place {
-            Place::Urgent => Next::Inner(self.urgent.pop_front()?),
-            Place::Outside => Next::Outside(self.outside.pop_front()?.1),
-            Place::Shared(place) => match self.shared.swap_remove(place).1 {
-                Shared::Worker(task) => Next::Inner(task),
-                Shared::Paused(paused) => Next::Resume(paused),
+            QueuePlace::Urgent => Next::Inner(self.urgent.pop_front()?),
+            QueuePlace::Outside => Next::Outside(self.outside.pop_front()?.1),
+            QueuePlace::Further(place) => match self.shared.swap_remove(place).1 {
+                Further::Worker(task) => Next::Inner(task),
+                Further::Paused(paused) => Next::Resume(paused),
             },
         })
     }
@@ -269,8 +268,8 @@ impl Queues {
         self.urgent.retain(&mut keep);
         self.outside.retain(|(_, task)| keep(task));
         self.shared.retain(|(_, shared)| match shared {
-            Shared::Worker(task) => keep(task),
-            Shared::Paused(_) => true,
+            Further::Worker(task) => keep(task),
+            Further::Paused(_) => true,
         });
         self.live = self.len();
         over

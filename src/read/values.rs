@@ -45,7 +45,7 @@ where
 }
 
 /// The runs of a column, in order.
-type Runs<'a, T> = [ManuallyDrop<Run<<T as Cell>::View<'a>>>];
+type Runs<'a, T> = [ManuallyDrop<ChunkRows<<T as Cell>::View<'a>>>];
 
 impl<'a, T: Cell> Values<'a, T> {
     /// The column's name.
@@ -270,7 +270,7 @@ impl<T: Cell> FusedIterator for ValuesIter<'_, T> {}
 
 /// Rows that lie in one chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run<V> {
+pub(super) struct ChunkRows<V> {
     view: V,
     /// The first row.
     start: usize,
@@ -381,7 +381,7 @@ fn runs<'s, T: Cell>(
     chunks: &'s [(T::Chunk<'_>, usize)],
     rows: usize,
     scratches: &'s mut [T::Scratch],
-) -> Few<ManuallyDrop<Run<T::View<'s>>>> {
+) -> Few<ManuallyDrop<ChunkRows<T::View<'s>>>> {
     let mut start = 0;
     let mut run = |view: T::View<'s>, len: usize| {
         let valid = match T::EVERY_ROW {
@@ -390,7 +390,7 @@ fn runs<'s, T: Cell>(
             false => unsafe { view.count_valid(len) },
         };
         start += len;
-        ManuallyDrop::new(Run {
+        ManuallyDrop::new(ChunkRows {
             view,
             start: start - len,
             len,
@@ -413,9 +413,9 @@ fn runs<'s, T: Cell>(
 
 /// The first row of which something holds, of the runs that have nulls or unreadable values: its run, and its number there.
 fn first<V: Reader>(
-    runs: &[ManuallyDrop<Run<V>>],
+    runs: &[ManuallyDrop<ChunkRows<V>>],
     holds: impl Fn(V, usize) -> bool,
-) -> Option<(&Run<V>, usize)> {
+) -> Option<(&ChunkRows<V>, usize)> {
     let mut runs = runs.iter().filter(|run| run.view.has_nulls());
     runs.find_map(|run| {
         let row = (0..run.len).find(|row| holds(run.view, *row))?;

@@ -190,10 +190,10 @@ impl BitWriter<'_> {
 /// A column's validity, if it can have nulls: a bit is set for each null, so that a row with a value costs nothing, and the
 /// bits of a column that has no nulls are never touched.
 #[derive(Debug)]
-pub(super) struct Validity(Option<Nulls>);
+pub(super) struct Validity(Option<NullBits>);
 
 #[derive(Debug)]
-struct Nulls {
+struct NullBits {
     bytes: Vec<AtomicU8>,
     rows: usize,
     /// Whether there are any.
@@ -202,7 +202,7 @@ struct Nulls {
 
 impl Validity {
     pub(super) fn new(rows: usize, nullable: bool) -> Self {
-        Validity(nullable.then(|| Nulls {
+        Validity(nullable.then(|| NullBits {
             bytes: unset(rows),
             rows,
             any: AtomicBool::new(false),
@@ -223,7 +223,7 @@ impl Validity {
 
     /// The bitmap, if it has a null.
     pub(super) fn into_bitmap(self) -> Option<Bitmap> {
-        let Nulls { bytes, rows, any } = self.0?;
+        let NullBits { bytes, rows, any } = self.0?;
         if !any.into_inner() {
             return None;
         }
@@ -235,7 +235,7 @@ impl Validity {
 /// Marks rows null.
 #[derive(Debug)]
 pub(super) struct ValidityWriter<'s> {
-    nulls: Option<&'s Nulls>,
+    nulls: Option<&'s NullBits>,
     start: usize,
     /// The bytes whose rows are all this writer's.
     own: Range<usize>,

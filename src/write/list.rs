@@ -21,7 +21,7 @@ use crate::sealed::Sealed;
 /// A List column.
 #[doc(hidden)]
 pub struct ListSink<S: CellSink> {
-    parts: Parts<Result<Part<S>>>,
+    parts: Parts<Result<ListPart<S>>>,
     nullable: bool,
 }
 
@@ -32,14 +32,14 @@ impl<S: CellSink> fmt::Debug for ListSink<S> {
 }
 
 /// Some rows' lists.
-struct Part<S: CellSink> {
+struct ListPart<S: CellSink> {
     offsets: Offsets<i64>,
     validity: Option<Bitmap>,
-    items: Items<S>,
+    items: ItemBuffers<S>,
 }
 
 /// The items of some rows' lists, one after the other.
-enum Items<S: CellSink> {
+enum ItemBuffers<S: CellSink> {
     Written(Finished),
     /// Their dtype shows only when all are there.
     Gathered(Vec<S::Item>),
@@ -114,8 +114,8 @@ impl<S: CellSink> CellSink for ListSink<S> {
                 all.extend_from_bitmap(part);
             }
             match part.items {
-                Items::Written(items) => written.push(items),
-                Items::Gathered(items) => gathered.extend(items),
+                ItemBuffers::Written(items) => written.push(items),
+                ItemBuffers::Gathered(items) => gathered.extend(items),
             }
         }
         if written.is_empty() {
@@ -182,14 +182,14 @@ impl<S: CellSink> Writer for ListWriter<'_, S> {
     }
 
     fn finish(self) {
-        let part = || -> Result<Part<S>> {
-            Ok(Part {
+        let part = || -> Result<ListPart<S>> {
+            Ok(ListPart {
                 offsets: Offsets::try_from_lengths(self.lengths.into_iter())?,
                 validity: self.validity.map(Bitmap::from),
                 items: if S::FIXED {
-                    Items::Written(ListSink::<S>::items(self.items)?)
+                    ItemBuffers::Written(ListSink::<S>::items(self.items)?)
                 } else {
-                    Items::Gathered(self.items)
+                    ItemBuffers::Gathered(self.items)
                 },
             })
         };
