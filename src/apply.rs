@@ -19,7 +19,7 @@ use crate::read::Given;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 use crate::verbs;
-use crate::write::{IntoColumns, IntoRow, IntoStack};
+use crate::write::{IntoColumns, IntoMask, IntoRow, IntoStack};
 
 /// A call in the making: options, then one verb ([`rows`](Apply::rows), [`columns`](Apply::columns) or
 /// [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
@@ -710,6 +710,102 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
     }
 
+    /// Keeps the rows for which the closure returns true: `bool`, `Option<bool>`, or a `Result` of one of these. The closure's
+    /// arguments are those of [`rows`](Apply::rows).
+    ///
+    /// The output is a `DataFrame` of the kept rows in their order, with all columns of the frame and their dtypes, whatever
+    /// [`select`](Apply::select) gives to the closure. `None` is false, and so is a row of which a plain argument is null: the
+    /// closure is not called for it.
+    ///
+    /// A row that fails is not kept: [`OnError::Null`], `Skip` and `Collect` all drop it, and report it in
+    /// [`failures`](Outcome::failures). A run that was cancelled gives, with [`OnCancel::Partial`], the rows kept of those that
+    /// were done. [`kept_rows`](Outcome::kept_rows) are the numbers of the output's rows. There are no columns of results, so
+    /// [`names`](Apply::names) and [`returns`](Apply::returns) are refused.
+    ///
+    /// # Errors
+    /// As [`rows`](Apply::rows).
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["id" => [1, 2, 3, 4], "x" => [Some(3.0), None, Some(5.0), Some(6.0)], "y" => [4.0, 1.0, 6.0, 8.0]]?;
+    /// let whole = df.par_apply().select(["x", "y"]).filter_rows(|x: f64, y: f64| x.hypot(y).fract() == 0.0)?;
+    /// assert_eq!(whole, df!["id" => [1, 4], "x" => [3.0, 6.0], "y" => [4.0, 8.0]]?);
+    ///
+    /// let df = df!["text" => ["1", "two", "-3", "4"]]?;
+    /// let positive = df
+    ///     .par_apply()
+    ///     .on_error(OnError::Skip)
+    ///     .filter_rows(|text: &str| text.parse::<i32>().map(|number| number > 0))?;
+    /// assert_eq!(positive.output, df!["text" => ["1", "4"]]?);
+    /// assert_eq!(positive.kept_rows().to_vec(), [Some(0), Some(3)]);
+    /// assert_eq!(positive.failures.column("text")?.str()?.get(0), Some("two"));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// A closure that returns something else does not compile:
+    /// ```compile_fail,E0277
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["x" => [1]].unwrap();
+    /// let _ = df.par_apply().filter_rows(|x: i32| x);
+    /// ```
+    pub fn filter_rows<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
+        F::Out: IntoMask,
+    {
+        verbs::filter_rows(self.frame, &self.options, self.lead, &f).map(G::give)
+    }
+
+    /// Adds the closure's results to the frame's columns, or replaces those of the same names: what
+    /// [`rows`](Apply::rows) gives, beside the columns of the frame, as Polars' own `with_columns` does.
+    ///
+    /// The closure takes and returns what that of [`rows`](Apply::rows) does, and a result's columns have the same names and
+    /// dtypes: `par_apply` for one cell, `column_0`, `column_1`, … for a tuple or an array, its fields' for a derived struct,
+    /// or what [`names`](Apply::names) says. The output is a `DataFrame` with all columns of the frame, whatever
+    /// [`select`](Apply::select) gives to the closure; a column that is replaced keeps its position, and others come last, in
+    /// their order. A row in which a plain argument is null has null results.
+    ///
+    /// [`OnError::Null`] and `Collect` leave the results of a row that fails null; with `Skip` the whole row is dropped from the
+    /// output, as it is from what [`OnCancel::Partial`] gives of a cancelled run where it was never reached:
+    /// [`kept_rows`](Outcome::kept_rows) says which rows are left. On a `LazyFrame`, `rows` does the same.
+    ///
+    /// # Errors
+    /// As [`rows`](Apply::rows).
+    ///
+    /// # Examples
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["id" => [1, 2], "x" => [3.0, 6.0], "y" => [4.0, 8.0]]?;
+    /// let longer = df.par_apply().select(["x", "y"]).names(["length"]).with_columns(f64::hypot)?;
+    /// assert_eq!(longer, df!["id" => [1, 2], "x" => [3.0, 6.0], "y" => [4.0, 8.0], "length" => [5.0, 10.0]]?);
+    ///
+    /// #[derive(IntoRow)]
+    /// struct Polar {
+    ///     x: f64,
+    ///     angle: f64,
+    /// }
+    ///
+    /// let polar = |x: f64, y: f64| Polar { x: x.hypot(y), angle: y.atan2(x) };
+    /// let polar = df.par_apply().select(["x", "y"]).with_columns(polar)?;
+    /// assert_eq!(polar.get_column_names(), ["id", "x", "y", "angle"]);
+    /// assert_eq!(polar.column("x")?.f64()?.to_vec(), [Some(5.0), Some(10.0)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn with_columns<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
+        F::Out: IntoRow,
+    {
+        verbs::with_columns(self.frame, &self.options, self.lead, &f).map(G::give)
+    }
+
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
     ///
     /// # Errors
@@ -776,6 +872,56 @@ where
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
             verbs::rows(Given::of(frame), options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Keeps the rows for which the closure returns true, in the background: [`filter_rows`](Apply::filter_rows) as a [`Job`];
+    /// see [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["id" => ["a", "b"], "x" => [3, 6]]?;
+    /// let job = df.par_apply().select(["x"]).spawn_filter_rows(|x: i32| x > 4);
+    /// assert_eq!(job.get()?, df!["id" => ["b"], "x" => [6]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_filter_rows<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoMask,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::filter_rows(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Adds the closure's results to the frame's columns, in the background: [`with_columns`](Apply::with_columns) as a [`Job`];
+    /// see [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [3, 6]]?;
+    /// let job = df.par_apply().names(["twice"]).spawn_with_columns(|x: i32| 2 * x);
+    /// assert_eq!(job.get()?, df!["x" => [3, 6], "twice" => [6, 12]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_with_columns<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRow,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::with_columns(frame, options, lead, &f).map(G::give)
         })
     }
 

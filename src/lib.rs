@@ -143,7 +143,7 @@
 //! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
-//! | `verbs` | `rows`, `columns`, `chunks`: the stages put together |
+//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
@@ -214,7 +214,7 @@ pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;
-pub use write::{IntoCell, IntoColumns, IntoRow, IntoStack};
+pub use write::{IntoCell, IntoColumns, IntoMask, IntoRow, IntoStack};
 
 /// What derived code uses; not for others.
 #[doc(hidden)]

@@ -53,6 +53,8 @@ pub struct Outcome<T> {
     pub stats: Stats,
     /// The positions of the input rows that are not in the output.
     pub(crate) dropped: Vec<Range<usize>>,
+    /// Where the rows of the output are those that a filter has kept: which these are.
+    pub(crate) filtered: Option<BooleanChunked>,
     /// Those that the run never reached.
     pub(crate) undone: Vec<Range<usize>>,
     pub(crate) numbers: RowNumbers,
@@ -62,8 +64,8 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     /// Returns the numbers of the input rows that the output's rows come from, in their order: all, but those dropped for a
-    /// failure, and those that a cancelled run never reached. Of `chunks`, they are the rows of the parts whose result is in
-    /// the output; of `columns`, all rows.
+    /// failure, and those that a cancelled run never reached. Of `filter_rows`, they are those that the closure has kept; of
+    /// `chunks`, the rows of the parts whose result is in the output; of `columns`, all rows.
     ///
     /// Where the rows are counted from 0, `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`.
     /// With [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) these are the rows' own
@@ -71,12 +73,20 @@ impl<T> Outcome<T> {
     #[must_use]
     pub fn kept_rows(&self) -> IdxCa {
         let mut kept = Vec::new();
-        let mut next = 0;
-        let end = self.rows..self.rows;
-        for dropped in self.dropped.iter().chain([&end]) {
-            let numbers = (next..dropped.start).map(|row| self.numbers.of(row));
+        let mut keep = |rows: &mut dyn Iterator<Item = usize>| {
+            let numbers = rows.map(|row| self.numbers.of(row));
             kept.extend(numbers.map(|number| IdxSize::try_from(number).ok()));
-            next = dropped.end;
+        };
+        if let Some(mask) = &self.filtered {
+            let rows = mask.iter().enumerate();
+            keep(&mut rows.filter_map(|(row, is_kept)| is_kept?.then_some(row)));
+        } else {
+            let mut next = 0;
+            let end = self.rows..self.rows;
+            for dropped in self.dropped.iter().chain([&end]) {
+                keep(&mut (next..dropped.start));
+                next = dropped.end;
+            }
         }
         match kept.iter().copied().collect() {
             Some(kept) => IdxCa::from_vec("row".into(), kept),
@@ -88,7 +98,10 @@ impl<T> Outcome<T> {
     /// of `rows`.
     #[must_use]
     pub fn kept_mask(&self) -> BooleanChunked {
-        kept_mask(&self.dropped, self.rows)
+        match &self.filtered {
+            Some(mask) => mask.clone(),
+            None => kept_mask(&self.dropped, self.rows),
+        }
     }
 
     /// Returns the rows of `df`, the call's frame, that a cancelled run never reached, with their numbers in a column `row`
@@ -162,6 +175,24 @@ impl<T> Outcome<T> {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.stats.failures == 0 && !self.stats.cancelled
+    }
+}
+
+impl Outcome<(DataFrame, BooleanChunked)> {
+    /// That of the filtered rows, which the mask says.
+    pub(crate) fn filtered(self) -> Outcome<DataFrame> {
+        let (output, mask) = self.output;
+        Outcome {
+            output,
+            failures: self.failures,
+            stats: self.stats,
+            dropped: self.dropped,
+            filtered: Some(mask),
+            undone: self.undone,
+            numbers: self.numbers,
+            rows: self.rows,
+            is_of_columns: self.is_of_columns,
+        }
     }
 }
 

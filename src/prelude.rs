@@ -17,8 +17,9 @@ pub use crate::RowRng;
 pub use crate::Struct;
 pub use crate::{
     Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, ErrorKind, FromRow,
-    IntoCell, IntoColumns, IntoItem, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError, Outcome,
-    ParApply, Place, Pool, Progress, Row, RowFn, Stats, Tick, TickState, Values, available_workers,
+    IntoCell, IntoColumns, IntoItem, IntoMask, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError,
+    Outcome, ParApply, Place, Pool, Progress, Row, RowFn, Stats, Tick, TickState, Values,
+    available_workers,
 };
 #[cfg(feature = "lazy")]
 pub use crate::{

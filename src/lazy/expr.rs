@@ -277,7 +277,10 @@ impl<L> RowsExpr<L> {
         F: RowFn<M, C> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let plan_name = self.settings.name_or("par_apply_rows");
+        let plan_name = self.settings.name_or(match self.settings.filters {
+            true => "filter_rows",
+            false => "par_apply_rows",
+        });
         let mut arguments = self.arguments;
         let is_pinned = self
             .pinned

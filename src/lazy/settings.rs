@@ -26,6 +26,8 @@ pub(super) struct Settings {
     /// Whether rows are numbered, if it was said.
     pub(super) numbered: Option<bool>,
     pub(super) row_wise: bool,
+    /// Whether the results say which rows are kept, and are seen nowhere.
+    pub(super) filters: bool,
 }
 
 /// What the options are for.
@@ -50,6 +52,7 @@ impl Settings {
             total: 0,
             numbered: None,
             row_wise: false,
+            filters: false,
         }
     }
 
@@ -88,6 +91,8 @@ impl Settings {
         match self {
             _ if streams && self.name.is_some() => Some(("plan_name", NOT_IN_PLAN)),
             _ if streams && self.numbered.is_some() => Some(("numbered", ALWAYS_NUMBERED)),
+            _ if self.filters && options.call.names.is_some() => Some(("names", NO_RESULTS)),
+            _ if self.filters && options.call.returns.is_some() => Some(("returns", NO_RESULTS)),
             _ if self.row_wise && verb != Verb::Chunks => Some(("row_wise", OF_CHUNKS)),
             _ => None,
         }
@@ -125,6 +130,8 @@ type Unfit = (&'static str, &'static str);
 const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
                        frames, and .returns([…]) is for a closure that returns cells";
 const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
+const NO_RESULTS: &str =
+    "the output of .filter_rows(f) has the frame's columns, and none of results";
 const KEPT_BY_NULL: &str =
     "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null";
 const OF_A_FRAME: &str = "an expression has a row for each of its frame's: give OnError::Null, or call .rows(f) on the LazyFrame";
@@ -150,7 +157,7 @@ impl fmt::Debug for Settings {
 macro_rules! settings {
     () => {
         /// The name of the function in the plan that `explain()` shows; by default that of the call: `par_apply_rows`,
-        /// `par_apply_chunks`.
+        /// `filter_rows`, `par_apply_chunks`.
         pub fn plan_name(mut self, name: impl Into<PlSmallStr>) -> Self {
             self.settings().name = Some(name.into());
             self

@@ -4,8 +4,9 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
 use crate::partition::Cut;
-use crate::pool::{Entry, Lineage, Pool, Threads, Within, Work};
+use crate::pool::{Crew, Entry, Lineage, Pool, Threads, Within, Work};
 use crate::retry::Retry;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, PoisonError};
 
 /// Who runs a call.
@@ -146,6 +147,27 @@ impl Plan {
         drop(wider);
         run(pool.threads());
         Ok(())
+    }
+
+    /// Calls `work` for each of so many items, shared out among the call's workers unless they are to be done here, and returns
+    /// when all are done.
+    pub(crate) fn share_out(
+        &self,
+        items: usize,
+        here: bool,
+        work: &(dyn Fn(usize) + Sync),
+    ) -> Result<()> {
+        let workers = self.workers.min(items);
+        if here || workers <= 1 {
+            (0..items).for_each(work);
+            return Ok(());
+        }
+        let next = AtomicUsize::new(0);
+        let take = |_: &dyn Crew| {
+            let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            taken.take_while(|item| *item < items).for_each(work);
+        };
+        self.run(workers, &take, None, false)
     }
 
     /// The token by which the pool that was given ends the call.

@@ -19,6 +19,8 @@ pub(crate) struct Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Rows,
+    FilterRows,
+    WithColumns,
     Columns,
     Chunks,
 }
@@ -26,6 +28,10 @@ pub(crate) enum Kind {
 impl Shape {
     pub(super) fn is_of_parts(self) -> bool {
         self.verb == Kind::Chunks
+    }
+
+    fn is_of_rows(self) -> bool {
+        matches!(self.verb, Kind::Rows | Kind::FilterRows | Kind::WithColumns)
     }
 }
 
@@ -38,11 +44,24 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 9] = [
+    Rule {
+        option: "names",
+        is_given: |options| options.call.names.is_some(),
+        is_for: |call| call.verb == Kind::FilterRows,
+        instead: "the output of .filter_rows(…) has the frame's columns, by their own names; rename them before or after it",
+    },
+    Rule {
+        option: "returns",
+        is_given: |options| options.call.returns.is_some(),
+        is_for: |call| call.verb == Kind::FilterRows,
+        instead: "the closure of .filter_rows(…) says which rows are kept, and the frame's columns keep their dtypes; cast \
+                  them before or after it",
+    },
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
-        is_for: |call| call.verb == Kind::Rows && call.sees_nulls,
+        is_for: |call| call.is_of_rows() && call.sees_nulls,
         instead: "a closure that takes Row is called for every row, nulls included; take typed arguments, or ask for a \
                   plain type by row.get, which is an error where the value is null",
     },

@@ -3,19 +3,23 @@
 mod call;
 mod chunks;
 mod columns;
+mod filter_rows;
 mod follows;
 mod report;
 mod results;
 mod rows;
 mod stride;
+mod with_columns;
 
 use polars::prelude::{Column, DataType, PlSmallStr};
 
 pub(crate) use call::{Verb, call};
 pub(crate) use chunks::chunks;
 pub(crate) use columns::columns;
+pub(crate) use filter_rows::filter_rows;
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
+pub(crate) use with_columns::with_columns;
 
 use crate::error::{Error, ErrorKind, Failure, Place, counted};
 use crate::options::Options;

@@ -98,6 +98,7 @@ impl Told {
             failures: self.failures,
             stats: self.stats,
             dropped: self.dropped,
+            filtered: None,
             undone: self.undone,
             numbers: self.numbers,
             rows: self.rows,

@@ -18,7 +18,7 @@ impl<T> Results<T> {
         Results(results)
     }
 
-    fn set(&self, item: usize, result: T) {
+    pub(super) fn set(&self, item: usize, result: T) {
         let mut place = self.0[item].lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(result);
     }

@@ -34,9 +34,76 @@ where
     F: RowFn<M, C>,
     F::Out: IntoRow,
 {
+    rows_into(given, options, lead, f, Stacked)
+}
+
+/// What the columns that a closure's results were written to become: the output of the verbs that call it for rows.
+pub(super) trait Ending<S> {
+    /// As spans have it.
+    const NAME: &'static str;
+
+    const VERB: Kind;
+
+    type Output;
+
+    fn end(self, written: Written<'_>) -> Result<Self::Output>;
+}
+
+/// What a run over rows has written.
+pub(super) struct Written<'r> {
+    /// One row for each of the input; of those of which there is no result, a null.
+    pub(super) columns: Vec<Finished>,
+    pub(super) names: &'r [PlSmallStr],
+    pub(super) gaps: &'r Gaps,
+    pub(super) rows: usize,
+    pub(super) plan: &'r Plan,
+}
+
+/// The results by themselves, without the rows that are dropped.
+struct Stacked;
+
+impl<S: RowSink> Ending<S> for Stacked {
+    const NAME: &'static str = "rows";
+    const VERB: Kind = Kind::Rows;
+
+    type Output = S::Output;
+
+    fn end(self, written: Written<'_>) -> Result<S::Output> {
+        let Written {
+            mut columns,
+            names,
+            gaps,
+            mut rows,
+            ..
+        } = written;
+        if !gaps.dropped.is_empty() {
+            let kept = kept_mask(&gaps.dropped, rows);
+            rows = kept.num_trues();
+            let kept = columns.into_iter().map(|column| column.filter(&kept));
+            columns = kept.collect::<Result<Vec<Finished>>>()?;
+        }
+        S::stack(columns, names.to_vec(), rows)
+    }
+}
+
+/// A call of rows, whose results become what the ending makes of them.
+pub(super) fn rows_into<M, C, L, F, E>(
+    given: Given<'_>,
+    options: &Options<'_>,
+    lead: L,
+    f: &F,
+    ending: E,
+) -> Result<Outcome<E::Output>>
+where
+    C: Context + Send,
+    L: Lead<C>,
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+    E: Ending<<F::Out as IntoRow>::Sink> + Sync,
+{
     let arguments = F::Cells::arguments();
     let shape = Shape {
-        verb: Kind::Rows,
+        verb: E::VERB,
         sees_nulls: arguments.is_none(),
         is_whole: false,
         is_seeded: L::SEEDED,
@@ -53,8 +120,13 @@ where
     );
     let default = F::Out::names().numbered("column");
     let fit = fit_all::<<F::Out as IntoRow>::Sink>;
-    let returns = checks.returns(default.len(), &default, fit);
-    let plan = checks.pass(Some(default.len()), &[])?;
+    // Of a filter, neither is asked for: they are refused.
+    let is_named = E::VERB != Kind::FilterRows;
+    let returns = match is_named {
+        true => checks.returns(default.len(), &default, fit),
+        false => None,
+    };
+    let plan = checks.pass(is_named.then_some(default.len()), &[])?;
     let names = options.call.names.clone().unwrap_or(default);
 
     let chunks = sources.chunks();
@@ -70,7 +142,7 @@ where
         numbers: &numbers,
         names: &names,
     };
-    let verb = Rows::<M, C, F> {
+    let calls = Calls::<M, C, F> {
         f,
         bound: &bound,
         layout: &layout,
@@ -79,6 +151,11 @@ where
         returns,
         items,
         marker: PhantomData,
+    };
+    let verb = Rows {
+        calls,
+        plan: &plan,
+        ending,
     };
     call(options, &plan, lead, verb)
 }
@@ -166,8 +243,19 @@ fn no_nulls<C: Cells>(
     Ok(())
 }
 
-/// A closure called for rows, and where their results go.
-struct Rows<'r, 'a, M, C, F>
+/// A closure called for rows, and what their results become.
+struct Rows<'r, 'a, M, C, F, E>
+where
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+{
+    calls: Calls<'r, 'a, M, C, F>,
+    plan: &'r Plan,
+    ending: E,
+}
+
+/// A closure called for rows, and where their results are written.
+struct Calls<'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
@@ -182,18 +270,19 @@ where
     marker: PhantomData<fn(M, C)>,
 }
 
-impl<M, C, F> Verb<C> for Rows<'_, '_, M, C, F>
+impl<M, C, F, E> Verb<C> for Rows<'_, '_, M, C, F, E>
 where
     C: Context + Send,
     F: RowFn<M, C>,
     F::Out: IntoRow,
+    E: Ending<<F::Out as IntoRow>::Sink> + Sync,
 {
-    type Output = <F::Out as IntoRow>::Output;
+    type Output = E::Output;
 
-    const NAME: &'static str = "rows";
+    const NAME: &'static str = E::NAME;
 
     fn items(&self) -> &dyn Items {
-        &self.items
+        &self.calls.items
     }
 
     fn cut(&self, plan: &Plan) -> Option<Cut> {
@@ -202,37 +291,42 @@ where
 
     fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
         RowsJob {
-            rows: self,
+            calls: &self.calls,
             contexts,
             halt,
         }
     }
 
     fn output(self, gaps: &Gaps) -> Result<Self::Output> {
+        let Calls {
+            sink,
+            returns,
+            items,
+            ..
+        } = self.calls;
         for unwritten in &gaps.unwritten {
             // SAFETY: the rows are within the frame's, and their one writer is this one, since the run wrote nothing of
             // them; it writes each in order. The sink is nullable: what can be cut short leaves gaps.
             unsafe {
-                let mut writer = self.sink.writer(unwritten.start, unwritten.len());
+                let mut writer = sink.writer(unwritten.start, unwritten.len());
                 (0..unwritten.len()).for_each(|row| writer.write_null(row));
                 writer.finish();
             }
         }
-        let mut columns = Vec::with_capacity(self.items.names.len());
+        let mut columns = Vec::with_capacity(items.names.len());
         // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
-        let finished = unsafe { self.sink.finish(&mut columns) };
-        finished.map_err(|error| error.of_item(|row| self.items.place(row)))?;
-        if let Some(dtypes) = self.returns {
+        let finished = unsafe { sink.finish(&mut columns) };
+        finished.map_err(|error| error.of_item(|row| items.place(row)))?;
+        if let Some(dtypes) = returns {
             returned(&mut columns, dtypes)?;
         }
-        let mut height = self.items.rows();
-        if !gaps.dropped.is_empty() {
-            let kept = kept_mask(&gaps.dropped, height);
-            height = kept.num_trues();
-            let kept = columns.into_iter().map(|column| column.filter(&kept));
-            columns = kept.collect::<Result<Vec<Finished>>>()?;
-        }
-        <F::Out as IntoRow>::Sink::stack(columns, self.items.names.to_vec(), height)
+        self.ending.end(Written {
+            columns,
+            names: items.names,
+            gaps,
+            rows: items.rows(),
+            plan: self.plan,
+        })
     }
 }
 
@@ -242,7 +336,7 @@ where
     F: RowFn<M, C>,
     F::Out: IntoRow,
 {
-    rows: &'j Rows<'r, 'a, M, C, F>,
+    calls: &'j Calls<'r, 'a, M, C, F>,
     contexts: &'j Contexts<'j, C>,
     halt: Option<&'j Halt>,
 }
@@ -262,19 +356,19 @@ where
                 return start;
             }
         };
-        let Rows {
+        let Calls {
             f,
             bound,
             layout,
             sink,
             ..
-        } = self.rows;
+        } = self.calls;
         let mut part = Part {
             first: start,
             end,
-            casts: self.rows.casts,
-            returns: self.rows.returns,
-            items: self.rows.items,
+            casts: self.calls.casts,
+            returns: self.calls.returns,
+            items: self.calls.items,
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
@@ -306,7 +400,7 @@ where
     }
 
     fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
-        self.rows.items.numbers_of(rows)
+        self.calls.items.numbers_of(rows)
     }
 }
 

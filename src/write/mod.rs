@@ -11,6 +11,7 @@ mod convert;
 mod decimal;
 mod dtype;
 mod list;
+mod mask;
 mod native;
 mod number;
 mod option;
@@ -42,6 +43,7 @@ pub(crate) use crate::error::Refused;
 pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
+pub use mask::IntoMask;
 pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};
 pub use rows::{DefaultNames, IntoRow, item};

@@ -24,6 +24,8 @@ enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Verb {
     Rows,
+    FilterRows,
+    WithColumns,
     Columns,
     Chunks,
 }
@@ -39,7 +41,13 @@ enum Place {
 }
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Panic, Fault::Cancel, Fault::Deadline];
-const VERBS: [Verb; 3] = [Verb::Rows, Verb::Columns, Verb::Chunks];
+const VERBS: [Verb; 5] = [
+    Verb::Rows,
+    Verb::FilterRows,
+    Verb::WithColumns,
+    Verb::Columns,
+    Verb::Chunks,
+];
 const PLACES: [Place; 4] = [Place::OneWorker, Place::All, Place::Many, Place::Nested];
 const POLICIES: [OnError; 4] = [
     OnError::Fail,
@@ -137,7 +145,7 @@ impl Cell {
         };
 
         let df = counting(match self.verb {
-            Verb::Rows => ITEMS,
+            Verb::Rows | Verb::FilterRows | Verb::WithColumns => ITEMS,
             _ => 3 * ITEMS,
         });
         let wide = (0..ITEMS).map(|c| Column::new(format!("c{c}").into(), [c as i64]));
@@ -171,6 +179,13 @@ impl Cell {
             Verb::Rows => apply
                 .rows(|_: &mut Alive, i: i64| step(i as usize))
                 .map(Told::of_column),
+            Verb::FilterRows => apply
+                .filter_rows(|_: &mut Alive, i: i64| step(i as usize).map(|_| true))
+                .map(Told::of_frame),
+            Verb::WithColumns => apply
+                .names(["i"])
+                .with_columns(|_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_frame),
             Verb::Chunks => apply
                 .partitions(ITEMS)
                 .chunks(|_: &mut Alive, part: Chunk| step(part.index()))
@@ -234,7 +249,7 @@ impl Cell {
                 };
                 let place = place.to_string();
                 let expected = match self.verb {
-                    Verb::Rows => "row 1",
+                    Verb::Rows | Verb::FilterRows | Verb::WithColumns => "row 1",
                     Verb::Columns => "column \"c1\"",
                     Verb::Chunks => "part 1 (from row 3)",
                 };
@@ -256,7 +271,7 @@ impl Cell {
                     .collect();
                 assert_eq!(told.failed, failed, "{self:?}");
                 assert_eq!(told.done, per_item * called.len(), "{self:?}");
-                let skips = self.policy == OnError::Skip;
+                let skips = self.policy == OnError::Skip || self.verb == Verb::FilterRows;
                 let cells = called.iter().filter(|item| !(skips && self.fails(**item)));
                 let cells: Vec<bool> = cells.map(|item| !self.fails(*item)).collect();
                 assert_eq!(told.cells, cells, "{self:?}");

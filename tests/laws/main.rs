@@ -37,6 +37,8 @@
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
+//! | the rows for which a closure is true, whole and in order | `filter_rows` |
+//! | results beside the frame's columns, rows dropped from both | `with_columns` |
 //! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
 //! | such an expression goes wherever an elementwise one of Polars goes | `places` |
 //! | no name of a user's column is special | `column_names` |
@@ -73,6 +75,7 @@ mod examples;
 mod expressions;
 mod failure_limits;
 mod fault_matrix;
+mod filter_rows;
 mod filters;
 mod frames;
 mod futures;
@@ -121,3 +124,4 @@ mod turns;
 mod types;
 mod untyped;
 mod waits;
+mod with_columns;
