@@ -27,6 +27,10 @@
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
 //! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
 //!
+//! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
+//! | [`with_columns`](Apply::with_columns) | as `par_apply_rows` | as `par_apply_rows` | the frame, with the results as columns added or replaced |
+//! | [`par_map`](ParMap::par_map), of a `Column` or `Series` | one [cell](Cell) | one [cell](IntoCell) | a `Column` of the same name and length |
+//!
 //! Each may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns, what
 //! names, how many workers, what nulls do; see [`Apply`]. [`array_split`](ParApply::array_split) cuts a frame as NumPy
 //! does.
@@ -146,7 +150,7 @@
 //! | `verbs` | `rows`, `filter_rows`, `with_columns`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
-//! | `apply`, `frame` | the builder, and the trait on `DataFrame` |
+//! | `apply`, `frame`, `par_map` | the builder, and the traits on `DataFrame`, and on `Column` and `Series` |
 //! | [`guide`] | pages of documentation |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -166,6 +170,7 @@ mod lazy;
 mod map;
 mod options;
 mod outcome;
+mod par_map;
 mod partition;
 mod pool;
 pub mod prelude;
@@ -198,6 +203,7 @@ pub use lazy::{
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
 pub use options::{CallOptions, Casts, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};
+pub use par_map::ParMap;
 pub use partition::Chunk;
 pub use polars;
 #[cfg(feature = "derive")]
@@ -210,7 +216,7 @@ pub use progress::{Progress, Tick, TickState};
 pub use rand;
 #[cfg(feature = "dtype-struct")]
 pub use read::Struct;
-pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
+pub use read::{Cell, FromRow, ListItem, OneCell, Row, RowIter, Values, ValuesIter};
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;

@@ -18,7 +18,7 @@ pub use crate::Struct;
 pub use crate::{
     Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, ErrorKind, FromRow,
     IntoCell, IntoColumns, IntoItem, IntoMask, IntoRow, IntoStack, Job, Nulls, OnCancel, OnError,
-    Outcome, ParApply, Place, Pool, Progress, Row, RowFn, Stats, Tick, TickState, Values,
+    Outcome, ParApply, ParMap, Place, Pool, Progress, Row, RowFn, Stats, Tick, TickState, Values,
     available_workers,
 };
 #[cfg(feature = "lazy")]

@@ -39,6 +39,7 @@
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
 //! | the rows for which a closure is true, whole and in order | `filter_rows` |
 //! | results beside the frame's columns, rows dropped from both | `with_columns` |
+//! | a column's values, one by one, are the column of its name | `par_map` |
 //! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
 //! | such an expression goes wherever an elementwise one of Polars goes | `places` |
 //! | no name of a user's column is special | `column_names` |
@@ -97,6 +98,7 @@ mod options;
 mod order;
 mod panic_hook;
 mod panics;
+mod par_map;
 mod places;
 mod policies;
 mod pool_map;
