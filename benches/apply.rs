@@ -14,6 +14,8 @@ criterion_group!(
     groups::rows_count_in_range::bench,
     groups::rows_struct::bench,
     groups::rows_untyped::bench,
+    groups::filter_rows::bench,
+    groups::with_columns::bench,
     groups::columns::bench,
     groups::chunks::bench,
     groups::many_chunks::bench,

@@ -2,6 +2,7 @@
 
 pub(crate) mod control;
 pub(crate) mod expression;
+pub(crate) mod filter_rows;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod peak_memory;
@@ -13,3 +14,4 @@ pub(crate) mod rows_text;
 pub(crate) mod rows_untyped;
 pub(crate) mod small;
 pub(crate) mod turns;
+pub(crate) mod with_columns;
