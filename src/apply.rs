@@ -21,8 +21,8 @@ use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoMask, IntoRow, IntoStack};
 
-/// A call in the making: options, then one verb ([`rows`](Apply::rows), [`columns`](Apply::columns) or
-/// [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// A call in the making: options, then one verb ([`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
+/// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) or [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
 /// the call at once, before it calls the closure.

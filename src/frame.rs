@@ -16,8 +16,8 @@ use crate::write::{IntoColumns, IntoRow, IntoStack};
 ///
 /// The trait is sealed: it is implemented for `DataFrame`.
 pub trait ParApply: Sealed {
-    /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`columns`](Apply::columns) and
-    /// [`chunks`](Apply::chunks) ends.
+    /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
+    /// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) and [`chunks`](Apply::chunks) ends.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;

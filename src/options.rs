@@ -57,11 +57,14 @@ pub enum OnError {
     Fail,
     /// Its output is null, and the output has the input's height.
     ///
+    /// Of `filter_rows`, a null is false: the row is dropped, as by `Skip` and `Collect`.
+    ///
     /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
     /// whose height nobody knows, it is an error before the closure is called.
     Null,
     /// It is dropped. The output has the rows (columns, parts) that did not fail, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are.
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. Of `with_columns`, that row of the frame's own
+    /// columns is dropped too.
     ///
     /// Where every part's result is a whole frame or column and all are dropped, nothing says what columns there were: the
     /// output is a frame without columns, or an empty column of dtype Null.

@@ -37,13 +37,13 @@ pub struct Outcome<T> {
     ///
     /// | column | dtype | what |
     /// |---|---|---|
-    /// | `row` | that of Polars' row index | of `rows`: the input row's number; of `chunks`: that of the part's first row |
+    /// | `row` | that of Polars' row index | of `rows` and its like: the input row's number; of `chunks`: that of the part's first row |
     /// | `part`, `rows` | likewise | of `chunks` only: the part, from 0, and how many rows it has |
     /// | `column` | String | of `columns` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
     /// | `panic` | Boolean | whether it was a panic |
     /// | `attempts` | `UInt32` | how often the closure was called for it |
-    /// | the columns the closure is given | their own | of `rows` only: the row's cells; a column with one of the names above has `_input` appended |
+    /// | the columns the closure is given | their own | of `rows` and its like only: the row's cells; a column with one of the names above has `_input` appended |
     ///
     /// The dtype of Polars' row index is `UInt32`, or `UInt64` where Polars is built with `bigidx`: `row` joins with the
     /// column that `with_row_index` makes, and with [`kept_rows`](Outcome::kept_rows). It is `UInt64` where the call's

@@ -25,7 +25,7 @@ use crate::read::Cells;
 use crate::write::{IntoMask, IntoRow, IntoStack};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
-/// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
+/// [`filter_rows`](LazyApply::filter_rows), [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
 /// [`par_apply`](crate::ParApplyLazy::par_apply).
 ///
 /// With a [`state`](LazyApply::state), a verb's closure takes it first; with a [`finish`](LazyApply::finish) too, only the last two
@@ -75,7 +75,7 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// Whether [`rows`](LazyApply::rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
+    /// Whether [`rows`](LazyApply::rows) or [`filter_rows`](LazyApply::filter_rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
     /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure takes
     /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, with [`Nulls::Error`], and with
     /// [`returns`](LazyApply::returns). Without numbers, an
@@ -254,7 +254,7 @@ impl LazyApply {
     /// the rows before: a running total, a session number, the last price seen. `init` is called once, at the first batch, and
     /// the state is dropped at the end of the stream.
     ///
-    /// Of [`rows`](LazyApply::rows) and [`chunks`](LazyApply::chunks), there is a state for each worker, as of
+    /// Of [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows) and [`chunks`](LazyApply::chunks), there is a state for each worker, as of
     /// [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a connection. Rows come to it in no order.
     ///
     /// `init` returns the state, or a `Result` of it.

@@ -16,8 +16,8 @@ use crate::write::{IntoRow, IntoStack};
 /// The trait is sealed: it is implemented for `LazyFrame`. The page [in a lazy pipeline](crate::guide::in_a_lazy_pipeline)
 /// shows which is for what.
 pub trait ParApplyLazy: Sealed {
-    /// Starts a call with options, which one of the verbs [`rows`](LazyApply::rows), [`chunks`](LazyApply::chunks),
-    /// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches) ends.
+    /// Starts a call with options, which one of the verbs [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows),
+    /// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches) ends.
     fn par_apply(self) -> LazyApply;
 
     /// Adds the closure's results to the frame's columns, or replaces those of the same names. The closure takes all columns,

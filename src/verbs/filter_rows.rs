@@ -82,21 +82,20 @@ pub(super) fn filtered(frame: &DataFrame, mask: &BooleanChunked, plan: &Plan) ->
     }
     let columns = frame.columns();
     let results = Results::new(columns.len(), Vec::with_capacity(columns.len()));
-    let filter = |column: usize| {
-        let column = &columns[column];
-        let filtered = catch(|| column.filter(mask));
-        filtered
-            .map_err(|failure| {
-                anyhow::anyhow!(
-                    "Polars panicked when it filtered {:?}: {failure:?}",
-                    column.name()
-                )
-            })
-            .and_then(|filtered| Ok(filtered?))
+    // What takes longest begins first: text, lists and structs.
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|column| columns[*column].dtype().is_primitive_numeric());
+    let filter = |column: &Column| {
+        let filtered = catch(|| column.filter(mask)).map_err(|failure| {
+            let name = column.name();
+            anyhow::anyhow!("Polars panicked when it filtered {name:?}: {failure:?}")
+        })?;
+        Ok(filtered?)
     };
     let is_small = frame.height() < FEW;
-    plan.share_out(columns.len(), is_small, &|column| {
-        results.set(column, filter(column))
+    plan.share_out(columns.len(), is_small, &|next| {
+        let column = order[next];
+        results.set(column, filter(&columns[column]));
     })?;
     let columns = results.into_all().into_iter().flatten();
     Ok(DataFrame::new(

@@ -587,6 +587,69 @@ fn lazily_as_eagerly() {
     });
 }
 
+/// Lazily, on a scan of a file and behind a join, among filters of Polars' own.
+#[test]
+fn lazily_wherever_the_rows_come_from() {
+    watched(|| {
+        let rows = 10_000;
+        let texts = (0..rows).map(|i| format!("text {i}")).collect::<Vec<_>>();
+        let df = df!["i" => (0..rows).collect::<Vec<i64>>(), "text" => texts].unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frame.parquet");
+        let file = std::fs::File::create(&path).unwrap();
+        let writer = ParquetWriter::new(file).with_row_group_size(Some(700));
+        writer.finish(&mut df.clone()).unwrap();
+        let path = PlRefPath::try_from_path(&path).unwrap();
+        let scan = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap();
+        let keys = counting(rows as usize).lazy();
+        let joined = df.clone().lazy().join(
+            keys,
+            [col("i")],
+            [col("i")],
+            JoinArgs {
+                maintain_order: MaintainOrderJoin::Left,
+                ..JoinArgs::new(JoinType::Inner)
+            },
+        );
+        let expected = rows_of(&df, |row| row % 3 == 1 && row >= 100 && row % 2 == 0);
+        for (what, lf) in [
+            ("a frame", df.clone().lazy()),
+            ("a scan", scan),
+            ("a join", joined),
+        ] {
+            for engine in ENGINES {
+                for numbered in [None, Some(true), Some(false)] {
+                    let what = format!("{what}, {engine:?}, {numbered:?}");
+                    let call = lf
+                        .clone()
+                        .filter(col("i").gt_eq(lit(100)))
+                        .par_apply()
+                        .select(["text"]);
+                    let call = match numbered {
+                        Some(numbered) => call.numbered(numbered),
+                        None => call,
+                    };
+                    let kept = call.filter_rows(|text: &str| {
+                        let i: i64 = text[5..].parse()?;
+                        refuse_unless(i >= 100, "it was dropped")?;
+                        Ok::<_, anyhow::Error>(i % 3 == 1)
+                    });
+                    let kept = kept.filter((col("i") % lit(2)).eq(lit(0)));
+                    assert_same_frame(&collected(&kept, engine).unwrap(), &expected, &what);
+                    let counted = kept.select([col("i").sum()]);
+                    let sum = collected(&counted, engine).unwrap();
+                    let sum = sum.column("i").unwrap().i64().unwrap().get(0);
+                    assert_eq!(
+                        sum,
+                        expected.column("i").unwrap().i64().unwrap().sum(),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    });
+}
+
 /// Lazily: errors by the frame's rows; failures are dropped, and told.
 #[test]
 fn lazily_what_fails() {

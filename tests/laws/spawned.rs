@@ -58,6 +58,12 @@ macro_rules! alike {
     ($apply:expr, rows, $f:expr) => {
         alike!($apply, rows, spawn_rows, $f)
     };
+    ($apply:expr, filter_rows, $f:expr) => {
+        alike!($apply, filter_rows, spawn_filter_rows, $f)
+    };
+    ($apply:expr, with_columns, $f:expr) => {
+        alike!($apply, with_columns, spawn_with_columns, $f)
+    };
     ($apply:expr, columns, $f:expr) => {
         alike!($apply, columns, spawn_columns, $f)
     };
@@ -76,6 +82,8 @@ macro_rules! alike {
 macro_rules! verbs_alike {
     ($apply:expr) => {{
         alike!($apply, rows, |row: Row<'_>| row.len() as u64);
+        alike!($apply, filter_rows, |row: Row<'_>| row.index() % 3 == 0);
+        alike!($apply, with_columns, |row: Row<'_>| row.len() as u64);
         alike!($apply, columns, |column: &Column| column.null_count()
             as u64);
         alike!($apply, columns, |column: &Column| column.clone());
