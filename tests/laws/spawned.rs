@@ -82,7 +82,9 @@ macro_rules! alike {
 macro_rules! verbs_alike {
     ($apply:expr) => {{
         alike!($apply, rows, |row: Row<'_>| row.len() as u64);
-        alike!($apply, filter_rows, |row: Row<'_>| row.index() % 3 == 0);
+        alike!($apply, filter_rows, |row: Row<'_>| row
+            .index()
+            .is_multiple_of(3));
         alike!($apply, with_columns, |row: Row<'_>| row.len() as u64);
         alike!($apply, columns, |column: &Column| column.null_count()
             as u64);
