@@ -178,24 +178,6 @@ impl<T> Outcome<T> {
     }
 }
 
-impl Outcome<(DataFrame, BooleanChunked)> {
-    /// That of the filtered rows, which the mask says.
-    pub(crate) fn filtered(self) -> Outcome<DataFrame> {
-        let (output, mask) = self.output;
-        Outcome {
-            output,
-            failures: self.failures,
-            stats: self.stats,
-            dropped: self.dropped,
-            filtered: Some(mask),
-            undone: self.undone,
-            numbers: self.numbers,
-            rows: self.rows,
-            is_of_columns: self.is_of_columns,
-        }
-    }
-}
-
 fn refused(message: String) -> Error {
     let option = "Outcome::rest";
     ErrorKind::Option { option, message }.into()

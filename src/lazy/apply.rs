@@ -22,7 +22,7 @@ use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::read::Cells;
-use crate::write::{IntoMask, IntoRow, IntoStack};
+use crate::write::{IntoRow, IntoStack};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
 /// [`filter_rows`](LazyApply::filter_rows), [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
@@ -49,7 +49,7 @@ impl<S> std::fmt::Debug for LazyApply<S> {
 impl<S> LazyApply<S> {
     settings!();
 
-    fn settings(&mut self) -> &mut Settings {
+    pub(super) fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }
 
@@ -121,7 +121,7 @@ impl<S> LazyApply<S> {
 impl<L> LazyApply<L> {
     /// Makes the call of a row function of the frame's columns an expression; with the frame, which has a column more where the
     /// rows are numbered: the temporary one.
-    fn of_columns<M, C, F>(self) -> (LazyFrame, RowsExpr<L>, Vec<PlSmallStr>)
+    pub(super) fn of_columns<M, C, F>(self) -> (LazyFrame, RowsExpr<L>, Vec<PlSmallStr>)
     where
         F: RowFn<M, C>,
         F::Out: IntoRow,
@@ -208,30 +208,10 @@ impl<L> LazyApply<L> {
         };
         without(frame, temporary)
     }
-
-    fn keep_rows<M, C, F>(mut self, f: F) -> LazyFrame
-    where
-        L: Lends<C>,
-        C: Context + Send,
-        F: RowFn<M, C> + Send + 'static,
-        F::Out: IntoMask,
-    {
-        self.settings.filters = true;
-        if self.settings.options.on_error() == OnError::Skip {
-            // A null is dropped.
-            self.settings.options.call.on_error = Some(OnError::Null);
-        }
-        let (frame, call, mut temporary) = self.of_columns::<M, C, F>();
-        let mask = unused_name("mask");
-        temporary.push(mask.clone());
-        let results = call.expression::<M, C, F>(f);
-        let frame = frame.with_columns([results.alias(mask.clone())]);
-        without(frame.filter(Expr::Column(mask)), temporary)
-    }
 }
 
 /// The frame without columns that were there for a while.
-fn without(frame: LazyFrame, temporary: Vec<PlSmallStr>) -> LazyFrame {
+pub(super) fn without(frame: LazyFrame, temporary: Vec<PlSmallStr>) -> LazyFrame {
     match temporary.is_empty() {
         true => frame,
         false => frame.drop(by_name(temporary, true, false)),
@@ -303,40 +283,6 @@ impl LazyApply {
         F::Out: IntoRow<Output: OneColumn>,
     {
         self.add_rows::<M, NoContext, F>(f)
-    }
-
-    /// Keeps the frame's rows for which the closure returns true: `bool`, `Option<bool>`, or a `Result` of one of these; see
-    /// [`Apply::filter_rows`](crate::Apply::filter_rows). The rows have all columns of the frame, whatever
-    /// [`select`](LazyApply::select) gives to the closure, and a null is false. It streams.
-    ///
-    /// With [`OnError::Null`] or [`OnError::Skip`] a row that fails is dropped, and told to [`failures`](LazyApply::failures).
-    /// Rows are numbered as those of [`rows`](LazyApply::rows) are: before they are filtered. As there, Polars may move a filter
-    /// that comes after the call before it. It moves none that comes before it: what those have dropped, the closure is not
-    /// called for. Within a larger condition, use the expression [`rows([…]).apply(f)`](crate::rows).
-    ///
-    /// ```
-    /// use polars_par_apply::prelude::*;
-    ///
-    /// let lf = df!["id" => [1, 2, 3], "text" => ["7", "x", "-7"]]?.lazy();
-    /// let failures = Failures::new();
-    /// let positive = lf
-    ///     .par_apply()
-    ///     .select(["text"])
-    ///     .failures(&failures)
-    ///     .filter_rows(|text: &str| text.parse::<i64>().map(|number| number > 0));
-    /// assert_eq!(positive.collect()?, df!["id" => [1], "text" => ["7"]]?);
-    /// assert_eq!(failures.take().column("row")?.idx()?.to_vec(), [Some(1)]);
-    /// # Ok::<(), polars_par_apply::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`rows`](LazyApply::rows).
-    pub fn filter_rows<M, F>(self, f: F) -> LazyFrame
-    where
-        F: RowFn<M> + Send + 'static,
-        F::Out: IntoMask,
-    {
-        self.keep_rows::<M, NoContext, F>(f)
     }
 
     /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
@@ -418,22 +364,6 @@ impl<I> LazyApply<State<I, NoFinish>> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         self.add_rows::<M, WithState<S>, F>(f)
-    }
-
-    /// As [`filter_rows`](LazyApply::filter_rows), with the state: the closure takes `&mut S` first. There is a state for each
-    /// worker, as of [`RowsExpr::state`](crate::RowsExpr::state).
-    ///
-    /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
-    pub fn filter_rows<S, O, M, F>(self, f: F) -> LazyFrame
-    where
-        I: Fn() -> O + Send + Sync + 'static,
-        O: IntoState<S>,
-        S: Send + 'static,
-        F: RowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoMask,
-    {
-        self.keep_rows::<M, WithState<S>, F>(f)
     }
 
     /// As [`chunks`](LazyApply::chunks), with the state: the closure takes `&mut S` first. With

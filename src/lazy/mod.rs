@@ -7,6 +7,7 @@ mod channel;
 mod chunks;
 mod expr;
 mod failures;
+mod filter_rows;
 mod frame;
 mod item;
 mod lends;

@@ -26,8 +26,19 @@ where
     F: RowFn<M, C>,
     F::Out: IntoMask,
 {
-    let outcome = rows_into(Given::of(frame), options, lead, f, Filtered(frame))?;
-    Ok(outcome.filtered())
+    let told = rows_into(Given::of(frame), options, lead, f, Filtered(frame))?;
+    let (output, mask) = told.output;
+    Ok(Outcome {
+        output,
+        filtered: Some(mask),
+        failures: told.failures,
+        stats: told.stats,
+        dropped: told.dropped,
+        undone: told.undone,
+        numbers: told.numbers,
+        rows: told.rows,
+        is_of_columns: told.is_of_columns,
+    })
 }
 
 /// The rows of the frame of which the results are true, and which these are.
