@@ -34,4 +34,3 @@ impl IntoMask for bool {}
 impl IntoMask for Option<bool> {}
 
 impl<T: IntoMask, E: Into<anyhow::Error>> IntoMask for Result<T, E> {}
-impl<T: IntoMask, E> Sealed for Result<T, E> {}
