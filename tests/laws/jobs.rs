@@ -281,9 +281,10 @@ fn a_panic_is_the_job_s_error() {
 fn in_time_or_later() {
     watched(|| {
         for pool in pools() {
-            let go = Latch::default();
-            let wait = go.clone();
+            let (begun, go) = (Latch::default(), Latch::default());
+            let (begins, wait) = (begun.clone(), go.clone());
             let mut job = pool.apply_async(move || {
+                begins.open();
                 wait.wait();
                 5
             });
@@ -296,6 +297,7 @@ fn in_time_or_later() {
             }
             assert!(!job.is_ready());
             assert_eq!(job.successful(), None);
+            begun.wait();
             assert_eq!(job.progress().state, TickState::Running);
             assert!(format!("{job:?}").contains("Running"));
             go.open();
