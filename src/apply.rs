@@ -9,7 +9,7 @@ use polars::prelude::{DataFrame, DataType, PlSmallStr};
 use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
-use crate::function::{ChunkFn, ColumnFn, RowFn};
+use crate::function::{ChunkFn, ColumnFn, EmitFn, RowFn};
 use crate::job::{self, Job, Terms};
 use crate::options::{CallOptions, Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
@@ -19,7 +19,7 @@ use crate::read::Given;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 use crate::verbs;
-use crate::write::{IntoColumns, IntoMask, IntoRow, IntoStack};
+use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 
 /// A call in the making: options, then one verb ([`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
 /// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) or [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
@@ -384,6 +384,52 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         I: IntoIterator<Item = DataType>,
     {
         self.options.call = self.options.call.returns(dtypes);
+        self
+    }
+
+    /// Which input columns stand before the output's, of [`flat_map_rows`](Apply::flat_map_rows) and
+    /// [`emit_rows`](Apply::emit_rows): each output row has the values of its input row. Any columns of the frame can be named,
+    /// also those that the closure is not given. Other verbs refuse it.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["id" => [7, 8], "tags" => ["a,b", "c"]]?;
+    /// let tags = df
+    ///     .par_apply()
+    ///     .select(["tags"])
+    ///     .names(["tag"])
+    ///     .keep(["id"])
+    ///     .flat_map_rows(|tags: &str| tags.split(',').map(PlSmallStr::from_str).collect::<Vec<_>>())?;
+    /// assert_eq!(tags, df!["id" => [7, 7, 8], "tag" => ["a", "b", "c"]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn keep<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+    {
+        self.options.call = self.options.call.keep(names);
+        self
+    }
+
+    /// Adds a column of this name, before all others, that has the number of each output row's input row, of
+    /// [`flat_map_rows`](Apply::flat_map_rows) and [`emit_rows`](Apply::emit_rows). The numbers are those that
+    /// [`first_row`](Apply::first_row) or [`row_numbers`](Apply::row_numbers) says; the dtype is that of Polars' row index, or
+    /// `UInt64` where a number does not fit in that. Other verbs refuse it.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["line" => ["to be", "", "or"]]?;
+    /// let words = df
+    ///     .par_apply()
+    ///     .names(["word"])
+    ///     .source_rows("line")
+    ///     .emit_rows(|out: &mut Emit<&str>, line: &str| line.split_whitespace().for_each(|word| out.push(word)))?;
+    /// assert_eq!(words.column("line")?.idx()?.to_vec(), [Some(0), Some(0), Some(2)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
+        self.options.call = self.options.call.source_rows(name);
         self
     }
 
@@ -806,6 +852,89 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::with_columns(self.frame, &self.options, self.lead, &f).map(G::give)
     }
 
+    /// Calls the closure for each row, which returns any number of rows, and gives all of them as a `DataFrame`, in the order of
+    /// the input's rows: a `DataFrame` also where it has one column.
+    ///
+    /// The closure takes what that of [`rows`](Apply::rows) takes. It returns a `Vec`, an array, an `Option` or
+    /// [`Many(iterator)`](crate::Many) of [rows](IntoRow), or a `Result` of one: see [`IntoRows`]. A row in which an argument of
+    /// a plain type is null gives no rows. Names are those of `rows`; the dtypes are known from the closure's type, so that an
+    /// output of no rows has the same columns.
+    ///
+    /// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) say which row of the input each comes from. A row that fails
+    /// gives no rows: [`OnError::Skip`] and [`OnError::Collect`] report it, and [`OnError::Null`] is refused. The
+    /// [`kept_rows`](Outcome::kept_rows) are the input rows that were done and did not fail, those that gave no rows among them.
+    ///
+    /// Each worker gathers what its rows give, and at the end the parts are put one after the other: large ones as chunks of the
+    /// output, which [`rechunk`](DataFrame::rechunk_mut) makes one. What the closure returns is owned; text that is a piece of an
+    /// argument is pushed with less work by [`emit_rows`](Apply::emit_rows).
+    ///
+    /// # Errors
+    /// Those of [`rows`](Apply::rows); a column of [`keep`](Apply::keep) that is missing; two output columns of one name; more
+    /// rows than a frame of Polars can have.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["text" => [Some("1 2"), None, Some(""), Some("3")]]?;
+    /// let numbers = |text: &str| text.split_whitespace().map(str::parse::<i64>).collect::<Vec<_>>();
+    /// let flat = df.par_apply().names(["n"]).source_rows("row").flat_map_rows(numbers)?;
+    /// assert_eq!(flat.column("n")?.i64()?.to_vec(), [Some(1), Some(2), Some(3)]);
+    /// assert_eq!(flat.column("row")?.idx()?.to_vec(), [Some(0), Some(0), Some(3)]);
+    ///
+    /// // One item that fails fails its row, of which nothing is left.
+    /// let df = df!["text" => ["1 2", "3 x", "4"]]?;
+    /// assert_eq!(df.par_apply().flat_map_rows(numbers).unwrap_err().row(), Some(1));
+    /// let some = df.par_apply().names(["n"]).on_error(OnError::Skip).flat_map_rows(numbers)?;
+    /// assert_eq!(some.output, df!["n" => [1i64, 2, 4]]?);
+    /// assert_eq!(some.failures.height(), 1);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn flat_map_rows<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C>,
+        F::Out: IntoRows,
+    {
+        verbs::flat_map_rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+    }
+
+    /// Calls the closure for each row, which pushes any number of rows, and gives all of them as a `DataFrame`, in the order of
+    /// the input's rows and of the pushes: as [`flat_map_rows`](Apply::flat_map_rows), without a `Vec` for each row.
+    ///
+    /// The closure takes `out: &mut Emit<T>` after the [state](Apply::state) and the random stream, and then what that of
+    /// [`rows`](Apply::rows) takes; it returns `()` or a `Result`. `T` is the type of an output row: see [`Emit`]. Of a `T` such
+    /// as `&str` or `(&str, i64)`, text that is pushed may borrow from the row's cells: it is copied once, to where it stays in
+    /// the output.
+    ///
+    /// What a row has pushed that fails, panics or is cancelled is taken back; what is tried again begins anew.
+    ///
+    /// # Errors
+    /// Those of [`flat_map_rows`](Apply::flat_map_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["title" => ["the old man", "the sea"]]?;
+    /// let words = df.par_apply().names(["word", "place"]).emit_rows(|out: &mut Emit<(&str, u32)>, title: &str| {
+    ///     for (place, word) in title.split(' ').enumerate() {
+    ///         if word != "the" {
+    ///             out.push((word, place as u32));
+    ///         }
+    ///     }
+    /// })?;
+    /// assert_eq!(words, df!["word" => ["old", "man", "sea"], "place" => [1u32, 2, 1]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn emit_rows<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: EmitFn<M, C>,
+    {
+        verbs::emit_rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+    }
+
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
     ///
     /// # Errors
@@ -922,6 +1051,56 @@ where
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
             verbs::with_columns(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each row, in the background: [`flat_map_rows`](Apply::flat_map_rows) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["n" => [2i64, 0, 1]]?;
+    /// let job = df.par_apply().names(["i"]).spawn_flat_map_rows(|n: i64| Many(0..n));
+    /// assert_eq!(job.get()?, df!["i" => [0i64, 1, 0]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_flat_map_rows<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRows,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::flat_map_rows(Given::of(frame), options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each row, in the background: [`emit_rows`](Apply::emit_rows) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["line" => ["to be", "or"]]?;
+    /// let words = |out: &mut Emit<&str>, line: &str| line.split(' ').for_each(|word| out.push(word));
+    /// let job = df.par_apply().names(["word"]).spawn_emit_rows(words);
+    /// assert_eq!(job.get()?, df!["word" => ["to", "be", "or"]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_emit_rows<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: EmitFn<M, C> + Send + 'static,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::emit_rows(Given::of(frame), options, lead, &f).map(G::give)
         })
     }
 

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use polars::prelude::{Column, DataFrame};
 
 use crate::arity::for_each_arity;
-use crate::context::{NoContext, WithState};
+use crate::context::{IntoUnit, NoContext, WithState};
 #[cfg(feature = "rand")]
 use crate::context::{RowRng, WithSeed, WithStateAndSeed};
 use crate::partition::Chunk;
@@ -20,6 +20,7 @@ use crate::read::{
     Argument, Cell, Cells, ColumnChunks, Cons, Fault, FromRow, Names, Nil, Values, first_null,
     with_values,
 };
+use crate::write::{Emit, EmitRow};
 
 /// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
 ///
@@ -149,9 +150,10 @@ macro_rules! call_with {
 }
 
 for_each_arity!(call_with);
-// With two leading arguments.
+// With two leading arguments, and what rows are pushed onto.
 call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m);
 call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n);
+call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o);
 
 /// Calls a macro once for each context: its type parameters, the type, the leading arguments' types, and the arguments
 /// taken from it by a name.
@@ -231,6 +233,118 @@ macro_rules! whole_row_fn {
 }
 
 for_each_context!(whole_row_fn! {});
+
+/// A closure or function that [`emit_rows`](crate::Apply::emit_rows) takes: of `&mut` [`Emit`], after the leading arguments, and
+/// then of 1 to 12 cells, or of one whole row. It returns nothing, or a `Result`.
+///
+/// It is implemented for every such `Fn`; its first parameter is inferred and never written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function that pushes the rows of a row",
+    label = "its arguments must be `&mut Emit<T>`, and then 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
+    note = "annotate every argument: `|out: &mut Emit<&str>, text: &str| …`",
+    note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; then `&mut Emit<T>`",
+    note = "it returns `()` or a `Result<(), E>`: what it makes, it pushes",
+    note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures"
+)]
+pub trait EmitFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
+    /// What it returns: `()`, or a `Result` of it.
+    type Out: IntoUnit;
+
+    /// A row that it pushes.
+    type Row: EmitRow;
+
+    #[doc(hidden)]
+    type Cells: Cells;
+
+    #[doc(hidden)]
+    const NAMES: Names;
+
+    #[doc(hidden)]
+    fn call<'a>(
+        &self,
+        context: &mut Context,
+        out: &mut Emit<Self::Row>,
+        cells: <Self::Cells as Cells>::Of<'a>,
+    ) -> Self::Out;
+}
+
+macro_rules! emit_fn {
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+        $($T:ident $t:ident),+
+    ) => {
+        impl<Function, Out, Pushed, $($G,)? $($T),+>
+            EmitFn<(OfCells, fn(Pushed, $($T),+) -> Out), $Context> for Function
+        where
+            Function: ?Sized,
+            Function: Sync,
+            Function: Fn($(&mut $Lead,)* &mut Emit<Pushed>, $($T),+) -> Out,
+            for<'l, 'a> Function:
+                CallWith<($(&'l mut $Lead,)* &'l mut Emit<Pushed>, $($T::Of<'a>,)+), Out = Out>,
+            Out: IntoUnit,
+            Pushed: EmitRow,
+            $($T: Cell,)+
+        {
+            type Out = Out;
+            type Row = Pushed;
+            type Cells = list!($($T)+);
+            const NAMES: Names = None;
+
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                $context: &mut $Context,
+                out: &mut Emit<Pushed>,
+                pairs!($($t)+): <Self::Cells as Cells>::Of<'a>,
+            ) -> Out {
+                let _ = &$context;
+                self.call_with(($($lead,)* out, $($t,)+))
+            }
+        }
+    };
+    ($($cell:tt)+) => {
+        for_each_context!(emit_fn! { $($cell)+ });
+    };
+}
+
+for_each_arity!(emit_fn);
+
+macro_rules! whole_row_emit_fn {
+    (
+        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
+    ) => {
+        impl<Function, Out, Pushed, $($G,)? R>
+            EmitFn<(OfWhole, fn(Pushed, R) -> Out), $Context> for Function
+        where
+            Function: ?Sized,
+            Function: Sync,
+            Function: Fn($(&mut $Lead,)* &mut Emit<Pushed>, R) -> Out,
+            for<'l, 'a> Function:
+                CallWith<($(&'l mut $Lead,)* &'l mut Emit<Pushed>, R::Of<'a>,), Out = Out>,
+            Out: IntoUnit,
+            Pushed: EmitRow,
+            R: FromRow,
+        {
+            type Out = Out;
+            type Row = Pushed;
+            type Cells = R::Cells;
+            const NAMES: Names = R::NAMES;
+
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                $context: &mut $Context,
+                out: &mut Emit<Pushed>,
+                cells: <Self::Cells as Cells>::Of<'a>,
+            ) -> Out {
+                let _ = &$context;
+                self.call_with(($($lead,)* out, R::assemble(cells),))
+            }
+        }
+    };
+}
+
+for_each_context!(whole_row_emit_fn! {});
 
 /// A closure or function that [`columns`](crate::Apply::columns) takes: of a `&Column`, or of its typed [`Values`].
 ///
@@ -435,6 +549,28 @@ macro_rules! pointer {
             fn call<'a>(&self, context: &mut C, cells: <F::Cells as Cells>::Of<'a>) -> F::Out {
                 let $pointer = self;
                 $target.call(context, cells)
+            }
+        }
+
+        impl<$($lifetime,)? F, M, C> EmitFn<Through<M>, C> for $Pointer
+        where
+            F: EmitFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+            type Row = F::Row;
+            type Cells = F::Cells;
+            const NAMES: Names = F::NAMES;
+
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                context: &mut C,
+                out: &mut Emit<F::Row>,
+                cells: <F::Cells as Cells>::Of<'a>,
+            ) -> F::Out {
+                let $pointer = self;
+                $target.call(context, out, cells)
             }
         }
 

@@ -194,7 +194,7 @@ pub use context::{
 pub use context::{RowRng, Seed, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
-pub use function::{Around, ByRef, Call, ChunkFn, ColumnFn, RowFn, around, by_ref};
+pub use function::{Around, ByRef, Call, ChunkFn, ColumnFn, EmitFn, RowFn, around, by_ref};
 pub use job::Job;
 #[cfg(feature = "lazy")]
 pub use lazy::{
@@ -220,7 +220,9 @@ pub use read::{Cell, FromRow, ListItem, OneCell, Row, RowIter, Values, ValuesIte
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;
-pub use write::{IntoCell, IntoColumns, IntoMask, IntoRow, IntoStack};
+pub use write::{
+    Emit, EmitRow, IntoCell, IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack, Many,
+};
 
 /// What derived code uses; not for others.
 #[doc(hidden)]
@@ -229,7 +231,7 @@ pub mod __private {
 
     pub use crate::error::Failure;
     pub use crate::read::{Cells, Cons, Nil};
-    pub use crate::write::{DefaultNames, Encoding, SinkCons, SinkNil, Sinks, item};
+    pub use crate::write::{DefaultNames, Encoding, Owned, SinkCons, SinkNil, Sinks, item};
 }
 
 /// Runs the README's programs.

@@ -124,6 +124,8 @@ pub struct CallOptions {
     pub(crate) max_failures: Option<usize>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_cancel: Option<OnCancel>,
+    pub(crate) keep: Option<Vec<PlSmallStr>>,
+    pub(crate) source_rows: Option<PlSmallStr>,
 }
 
 impl CallOptions {
@@ -232,6 +234,23 @@ impl CallOptions {
         self
     }
 
+    /// Which input columns stand before the output's, of verbs that give any number of rows for each; see
+    /// [`Apply::keep`](crate::Apply::keep).
+    pub fn keep<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+    {
+        self.keep = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The column that has the number of each output row's input row; see [`Apply::source_rows`](crate::Apply::source_rows).
+    pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
+        self.source_rows = Some(name.into());
+        self
+    }
+
     /// These, and where one is not given here, that of `others`.
     pub(crate) fn or(self, others: CallOptions) -> CallOptions {
         // A cut is one option, whichever way it is said.
@@ -255,6 +274,8 @@ impl CallOptions {
             max_failures: self.max_failures.or(others.max_failures),
             deadline: self.deadline.or(others.deadline),
             on_cancel: self.on_cancel.or(others.on_cancel),
+            keep: self.keep.or(others.keep),
+            source_rows: self.source_rows.or(others.source_rows),
         }
     }
 }
@@ -280,7 +301,7 @@ impl fmt::Debug for CallOptions {
             }
             None => {}
         }
-        show!(on_error max_failures deadline on_cancel);
+        show!(on_error max_failures deadline on_cancel keep source_rows);
         given.finish()
     }
 }

@@ -145,6 +145,27 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
                     ::core::result::Result::Ok(#items)
                 }
             }
+
+            #[automatically_derived]
+            impl #impl_generics ::polars_par_apply::EmitRow for #ident #ty_generics #where_clause {
+                type Of<'__row> = Self;
+                type Rows = <::polars_par_apply::__private::Owned<Self> as ::polars_par_apply::EmitRow>::Rows;
+
+                fn names() -> ::polars_par_apply::__private::DefaultNames {
+                    <Self as ::polars_par_apply::IntoRow>::names()
+                }
+
+                #[inline(always)]
+                fn push<Encoder: ::polars_par_apply::__private::Encoding>(
+                    row: Self,
+                    rows: &mut Self::Rows,
+                    encoding: Encoder,
+                ) -> ::core::result::Result<(), ::polars_par_apply::__private::Failure> {
+                    <::polars_par_apply::__private::Owned<Self> as ::polars_par_apply::EmitRow>::push(
+                        row, rows, encoding,
+                    )
+                }
+            }
         };
     })
 }

@@ -171,7 +171,7 @@ impl<L> LazyApply<L> {
     {
         let settings = &self.settings;
         let names = settings.options.call.names.clone();
-        let names = names.unwrap_or_else(|| F::Out::names().numbered("column"));
+        let names = names.unwrap_or_else(|| <F::Out as IntoRow>::names().numbered("column"));
         let name = output_name(settings);
         let skips = settings.options.on_error() == OnError::Skip;
         let (frame, mut call, mut temporary) = self.of_columns::<M, C, F>();

@@ -51,7 +51,9 @@ pub use cells::{Cells, Cons, Nil, OneCell};
 pub use list::ListItem;
 pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
-pub(crate) use source::{Argument, ColumnChunks, Given, Names, Source, Sources, selected};
+pub(crate) use source::{
+    Argument, ColumnChunks, Given, Names, Source, Sources, not_found, selected,
+};
 #[cfg(feature = "dtype-struct")]
 pub use structs::Struct;
 pub use values::{Values, ValuesIter};

@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Rows,
     FilterRows,
     WithColumns,
+    /// Any number of rows for each: `flat_map_rows` and `emit_rows`.
+    ManyRows,
     Columns,
     Chunks,
 }
@@ -31,7 +33,10 @@ impl Shape {
     }
 
     fn is_of_rows(self) -> bool {
-        matches!(self.verb, Kind::Rows | Kind::FilterRows | Kind::WithColumns)
+        matches!(
+            self.verb,
+            Kind::Rows | Kind::FilterRows | Kind::WithColumns | Kind::ManyRows
+        )
     }
 }
 
@@ -44,7 +49,7 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 9] = [
+const RULES: &[Rule] = &[
     Rule {
         option: "names",
         is_given: |options| options.call.names.is_some(),
@@ -90,6 +95,27 @@ const RULES: [Rule; 9] = [
         is_for: |call| call.is_whole,
         instead: "OnError::Null needs a closure that returns cells, and this one returns a whole frame or column; give \
                   OnError::Skip or OnError::Collect",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Null,
+        is_for: |call| call.verb == Kind::ManyRows,
+        instead: "a row of the input gives any number of rows, and one that fails gives none: there is no row that could be \
+                  null; give OnError::Skip or OnError::Collect",
+    },
+    Rule {
+        option: "keep",
+        is_given: |options| options.call.keep.is_some(),
+        is_for: |call| call.verb != Kind::ManyRows,
+        instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
+                  .emit_rows(f); here, put the output beside the columns of the frame",
+    },
+    Rule {
+        option: "source_rows",
+        is_given: |options| options.call.source_rows.is_some(),
+        is_for: |call| call.verb != Kind::ManyRows,
+        instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
+                  .emit_rows(f); here, the outcome's kept_rows() are the numbers",
     },
     Rule {
         option: "on_error",

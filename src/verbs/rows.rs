@@ -162,10 +162,10 @@ where
 
 /// What failures and errors say of rows.
 #[derive(Clone, Copy)]
-struct RowItems<'r, 'a> {
-    sources: &'r Sources<'a>,
-    numbers: &'r RowNumbers,
-    names: &'r [PlSmallStr],
+pub(super) struct RowItems<'r, 'a> {
+    pub(super) sources: &'r Sources<'a>,
+    pub(super) numbers: &'r RowNumbers,
+    pub(super) names: &'r [PlSmallStr],
 }
 
 impl Items for RowItems<'_, '_> {
@@ -215,7 +215,7 @@ impl Items for RowItems<'_, '_> {
 }
 
 /// Refuses the first null of an argument that cannot take it.
-fn no_nulls<C: Cells>(
+pub(super) fn no_nulls<C: Cells>(
     bound: &C::Bound<'_>,
     layout: &Layout,
     sources: &Sources<'_>,
@@ -406,7 +406,7 @@ where
 
 /// What the loop over strides needs of a block's reader and of the writer, whatever their types: so that it is compiled once,
 /// and not for each closure.
-trait Strides {
+pub(super) trait Strides {
     /// Whether a row of the block may be null.
     fn has_nulls(&self) -> bool;
 
@@ -489,15 +489,15 @@ where
 }
 
 /// The rows that a worker was handed.
-struct Part<'p> {
+pub(super) struct Part<'p> {
     /// The writer's first row.
-    first: usize,
-    end: usize,
-    casts: Casts,
-    returns: Option<&'p [DataType]>,
-    items: RowItems<'p, 'p>,
-    halt: Option<&'p Halt>,
-    steps: Steps,
+    pub(super) first: usize,
+    pub(super) end: usize,
+    pub(super) casts: Casts,
+    pub(super) returns: Option<&'p [DataType]>,
+    pub(super) items: RowItems<'p, 'p>,
+    pub(super) halt: Option<&'p Halt>,
+    pub(super) steps: Steps,
 }
 
 impl Part<'_> {
@@ -506,7 +506,7 @@ impl Part<'_> {
     ///
     /// # Safety
     /// The strides are of a reader that is open for the block's rows, and of a writer whose next rows they are.
-    unsafe fn block(
+    pub(super) unsafe fn block(
         &mut self,
         block: Range<usize>,
         worker: &mut Worker<'_>,

@@ -10,7 +10,10 @@ mod convert;
 #[cfg(feature = "rust_decimal")]
 mod decimal;
 mod dtype;
+mod emit;
+mod grow;
 mod list;
+mod many;
 mod mask;
 mod native;
 mod number;
@@ -31,6 +34,7 @@ mod structs;
 mod temporal;
 mod text;
 mod unit;
+mod views;
 
 use polars::prelude::{ArrayRef, BooleanChunked, Column, DataType, PlSmallStr, Series};
 use polars_arrow::array::Array;
@@ -43,6 +47,9 @@ pub(crate) use crate::error::Refused;
 pub(crate) use buffer::advise_huge_pages;
 #[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
+pub use emit::{Emit, EmitRow, Owned};
+pub(crate) use emit::{Pushed, fit_pushed, stack_pushed};
+pub use many::{IntoRows, Many};
 pub use mask::IntoMask;
 pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};

@@ -22,6 +22,13 @@ pub trait Encoding: Copy {
         cell: T,
         column: usize,
     ) -> Result<<T::Sink as CellSink>::Item, Refused>;
+
+    /// The dtype that the cell at a position is encoded for, if it is not that of its type.
+    #[inline(always)]
+    fn dtype(&self, column: usize) -> Option<&DataType> {
+        let _ = column;
+        None
+    }
 }
 
 /// Each cell in the dtype of its type.
@@ -64,6 +71,10 @@ impl Encoding for Returns<'_> {
             Some(dtype) => cell.into_item_as(dtype, self.casts),
             None => cell.into_item(self.casts),
         }
+    }
+
+    fn dtype(&self, column: usize) -> Option<&DataType> {
+        self.dtypes?.get(column)
     }
 }
 

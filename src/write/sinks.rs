@@ -21,7 +21,7 @@ pub trait RowSink: Sinks {
 /// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
 #[doc(hidden)]
 pub trait Sinks: Sealed + Sync + Sized {
-    type Item;
+    type Item: Send;
     const FIXED: bool;
     /// Whether it is one column of `bool`.
     const BOOLEAN: bool = false;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use polars::prelude::{DataType, PlSmallStr};
 use polars_arrow::array::{BinaryViewArray, Utf8ViewArray, View};
+use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::ArrowDataType;
 
 use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
@@ -55,7 +56,7 @@ struct Shelf {
 }
 
 /// A buffer is put away for good beyond this; a view's offset has 32 bits.
-const FULL: usize = 16 << 20;
+pub(super) const FULL: usize = 16 << 20;
 
 impl Shelf {
     fn take(&mut self) -> (usize, Vec<u8>) {
@@ -127,43 +128,63 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
             .shelf
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let buffers: Vec<_> = shelf.buffers.into_iter().map(Into::into).collect();
         let validity = self.validity.into_bitmap();
         // SAFETY: each view that is not inline was made with the number and offset at which its bytes were put
         // (`ViewWriter::view`), and buffers keep their numbers; bytes of text are UTF-8 (`Bytes::TEXT`).
-        unsafe {
-            if T::TEXT {
-                let array = Utf8ViewArray::new_unchecked_unknown_md(
-                    ArrowDataType::Utf8View,
-                    views.into(),
-                    buffers.into(),
-                    validity,
-                    None,
-                );
-                Ok(Finished::new(DataType::String, array))
-            } else {
-                let array = BinaryViewArray::new_unchecked_unknown_md(
-                    ArrowDataType::BinaryView,
-                    views.into(),
-                    buffers.into(),
-                    validity,
-                    None,
-                );
-                Ok(Finished::new(DataType::Binary, array))
-            }
+        Ok(unsafe { view_column(T::TEXT, views, shelf.buffers, validity) })
+    }
+}
+
+/// A column of views.
+///
+/// # Safety
+/// Each view holds its bytes, or has the number of their buffer and their place in it; of `text`, they are UTF-8.
+pub(super) unsafe fn view_column(
+    text: bool,
+    views: Vec<View>,
+    buffers: Vec<Vec<u8>>,
+    validity: Option<Bitmap>,
+) -> Finished {
+    let buffers: Vec<_> = buffers.into_iter().map(Into::into).collect();
+    // SAFETY: as the caller vouches.
+    unsafe {
+        if text {
+            let array = Utf8ViewArray::new_unchecked_unknown_md(
+                ArrowDataType::Utf8View,
+                views.into(),
+                buffers.into(),
+                validity,
+                None,
+            );
+            Finished::new(DataType::String, array)
+        } else {
+            let array = BinaryViewArray::new_unchecked_unknown_md(
+                ArrowDataType::BinaryView,
+                views.into(),
+                buffers.into(),
+                validity,
+                None,
+            );
+            Finished::new(DataType::Binary, array)
         }
     }
 }
 
-/// A view's length has 32 bits.
 #[inline(always)]
 fn fits<T: Bytes>(item: T) -> Result<T, Refused> {
-    if item.bytes().len() <= u32::MAX as usize {
-        return Ok(item);
+    check_length(item.bytes())?;
+    Ok(item)
+}
+
+/// A view's length has 32 bits.
+#[inline(always)]
+pub(super) fn check_length(bytes: &[u8]) -> Result<(), Refused> {
+    if bytes.len() <= u32::MAX as usize {
+        return Ok(());
     }
     Err(Refused::new(format!(
         "a value of {} bytes is longer than the 4 GiB that a column's value can have",
-        item.bytes().len()
+        bytes.len()
     )))
 }
 

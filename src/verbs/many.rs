@@ -1,0 +1,504 @@
+//! `flat_map_rows` and `emit_rows`: any number of output rows for each input row.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::time::Duration;
+
+use polars::prelude::{Column, DataFrame, DataType, IdxSize, IntoColumn, PlSmallStr};
+
+use super::call::{Checks, Verb, call};
+use super::follows::{Kind, Shape};
+use super::report::{Gaps, Items, gather};
+use super::rows::{Part, RowItems, Strides, no_nulls};
+use super::stride::{Stretch, Stride};
+use crate::cancel::Halt;
+use crate::context::{Context, Contexts, IntoUnit, Lead};
+use crate::error::{Cause, Error, Failure, Result};
+use crate::function::{EmitFn, RowFn};
+use crate::options::{Casts, Nulls, Options};
+use crate::outcome::Outcome;
+use crate::partition::{Cut, Layout};
+use crate::read::{Cells, Given, Names, Reader, Sources, not_found};
+use crate::row_numbers::number_column;
+use crate::run::{BATCH, Job, Plan, Steps, Worker, catch};
+use crate::sync::{Arc, Mutex, PoisonError};
+use crate::write::{Emit, EmitRow, IntoRows, Owned, Pushed, fit_pushed, returned, stack_pushed};
+
+/// Calls a closure that returns the rows of a row.
+pub(crate) fn flat_map_rows<M, C, L, F>(
+    given: Given<'_>,
+    options: &Options<'_>,
+    lead: L,
+    f: &F,
+) -> Result<Outcome<DataFrame>>
+where
+    C: Context + Send,
+    L: Lead<C>,
+    F: RowFn<M, C>,
+    F::Out: IntoRows,
+{
+    many::<M, C, L, _>(given, options, lead, &FlatMap(f))
+}
+
+/// Calls a closure that pushes the rows of a row.
+pub(crate) fn emit_rows<M, C, L, F>(
+    given: Given<'_>,
+    options: &Options<'_>,
+    lead: L,
+    f: &F,
+) -> Result<Outcome<DataFrame>>
+where
+    C: Context + Send,
+    L: Lead<C>,
+    F: EmitFn<M, C>,
+{
+    many::<M, C, L, _>(given, options, lead, &Emitting(f))
+}
+
+/// A function that pushes the rows of a row.
+trait Pushes<M, C>: Sync {
+    /// As spans have it.
+    const VERB: &'static str;
+    const NAMES: Names;
+    type Cells: Cells;
+    type Row: EmitRow;
+
+    fn push<'a>(
+        &self,
+        context: &mut C,
+        out: &mut Emit<Self::Row>,
+        cells: <Self::Cells as Cells>::Of<'a>,
+    ) -> Result<(), Failure>;
+}
+
+/// Pushes the rows that a closure returns.
+struct FlatMap<'f, F>(&'f F);
+
+impl<M, C, F> Pushes<M, C> for FlatMap<'_, F>
+where
+    F: RowFn<M, C>,
+    F::Out: IntoRows,
+{
+    const VERB: &'static str = "flat_map_rows";
+    const NAMES: Names = F::NAMES;
+    type Cells = F::Cells;
+    type Row = Owned<<F::Out as IntoRows>::Row>;
+
+    #[inline(always)]
+    fn push<'a>(
+        &self,
+        context: &mut C,
+        out: &mut Emit<Self::Row>,
+        cells: <F::Cells as Cells>::Of<'a>,
+    ) -> Result<(), Failure> {
+        self.0.call(context, cells).push_onto(out)
+    }
+}
+
+/// Lets a closure push.
+struct Emitting<'f, F>(&'f F);
+
+impl<M, C, F> Pushes<M, C> for Emitting<'_, F>
+where
+    F: EmitFn<M, C>,
+{
+    const VERB: &'static str = "emit_rows";
+    const NAMES: Names = F::NAMES;
+    type Cells = F::Cells;
+    type Row = F::Row;
+
+    #[inline(always)]
+    fn push<'a>(
+        &self,
+        context: &mut C,
+        out: &mut Emit<F::Row>,
+        cells: <F::Cells as Cells>::Of<'a>,
+    ) -> Result<(), Failure> {
+        let result = self.0.call(context, out, cells).into_unit();
+        result.map_err(|error| Failure::Closure(Cause::new(error)))
+    }
+}
+
+fn many<M, C, L, F>(
+    given: Given<'_>,
+    options: &Options<'_>,
+    lead: L,
+    f: &F,
+) -> Result<Outcome<DataFrame>>
+where
+    C: Context + Send,
+    L: Lead<C>,
+    F: Pushes<M, C>,
+{
+    let arguments = F::Cells::arguments();
+    let shape = Shape {
+        verb: Kind::ManyRows,
+        sees_nulls: arguments.is_none(),
+        is_whole: false,
+        is_seeded: L::SEEDED,
+        in_query: given.numbers.is_some(),
+    };
+    let mut checks = Checks::new(options, shape);
+    let numbers = given.row_numbers(options, &mut checks.faults);
+    let sources = Sources::choose(
+        given,
+        options,
+        arguments.as_deref(),
+        F::NAMES,
+        &mut checks.faults,
+    );
+    let keep = options.call.keep.as_deref().unwrap_or_default();
+    let kept = kept(given, keep, &mut checks.faults);
+    let default = F::Row::names().numbered("column");
+    let returns = checks.returns(default.len(), &default, fit_pushed::<F::Row>);
+    let width = default.len();
+    let names = options.call.names.clone().unwrap_or(default);
+    let before = options.call.source_rows.iter().chain(keep);
+    // Of names that are given, the plan's check reports those that are there twice.
+    let mut all: Vec<PlSmallStr> = before.cloned().collect();
+    let own = (0..names.len()).filter(|name| !names[..*name].contains(&names[*name]));
+    all.extend(own.map(|name| names[name].clone()));
+    let plan = checks.pass(Some(width), &all)?;
+
+    let chunks = sources.chunks();
+    let layout = sources.layout();
+    // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
+    let bound = unsafe { F::Cells::bind(&chunks, &numbers) };
+    if F::Cells::has_nulls(&bound) && options.nulls() == Nulls::Error {
+        no_nulls::<F::Cells>(&bound, &layout, &sources, &numbers)?;
+    }
+    let items = RowItems {
+        sources: &sources,
+        numbers: &numbers,
+        names: &names,
+    };
+    let verb = ManyRows::<M, C, F> {
+        f,
+        bound: &bound,
+        layout: &layout,
+        parts: Mutex::default(),
+        casts: options.casts(),
+        dtypes: returns.map(Into::into),
+        returns,
+        source_rows: options.call.source_rows.clone(),
+        kept,
+        items,
+        marker: PhantomData,
+    };
+    call(options, &plan, lead, verb)
+}
+
+/// The input columns that stand before the output's.
+fn kept<'a>(given: Given<'a>, names: &[PlSmallStr], faults: &mut Vec<Error>) -> Vec<&'a Column> {
+    let find = |name: &PlSmallStr| {
+        let found = given.columns.iter().find(|column| column.name() == name);
+        if found.is_none() {
+            let columns = given.columns.iter().map(|column| column.name().as_str());
+            faults.push(not_found(name, columns));
+        }
+        found
+    };
+    names.iter().filter_map(find).collect()
+}
+
+/// A closure called for rows, and the rows that they give.
+struct ManyRows<'r, 'a, M, C, F: Pushes<M, C>> {
+    f: &'r F,
+    bound: &'r <F::Cells as Cells>::Bound<'a>,
+    layout: &'r Layout,
+    /// In no order; each has the position of its first input row.
+    parts: Mutex<Vec<(usize, Result<Pushed<F::Row>>)>>,
+    casts: Casts,
+    returns: Option<&'r [DataType]>,
+    /// The same, as each part has it.
+    dtypes: Option<Arc<[DataType]>>,
+    source_rows: Option<PlSmallStr>,
+    kept: Vec<&'r Column>,
+    items: RowItems<'r, 'a>,
+    marker: PhantomData<fn(M, C)>,
+}
+
+impl<M, C, F: Pushes<M, C>> ManyRows<'_, '_, M, C, F> {
+    /// Rows that nothing is pushed onto yet.
+    fn out(&self) -> Emit<F::Row> {
+        let counts = self.source_rows.is_some() || !self.kept.is_empty();
+        Emit::new(self.casts, self.dtypes.clone(), counts)
+    }
+
+    /// Puts away what the rows from `first` on have pushed.
+    fn put(&self, first: usize, out: Emit<F::Row>) {
+        if out.len() > 0 {
+            let part = out.close();
+            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts.push((first, part));
+        }
+    }
+}
+
+impl<M, C, F> Verb<C> for ManyRows<'_, '_, M, C, F>
+where
+    C: Context + Send,
+    F: Pushes<M, C>,
+{
+    type Output = DataFrame;
+
+    const NAME: &'static str = F::VERB;
+    /// A row that fails gives no rows.
+    const WHOLE: bool = true;
+
+    fn items(&self) -> &dyn Items {
+        &self.items
+    }
+
+    fn cut(&self, plan: &Plan) -> Option<Cut> {
+        plan.asked_cut()
+    }
+
+    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
+        ManyJob {
+            rows: self,
+            contexts,
+            halt,
+        }
+    }
+
+    fn output(self, _: &Gaps) -> Result<DataFrame> {
+        let parts = self.parts.into_inner();
+        let mut parts = parts.unwrap_or_else(PoisonError::into_inner);
+        parts.sort_unstable_by_key(|(first, _)| *first);
+        let mut pushed = Vec::with_capacity(parts.len());
+        let mut counts = Vec::with_capacity(parts.len());
+        for (first, part) in parts {
+            let mut part = part?;
+            counts.push((first, std::mem::take(&mut part.counts)));
+            pushed.push(part);
+        }
+        let height = pushed.iter().map(|part| part.len).sum();
+        check_height(height)?;
+        let sources = || {
+            let parts = counts.iter();
+            parts.flat_map(|(first, counts)| sources_of(*first, counts))
+        };
+        let stacked = stack_pushed(pushed, self.returns.is_some());
+        let (mut columns, chunks) = stacked.map_err(|error| {
+            error.of_item(|row| self.items.place(sources().nth(row).unwrap_or_default()))
+        })?;
+        if let Some(dtypes) = self.returns {
+            returned(&mut columns, dtypes)?;
+        }
+        let mut all = Vec::with_capacity(self.kept.len() + columns.len() + 1);
+        if self.source_rows.is_some() || !self.kept.is_empty() {
+            let sources: Vec<usize> = sources().collect();
+            if let Some(name) = self.source_rows {
+                let numbers = sources.iter().map(|row| self.items.numbers.of(*row));
+                all.push(number_column(name, &numbers.collect::<Vec<usize>>()));
+            }
+            all.extend(gather(&self.kept, &sources)?);
+            for column in &mut all {
+                cut(column, &chunks)?;
+            }
+        }
+        let names = self.items.names.iter().cloned();
+        let columns = columns.into_iter().zip(names);
+        all.extend(columns.map(|(column, name)| column.into_column(name)));
+        Ok(DataFrame::new(height, all)?)
+    }
+}
+
+/// Polars counts the rows of a frame by its row index.
+fn check_height(height: usize) -> Result<()> {
+    if IdxSize::try_from(height).is_ok_and(|height| height < IdxSize::MAX) {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!(
+        "the output would have {height} rows, which is more than a frame of Polars can have; call it for parts of the frame"
+    )
+    .into())
+}
+
+/// The input row of each output row, of input rows from one on that gave so many.
+fn sources_of(first: usize, counts: &[IdxSize]) -> impl Iterator<Item = usize> + '_ {
+    let rows = counts.iter().enumerate();
+    rows.flat_map(move |(row, count)| std::iter::repeat_n(first + row, *count as usize))
+}
+
+/// Cuts a column into chunks of these lengths, as those beside it have, without a copy.
+fn cut(column: &mut Column, lengths: &[usize]) -> Result<()> {
+    if let (Column::Series(_), [first, rest @ ..]) = (&*column, lengths)
+        && !rest.is_empty()
+    {
+        let series = column.as_materialized_series();
+        let mut cut = series.slice(0, *first);
+        for length in rest {
+            cut.append_owned(series.slice(cut.len() as i64, *length))?;
+        }
+        *column = cut.into_column();
+    }
+    Ok(())
+}
+
+/// The job of calling a closure for rows that give rows.
+struct ManyJob<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
+    rows: &'j ManyRows<'r, 'a, M, C, F>,
+    contexts: &'j Contexts<'j, C>,
+    halt: Option<&'j Halt>,
+}
+
+impl<M, C, F> Job for ManyJob<'_, '_, '_, M, C, F>
+where
+    C: Context + Send,
+    F: Pushes<M, C>,
+{
+    fn run(&self, rows: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize {
+        let (start, end) = (rows.start, rows.end);
+        let mut context = match self.contexts.lend(worker.seat()) {
+            Ok(context) => context,
+            Err(error) => {
+                worker.abort(error);
+                return start;
+            }
+        };
+        let mut part = Part {
+            first: start,
+            end,
+            casts: self.rows.casts,
+            returns: self.rows.returns,
+            items: self.rows.items,
+            halt: self.halt,
+            steps: Steps::new(worker, patience, self.halt.is_some()),
+        };
+        let mut growing = Growing {
+            rows: self.rows,
+            first: start,
+            out: self.rows.out(),
+        };
+        let mut scratch = <F::Cells as Cells>::Scratch::default();
+        let mut blocks = self.rows.layout.blocks(rows);
+        while let Some((row, len, places)) = blocks.next() {
+            let mut strides = ManyStrides {
+                reader: F::Cells::open(self.rows.bound, places, row, len, &mut scratch),
+                context: &mut *context,
+                growing: &mut growing,
+            };
+            // SAFETY: the reader is open for the block's rows, which are the next ones of those that grow.
+            if let Some(reached) = unsafe { part.block(row..row + len, worker, &mut strides) } {
+                return reached;
+            }
+        }
+        part.steps.leave(worker);
+        growing.put();
+        end
+    }
+
+    fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
+        self.rows.items.numbers_of(rows)
+    }
+}
+
+/// What rows side by side have pushed until now.
+struct Growing<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
+    rows: &'j ManyRows<'r, 'a, M, C, F>,
+    /// The first of them.
+    first: usize,
+    out: Emit<F::Row>,
+}
+
+impl<M, C, F: Pushes<M, C>> Growing<'_, '_, '_, M, C, F> {
+    /// Puts it away; what comes then begins anew.
+    fn put(&mut self) {
+        let out = std::mem::replace(&mut self.out, self.rows.out());
+        self.rows.put(self.first, out);
+    }
+}
+
+/// One block's reader, and what its rows push onto.
+struct ManyStrides<'b, 'j, 'r, 'a, M, C, F: Pushes<M, C>, R> {
+    reader: R,
+    context: &'b mut C,
+    growing: &'b mut Growing<'j, 'r, 'a, M, C, F>,
+}
+
+impl<'c, M, C, F, R> Strides for ManyStrides<'_, '_, '_, '_, M, C, F, R>
+where
+    C: Context,
+    F: Pushes<M, C>,
+    R: Reader<Item = <F::Cells as Cells>::Of<'c>>,
+{
+    fn has_nulls(&self) -> bool {
+        self.reader.has_nulls()
+    }
+
+    unsafe fn run(&mut self, careful: bool, stretch: Stretch<'_>) -> (usize, Stride) {
+        let run = match careful {
+            true => push_stride::<true, M, C, F, R>,
+            false => push_stride::<false, M, C, F, R>,
+        };
+        let Growing { rows, out, .. } = &mut *self.growing;
+        // SAFETY: as the caller vouches.
+        unsafe { run(rows.f, self.context, self.reader, out, &stretch) }
+    }
+
+    unsafe fn write_null(&mut self, _: usize) {
+        // It gives no rows.
+        self.growing.out.count();
+    }
+
+    fn finish(&mut self) {
+        self.growing.put();
+    }
+
+    unsafe fn restart(&mut self, first: usize, _: usize) {
+        self.growing.first = first;
+    }
+}
+
+/// The loop over the rows of a stretch. The `CAREFUL` one looks at nulls, and whether the run is stopped from outside, before
+/// each row; the other looks at that once for each [`BATCH`]. Returns the row at which it ended, of which nothing is left.
+///
+/// # Safety
+/// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null.
+unsafe fn push_stride<'c, const CAREFUL: bool, M, C, F, R>(
+    f: &F,
+    context: &mut C,
+    reader: R,
+    out: &mut Emit<F::Row>,
+    stretch: &Stretch<'_>,
+) -> (usize, Stride)
+where
+    C: Context,
+    F: Pushes<M, C>,
+    R: Reader<Item = <F::Cells as Cells>::Of<'c>>,
+{
+    let mut i = stretch.rows.start;
+    let ended = catch(|| {
+        while i < stretch.rows.end {
+            let looks = CAREFUL || (i - stretch.rows.start).is_multiple_of(BATCH);
+            if looks && stretch.halt.is_some_and(Halt::is_set) {
+                return Stride::Halted;
+            }
+            // SAFETY: `i` is within the stretch, and it is read where it is valid.
+            unsafe {
+                if CAREFUL && !reader.is_valid(i) {
+                    let fault = reader.fault(i);
+                    if fault.message.is_some() {
+                        return Stride::Failed(Failure::Read(fault));
+                    }
+                    out.count();
+                } else {
+                    context.at(stretch.numbers, stretch.block + i);
+                    let pushed = f.push(context, out, reader.read::<CAREFUL>(i));
+                    if let Err(failure) = pushed.and_then(|()| out.end_row()) {
+                        return Stride::Failed(failure);
+                    }
+                }
+            }
+            i += 1;
+        }
+        Stride::Done
+    });
+    let ended = ended.unwrap_or_else(Stride::Failed);
+    if let Stride::Failed(_) = ended {
+        out.take_back();
+    }
+    (i, ended)
+}
