@@ -9,6 +9,7 @@ use super::call::output_name;
 use super::chunks::{self, OutputSchema};
 use super::expr::{RowsExpr, rows};
 use super::failures::Failures;
+use super::flat_map::flat_map;
 use super::item::IntoBatch;
 use super::lends::Lends;
 use super::one_column::OneColumn;
@@ -22,10 +23,11 @@ use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::read::Cells;
-use crate::write::{IntoRow, IntoStack};
+use crate::write::{IntoRow, IntoRows, IntoStack};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
-/// [`filter_rows`](LazyApply::filter_rows), [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
+/// [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows), [`chunks`](LazyApply::chunks),
+/// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
 /// [`par_apply`](crate::ParApplyLazy::par_apply).
 ///
 /// With a [`state`](LazyApply::state), a verb's closure takes it first; with a [`finish`](LazyApply::finish) too, only the last two
@@ -75,8 +77,28 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// Whether [`rows`](LazyApply::rows) or [`filter_rows`](LazyApply::filter_rows) numbers the frame's rows, so that errors and [`failures`](LazyApply::failures) name
-    /// the row of the whole frame: the one that the call is made on, from 0. By default it does where the closure takes
+    /// Which of the frame's columns stand before the output's, of [`flat_map_rows`](LazyApply::flat_map_rows): each output row has
+    /// the values of its input row. As [`Apply::keep`](crate::Apply::keep).
+    pub fn keep<I, N>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = N>,
+        N: Into<PlSmallStr>,
+    {
+        self.settings.options.call.keep = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Adds a column of this name, before all others, that has the number of each output row's input row, of
+    /// [`flat_map_rows`](LazyApply::flat_map_rows): counted over the whole frame that the call is made on. As
+    /// [`Apply::source_rows`](crate::Apply::source_rows).
+    pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
+        self.settings.options.call.source_rows = Some(name.into());
+        self
+    }
+
+    /// Whether [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows) and
+    /// [`flat_map_rows`](LazyApply::flat_map_rows) number the frame's rows, so that errors and [`failures`](LazyApply::failures)
+    /// name the row of the whole frame: the one that the call is made on, from 0. By default they do where the closure takes
     /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, with [`Nulls::Error`], and with
     /// [`returns`](LazyApply::returns). Without numbers, an
     /// error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an error.
@@ -285,6 +307,44 @@ impl LazyApply {
         self.add_rows::<M, NoContext, F>(f)
     }
 
+    /// Replaces the frame by the rows that the closure gives, any number of them for each of the frame's: as
+    /// [`Apply::flat_map_rows`](crate::Apply::flat_map_rows). The columns are the closure's own; [`keep`](LazyApply::keep) and
+    /// [`source_rows`](LazyApply::source_rows) put others before them. The output's schema is known from the closure's type when
+    /// the query is planned; one that returns `AnyValue` or `Series` needs [`returns`](LazyApply::returns).
+    ///
+    /// The closure is called for batches in the streaming engine, which need not wait for the whole. Of a scan, the columns that
+    /// [`select`](LazyApply::select) and `keep` name are read, or all. No filter that comes after the call is moved before it.
+    ///
+    /// [`OnError::Skip`] leaves the rows of one that fails out, and [`failures`](LazyApply::failures) implies it;
+    /// [`OnError::Null`] is refused.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let lf = df!["id" => [7, 8], "tags" => ["a,b", "c"]]?.lazy();
+    /// let tags = lf
+    ///     .par_apply()
+    ///     .select(["tags"])
+    ///     .keep(["id"])
+    ///     .names(["tag"])
+    ///     .flat_map_rows(|tags: &str| tags.split(',').map(PlSmallStr::from_str).collect::<Vec<_>>())
+    ///     .filter(col("tag").neq(lit("b")))
+    ///     .collect()?;
+    /// assert_eq!(tags, df!["id" => [7, 8], "tag" => ["a", "c"]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the query is planned: those that a call over a frame finds before it calls the closure. When it runs: as
+    /// [`rows`](LazyApply::rows).
+    pub fn flat_map_rows<M, F>(self, f: F) -> LazyFrame
+    where
+        F: RowFn<M> + Send + 'static,
+        F::Out: IntoRows,
+    {
+        flat_map::<M, NoContext, _, F>(self.frame, self.settings, self.state, f)
+    }
+
     /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
     ///
     /// Without [`row_wise`](LazyApply::row_wise), the closure is called once with the whole frame, which the streaming engine
@@ -364,6 +424,22 @@ impl<I> LazyApply<State<I, NoFinish>> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         self.add_rows::<M, WithState<S>, F>(f)
+    }
+
+    /// As [`flat_map_rows`](LazyApply::flat_map_rows), with the state: the closure takes `&mut S` first. There is a state for each
+    /// worker, as of [`RowsExpr::state`](crate::RowsExpr::state).
+    ///
+    /// # Errors
+    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    pub fn flat_map_rows<S, O, M, F>(self, f: F) -> LazyFrame
+    where
+        I: Fn() -> O + Send + Sync + 'static,
+        O: IntoState<S>,
+        S: Send + 'static,
+        F: RowFn<M, WithState<S>> + Send + 'static,
+        F::Out: IntoRows,
+    {
+        flat_map::<M, WithState<S>, _, F>(self.frame, self.settings, self.state, f)
     }
 
     /// As [`chunks`](LazyApply::chunks), with the state: the closure takes `&mut S` first. With

@@ -2,15 +2,11 @@
 
 use std::time::Instant;
 
-use polars::prelude::{
-    AllowedOptimizations, DataFrame, DslBuilder, DslPlan, LazyFrame, PlSmallStr, PlanCallback,
-    PolarsResult, Schema, SchemaRef, UdfSchema,
-};
-use polars_plan::prelude::ProjectionOptions;
+use polars::prelude::{DataFrame, LazyFrame, PlSmallStr, PolarsResult, Schema, SchemaRef};
 
 use super::expr::of_batch;
 use super::lends::Lends;
-use super::run_link::RunColumn;
+use super::map::{Mapping, map as map_frames};
 use super::settings::{Settings, Shared, Verb};
 use super::unused_name::unused_name;
 use crate::context::Context;
@@ -78,8 +74,7 @@ impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
     }
 }
 
-/// Puts the function into the plan, when the query is planned: then the input's schema is known, and what is wrong with the
-/// options or the output's is an error. (Of a schema that is asked for later, Polars expects that it cannot fail.)
+/// Replaces the frame by what the function makes of it.
 pub(super) fn map<M, C, L, S, F>(
     frame: LazyFrame,
     mut settings: Settings,
@@ -94,10 +89,13 @@ where
     F: ChunkFn<M, C> + Send + 'static,
     F::Out: IntoStack<Output = DataFrame>,
 {
-    let name = settings.name_or("par_apply_chunks");
     let row_wise = settings.row_wise;
-    // The batches of a whole do not know where they lie in it.
-    let numbers = (row_wise && F::TAKES_PLACE).then(|| unused_name("row"));
+    let mapping = Mapping {
+        name: settings.name_or("par_apply_chunks"),
+        // The batches of a whole do not know where they lie in it.
+        numbers: (row_wise && F::TAKES_PLACE).then(|| unused_name("row")),
+        row_wise,
+    };
     // Cells are encoded for dtypes; a frame's are the schema's, and the option is refused.
     let returns = match F::Out::WHOLE {
         true => None,
@@ -108,49 +106,19 @@ where
     let chunks = Arc::new(Chunks {
         shared,
         row_wise,
-        numbers: numbers.clone(),
+        numbers: mapping.numbers.clone(),
         state,
         f,
     });
-    let run_column = Arc::new(RunColumn::<L::Kept>::new(unused_name("run")));
-    let optimizations = match row_wise {
-        true => AllowedOptimizations::STREAMING,
-        false => AllowedOptimizations::empty(),
+    let planned = chunks.clone();
+    let schema = move |input: &Schema| {
+        planned.shared.check()?;
+        schema.of(input)
     };
-    let plan = move |(plans, schemas): (Vec<DslPlan>, Vec<SchemaRef>)| {
-        chunks.shared.check()?;
-        let schema = schema.of(&schemas[0])?;
-        let (chunks, output) = (chunks.clone(), schema.clone());
-        // What is gathered has no gap; and a frame of no columns has no place for the run's number.
-        let any = schemas[0].iter_names().next();
-        let numbered = any.filter(|_| row_wise).map(|any| {
-            let number = run_column.expression(any.clone());
-            (run_column.clone(), number)
-        });
-        let (run_column, number) = numbered.unzip();
-        let run = move |mut frame: DataFrame| match &run_column {
-            Some(column) if frame.height() > 0 => {
-                let (run, kept) = column.take(&mut frame)?;
-                run.call(|| chunks.run::<M, C>(&frame, &output, &kept, run.began()))
-            }
-            _ => chunks.run::<M, C>(&frame, &output, &L::Kept::default(), Instant::now()),
-        };
-        let told: Arc<dyn UdfSchema> = Arc::new(move |_: &Schema| Ok(schema.clone()));
-        let input = plans
-            .into_iter()
-            .next()
-            .expect("the frame's own plan is given");
-        let mut plan = DslBuilder::from(input);
-        if let Some(name) = &numbers {
-            plan = plan.row_index(name.clone(), None);
-        }
-        if let Some(number) = number {
-            plan = plan.with_columns(vec![number], ProjectionOptions::default());
-        }
-        let map = plan.map(run, optimizations, Some(told), name.clone());
-        Ok(map.build())
+    let run = move |frame: &DataFrame, schema: &Schema, kept: &L::Kept, since: Instant| {
+        chunks.run::<M, C>(frame, schema, kept, since)
     };
-    frame.pipe_with_schema(PlanCallback::new(plan))
+    map_frames(frame, mapping, schema, run)
 }
 
 struct Chunks<F, L> {

@@ -37,6 +37,8 @@ pub(super) enum Verb {
     Rows,
     /// A column wherever an expression goes.
     Expression,
+    /// Any number of rows for each, in the place of the frame.
+    FlatMap,
     Chunks,
     RowBatches,
     Batches,
@@ -81,6 +83,17 @@ impl Settings {
                 return Some((option, OF_ROWS));
             }
         }
+        if verb == Verb::FlatMap && options.on_error() == OnError::Null {
+            return Some(("on_error", GIVES_NONE));
+        }
+        let of_flat_map = [
+            ("keep", options.call.keep.is_some()),
+            ("source_rows", options.call.source_rows.is_some()),
+        ];
+        let given = of_flat_map.iter().find(|(_, is_given)| *is_given);
+        if let Some((option, _)) = given.filter(|_| verb != Verb::FlatMap) {
+            return Some((option, OF_FLAT_MAP));
+        }
         match (options.on_error(), &self.failures) {
             (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
             (OnError::Skip, _) if verb != Verb::Expression => {}
@@ -99,7 +112,14 @@ impl Settings {
     }
 
     /// What the calls over batches share.
-    pub(super) fn share(self, verb: Verb) -> Shared {
+    pub(super) fn share(mut self, verb: Verb) -> Shared {
+        if self.failures.is_some() {
+            let policy = match verb {
+                Verb::FlatMap => OnError::Skip,
+                _ => OnError::Null,
+            };
+            self.options.call.on_error.get_or_insert(policy);
+        }
         let unfit = self.unfit(verb);
         let Settings {
             mut options,
@@ -129,6 +149,10 @@ type Unfit = (&'static str, &'static str);
 
 const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
                        frames, and .returns([…]) is for a closure that returns cells";
+const GIVES_NONE: &str = "a row that fails gives no rows, and there is none that could be null: give OnError::Skip, and .failures(…) to \
+                          collect the failures";
+const OF_FLAT_MAP: &str = "it is for .flat_map_rows(f), whose rows take the place of the frame's; the other verbs leave the frame's \
+                           columns, or make a frame of their own";
 const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
 const NO_RESULTS: &str =
     "the output of .filter_rows(f) has the frame's columns, and none of results";
@@ -221,14 +245,12 @@ macro_rules! settings {
             self
         }
 
-        /// Collects the rows that fail, and implies [`OnError::Null`], unless [`on_error`](Self::on_error) says another
-        /// policy. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
+        /// Collects the rows that fail, and implies [`OnError::Null`], or [`OnError::Skip`] of `flat_map_rows`, unless
+        /// [`on_error`](Self::on_error) says another policy. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
         ///
         /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
-            let settings = self.settings();
-            settings.options.call.on_error.get_or_insert(OnError::Null);
-            settings.failures = Some(failures.clone());
+            self.settings().failures = Some(failures.clone());
             self
         }
 
