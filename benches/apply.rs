@@ -19,6 +19,7 @@ criterion_group!(
     groups::columns::bench,
     groups::chunks::bench,
     groups::many_chunks::bench,
+    groups::many_rows::bench,
     groups::skewed::bench,
     groups::small::bench,
     groups::pool::bench,

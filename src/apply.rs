@@ -21,8 +21,9 @@ use crate::sync::Arc;
 use crate::verbs;
 use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 
-/// A call in the making: options, then one verb ([`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
-/// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) or [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// A call in the making: options, then one verb: [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
+/// [`with_columns`](Apply::with_columns), [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows),
+/// [`columns`](Apply::columns) or [`chunks`](Apply::chunks). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
 /// the call at once, before it calls the closure.
@@ -52,6 +53,8 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 /// | [`outcome`](Apply::outcome) | what happened is returned with the output |
 ///
 /// [`returns`](Apply::returns) gives the output's columns dtypes of their own: a time unit and zone, an Enum, an Array.
+/// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) say which input row each output row comes from, where there are
+/// any number of them.
 ///
 /// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns) and of the parts of
 /// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is

@@ -24,6 +24,8 @@
 //! | call | the closure takes | it returns | together |
 //! |---|---|---|---|
 //! | [`par_apply_rows`](ParApply::par_apply_rows) | 1 to 12 [cells](Cell), or one [row](FromRow): a tuple, `[T; N]`, a derived struct, [`Row`] | a [cell, tuple, array or derived struct](IntoRow) | a `Column` or `DataFrame` of the same height |
+//! | [`flat_map_rows`](Apply::flat_map_rows) | as of rows | [any number of rows](IntoRows): `Vec<T>`, `[T; N]`, `Option<T>`, `Many(iterator)` | a `DataFrame` of all of them, in order |
+//! | [`emit_rows`](Apply::emit_rows) | [`&mut Emit<T>`](Emit), then as of rows | nothing: it pushes any number of rows | likewise |
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
 //! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
 //!
@@ -52,7 +54,8 @@
 //!
 //! # Promises
 //!
-//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks. Where rows
+//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks; where a row
+//!    gives any number of rows, they stand in the order of the input's. Where rows
 //!    are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for, [`kept_rows`](Outcome::kept_rows) says which
 //!    input rows are left, in the same order.
 //! 2. **Exactly once.** The closure is called once per row; never on invented data, never twice to probe. `retry` alone
@@ -63,7 +66,7 @@
 //! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
 //!    mend it, and [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of their
 //!    types: each is held without loss, or its row fails.
-//! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null. `Option<T>`: the closure sees `None`.
+//! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null, or no row of the many that it could give. `Option<T>`: the closure sees `None`.
 //!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row;
 //!    closures of `Row`, `&Column` and parts refuse the option.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
@@ -91,7 +94,7 @@
 //!
 //! # Output names
 //!
-//! One cell: `par_apply`. A tuple or an array: `column_0`, `column_1`, … A derived struct: its fields. `columns`: the
+//! One cell: `par_apply`, also where it is the one column of a frame. A tuple or an array: `column_0`, `column_1`, … A derived struct: its fields. `columns`: the
 //! input's. A `DataFrame`, `Column` or `Series` from `chunks`: its own. [`names`](Apply::names) sets others.
 //!
 //! # Speed
@@ -147,7 +150,7 @@
 //! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
-//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `columns`, `chunks`: the stages put together |
+//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame`, `par_map` | the builder, and the traits on `DataFrame`, and on `Column` and `Series` |

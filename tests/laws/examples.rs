@@ -45,6 +45,9 @@ mod run_scripts_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/sum_of_squares.rs"]
 mod sum_of_squares_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/words.rs"]
+mod words_program;
 
 /// What a program prints.
 fn printed(run: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
@@ -109,6 +112,15 @@ fn normalize_rows() {
 /// The folder of the real data.
 fn data() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data"))
+}
+
+#[test]
+fn words() {
+    let out = printed(|out| words_program::run(data(), out));
+    let docs = include_str!("../../examples/words.rs").lines();
+    let printed = docs.skip_while(|line| *line != "//! ```text").skip(1);
+    let printed = printed.map_while(|line| line.strip_prefix("//! ").filter(|line| *line != "```"));
+    assert!(out.lines().eq(printed), "{out}");
 }
 
 #[test]

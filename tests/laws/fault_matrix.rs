@@ -26,8 +26,17 @@ enum Verb {
     Rows,
     FilterRows,
     WithColumns,
+    FlatMapRows,
+    EmitRows,
     Columns,
     Chunks,
+}
+
+impl Verb {
+    /// Whether a row gives any number of rows, and one that fails none.
+    fn is_many(self) -> bool {
+        matches!(self, Verb::FlatMapRows | Verb::EmitRows)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,10 +50,12 @@ enum Place {
 }
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Panic, Fault::Cancel, Fault::Deadline];
-const VERBS: [Verb; 5] = [
+const VERBS: [Verb; 7] = [
     Verb::Rows,
     Verb::FilterRows,
     Verb::WithColumns,
+    Verb::FlatMapRows,
+    Verb::EmitRows,
     Verb::Columns,
     Verb::Chunks,
 ];
@@ -113,7 +124,7 @@ impl Cell {
         let called = Mutex::new(BTreeSet::new());
         let token = CancelToken::new();
         let began = Instant::now();
-        let step = |item: usize| -> anyhow::Result<AnyValue<'static>> {
+        let step = &|item: usize| -> anyhow::Result<AnyValue<'static>> {
             let _held = Alive::new(&alive);
             assert!(
                 called.lock().unwrap().insert(item),
@@ -145,7 +156,11 @@ impl Cell {
         };
 
         let df = counting(match self.verb {
-            Verb::Rows | Verb::FilterRows | Verb::WithColumns => ITEMS,
+            Verb::Rows
+                    | Verb::FilterRows
+                    | Verb::WithColumns
+                    | Verb::FlatMapRows
+                    | Verb::EmitRows => ITEMS,
             _ => 3 * ITEMS,
         });
         let wide = (0..ITEMS).map(|c| Column::new(format!("c{c}").into(), [c as i64]));
@@ -185,6 +200,25 @@ impl Cell {
             Verb::WithColumns => apply
                 .names(["i"])
                 .with_columns(|_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_frame),
+            Verb::FlatMapRows => apply
+                .flat_map_rows(|_: &mut Alive, i: i64| {
+                    // The item before the one that fails is taken back.
+                    let first = self.fails(i as usize).then_some(Ok(AnyValue::Null));
+                    Many(
+                        first
+                            .into_iter()
+                            .chain(std::iter::once_with(move || step(i as usize))),
+                    )
+                })
+                .map(Told::of_frame),
+            Verb::EmitRows => apply
+                .emit_rows(|_: &mut Alive, out: &mut Emit<AnyValue<'static>>, i: i64| {
+                    if self.fails(i as usize) {
+                        out.push(AnyValue::List(value.clone()));
+                    }
+                    step(i as usize).map(|value| out.push(value))
+                })
                 .map(Told::of_frame),
             Verb::Chunks => apply
                 .partitions(ITEMS)
@@ -249,7 +283,11 @@ impl Cell {
                 };
                 let place = place.to_string();
                 let expected = match self.verb {
-                    Verb::Rows | Verb::FilterRows | Verb::WithColumns => "row 1",
+                    Verb::Rows
+                    | Verb::FilterRows
+                    | Verb::WithColumns
+                    | Verb::FlatMapRows
+                    | Verb::EmitRows => "row 1",
                     Verb::Columns => "column \"c1\"",
                     Verb::Chunks => "part 1 (from row 3)",
                 };
@@ -271,7 +309,9 @@ impl Cell {
                     .collect();
                 assert_eq!(told.failed, failed, "{self:?}");
                 assert_eq!(told.done, per_item * called.len(), "{self:?}");
-                let skips = self.policy == OnError::Skip || self.verb == Verb::FilterRows;
+                let skips = self.policy == OnError::Skip
+                    || self.verb == Verb::FilterRows
+                    || self.verb.is_many();
                 let cells = called.iter().filter(|item| !(skips && self.fails(**item)));
                 let cells: Vec<bool> = cells.map(|item| !self.fails(*item)).collect();
                 assert_eq!(told.cells, cells, "{self:?}");
@@ -357,6 +397,10 @@ fn every_cell() {
                                 policy,
                                 on_cancel,
                             };
+                            if policy == OnError::Null && verb.is_many() {
+                                // It is refused.
+                                continue;
+                            }
                             if place == Place::Nested {
                                 small
                                     .par_apply()

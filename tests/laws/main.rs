@@ -22,6 +22,7 @@
 //! | each worker's state is its own, and seen again at the end | `state` |
 //! | a row's random stream is its number's | `seeds` |
 //! | whatever reports a row has its number from one source | `row_numbers` |
+//! | any number of rows for each: in order, and none of a row that fails | `flat_map_rows`, `emit_rows` |
 //! | each verb follows an option, or refuses it | `option_table` |
 //! | a closure may come from anywhere, and be called through another | `closures` |
 //! | who watches a run sees how far it is, and how it ended | `progress` |
@@ -68,6 +69,7 @@ mod column_names;
 mod columns;
 mod copies;
 mod decimals;
+mod emit_rows;
 mod empty;
 mod endless_causes;
 mod errors;
@@ -78,6 +80,7 @@ mod failure_limits;
 mod fault_matrix;
 mod filter_rows;
 mod filters;
+mod flat_map_rows;
 mod frames;
 mod futures;
 mod gaps;

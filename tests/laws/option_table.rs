@@ -54,6 +54,11 @@ macro_rules! every_call {
             what(call()$($with)*.rows(|_: Row<'_>| count()), &calls),
             what(call()$($with)*.filter_rows(|_: i64, _: i64| count() > 0), &calls),
             what(call()$($with)*.with_columns(|_: i64, _: i64| count()), &calls),
+            what(call()$($with)*.flat_map_rows(|_: i64, _: i64| [count()]), &calls),
+            what(
+                call()$($with)*.emit_rows(|out: &mut Emit<i64>, _: i64, _: i64| out.push(count())),
+                &calls,
+            ),
             what(call()$($with)*.columns(|_: Values<'_, i64>| count()), &calls),
             what(call()$($with)*.columns(|_: &Column| count()), &calls),
             what(call()$($with)*.chunks(|_: &DataFrame| count()), &calls),
@@ -72,7 +77,7 @@ macro_rules! every_call {
 fn a_call_over_a_frame_follows_the_guide() {
     let pool = Pool::new(2).unwrap();
     let token = CancelToken::new();
-    let mut found: BTreeMap<&str, [String; 8]> = BTreeMap::new();
+    let mut found: BTreeMap<&str, [String; 10]> = BTreeMap::new();
     found.insert("select", every_call!(.select(["y", "x"])));
     found.insert("nulls(Nulls::Error)", every_call!(.nulls(Nulls::Error)));
     found.insert("casts(Casts::Lossy)", every_call!(.casts(Casts::Lossy)));
@@ -99,6 +104,8 @@ fn a_call_over_a_frame_follows_the_guide() {
     );
     found.insert("progress", every_call!(.progress(|_: Tick| ())));
     found.insert("outcome", every_call!(.outcome()));
+    found.insert("keep", every_call!(.keep(["line"])));
+    found.insert("source_rows", every_call!(.source_rows("from")));
 
     let mut table = table("| option | rows, typed");
     // These change what the closure takes, or depend on how many columns come out: below.
@@ -153,6 +160,12 @@ fn names_states_and_seeds_are_for_every_verb() {
     );
     let added = state(&df).with_columns(|_: &mut i64, x: i64| x).unwrap();
     assert_eq!(added.get_column_names(), ["x", "z"]);
+    named(state(&df).flat_map_rows(|_: &mut i64, x: i64| [x]).unwrap());
+    named(
+        state(&df)
+            .emit_rows(|_: &mut i64, out: &mut Emit<i64>, x: i64| out.push(x))
+            .unwrap(),
+    );
     named(
         state(&df)
             .columns(|_: &mut i64, x: Values<'_, i64>| x.len() as i64)
@@ -176,6 +189,16 @@ fn names_states_and_seeds_are_for_every_verb() {
             .rows(|_: &mut RowRng, x: i64| x)
             .unwrap()
             .into_frame(),
+    );
+    named(
+        seeded()
+            .flat_map_rows(|_: &mut RowRng, x: i64| [x])
+            .unwrap(),
+    );
+    named(
+        seeded()
+            .emit_rows(|_: &mut RowRng, out: &mut Emit<i64>, x: i64| out.push(x))
+            .unwrap(),
     );
     named(
         seeded()
@@ -211,6 +234,10 @@ fn a_whole_column_is_neither_cast_nor_null() {
     is(&of().rows(|x: i64| x).unwrap());
     is(&of().rows(|x: Row<'_>| x.len() as i64).unwrap());
     is(&of().with_columns(|x: i64| x).unwrap()["par_apply"]);
+    is(&of().flat_map_rows(|x: i64| [x]).unwrap()["par_apply"]);
+    is(&of()
+        .emit_rows(|out: &mut Emit<i64>, x: i64| out.push(x))
+        .unwrap()["par_apply"]);
     is(&of().columns(|x: Values<'_, i64>| x.len() as i64).unwrap()["x"]);
     is(&of().columns(|x: &Column| x.len() as i64).unwrap()["x"]);
     is(&of().chunks(|x: DataFrame| x.height() as i64).unwrap());
@@ -343,7 +370,8 @@ fn what_lazily(result: anyhow::Result<()>, calls: &AtomicUsize) -> String {
     "no".into()
 }
 
-/// Makes every kind of lazy call with what is added to it: `[rows([…]), rows, filter_rows, chunks, row_batches, batches]`.
+/// Makes every kind of lazy call with what is added to it: `[rows([…]), rows, filter_rows, flat_map_rows, chunks, row_batches,
+/// batches]`.
 macro_rules! every_lazy_call {
     ($calls:ident, $lf:ident, expression [$($of_expression:tt)*], frame [$($of_frame:tt)*]) => {{
         let count = |_: i64| $calls.fetch_add(1, Relaxed) as i64;
@@ -358,6 +386,10 @@ macro_rules! every_lazy_call {
             every_lazy_call!(@frame $calls, $lf, call, {
                 let keep = move |i: i64| count(i) >= 0;
                 call.filter_rows(keep).collect().map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf, call, {
+                let lf = call.flat_map_rows(move |x: i64| [count(x)]);
+                lf.collect().map(drop).map_err(Into::into)
             }, $($of_frame)*),
             every_lazy_call!(@frame $calls, $lf, call, {
                 let lf = call.chunks(|input: &Schema| input.clone(), part);
@@ -394,7 +426,7 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
     let token = CancelToken::new();
     let failures = Failures::new();
     let hour = Duration::from_secs(3600);
-    let mut found: BTreeMap<&str, [String; 6]> = BTreeMap::new();
+    let mut found: BTreeMap<&str, [String; 7]> = BTreeMap::new();
     macro_rules! both {
         ($name:literal, $($with:tt)*) => {
             found.insert($name, every_lazy_call!(calls, lf, expression [$($with)*], frame [$($with)*]));
@@ -405,6 +437,14 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
         every_lazy_call!(calls, lf, expression [-], frame [.select(["x"])]),
     );
     both!("names", .names(["z"]));
+    found.insert(
+        "keep",
+        every_lazy_call!(calls, lf, expression [-], frame [.keep(["x"])]),
+    );
+    found.insert(
+        "source_rows",
+        every_lazy_call!(calls, lf, expression [-], frame [.source_rows("from")]),
+    );
     both!("nulls(Nulls::Error)", .nulls(Nulls::Error));
     both!("casts(Casts::Lossy)", .casts(Casts::Lossy));
     both!("returns", .returns([DataType::Int32]));
