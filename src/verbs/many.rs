@@ -21,8 +21,10 @@ use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Names, Reader, Sources, not_found};
 use crate::row_numbers::number_column;
 use crate::run::{BATCH, Job, Plan, Steps, Worker, catch};
-use crate::sync::{Arc, Mutex, PoisonError};
-use crate::write::{Emit, EmitRow, IntoRows, Owned, Pushed, fit_pushed, returned, stack_pushed};
+use crate::sync::Arc;
+use crate::write::{
+    Emit, EmitRow, IntoRows, Owned, Parts, Pushed, fit_pushed, returned, stack_pushed,
+};
 
 /// Calls a closure that returns the rows of a row.
 pub(crate) fn flat_map_rows<M, C, L, F>(
@@ -176,7 +178,7 @@ where
         f,
         bound: &bound,
         layout: &layout,
-        parts: Mutex::default(),
+        parts: Parts::new(),
         casts: options.casts(),
         dtypes: returns.map(Into::into),
         returns,
@@ -206,8 +208,7 @@ struct ManyRows<'r, 'a, M, C, F: Pushes<M, C>> {
     f: &'r F,
     bound: &'r <F::Cells as Cells>::Bound<'a>,
     layout: &'r Layout,
-    /// In no order; each has the position of its first input row.
-    parts: Mutex<Vec<(usize, Result<Pushed<F::Row>>)>>,
+    parts: Parts<Result<Pushed<F::Row>>>,
     casts: Casts,
     returns: Option<&'r [DataType]>,
     /// The same, as each part has it.
@@ -228,9 +229,7 @@ impl<M, C, F: Pushes<M, C>> ManyRows<'_, '_, M, C, F> {
     /// Puts away what the rows from `first` on have pushed.
     fn put(&self, first: usize, out: Emit<F::Row>) {
         if out.len() > 0 {
-            let part = out.close();
-            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-            parts.push((first, part));
+            self.parts.push(first, out.close(first));
         }
     }
 }
@@ -263,16 +262,11 @@ where
     }
 
     fn output(self, _: &Gaps) -> Result<DataFrame> {
-        let parts = self.parts.into_inner();
-        let mut parts = parts.unwrap_or_else(PoisonError::into_inner);
-        parts.sort_unstable_by_key(|(first, _)| *first);
-        let mut pushed = Vec::with_capacity(parts.len());
-        let mut counts = Vec::with_capacity(parts.len());
-        for (first, part) in parts {
-            let mut part = part?;
-            counts.push((first, std::mem::take(&mut part.counts)));
-            pushed.push(part);
-        }
+        let mut pushed = self.parts.into_ordered().collect::<Result<Vec<_>>>()?;
+        let counts: Vec<_> = pushed
+            .iter_mut()
+            .map(|part| (part.first, std::mem::take(&mut part.counts)))
+            .collect();
         let height = pushed.iter().map(|part| part.len).sum();
         check_height(height)?;
         let sources = || {

@@ -153,9 +153,10 @@ impl<T: EmitRow> Emit<T> {
         self.mark = self.len;
     }
 
-    /// The rows, and how many each input row has pushed.
-    pub(crate) fn close(self) -> Result<Pushed<T>> {
+    /// The rows of the input rows from one on, and how many each has pushed.
+    pub(crate) fn close(self, first: usize) -> Result<Pushed<T>> {
         Ok(Pushed {
+            first,
             len: self.len,
             rows: self.rows.close()?,
             counts: self.counts.unwrap_or_default(),
@@ -170,6 +171,8 @@ impl<T: EmitRow> Emit<T> {
 
 /// The rows that some input rows, side by side, have pushed.
 pub(crate) struct Pushed<T: EmitRow> {
+    /// The first of the input rows.
+    pub(crate) first: usize,
     pub(crate) len: usize,
     rows: <T::Rows as Growing>::Grown,
     pub(crate) counts: Vec<IdxSize>,

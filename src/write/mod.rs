@@ -51,6 +51,7 @@ pub use emit::{Emit, EmitRow, Owned};
 pub(crate) use emit::{Pushed, fit_pushed, stack_pushed};
 pub use many::{IntoRows, Many};
 pub use mask::IntoMask;
+pub(crate) use parts::Parts;
 pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};
 pub use rows::{DefaultNames, IntoRow, item};

@@ -7,7 +7,7 @@ use std::fmt;
 pub(super) const ROOM: usize = 1 << 12;
 
 /// The parts of a column, each known by its first row.
-pub(super) struct Parts<P>(Mutex<Vec<(usize, P)>>);
+pub(crate) struct Parts<P>(Mutex<Vec<(usize, P)>>);
 
 impl<P> fmt::Debug for Parts<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,17 +16,17 @@ impl<P> fmt::Debug for Parts<P> {
 }
 
 impl<P> Parts<P> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Parts(Mutex::new(Vec::new()))
     }
 
-    pub(super) fn push(&self, start: usize, part: P) {
+    pub(crate) fn push(&self, start: usize, part: P) {
         let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         parts.push((start, part));
     }
 
     /// The parts in the order of their rows.
-    pub(super) fn into_ordered(self) -> impl Iterator<Item = P> {
+    pub(crate) fn into_ordered(self) -> impl Iterator<Item = P> {
         let mut parts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.sort_by_key(|(start, _)| *start);
         parts.into_iter().map(|(_, part)| part)

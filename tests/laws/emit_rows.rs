@@ -154,29 +154,26 @@ fn every_kind_of_row() {
         array.unwrap(),
         df!["column_0" => [1i64, 2, 3], "column_1" => [1i64, 4, 9]].unwrap()
     );
+    type Wide<'a> = (
+        Option<&'a str>,
+        Option<i64>,
+        Vec<i64>,
+        Option<Vec<i64>>,
+        AnyValue<'static>,
+    );
     let wide = df
         .par_apply()
-        .emit_rows(
-            |out: &mut Emit<(
-                Option<&str>,
-                Option<i64>,
-                Vec<i64>,
-                Option<Vec<i64>>,
-                AnyValue<'static>,
-            )>,
-             text: &str,
-             n: i64| {
-                out.push((
-                    (n > 1).then_some(text),
-                    (n < 3).then_some(n),
-                    vec![n; n as usize],
-                    (n == 2).then(|| vec![n]),
-                    (n == 2)
-                        .then_some(n)
-                        .map_or(AnyValue::Null, AnyValue::Int64),
-                ));
-            },
-        )
+        .emit_rows(|out: &mut Emit<Wide<'_>>, text: &str, n: i64| {
+            out.push((
+                (n > 1).then_some(text),
+                (n < 3).then_some(n),
+                vec![n; n as usize],
+                (n == 2).then(|| vec![n]),
+                (n == 2)
+                    .then_some(n)
+                    .map_or(AnyValue::Null, AnyValue::Int64),
+            ));
+        })
         .unwrap();
     let nulls: Vec<usize> = wide.columns().iter().map(Column::null_count).collect();
     assert_eq!((wide.height(), nulls), (3, vec![1, 1, 0, 2, 2]));
@@ -259,19 +256,19 @@ fn what_a_row_that_fails_has_pushed_is_taken_back() {
             return Ok(());
         };
         for (n, word) in line.split('|').enumerate() {
-            if n == 2 && i % 5 == 0 {
+            if n == 2 && i.is_multiple_of(5) {
                 out.push((
                     "what nobody may see, and is long enough to lie in a buffer",
                     -1,
                 ));
-                assert!(i % 10 != 0, "halfway");
+                assert!(!i.is_multiple_of(10), "halfway");
                 return Err(anyhow::anyhow!("halfway"));
             }
             out.push((word, n as i64));
         }
         Ok(())
     };
-    let fails = |i: &usize| i % 5 == 0 && i % 7 > 2 && i % 11 != 3;
+    let fails = |i: &usize| i.is_multiple_of(5) && i % 7 > 2 && i % 11 != 3;
     let expected = looped(5_000, |i| !fails(&i));
     for policy in [OnError::Skip, OnError::Collect] {
         for (way, apply) in ways(&named(&df)) {
@@ -308,7 +305,7 @@ fn what_is_tried_again_pushes_anew() {
                 if let Some(line) = row.get::<Option<&str>>("line")? {
                     split(out, line);
                 }
-                refuse_unless(again > 0 || row.index() % 3 > 0, "not yet")
+                refuse_unless(again > 0 || !row.index().is_multiple_of(3), "not yet")
             })
             .unwrap();
         assert_same_frame(&out, &expected, &way);
@@ -520,11 +517,12 @@ fn faults_come_first_and_null_is_refused() {
 
 #[test]
 fn no_rows_have_the_right_columns() {
+    type Borrowed<'a> = (&'a str, Option<&'a [u8]>, Option<f64>);
     for df in [lines(20), lines(20).clear()] {
         let out = df
             .par_apply()
             .keep(["line"])
-            .emit_rows(|_: &mut Emit<(&str, Option<&[u8]>, Option<f64>)>, _: &str| {})
+            .emit_rows(|_: &mut Emit<Borrowed<'_>>, _: &str| {})
             .unwrap();
         assert_eq!(
             out.dtypes(),

@@ -157,10 +157,10 @@ impl Cell {
 
         let df = counting(match self.verb {
             Verb::Rows
-                    | Verb::FilterRows
-                    | Verb::WithColumns
-                    | Verb::FlatMapRows
-                    | Verb::EmitRows => ITEMS,
+            | Verb::FilterRows
+            | Verb::WithColumns
+            | Verb::FlatMapRows
+            | Verb::EmitRows => ITEMS,
             _ => 3 * ITEMS,
         });
         let wide = (0..ITEMS).map(|c| Column::new(format!("c{c}").into(), [c as i64]));
