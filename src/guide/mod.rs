@@ -1,5 +1,8 @@
 //! Pages that show several parts of the crate at work together.
 
+#[doc = include_str!("which_verb.md")]
+pub mod which_verb {}
+
 #[doc = include_str!("coming_from_multiprocessing.md")]
 pub mod coming_from_multiprocessing {}
 
