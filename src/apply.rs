@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use polars::prelude::{DataFrame, DataType, PlSmallStr};
 
 use crate::cancel::CancelToken;
-use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
+use crate::context::{self, Context, Hook, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, RowFn};
 use crate::job::{self, Job, Terms};
@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::read::Given;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
-use crate::verbs;
+use crate::verbs::{self, Fold, FoldLead};
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
 /// A call in the making: options, then one verb ([`rows`](Apply::rows), [`columns`](Apply::columns) or
@@ -739,6 +739,64 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     }
 }
 
+impl<L, G: Gives> Apply<'_, '_, L, G> {
+    /// Folds every row into an accumulator, and gives that: a sum, a map, a histogram, whatever `A` is.
+    ///
+    /// `f` takes the accumulator, `&mut A`, and then the row's values as the closure of [`rows`](Apply::rows) does; it returns
+    /// `()`, or a `Result` of it. Rows are folded in blocks side by side. Each block begins with what `init` makes, and `merge`
+    /// makes one accumulator of two, of which the second comes from the rows right after those of the first. So `init` makes
+    /// what changes nothing when it is merged (0 for a sum, an empty map), and `merge` may be made in any grouping.
+    ///
+    /// The result has **the same bits** on any number of workers and for any chunks of the frame, also where adding in another
+    /// order rounds otherwise: the blocks, and which of them are merged with which, depend on the number of rows alone, and no
+    /// [cut](Apply::chunk_rows) changes them. There are up to 64 blocks, of up to 262,144 rows each; of a larger frame, more. Few
+    /// accumulators are there at a time: one for each worker, and those that wait for their neighbour, a few for each worker.
+    ///
+    /// A row in which an argument of a plain type is null is not given to `f`. A frame without rows gives `init()`. With
+    /// `seed`, the row's random stream comes after the accumulator.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [Some(1.0), Some(2.0), None], "y" => [4.0, 0.5, 9.0]]?;
+    /// let dot = df.par_apply().fold_rows(|| 0.0, |sum: &mut f64, x: f64, y: f64| *sum += x * y, |a, b| a + b)?;
+    /// assert_eq!(dot, 5.0);
+    ///
+    /// let df = df!["word" => ["kelp", "dune", "kelp"]]?;
+    /// let counts = df.par_apply().fold_rows(
+    ///     HashMap::new,
+    ///     |counts: &mut HashMap<String, u32>, word: &str| *counts.entry(word.to_owned()).or_default() += 1,
+    ///     |mut counts, others| {
+    ///         others.into_iter().for_each(|(word, count)| *counts.entry(word).or_default() += count);
+    ///         counts
+    ///     },
+    /// )?;
+    /// assert_eq!(counts["kelp"], 2);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`rows`](Apply::rows): the error or panic of `f` in the lowest failing row ends the call. A panic of `init` names the
+    /// block's first row, and one of `merge` the row at which the two meet; their messages say `within init` and `within merge`.
+    /// Refused are [`state`](Apply::state), whose place the accumulator has; `retry`, any [`on_error`](Apply::on_error) but
+    /// [`OnError::Fail`] and [`OnCancel::Partial`], since a row that fails may have been folded in half; and
+    /// [`names`](Apply::names) and [`returns`](Apply::returns), since no columns come out.
+    pub fn fold_rows<A, M, I, F, R>(self, init: I, f: F, merge: R) -> Result<G::Of<A>>
+    where
+        L: FoldLead<A>,
+        A: Send,
+        I: Fn() -> A + Sync,
+        F: RowFn<M, L::Context>,
+        F::Out: IntoUnit,
+        R: Fn(A, A) -> A + Sync,
+    {
+        let fold = Fold { init, f, merge };
+        verbs::fold_rows(self.frame, &self.options, self.lead, &fold).map(G::give)
+    }
+}
+
 /// Calls that return at once.
 ///
 /// The frame is shared, not copied: dropping it, or changing it, concerns the job no more. The closure is `'static`: it has
@@ -825,6 +883,33 @@ where
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
             verbs::chunks(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Folds every row into an accumulator, in the background: [`fold_rows`](Apply::fold_rows) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [3, 1, 2]]?;
+    /// let job = df.par_apply().spawn_fold_rows(|| 0, |max: &mut i32, x: i32| *max = x.max(*max), i32::max);
+    /// assert_eq!(job.get()?, 3);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_fold_rows<A, M, I, F, R>(self, init: I, f: F, merge: R) -> Job<G::Of<A>>
+    where
+        L: FoldLead<A>,
+        A: Send + 'static,
+        I: Fn() -> A + Sync + Send + 'static,
+        F: RowFn<M, L::Context> + Send + 'static,
+        F::Out: IntoUnit,
+        R: Fn(A, A) -> A + Sync + Send + 'static,
+        G::Of<A>: Send + 'static,
+    {
+        let (rows, fold) = (self.frame.height(), Fold { init, f, merge });
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::fold_rows(frame, options, lead, &fold).map(G::give)
         })
     }
 

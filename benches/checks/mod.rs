@@ -2,6 +2,7 @@
 
 pub(crate) mod control;
 pub(crate) mod expression;
+pub(crate) mod fold_rows;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod peak_memory;

@@ -4,6 +4,7 @@ pub(crate) mod chunks;
 pub(crate) mod columns;
 pub(crate) mod control;
 pub(crate) mod fill;
+pub(crate) mod fold_rows;
 pub(crate) mod group;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;

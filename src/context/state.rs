@@ -81,12 +81,14 @@ pub trait IntoUnit {
 }
 
 impl IntoUnit for () {
+    #[inline(always)]
     fn into_unit(self) -> Result<(), anyhow::Error> {
         Ok(())
     }
 }
 
 impl<E: Into<anyhow::Error>> IntoUnit for Result<(), E> {
+    #[inline(always)]
     fn into_unit(self) -> Result<(), anyhow::Error> {
         self.map_err(Into::into)
     }

@@ -84,6 +84,11 @@ pub(crate) trait Verb<C>: Sized {
         Some(Cut::ChunkRows(1))
     }
 
+    /// Whether the first items show whether the rest is worth waking other workers for, also where there is a cut.
+    fn tries_first(&self) -> bool {
+        false
+    }
+
     fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job;
 
     /// Puts the results together, of which there are none for the gaps.
@@ -114,6 +119,9 @@ where
     );
     if V::ON_WORKERS {
         run = run.on_workers();
+    }
+    if verb.tries_first() {
+        run = run.tries_first();
     }
     let halt = run.halt_flag();
     let ended = {

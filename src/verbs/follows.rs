@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Rows,
     Columns,
     Chunks,
+    FoldRows,
 }
 
 impl Shape {
@@ -38,11 +39,11 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 13] = [
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
-        is_for: |call| call.verb == Kind::Rows && call.sees_nulls,
+        is_for: |call| matches!(call.verb, Kind::Rows | Kind::FoldRows) && call.sees_nulls,
         instead: "a closure that takes Row is called for every row, nulls included; take typed arguments, or ask for a \
                   plain type by row.get, which is an error where the value is null",
     },
@@ -75,14 +76,52 @@ const RULES: [Rule; 7] = [
     Rule {
         option: "on_error",
         is_given: |options| options.on_error() != OnError::Fail && !options.told,
-        is_for: |call| !call.in_query,
+        is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
         instead: "the policy lets failures pass, which only an outcome reports; add .outcome() to the call",
     },
     Rule {
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial && !options.told,
-        is_for: |call| !call.in_query,
+        is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
         instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() != OnError::Fail,
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a row that fails leaves the accumulator half changed, so no fold goes on after it; let the closure count \
+                  what it cannot use",
+    },
+    Rule {
+        option: "retry",
+        is_given: |options| options.retry.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a row that fails leaves the accumulator half changed, so it is not tried again; call .rows(…) for what may \
+                  fail, and fold what comes of it",
+    },
+    Rule {
+        option: "on_cancel",
+        is_given: |options| options.on_cancel() == OnCancel::Partial,
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "of a fold that was cancelled nothing says which rows are in it; leave it out",
+    },
+    Rule {
+        option: "names",
+        is_given: |options| options.call.names.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a fold gives no columns; leave it out",
+    },
+    Rule {
+        option: "returns",
+        is_given: |options| options.call.returns.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a fold gives no columns; leave it out",
+    },
+    Rule {
+        option: "casts",
+        is_given: |options| options.casts() == Casts::Lossy,
+        is_for: |call| call.verb == Kind::FoldRows && call.sees_nulls,
+        instead: "a closure that takes Row is given the values as they are, so nothing is converted; take typed arguments",
     },
 ];
 
@@ -99,6 +138,14 @@ pub(super) fn no_cut() -> Error {
         "seed",
         "a part's stream is that of its first row, and by default there is a part for each worker; give .partitions(n) or \
          .chunk_rows(n), so that the answer is the same on any machine",
+    )
+}
+
+/// A fold has an accumulator for each block of rows, whoever runs it.
+pub(super) fn no_state() -> Error {
+    refused(
+        "state",
+        "the closure of a fold has its accumulator in the place of a state; put what it needs into that, or capture it",
     )
 }
 

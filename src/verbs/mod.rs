@@ -3,6 +3,7 @@
 mod call;
 mod chunks;
 mod columns;
+mod fold_rows;
 mod follows;
 mod report;
 mod results;
@@ -14,6 +15,8 @@ use polars::prelude::{Column, DataType, PlSmallStr};
 pub(crate) use call::{Verb, call};
 pub(crate) use chunks::chunks;
 pub(crate) use columns::columns;
+pub use fold_rows::FoldLead;
+pub(crate) use fold_rows::{Fold, fold_rows};
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
 

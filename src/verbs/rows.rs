@@ -69,6 +69,7 @@ where
         sources: &sources,
         numbers: &numbers,
         names: &names,
+        has_parts: true,
     };
     let verb = Rows::<M, C, F> {
         f,
@@ -85,10 +86,11 @@ where
 
 /// What failures and errors say of rows.
 #[derive(Clone, Copy)]
-struct RowItems<'r, 'a> {
-    sources: &'r Sources<'a>,
-    numbers: &'r RowNumbers,
-    names: &'r [PlSmallStr],
+pub(super) struct RowItems<'r, 'a> {
+    pub(super) sources: &'r Sources<'a>,
+    pub(super) numbers: &'r RowNumbers,
+    pub(super) names: &'r [PlSmallStr],
+    pub(super) has_parts: bool,
 }
 
 impl Items for RowItems<'_, '_> {
@@ -135,10 +137,14 @@ impl Items for RowItems<'_, '_> {
     fn rows(&self) -> usize {
         self.sources.rows
     }
+
+    fn has_parts(&self) -> bool {
+        self.has_parts
+    }
 }
 
 /// Refuses the first null of an argument that cannot take it.
-fn no_nulls<C: Cells>(
+pub(super) fn no_nulls<C: Cells>(
     bound: &C::Bound<'_>,
     layout: &Layout,
     sources: &Sources<'_>,

@@ -16,6 +16,7 @@
 //! | 12 cancelling: within a row for each worker, the finished part | `cancelling` |
 //! | results have the dtypes that are asked for, or their row fails | `returns` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
+//! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
@@ -72,6 +73,7 @@ mod expressions;
 mod failure_limits;
 mod fault_matrix;
 mod filters;
+mod fold_rows;
 mod frames;
 mod futures;
 mod gaps;

@@ -120,6 +120,76 @@ fn a_call_over_a_frame_follows_the_guide() {
     }
 }
 
+/// Makes every kind of fold with what `with` adds to it.
+macro_rules! every_fold {
+    ($($with:tt)*) => {{
+        let df = frame();
+        let calls = AtomicUsize::new(0);
+        let count = || {
+            calls.fetch_add(1, Relaxed);
+        };
+        let call = || df.par_apply().select(["x", "y"]);
+        [
+            what(call()$($with)*.fold_rows(count, |(): &mut (), _: i64, _: i64| count(), |(), ()| count()), &calls),
+            what(call()$($with)*.fold_rows(count, |(): &mut (), _: Row<'_>| count(), |(), ()| count()), &calls),
+        ]
+    }};
+}
+
+#[test]
+fn a_fold_follows_the_guide() {
+    let pool = Pool::new(2).unwrap();
+    let token = CancelToken::new();
+    let mut found: BTreeMap<&str, [String; 2]> = BTreeMap::new();
+    found.insert("select", every_fold!(.select(["y", "x"])));
+    found.insert("names", every_fold!(.names(["z"])));
+    found.insert("nulls(Nulls::Error)", every_fold!(.nulls(Nulls::Error)));
+    found.insert("casts(Casts::Lossy)", every_fold!(.casts(Casts::Lossy)));
+    found.insert("returns", every_fold!(.returns([DataType::Int8])));
+    found.insert("pool", every_fold!(.pool(&pool)));
+    found.insert("workers", every_fold!(.workers(2)));
+    found.insert("sequential", every_fold!(.sequential()));
+    found.insert("partitions", every_fold!(.partitions(2)));
+    found.insert("chunk_rows", every_fold!(.chunk_rows(2)));
+    found.insert("first_row", every_fold!(.first_row(9)));
+    found.insert("row_numbers", every_fold!(.row_numbers("line")));
+    for (name, policy) in [
+        ("on_error(OnError::Null)", OnError::Null),
+        ("on_error(OnError::Skip)", OnError::Skip),
+        ("on_error(OnError::Collect)", OnError::Collect),
+    ] {
+        let lets_pass = CallOptions::new().on_error(policy);
+        let found_by_value = every_fold!(.with(&lets_pass));
+        found.insert(name, every_fold!(.on_error(policy)));
+        assert_eq!(found[name], found_by_value);
+    }
+    found.insert("retry", every_fold!(.retry(Retry::attempts(2))));
+    found.insert("cancel_token", every_fold!(.cancel_token(&token)));
+    found.insert("deadline", every_fold!(.deadline(Duration::from_secs(600))));
+    found.insert(
+        "on_cancel(OnCancel::Partial)",
+        every_fold!(.on_cancel(OnCancel::Partial)),
+    );
+    found.insert("progress", every_fold!(.progress(|_: Tick| ())));
+    found.insert("outcome", every_fold!(.outcome()));
+    found.insert("state", every_fold!(.state(|| 1)));
+    let mut table = table("| option | `fold_rows`, typed");
+    // It changes what the closure takes: `fold_rows` has a law of it.
+    assert_eq!(table.remove("seed").unwrap(), ["yes", "yes"]);
+    assert_eq!(table.len(), found.len());
+    for (option, cells) in table {
+        let method = option.split('(').next().unwrap();
+        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
+            let expected = match cell.as_str() {
+                "yes" | "as is" => "followed".to_string(),
+                "no" => format!("refused: {method}"),
+                other => panic!("{option}: {other}"),
+            };
+            assert_eq!(*found, expected, "{option}");
+        }
+    }
+}
+
 /// A state that a function makes.
 type WithNumber = Leading<State<fn() -> i64, NoFinish>, NoSeed>;
 
