@@ -18,6 +18,7 @@ criterion_group!(
     groups::chunks::bench,
     groups::fold_rows::bench,
     groups::many_chunks::bench,
+    groups::overlap::bench,
     groups::skewed::bench,
     groups::small::bench,
     groups::pool::bench,

@@ -22,7 +22,7 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 13] = [
+    let checks: [(&str, Check); 14] = [
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
@@ -30,6 +30,7 @@ fn main() {
         ("rows_text", checks::rows_text::check),
         ("fold_rows", checks::fold_rows::check),
         ("many_chunks", checks::many_chunks::check),
+        ("overlap", checks::overlap::check),
         ("rows_untyped", checks::rows_untyped::check),
         ("small", checks::small::check),
         ("peak_memory", checks::peak_memory::check),

@@ -251,6 +251,40 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
+    /// Gives each part of [`chunks`](Apply::chunks) rows of its neighbours too: up to so many `before` its own rows and `after`
+    /// them, as many as there are. It is for what looks around itself, such as a moving median, or a gap that is filled from
+    /// the last value. By default there are none, as with `(0, 0)`.
+    ///
+    /// The closure's frame, or [`Chunk`](crate::Chunk), has these rows too. [`Chunk::row_offset`](crate::Chunk::row_offset) is the
+    /// number of the first row that it is given, and [`Chunk::core`](crate::Chunk::core) the positions of its own rows in that
+    /// frame. What it returns stacks as ever: of a frame, a column or a series of the height that it was given, the part's own
+    /// rows are kept; one of the height of the own rows is kept whole; any other height is an error that names the part. A cell,
+    /// a tuple or a struct gives one row for each part.
+    ///
+    /// An overlap may be longer than a part, and then reaches over several. Failures, progress and a part's random stream are
+    /// counted by its own rows.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// /// Of each row, the sum of itself and its two neighbours.
+    /// fn sums(part: &DataFrame) -> PolarsResult<Column> {
+    ///     let x = part["x"].i32()?;
+    ///     let at = |row: usize| x.get(row).unwrap_or(0);
+    ///     let sum = |row: usize| at(row.wrapping_sub(1)) + at(row) + at(row + 1);
+    ///     Ok(Column::new("sum".into(), (0..x.len()).map(sum).collect::<Vec<i32>>()))
+    /// }
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4, 5, 6, 7]]?;
+    /// let parts = df.par_apply().chunk_rows(3).overlap(1, 1).chunks(sums)?;
+    /// assert_eq!(parts, sums(&df)?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn overlap(mut self, before: usize, after: usize) -> Self {
+        self.options.call = self.options.call.overlap(before, after);
+        self
+    }
+
     /// Says which number the frame's first row has; 0 by default. The others are counted on from it: whatever reports a row
     /// has these numbers, [errors](crate::Error::row), [failures](crate::Outcome::failures),
     /// [`kept_rows`](crate::Outcome::kept_rows), [`Row::index`](crate::Row::index) and

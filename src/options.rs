@@ -116,6 +116,7 @@ pub struct CallOptions {
     pub(crate) sequential: Option<bool>,
     pub(crate) partitions: Option<usize>,
     pub(crate) chunk_rows: Option<usize>,
+    pub(crate) overlap: Option<(usize, usize)>,
     pub(crate) numbering: Option<Numbering>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) max_failures: Option<usize>,
@@ -191,6 +192,12 @@ impl CallOptions {
         self
     }
 
+    /// How many rows of its neighbours a part has; see [`Apply::overlap`](crate::Apply::overlap).
+    pub fn overlap(mut self, before: usize, after: usize) -> Self {
+        self.overlap = Some((before, after));
+        self
+    }
+
     /// The number of the frame's first row; see [`Apply::first_row`](crate::Apply::first_row).
     pub fn first_row(mut self, row: u64) -> Self {
         self.numbering = Some(Numbering::From(row));
@@ -247,6 +254,7 @@ impl CallOptions {
             sequential: self.sequential.or(others.sequential),
             partitions,
             chunk_rows,
+            overlap: self.overlap.or(others.overlap),
             numbering: self.numbering.or(others.numbering),
             on_error: self.on_error.or(others.on_error),
             max_failures: self.max_failures.or(others.max_failures),
@@ -267,7 +275,7 @@ impl fmt::Debug for CallOptions {
                 })*
             };
         }
-        show!(select names nulls casts returns workers sequential partitions chunk_rows);
+        show!(select names nulls casts returns workers sequential partitions chunk_rows overlap);
         match &self.numbering {
             Some(Numbering::From(row)) => {
                 given.field("first_row", row);
@@ -317,6 +325,11 @@ impl Options<'_> {
 
     pub(crate) fn on_cancel(&self) -> OnCancel {
         self.call.on_cancel.unwrap_or_default()
+    }
+
+    /// How many rows of its neighbours a part has, where it has any.
+    pub(crate) fn overlap(&self) -> Option<(usize, usize)> {
+        self.call.overlap.filter(|overlap| *overlap != (0, 0))
     }
 
     pub(crate) fn is_sequential(&self) -> bool {

@@ -5,6 +5,7 @@ pub(crate) mod expression;
 pub(crate) mod fold_rows;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
+pub(crate) mod overlap;
 pub(crate) mod peak_memory;
 pub(crate) mod pool;
 pub(crate) mod rows_count_in_range;

@@ -8,6 +8,7 @@ pub(crate) mod fold_rows;
 pub(crate) mod group;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
+pub(crate) mod overlap;
 pub(crate) mod pool;
 pub(crate) mod random;
 pub(crate) mod rows_count_in_range;

@@ -39,7 +39,7 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
@@ -65,6 +65,12 @@ const RULES: [Rule; 13] = [
         is_given: |options| options.casts() == Casts::Lossy,
         is_for: |call| call.sees_nulls && call.is_whole,
         instead: "the closure takes whole columns or frames and returns such, so nothing is converted; cast within it",
+    },
+    Rule {
+        option: "overlap",
+        is_given: |options| options.overlap().is_some(),
+        is_for: |call| !call.is_of_parts(),
+        instead: "only parts have neighbours whose rows they can be given; leave it out, or call .chunks(…)",
     },
     Rule {
         option: "on_error",

@@ -135,6 +135,15 @@ pub trait IntoCell: Sealed + Sized + Send {
     ) -> std::result::Result<Series, <Self::Sink as CellSink>::Item> {
         Err(item)
     }
+
+    /// The item with `change` made to the series that it is, if it is one.
+    #[doc(hidden)]
+    fn change_series<E>(
+        item: <Self::Sink as CellSink>::Item,
+        _: impl FnOnce(Series) -> std::result::Result<Series, E>,
+    ) -> std::result::Result<<Self::Sink as CellSink>::Item, E> {
+        Ok(item)
+    }
 }
 
 /// Where one column's values are written, by all workers at once.

@@ -43,6 +43,9 @@ mod pool_tour_program;
 #[path = "../../examples/run_scripts.rs"]
 mod run_scripts_program;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/smooth.rs"]
+mod smooth_program;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/sum_of_squares.rs"]
 mod sum_of_squares_program;
 
@@ -262,6 +265,18 @@ fn etl_that_fails() {
         );
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn smooth() {
+    let out = printed(|out| smooth_program::run(data(), out));
+    assert_eq!(
+        out,
+        "flights: 336776 in 34 parts\n\
+         without a median: 2373\n\
+         latest: 334.0 minutes, around row 174544\n\
+         as over the whole: true\n"
+    );
 }
 
 #[test]

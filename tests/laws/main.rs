@@ -17,6 +17,7 @@
 //! | results have the dtypes that are asked for, or their row fails | `returns` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
+//! | parts with rows of their neighbours: as over the whole, each its own rows | `overlap` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
@@ -92,6 +93,7 @@ mod nulls;
 mod option_table;
 mod options;
 mod order;
+mod overlap;
 mod panic_hook;
 mod panics;
 mod places;

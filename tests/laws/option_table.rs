@@ -79,6 +79,7 @@ fn a_call_over_a_frame_follows_the_guide() {
     found.insert("sequential", every_call!(.sequential()));
     found.insert("partitions", every_call!(.partitions(2)));
     found.insert("chunk_rows", every_call!(.chunk_rows(2)));
+    found.insert("overlap", every_call!(.overlap(1, 1)));
     found.insert("first_row", every_call!(.first_row(9)));
     found.insert("row_numbers", every_call!(.row_numbers("line")));
     for (name, policy) in [
@@ -151,6 +152,7 @@ fn a_fold_follows_the_guide() {
     found.insert("sequential", every_fold!(.sequential()));
     found.insert("partitions", every_fold!(.partitions(2)));
     found.insert("chunk_rows", every_fold!(.chunk_rows(2)));
+    found.insert("overlap", every_fold!(.overlap(1, 1)));
     found.insert("first_row", every_fold!(.first_row(9)));
     found.insert("row_numbers", every_fold!(.row_numbers("line")));
     for (name, policy) in [
