@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use polars::prelude::{DataFrame, DataType, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, Field, PlSmallStr};
 
 use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState};
@@ -15,7 +15,8 @@ use crate::options::{CallOptions, Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::read::Given;
+use crate::read::{Given, OneCell};
+use crate::run::{Failure, catch};
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 use crate::verbs::{self, Fold, FoldLead};
@@ -169,7 +170,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn with(mut self, options: &CallOptions) -> Self {
+        if options.select.is_some() {
+            self.options.select_where = None;
+        }
         self.options.call = options.clone().or(self.options.call);
+        self.options.leave_numbers_out();
         self
     }
 
@@ -188,6 +193,44 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         S: Into<PlSmallStr>,
     {
         self.options.call = self.options.call.select(names);
+        self.options.select_where = None;
+        self
+    }
+
+    /// The columns used, by their dtypes or names: those of which `wanted` says so, in the frame's order. It replaces
+    /// [`select`](Apply::select), and is replaced by it.
+    ///
+    /// `wanted` is called at once, with the name and the dtype of each of the frame's columns. The column of
+    /// [`row_numbers`](Apply::row_numbers) is left out, whatever it says. A panic in it is an error of the verb.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["name" => ["a", "b"], "x" => [1.5, 2.5], "y" => [0.1, 0.2]]?;
+    /// let floats = |field: &Field| field.dtype().is_float();
+    /// let whole = df.par_apply().select_where(floats).elements(|x: f64| x.trunc() as i32)?;
+    /// assert_eq!(whole, df!["x" => [1, 2], "y" => [0, 0]]?);
+    ///
+    /// let not_name = |field: &Field| field.name() != "name";
+    /// let sum = df.par_apply().select_where(not_name).rows(|x: f64, y: f64| x + y)?;
+    /// assert_eq!(sum.f64()?.get(0), Some(1.6));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn select_where(mut self, wanted: impl Fn(&Field) -> bool) -> Self {
+        let columns = self.frame.columns().iter();
+        let is_wanted = |column: &&Column| wanted(&column.field());
+        let selected = catch(|| {
+            let names = columns.filter(is_wanted).map(Column::name);
+            names.cloned().collect::<Vec<PlSmallStr>>()
+        });
+        match selected {
+            Ok(names) => {
+                self.options.call = self.options.call.select(names);
+                self.options.select_where = Some(Ok(()));
+                self.options.leave_numbers_out();
+            }
+            Err(Failure::Panic(message)) => self.options.select_where = Some(Err(message)),
+            Err(other) => self.options.select_where = Some(Err(format!("{other:?}"))),
+        }
         self
     }
 
@@ -339,6 +382,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ```
     pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
         self.options.call = self.options.call.row_numbers(column);
+        self.options.leave_numbers_out();
         self
     }
 
@@ -774,6 +818,45 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
 }
 
 impl<L, G: Gives> Apply<'_, '_, L, G> {
+    /// Calls the closure for each value of each column, and gives the results as a `DataFrame` of the same names and height.
+    ///
+    /// `f` takes one [cell](crate::Cell) and returns one, or a `Result` of one. Every column used is mapped: all of them, or those
+    /// of [`select`](Apply::select) or [`select_where`](Apply::select_where); the output has no others. The values of all columns
+    /// are shared out together: one long column keeps all workers busy, and so do many short ones.
+    ///
+    /// A null is not given to a closure of a plain `T`, and stays null; `Option<T>` sees it as `None`. With `seed`, each value has
+    /// a random stream of its own: of the row of number `r` and the column at position `c` of `w`, it is that of number
+    /// `r · w + c`.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["low" => [Some(32.0), None], "high" => [Some(50.0), Some(212.0)]]?;
+    /// let celsius = df.par_apply().elements(|f: f64| (f - 32.0) / 1.8)?;
+    /// assert_eq!(celsius, df!["low" => [Some(0.0), None], "high" => [Some(10.0), Some(100.0)]]?);
+    ///
+    /// let df = df!["a" => ["1", "2"], "b" => ["3", "x"]]?;
+    /// let error = df.par_apply().elements(|text: &str| text.parse::<i64>()).unwrap_err();
+    /// assert_eq!((error.row(), error.column()), (Some(1), Some("b")));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Before `f` is called: every column of a dtype that `f` does not take without loss, all together. From the run: the error or
+    /// panic of `f` in the first failing column, there in its lowest failing row, with both. [`OnError::Null`] and
+    /// [`OnError::Collect`] leave null where `f` fails, and the [`failures`](Outcome::failures) have the columns `row` and
+    /// `column`. [`OnError::Skip`] is refused, since the columns would differ in height, and so is [`OnCancel::Partial`], since
+    /// each column may have come to another row. [`returns`](Apply::returns) gives a dtype for each column.
+    pub fn elements<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C, Cells: OneCell>,
+        F::Out: IntoRow<Output = Column>,
+    {
+        verbs::elements(self.frame, &self.options, self.lead, &f).map(G::give)
+    }
+
     /// Folds every row into an accumulator, and gives that: a sum, a map, a histogram, whatever `A` is.
     ///
     /// `f` takes the accumulator, `&mut A`, and then the row's values as the closure of [`rows`](Apply::rows) does; it returns
@@ -917,6 +1000,33 @@ where
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
             verbs::chunks(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each value of each column, in the background: [`elements`](Apply::elements) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["a" => [1, 2], "b" => [3, 4]]?;
+    /// let job = df.par_apply().spawn_elements(|x: i32| x * x);
+    /// assert_eq!(job.get()?, df!["a" => [1, 4], "b" => [9, 16]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_elements<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C, Cells: OneCell> + Send + 'static,
+        F::Out: IntoRow<Output = Column>,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let select = self.options.call.select.as_ref();
+        let columns = select.map_or(self.frame.width(), Vec::len);
+        let values = columns.saturating_mul(self.frame.height());
+        self.spawn(values, move |frame, options, lead| {
+            verbs::elements(frame, options, lead, &f).map(G::give)
         })
     }
 

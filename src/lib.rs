@@ -210,7 +210,7 @@ pub use progress::{Progress, Tick, TickState};
 pub use rand;
 #[cfg(feature = "dtype-struct")]
 pub use read::Struct;
-pub use read::{Cell, FromRow, ListItem, Row, RowIter, Values, ValuesIter};
+pub use read::{Cell, FromRow, ListItem, OneCell, Row, RowIter, Values, ValuesIter};
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;

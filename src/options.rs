@@ -299,6 +299,8 @@ pub(crate) struct Options<'p> {
     pub(crate) call: CallOptions,
     // Who does it.
     pub(crate) pool: Option<Pool>,
+    /// Whether the columns were selected by a predicate; or how that panicked.
+    pub(crate) select_where: Option<Result<(), String>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
     /// The token of the job that makes the call.
@@ -334,6 +336,17 @@ impl Options<'_> {
 
     pub(crate) fn is_sequential(&self) -> bool {
         self.call.sequential.unwrap_or_default()
+    }
+
+    /// Takes the column of the rows' numbers out of the columns that a predicate has selected: it is to be named.
+    pub(crate) fn leave_numbers_out(&mut self) {
+        if let (Some(_), Some(select), Some(Numbering::Column(numbers))) = (
+            &self.select_where,
+            &mut self.call.select,
+            &self.call.numbering,
+        ) {
+            select.retain(|name| name != numbers);
+        }
     }
 
     /// How many failures do not end the run.

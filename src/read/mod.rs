@@ -37,7 +37,7 @@ use polars_arrow::bitmap::Bitmap;
 pub(crate) use crate::error::Fault;
 pub(crate) use any::AnyChunk;
 pub(crate) use cells::Repeat;
-pub use cells::{Cells, Cons, Nil};
+pub use cells::{Cells, Cons, Nil, OneCell};
 pub use list::ListItem;
 pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};

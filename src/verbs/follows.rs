@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Columns,
     Chunks,
     FoldRows,
+    Elements,
 }
 
 impl Shape {
@@ -39,7 +40,7 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
@@ -110,6 +111,19 @@ const RULES: [Rule; 14] = [
         is_given: |options| options.on_cancel() == OnCancel::Partial,
         is_for: |call| call.verb == Kind::FoldRows,
         instead: "of a fold that was cancelled nothing says which rows are in it; leave it out",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Skip,
+        is_for: |call| call.verb == Kind::Elements,
+        instead: "without the values that fail, the columns would differ in height; give OnError::Null or OnError::Collect",
+    },
+    Rule {
+        option: "on_cancel",
+        is_given: |options| options.on_cancel() == OnCancel::Partial,
+        is_for: |call| call.verb == Kind::Elements,
+        instead: "when it is cancelled, each column may have come to another row, and no rows are done in all of them; leave \
+                  it out",
     },
     Rule {
         option: "names",

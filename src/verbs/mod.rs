@@ -3,6 +3,7 @@
 mod call;
 mod chunks;
 mod columns;
+mod elements;
 mod fold_rows;
 mod follows;
 mod report;
@@ -15,6 +16,7 @@ use polars::prelude::{Column, DataType, PlSmallStr};
 pub(crate) use call::{Verb, call};
 pub(crate) use chunks::chunks;
 pub(crate) use columns::columns;
+pub(crate) use elements::elements;
 pub use fold_rows::FoldLead;
 pub(crate) use fold_rows::{Fold, fold_rows};
 pub(crate) use report::{Gaps, Items};

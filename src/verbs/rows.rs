@@ -280,7 +280,8 @@ where
             end,
             casts: self.rows.casts,
             returns: self.rows.returns,
-            items: self.rows.items,
+            items: &self.rows.items,
+            numbers: self.rows.items.numbers,
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
@@ -296,6 +297,7 @@ where
                 context: &mut *context,
                 reader,
                 sink,
+                before: 0,
                 writer: &mut writer,
                 marker: PhantomData,
             };
@@ -318,7 +320,7 @@ where
 
 /// What the loop over strides needs of a block's reader and of the writer, whatever their types: so that it is compiled once,
 /// and not for each closure.
-trait Strides {
+pub(super) trait Strides {
     /// Whether a row of the block may be null.
     fn has_nulls(&self) -> bool;
 
@@ -345,17 +347,19 @@ trait Strides {
 }
 
 /// One block's reader, and the writer.
-struct BlockStrides<'b, 's, M, C, F, R>
+pub(super) struct BlockStrides<'b, 's, M, C, F, R>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
 {
-    f: &'b F,
-    context: &'b mut C,
-    reader: R,
-    sink: &'s <F::Out as IntoRow>::Sink,
-    writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
-    marker: PhantomData<fn(M)>,
+    pub(super) f: &'b F,
+    pub(super) context: &'b mut C,
+    pub(super) reader: R,
+    pub(super) sink: &'s <F::Out as IntoRow>::Sink,
+    /// How many items come before the sink's first row.
+    pub(super) before: usize,
+    pub(super) writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
+    pub(super) marker: PhantomData<fn(M)>,
 }
 
 impl<'c, M, C, F, R> Strides for BlockStrides<'_, '_, M, C, F, R>
@@ -396,20 +400,22 @@ where
 
     unsafe fn restart(&mut self, first: usize, len: usize) {
         // SAFETY: as the caller vouches.
-        *self.writer = Some(unsafe { self.sink.writer(first, len) });
+        *self.writer = Some(unsafe { self.sink.writer(first - self.before, len) });
     }
 }
 
 /// The rows that a worker was handed.
-struct Part<'p> {
+pub(super) struct Part<'p> {
     /// The writer's first row.
-    first: usize,
-    end: usize,
-    casts: Casts,
-    returns: Option<&'p [DataType]>,
-    items: RowItems<'p, 'p>,
-    halt: Option<&'p Halt>,
-    steps: Steps,
+    pub(super) first: usize,
+    pub(super) end: usize,
+    pub(super) casts: Casts,
+    pub(super) returns: Option<&'p [DataType]>,
+    pub(super) items: &'p dyn Items,
+    /// The numbers of the rows' random streams.
+    pub(super) numbers: &'p RowNumbers,
+    pub(super) halt: Option<&'p Halt>,
+    pub(super) steps: Steps,
 }
 
 impl Part<'_> {
@@ -418,7 +424,7 @@ impl Part<'_> {
     ///
     /// # Safety
     /// The strides are of a reader that is open for the block's rows, and of a writer whose next rows they are.
-    unsafe fn block(
+    pub(super) unsafe fn block(
         &mut self,
         block: Range<usize>,
         worker: &mut Worker<'_>,
@@ -437,7 +443,7 @@ impl Part<'_> {
                 rows: done..next,
                 casts: self.casts,
                 returns: self.returns,
-                numbers: self.items.numbers,
+                numbers: self.numbers,
                 halt: self.halt,
             };
             let began_at = done;

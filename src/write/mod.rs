@@ -44,8 +44,8 @@ pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};
 pub use rows::{DefaultNames, IntoRow, item};
 pub(crate) use sinks::RowSink;
-pub(crate) use sinks::fit_all;
 pub use sinks::{SinkCons, SinkNil, Sinks};
+pub(crate) use sinks::{fit_all, fit_each};
 pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};
 

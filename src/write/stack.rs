@@ -3,11 +3,11 @@
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
-use super::fit_all;
 use super::returns::{Encoding, Misfit, returned};
 use super::rows::IntoRow;
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
+use super::{fit_all, fit_each};
 use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dtype_name};
 use crate::partition::Halo;
 
@@ -423,15 +423,7 @@ where
     }
 
     fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
-        let own = (0..dtypes.len()).filter(|column| {
-            let before = misfits.len();
-            let is_own = fit_all::<T::Sink>(std::slice::from_ref(&dtypes[*column]), misfits);
-            misfits[before..]
-                .iter_mut()
-                .for_each(|(at, _)| *at = *column);
-            is_own
-        });
-        own.count() == dtypes.len()
+        fit_each::<T::Sink>(dtypes, misfits)
     }
 
     fn part_into_column(
