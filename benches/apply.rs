@@ -16,6 +16,7 @@ criterion_group!(
     groups::rows_untyped::bench,
     groups::columns::bench,
     groups::chunks::bench,
+    groups::elements::bench,
     groups::fold_rows::bench,
     groups::many_chunks::bench,
     groups::overlap::bench,

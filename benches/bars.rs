@@ -22,12 +22,13 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 14] = [
+    let checks: [(&str, Check); 15] = [
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
         ("rows_nullable", checks::rows_nullable::check),
         ("rows_text", checks::rows_text::check),
+        ("elements", checks::elements::check),
         ("fold_rows", checks::fold_rows::check),
         ("many_chunks", checks::many_chunks::check),
         ("overlap", checks::overlap::check),

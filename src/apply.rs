@@ -22,8 +22,8 @@ use crate::sync::Arc;
 use crate::verbs::{self, Fold, FoldLead};
 use crate::write::{IntoColumns, IntoRow, IntoStack};
 
-/// A call in the making: options, then one verb ([`rows`](Apply::rows), [`columns`](Apply::columns) or
-/// [`chunks`](Apply::chunks)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// A call in the making: options, then one verb ([`rows`](Apply::rows), [`columns`](Apply::columns),
+/// [`chunks`](Apply::chunks), [`elements`](Apply::elements), [`fold_rows`](Apply::fold_rows)). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
 /// the call at once, before it calls the closure.

@@ -26,6 +26,7 @@
 //! | [`par_apply_rows`](ParApply::par_apply_rows) | 1 to 12 [cells](Cell), or one [row](FromRow): a tuple, `[T; N]`, a derived struct, [`Row`] | a [cell, tuple, array or derived struct](IntoRow) | a `Column` or `DataFrame` of the same height |
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
 //! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
+//! | [`elements`](Apply::elements) | one cell | a cell | a `DataFrame` of the same names and height |
 //! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
 //!
 //! Each may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns, what
@@ -143,7 +144,7 @@
 //! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
-//! | `verbs` | `rows`, `columns`, `chunks`, `fold_rows`: the stages put together |
+//! | `verbs` | `rows`, `columns`, `chunks`, `elements`, `fold_rows`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame` | the builder, and the trait on `DataFrame` |

@@ -1,6 +1,7 @@
 //! The bars, by the group whose data they are measured on.
 
 pub(crate) mod control;
+pub(crate) mod elements;
 pub(crate) mod expression;
 pub(crate) mod fold_rows;
 pub(crate) mod lazy;

@@ -3,6 +3,7 @@
 pub(crate) mod chunks;
 pub(crate) mod columns;
 pub(crate) mod control;
+pub(crate) mod elements;
 pub(crate) mod fill;
 pub(crate) mod fold_rows;
 pub(crate) mod group;

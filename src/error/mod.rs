@@ -202,7 +202,7 @@ pub enum ErrorKind {
     /// dropped, or its pool was terminated.
     #[non_exhaustive]
     Cancelled {
-        /// How many rows were done, those that failed included; of `columns`, columns; of a pool's `map`, items.
+        /// How many rows were done, those that failed included; of `columns`, columns; of `elements`, values; of a pool's `map`, items.
         done: usize,
         /// How many there are; 0 where that is not known, as of a lazy query.
         total: usize,

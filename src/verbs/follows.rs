@@ -40,7 +40,7 @@ struct Rule {
 }
 
 /// One line for each option that some call cannot follow. What is not here is followed by every verb.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
@@ -82,14 +82,22 @@ const RULES: [Rule; 16] = [
     },
     Rule {
         option: "on_error",
-        is_given: |options| options.on_error() != OnError::Fail && !options.told,
+        is_given: |options| {
+            matches!(options.on_error(), OnError::Null | OnError::Collect) && !options.told
+        },
         is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
-        instead: "the policy lets failures pass, which only an outcome reports; add .outcome() to the call",
+        instead: NO_OUTCOME,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Skip && !options.told,
+        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
+        instead: NO_OUTCOME,
     },
     Rule {
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial && !options.told,
-        is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
+        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
         instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
     },
     Rule {
@@ -144,6 +152,9 @@ const RULES: [Rule; 16] = [
         instead: "a closure that takes Row is given the values as they are, so nothing is converted; take typed arguments",
     },
 ];
+
+const NO_OUTCOME: &str =
+    "the policy lets failures pass, which only an outcome reports; add .outcome() to the call";
 
 /// Notes the options that the call cannot follow.
 pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>) {

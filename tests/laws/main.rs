@@ -18,6 +18,7 @@
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
 //! | parts with rows of their neighbours: as over the whole, each its own rows | `overlap` |
+//! | every value of the columns used is mapped; a predicate says which these are | `elements` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
@@ -65,6 +66,7 @@ mod closures;
 mod column_names;
 mod columns;
 mod copies;
+mod elements;
 mod empty;
 mod endless_causes;
 mod errors;
