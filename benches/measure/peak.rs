@@ -3,6 +3,7 @@
 //! It is asked of the kernel (`VmHWM` of `/proc/self/status`, after `5` to `/proc/self/clear_refs` has set it back), in
 //! a process of its own that does nothing else; so it counts whatever the call touches: buffers, stacks, code.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -115,8 +116,8 @@ fn rows_f64(ours: bool, rows: usize) -> Option<f64> {
 fn words(ours: bool, rows: usize) -> Option<f64> {
     let case = Words::new(rows);
     let (peak, _) = match ours {
-        true => beyond(|| case.ours(Workers::All), |counts| counts.len()),
-        false => beyond(|| case.by_rayon(Workers::All), |counts| counts.len()),
+        true => beyond(|| case.ours(Workers::All), HashMap::len),
+        false => beyond(|| case.by_rayon(Workers::All), HashMap::len),
     }?;
     Some(peak)
 }
