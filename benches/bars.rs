@@ -22,14 +22,17 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 15] = [
+    let checks: [(&str, Check); 18] = [
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
         ("rows_nullable", checks::rows_nullable::check),
         ("rows_text", checks::rows_text::check),
+        ("elements", checks::elements::check),
+        ("fold_rows", checks::fold_rows::check),
         ("many_chunks", checks::many_chunks::check),
         ("many_rows", checks::many_rows::check),
+        ("overlap", checks::overlap::check),
         ("rows_untyped", checks::rows_untyped::check),
         ("filter_rows", checks::filter_rows::check),
         ("with_columns", checks::with_columns::check),

@@ -4,10 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use polars::prelude::{DataFrame, DataType, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, Field, PlSmallStr};
 
 use crate::cancel::CancelToken;
-use crate::context::{self, Context, Hook, Lead, Leading, NoFinish, NoSeed, NoState};
+use crate::context::{self, Context, Hook, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, EmitFn, RowFn};
 use crate::job::{self, Job, Terms};
@@ -15,15 +15,17 @@ use crate::options::{CallOptions, Casts, Nulls, OnCancel, OnError, Options};
 use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::read::Given;
+use crate::read::{Given, OneCell};
+use crate::run::{Failure, catch};
 use crate::sealed::Sealed;
 use crate::sync::Arc;
-use crate::verbs;
+use crate::verbs::{self, Fold, FoldLead};
 use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 
 /// A call in the making: options, then one verb: [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
 /// [`with_columns`](Apply::with_columns), [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows),
-/// [`columns`](Apply::columns) or [`chunks`](Apply::chunks). Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// [`columns`](Apply::columns), [`chunks`](Apply::chunks), [`elements`](Apply::elements) or [`fold_rows`](Apply::fold_rows). Made by
+/// [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
 /// the call at once, before it calls the closure.
@@ -172,7 +174,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     pub fn with(mut self, options: &CallOptions) -> Self {
+        if options.select.is_some() {
+            self.options.select_where = None;
+        }
         self.options.call = options.clone().or(self.options.call);
+        self.options.leave_numbers_out();
         self
     }
 
@@ -191,6 +197,44 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         S: Into<PlSmallStr>,
     {
         self.options.call = self.options.call.select(names);
+        self.options.select_where = None;
+        self
+    }
+
+    /// The columns used, by their dtypes or names: those of which `wanted` says so, in the frame's order. It replaces
+    /// [`select`](Apply::select), and is replaced by it.
+    ///
+    /// `wanted` is called at once, with the name and the dtype of each of the frame's columns. The column of
+    /// [`row_numbers`](Apply::row_numbers) is left out, whatever it says. A panic in it is an error of the verb.
+    ///
+    /// ```
+    /// # use polars_par_apply::prelude::*;
+    /// let df = df!["name" => ["a", "b"], "x" => [1.5, 2.5], "y" => [0.1, 0.2]]?;
+    /// let floats = |field: &Field| field.dtype().is_float();
+    /// let whole = df.par_apply().select_where(floats).elements(|x: f64| x.trunc() as i32)?;
+    /// assert_eq!(whole, df!["x" => [1, 2], "y" => [0, 0]]?);
+    ///
+    /// let not_name = |field: &Field| field.name() != "name";
+    /// let sum = df.par_apply().select_where(not_name).rows(|x: f64, y: f64| x + y)?;
+    /// assert_eq!(sum.f64()?.get(0), Some(1.6));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn select_where(mut self, wanted: impl Fn(&Field) -> bool) -> Self {
+        let columns = self.frame.columns().iter();
+        let is_wanted = |column: &&Column| wanted(&column.field());
+        let selected = catch(|| {
+            let names = columns.filter(is_wanted).map(Column::name);
+            names.cloned().collect::<Vec<PlSmallStr>>()
+        });
+        match selected {
+            Ok(names) => {
+                self.options.call = self.options.call.select(names);
+                self.options.select_where = Some(Ok(()));
+                self.options.leave_numbers_out();
+            }
+            Err(Failure::Panic(message)) => self.options.select_where = Some(Err(message)),
+            Err(other) => self.options.select_where = Some(Err(format!("{other:?}"))),
+        }
         self
     }
 
@@ -254,6 +298,40 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
+    /// Gives each part of [`chunks`](Apply::chunks) rows of its neighbours too: up to so many `before` its own rows and `after`
+    /// them, as many as there are. It is for what looks around itself, such as a moving median, or a gap that is filled from
+    /// the last value. By default there are none, as with `(0, 0)`.
+    ///
+    /// The closure's frame, or [`Chunk`](crate::Chunk), has these rows too. [`Chunk::row_offset`](crate::Chunk::row_offset) is the
+    /// number of the first row that it is given, and [`Chunk::core`](crate::Chunk::core) the positions of its own rows in that
+    /// frame. What it returns stacks as ever: of a frame, a column or a series of the height that it was given, the part's own
+    /// rows are kept; one of the height of the own rows is kept whole; any other height is an error that names the part. A cell,
+    /// a tuple or a struct gives one row for each part.
+    ///
+    /// An overlap may be longer than a part, and then reaches over several. Failures, progress and a part's random stream are
+    /// counted by its own rows.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// /// Of each row, the sum of itself and its two neighbours.
+    /// fn sums(part: &DataFrame) -> PolarsResult<Column> {
+    ///     let x = part["x"].i32()?;
+    ///     let at = |row: usize| x.get(row).unwrap_or(0);
+    ///     let sum = |row: usize| at(row.wrapping_sub(1)) + at(row) + at(row + 1);
+    ///     Ok(Column::new("sum".into(), (0..x.len()).map(sum).collect::<Vec<i32>>()))
+    /// }
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4, 5, 6, 7]]?;
+    /// let parts = df.par_apply().chunk_rows(3).overlap(1, 1).chunks(sums)?;
+    /// assert_eq!(parts, sums(&df)?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn overlap(mut self, before: usize, after: usize) -> Self {
+        self.options.call = self.options.call.overlap(before, after);
+        self
+    }
+
     /// Says which number the frame's first row has; 0 by default. The others are counted on from it: whatever reports a row
     /// has these numbers, [errors](crate::Error::row), [failures](crate::Outcome::failures),
     /// [`kept_rows`](crate::Outcome::kept_rows), [`Row::index`](crate::Row::index) and
@@ -308,6 +386,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ```
     pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
         self.options.call = self.options.call.row_numbers(column);
+        self.options.leave_numbers_out();
         self
     }
 
@@ -968,6 +1047,103 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     }
 }
 
+impl<L, G: Gives> Apply<'_, '_, L, G> {
+    /// Calls the closure for each value of each column, and gives the results as a `DataFrame` of the same names and height.
+    ///
+    /// `f` takes one [cell](crate::Cell) and returns one, or a `Result` of one. Every column used is mapped: all of them, or those
+    /// of [`select`](Apply::select) or [`select_where`](Apply::select_where); the output has no others. The values of all columns
+    /// are shared out together: one long column keeps all workers busy, and so do many short ones.
+    ///
+    /// A null is not given to a closure of a plain `T`, and stays null; `Option<T>` sees it as `None`. With `seed`, each value has
+    /// a random stream of its own: of the row of number `r` and the column at position `c` of `w`, it is that of number
+    /// `r · w + c`.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["low" => [Some(32.0), None], "high" => [Some(50.0), Some(212.0)]]?;
+    /// let celsius = df.par_apply().elements(|f: f64| (f - 32.0) / 1.8)?;
+    /// assert_eq!(celsius, df!["low" => [Some(0.0), None], "high" => [Some(10.0), Some(100.0)]]?);
+    ///
+    /// let df = df!["a" => ["1", "2"], "b" => ["3", "x"]]?;
+    /// let error = df.par_apply().elements(|text: &str| text.parse::<i64>()).unwrap_err();
+    /// assert_eq!((error.row(), error.column()), (Some(1), Some("b")));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Before `f` is called: every column of a dtype that `f` does not take without loss, all together. From the run: the error or
+    /// panic of `f` in the first failing column, there in its lowest failing row, with both. [`OnError::Null`] and
+    /// [`OnError::Collect`] leave null where `f` fails, and the [`failures`](Outcome::failures) have the columns `row` and
+    /// `column`. [`OnError::Skip`] is refused, since the columns would differ in height, and so is [`OnCancel::Partial`], since
+    /// each column may have come to another row. [`returns`](Apply::returns) gives a dtype for each column.
+    pub fn elements<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C, Cells: OneCell>,
+        F::Out: IntoRow<Output = Column>,
+    {
+        verbs::elements(self.frame, &self.options, self.lead, &f).map(G::give)
+    }
+
+    /// Folds every row into an accumulator, and gives that: a sum, a map, a histogram, whatever `A` is.
+    ///
+    /// `f` takes the accumulator, `&mut A`, and then the row's values as the closure of [`rows`](Apply::rows) does; it returns
+    /// `()`, or a `Result` of it. Rows are folded in blocks side by side. Each block begins with what `init` makes, and `merge`
+    /// makes one accumulator of two, of which the second comes from the rows right after those of the first. So `init` makes
+    /// what changes nothing when it is merged (0 for a sum, an empty map), and `merge` may be made in any grouping.
+    ///
+    /// The result has **the same bits** on any number of workers and for any chunks of the frame, also where adding in another
+    /// order rounds otherwise: the blocks, and which of them are merged with which, depend on the number of rows alone, and no
+    /// [cut](Apply::chunk_rows) changes them. There are up to 64 blocks, of up to 262,144 rows each; of a larger frame, more. Few
+    /// accumulators are there at a time: one for each worker, and those that wait for their neighbour, a few for each worker.
+    ///
+    /// A row in which an argument of a plain type is null is not given to `f`. A frame without rows gives `init()`. With
+    /// `seed`, the row's random stream comes after the accumulator.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [Some(1.0), Some(2.0), None], "y" => [4.0, 0.5, 9.0]]?;
+    /// let dot = df.par_apply().fold_rows(|| 0.0, |sum: &mut f64, x: f64, y: f64| *sum += x * y, |a, b| a + b)?;
+    /// assert_eq!(dot, 5.0);
+    ///
+    /// let df = df!["word" => ["kelp", "dune", "kelp"]]?;
+    /// let counts = df.par_apply().fold_rows(
+    ///     HashMap::new,
+    ///     |counts: &mut HashMap<String, u32>, word: &str| *counts.entry(word.to_owned()).or_default() += 1,
+    ///     |mut counts, others| {
+    ///         others.into_iter().for_each(|(word, count)| *counts.entry(word).or_default() += count);
+    ///         counts
+    ///     },
+    /// )?;
+    /// assert_eq!(counts["kelp"], 2);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`rows`](Apply::rows): the error or panic of `f` in the lowest failing row ends the call. A panic of `init` names the
+    /// block's first row, and one of `merge` the row at which the two meet; their messages say `within init` and `within merge`.
+    /// Refused are [`state`](Apply::state), whose place the accumulator has; `retry`, any [`on_error`](Apply::on_error) but
+    /// [`OnError::Fail`] and [`OnCancel::Partial`], since a row that fails may have been folded in half; and
+    /// [`names`](Apply::names) and [`returns`](Apply::returns), since no columns come out.
+    pub fn fold_rows<A, M, I, F, R>(self, init: I, f: F, merge: R) -> Result<G::Of<A>>
+    where
+        L: FoldLead<A>,
+        A: Send,
+        I: Fn() -> A + Sync,
+        F: RowFn<M, L::Context>,
+        F::Out: IntoUnit,
+        R: Fn(A, A) -> A + Sync,
+    {
+        let fold = Fold { init, f, merge };
+        verbs::fold_rows(self.frame, &self.options, self.lead, &fold).map(G::give)
+    }
+}
+
 /// Calls that return at once.
 ///
 /// The frame is shared, not copied: dropping it, or changing it, concerns the job no more. The closure is `'static`: it has
@@ -1154,6 +1330,60 @@ where
         let rows = self.frame.height();
         self.spawn(rows, move |frame, options, lead| {
             verbs::chunks(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Calls the closure for each value of each column, in the background: [`elements`](Apply::elements) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["a" => [1, 2], "b" => [3, 4]]?;
+    /// let job = df.par_apply().spawn_elements(|x: i32| x * x);
+    /// assert_eq!(job.get()?, df!["a" => [1, 4], "b" => [9, 16]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_elements<M, C, F>(self, f: F) -> Job<G::Of<DataFrame>>
+    where
+        L: Lead<C>,
+        C: Context + Send,
+        F: RowFn<M, C, Cells: OneCell> + Send + 'static,
+        F::Out: IntoRow<Output = Column>,
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let select = self.options.call.select.as_ref();
+        let columns = select.map_or(self.frame.width(), Vec::len);
+        let values = columns.saturating_mul(self.frame.height());
+        self.spawn(values, move |frame, options, lead| {
+            verbs::elements(frame, options, lead, &f).map(G::give)
+        })
+    }
+
+    /// Folds every row into an accumulator, in the background: [`fold_rows`](Apply::fold_rows) as a [`Job`]; see
+    /// [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [3, 1, 2]]?;
+    /// let job = df.par_apply().spawn_fold_rows(|| 0, |max: &mut i32, x: i32| *max = x.max(*max), i32::max);
+    /// assert_eq!(job.get()?, 3);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_fold_rows<A, M, I, F, R>(self, init: I, f: F, merge: R) -> Job<G::Of<A>>
+    where
+        L: FoldLead<A>,
+        A: Send + 'static,
+        I: Fn() -> A + Sync + Send + 'static,
+        F: RowFn<M, L::Context> + Send + 'static,
+        F::Out: IntoUnit,
+        R: Fn(A, A) -> A + Sync + Send + 'static,
+        G::Of<A>: Send + 'static,
+    {
+        let (rows, fold) = (self.frame.height(), Fold { init, f, merge });
+        self.spawn(rows, move |frame, options, lead| {
+            verbs::fold_rows(frame, options, lead, &fold).map(G::give)
         })
     }
 

@@ -28,6 +28,8 @@
 //! | [`emit_rows`](Apply::emit_rows) | [`&mut Emit<T>`](Emit), then as of rows | nothing: it pushes any number of rows | likewise |
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
 //! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
+//! | [`elements`](Apply::elements) | one cell | a cell | a `DataFrame` of the same names and height |
+//! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
 //!
 //! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
 //! | [`with_columns`](Apply::with_columns) | as `par_apply_rows` | as `par_apply_rows` | the frame, with the results as columns added or replaced |
@@ -150,7 +152,7 @@
 //! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
-//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`: the stages put together |
+//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`, `elements`, `fold_rows`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame`, `par_map` | the builder, and the traits on `DataFrame`, and on `Column` and `Series` |
@@ -223,6 +225,7 @@ pub use read::{Cell, FromRow, ListItem, OneCell, Row, RowIter, Values, ValuesIte
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;
+pub use verbs::FoldLead;
 pub use write::{
     Emit, EmitRow, IntoCell, IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack, Many,
 };

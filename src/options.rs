@@ -119,6 +119,7 @@ pub struct CallOptions {
     pub(crate) sequential: Option<bool>,
     pub(crate) partitions: Option<usize>,
     pub(crate) chunk_rows: Option<usize>,
+    pub(crate) overlap: Option<(usize, usize)>,
     pub(crate) numbering: Option<Numbering>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) max_failures: Option<usize>,
@@ -196,6 +197,12 @@ impl CallOptions {
         self
     }
 
+    /// How many rows of its neighbours a part has; see [`Apply::overlap`](crate::Apply::overlap).
+    pub fn overlap(mut self, before: usize, after: usize) -> Self {
+        self.overlap = Some((before, after));
+        self
+    }
+
     /// The number of the frame's first row; see [`Apply::first_row`](crate::Apply::first_row).
     pub fn first_row(mut self, row: u64) -> Self {
         self.numbering = Some(Numbering::From(row));
@@ -269,6 +276,7 @@ impl CallOptions {
             sequential: self.sequential.or(others.sequential),
             partitions,
             chunk_rows,
+            overlap: self.overlap.or(others.overlap),
             numbering: self.numbering.or(others.numbering),
             on_error: self.on_error.or(others.on_error),
             max_failures: self.max_failures.or(others.max_failures),
@@ -291,7 +299,7 @@ impl fmt::Debug for CallOptions {
                 })*
             };
         }
-        show!(select names nulls casts returns workers sequential partitions chunk_rows);
+        show!(select names nulls casts returns workers sequential partitions chunk_rows overlap);
         match &self.numbering {
             Some(Numbering::From(row)) => {
                 given.field("first_row", row);
@@ -315,6 +323,8 @@ pub(crate) struct Options<'p> {
     pub(crate) call: CallOptions,
     // Who does it.
     pub(crate) pool: Option<Pool>,
+    /// Whether the columns were selected by a predicate; or how that panicked.
+    pub(crate) select_where: Option<Result<(), String>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
     /// The token of the job that makes the call.
@@ -343,8 +353,24 @@ impl Options<'_> {
         self.call.on_cancel.unwrap_or_default()
     }
 
+    /// How many rows of its neighbours a part has, where it has any.
+    pub(crate) fn overlap(&self) -> Option<(usize, usize)> {
+        self.call.overlap.filter(|overlap| *overlap != (0, 0))
+    }
+
     pub(crate) fn is_sequential(&self) -> bool {
         self.call.sequential.unwrap_or_default()
+    }
+
+    /// Takes the column of the rows' numbers out of the columns that a predicate has selected: it is to be named.
+    pub(crate) fn leave_numbers_out(&mut self) {
+        if let (Some(_), Some(select), Some(Numbering::Column(numbers))) = (
+            &self.select_where,
+            &mut self.call.select,
+            &self.call.numbering,
+        ) {
+            select.retain(|name| name != numbers);
+        }
     }
 
     /// How many failures do not end the run.

@@ -37,9 +37,9 @@ pub struct Outcome<T> {
     ///
     /// | column | dtype | what |
     /// |---|---|---|
-    /// | `row` | that of Polars' row index | of `rows` and its like: the input row's number; of `chunks`: that of the part's first row |
+    /// | `row` | that of Polars' row index | of `rows` and its like, and of `elements`: the input row's number; of `chunks`: that of the part's first row |
     /// | `part`, `rows` | likewise | of `chunks` only: the part, from 0, and how many rows it has |
-    /// | `column` | String | of `columns` only: the column's name |
+    /// | `column` | String | of `columns` and `elements` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
     /// | `panic` | Boolean | whether it was a panic |
     /// | `attempts` | `UInt32` | how often the closure was called for it |
@@ -196,7 +196,8 @@ pub(crate) fn kept_mask(dropped: &[Range<usize>], rows: usize) -> BooleanChunked
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The rows done, those that failed included; of [`columns`](crate::Apply::columns), the columns.
+    /// The rows done, those that failed included; of [`columns`](crate::Apply::columns), the columns, and of
+    /// [`elements`](crate::Apply::elements), the values.
     pub rows: usize,
     /// The rows (columns, parts) that failed.
     pub failures: usize,

@@ -39,6 +39,13 @@ enum Numbers {
         /// Whether the number of a row that has none was asked for.
         missed: Arc<AtomicBool>,
     },
+    /// Of the values of columns, one column after the other: a row's values have neighbouring numbers.
+    #[cfg(feature = "rand")]
+    Elements {
+        rows: Arc<RowNumbers>,
+        height: usize,
+        columns: usize,
+    },
     /// Of rows that nobody reports.
     #[cfg(feature = "dtype-struct")]
     Unknown,
@@ -147,6 +154,23 @@ impl RowNumbers {
         Ok(numbers)
     }
 
+    /// The numbers that the values of columns draw by, of which all of a column come before those of the next: where rows are
+    /// numbered as in the whole, so are their values.
+    #[cfg(feature = "rand")]
+    pub(crate) fn of_elements(&self, height: usize, columns: usize) -> Self {
+        RowNumbers(Numbers::Elements {
+            rows: Arc::new(self.clone()),
+            height,
+            columns,
+        })
+    }
+
+    /// No value draws.
+    #[cfg(not(feature = "rand"))]
+    pub(crate) fn of_elements(&self, _: usize, _: usize) -> Self {
+        self.clone()
+    }
+
     /// The number of the row at a position; the position, where it has none.
     #[inline]
     pub(crate) fn of(&self, position: usize) -> usize {
@@ -156,6 +180,15 @@ impl RowNumbers {
                 missed.store(true, Ordering::Relaxed);
                 position
             }),
+            #[cfg(feature = "rand")]
+            Numbers::Elements {
+                rows,
+                height,
+                columns,
+            } => {
+                let (column, row) = (position / height, position % height);
+                rows.of(row).wrapping_mul(*columns).wrapping_add(column)
+            }
             #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => position,
         }
@@ -167,6 +200,8 @@ impl RowNumbers {
         match &self.0 {
             Numbers::From(first) => Some(first + position),
             Numbers::Listed { numbers, .. } => numbers.get(position),
+            #[cfg(feature = "rand")]
+            Numbers::Elements { .. } => Some(self.of(position)),
             #[cfg(feature = "dtype-struct")]
             Numbers::Unknown => None,
         }
@@ -198,6 +233,8 @@ impl RowNumbers {
     pub(crate) fn has_missed(&self) -> bool {
         match &self.0 {
             Numbers::Listed { missed, .. } => missed.load(Ordering::Relaxed),
+            #[cfg(feature = "rand")]
+            Numbers::Elements { .. } => false,
             Numbers::From(_) | Numbers::Unknown => false,
         }
     }

@@ -3,12 +3,15 @@
 pub(crate) mod chunks;
 pub(crate) mod columns;
 pub(crate) mod control;
+pub(crate) mod elements;
 pub(crate) mod fill;
 pub(crate) mod filter_rows;
+pub(crate) mod fold_rows;
 pub(crate) mod group;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod many_rows;
+pub(crate) mod overlap;
 pub(crate) mod pool;
 pub(crate) mod random;
 pub(crate) mod rows_count_in_range;

@@ -3,12 +3,14 @@
 //! It is asked of the kernel (`VmHWM` of `/proc/self/status`, after `5` to `/proc/self/clear_refs` has set it back), in
 //! a process of its own that does nothing else; so it counts whatever the call touches: buffers, stacks, code.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
 use polars_par_apply::prelude::{CancelToken, Column, Engine};
 
+use crate::groups::fold_rows::Words;
 use crate::groups::pool::imap::ImapSum;
 use crate::groups::pool::map::Cost;
 use crate::groups::rows_f64::RowsF64;
@@ -28,8 +30,8 @@ pub(crate) struct Peaks {
     pub(crate) by_hand: Peak,
 }
 
-/// Peak memory of several runs: of `rows_f64` beyond input and output, in parts of the input; of `imap` beyond what was
-/// there before the call, in bytes; of the example `etl` all of it, in bytes.
+/// Peak memory of several runs: of `rows_f64` beyond input and output, in parts of the input; of `imap` and of words
+/// that are counted beyond what was there before the call, in bytes; of the example `etl` all of it, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
     pub(crate) worst: f64,
@@ -41,6 +43,14 @@ pub(crate) fn of_rows_f64(rows: usize) -> Option<Peaks> {
     Some(Peaks {
         ours: of_call("rows_f64", rows)?,
         by_hand: of_call("rows_f64 by hand", rows)?,
+    })
+}
+
+/// Measures in three processes for each side; none where the system does not tell.
+pub(crate) fn of_words(rows: usize) -> Option<Peaks> {
+    Some(Peaks {
+        ours: of_call("words", rows)?,
+        by_hand: of_call("words by hand", rows)?,
     })
 }
 
@@ -80,6 +90,7 @@ pub(crate) fn print_if_asked() -> bool {
     let peak = match call.as_str() {
         "imap" => imap(items),
         "etl" => etl(items),
+        "words" | "words by hand" => words(call == "words", items),
         call => rows_f64(call == "rows_f64", items),
     };
     if let Some(peak) = peak {
@@ -100,6 +111,15 @@ fn rows_f64(ours: bool, rows: usize) -> Option<f64> {
     let output = rows * size_of::<f64>();
     let input = 2 * output;
     Some((peak - output as f64) / input as f64)
+}
+
+fn words(ours: bool, rows: usize) -> Option<f64> {
+    let case = Words::new(rows);
+    let (peak, _) = match ours {
+        true => beyond(|| case.ours(Workers::All), HashMap::len),
+        false => beyond(|| case.by_rayon(Workers::All), HashMap::len),
+    }?;
+    Some(peak)
 }
 
 fn imap(items: usize) -> Option<f64> {

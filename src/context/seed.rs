@@ -81,7 +81,7 @@ pub struct Seed {
 }
 
 impl Seed {
-    fn streams(self) -> Streams {
+    pub(crate) fn streams(self) -> Streams {
         Streams {
             generator: RowRng::seeded(self.seed),
         }

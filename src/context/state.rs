@@ -85,12 +85,14 @@ pub trait IntoUnit: Sealed {
 }
 
 impl IntoUnit for () {
+    #[inline(always)]
     fn into_unit(self) -> Result<(), anyhow::Error> {
         Ok(())
     }
 }
 
 impl<E: Into<anyhow::Error>> IntoUnit for Result<(), E> {
+    #[inline(always)]
     fn into_unit(self) -> Result<(), anyhow::Error> {
         self.map_err(Into::into)
     }

@@ -206,6 +206,7 @@ impl fmt::Display for Place {
             Place::Part { index, row_offset } => {
                 write!(f, "part {index} (from row {row_offset})")
             }
+            Place::Element { column, row } => write!(f, "row {row}, column {column:?}"),
             Place::Item(index) => write!(f, "item {index}"),
             Place::Job => f.write_str("job"),
         }

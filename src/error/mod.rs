@@ -202,7 +202,7 @@ pub enum ErrorKind {
     /// dropped, or its pool was terminated.
     #[non_exhaustive]
     Cancelled {
-        /// How many rows were done, those that failed included; of `columns`, columns; of a pool's `map`, items.
+        /// How many rows were done, those that failed included; of `columns`, columns; of `elements`, values; of a pool's `map`, items.
         done: usize,
         /// How many there are; 0 where that is not known, as of a lazy query.
         total: usize,
@@ -319,6 +319,14 @@ pub enum Place {
         /// The number of the input row that it begins with.
         row_offset: usize,
     },
+    /// A value of a column, of those of [`elements`](crate::Apply::elements).
+    #[non_exhaustive]
+    Element {
+        /// The column's name.
+        column: String,
+        /// The row's number.
+        row: usize,
+    },
     /// One of the items that a [`Pool`](crate::Pool)'s `map` and its like were given, from 0.
     Item(usize),
     /// The one closure of [`Pool::apply`](crate::Pool::apply) or [`Pool::apply_async`](crate::Pool::apply_async).
@@ -374,7 +382,7 @@ impl Error {
         match (self.kind(), self.place()) {
             (ErrorKind::Null { row, .. }, _) => Some(*row),
             (ErrorKind::TooManyFailures { last, .. }, _) => last.row(),
-            (_, Some(Place::Row(row))) => Some(*row),
+            (_, Some(Place::Row(row) | Place::Element { row, .. })) => Some(*row),
             _ => None,
         }
     }
@@ -416,7 +424,7 @@ impl Error {
             } => Some(column),
             ErrorKind::TooManyFailures { last, .. } => last.column(),
             _ => match self.place() {
-                Some(Place::Column(column)) => Some(column),
+                Some(Place::Column(column) | Place::Element { column, .. }) => Some(column),
                 _ => None,
             },
         }

@@ -1,6 +1,6 @@
 //! A part of a frame that knows where it lies.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use polars::prelude::DataFrame;
 
@@ -27,15 +27,23 @@ pub struct Chunk {
     frame: DataFrame,
     index: usize,
     row_offset: usize,
+    core: Range<usize>,
 }
 
 impl Chunk {
     pub(crate) fn new(frame: DataFrame, index: usize, row_offset: usize) -> Self {
+        let core = 0..frame.height();
         Chunk {
             frame,
             index,
             row_offset,
+            core,
         }
+    }
+
+    /// Where the part's own rows are in the frame.
+    pub(crate) fn with_core(self, core: Range<usize>) -> Self {
+        Chunk { core, ..self }
     }
 
     /// The part's position among the parts, from 0.
@@ -44,7 +52,30 @@ impl Chunk {
         self.index
     }
 
-    /// The number of the input row that the part begins with. The rows after it have the numbers after it, unless the call was
+    /// The positions of the part's own rows in its frame: all, unless the call has an [`overlap`](crate::Apply::overlap), and
+    /// the rows before and after these are those of its neighbours.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1, 2, 3, 4, 5]]?;
+    /// let cores = df
+    ///     .par_apply()
+    ///     .partitions(2)
+    ///     .overlap(1, 1)
+    ///     .chunks(|part: Chunk| (part.height() as u64, part.core().start as u64, part.core().end as u64))?;
+    /// assert_eq!(
+    ///     cores,
+    ///     df!["column_0" => [4u64, 3], "column_1" => [0u64, 1], "column_2" => [3u64, 3]]?
+    /// );
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[must_use]
+    pub fn core(&self) -> Range<usize> {
+        self.core.clone()
+    }
+
+    /// The number of the input row that the part begins with, [overlap](crate::Apply::overlap) included. The rows after it have the numbers after it, unless the call was
     /// given [`row_numbers`](crate::Apply::row_numbers): then select that column too, and give it to a call within the part.
     #[must_use]
     pub fn row_offset(&self) -> usize {

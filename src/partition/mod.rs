@@ -1,10 +1,12 @@
 //! Where to cut: parts of a frame as NumPy cuts them, and stretches of rows that lie in one chunk of every column.
 
 mod chunk;
+mod halo;
 mod layout;
 mod split;
 
 pub use chunk::Chunk;
+pub(crate) use halo::Halo;
 pub(crate) use layout::BlockStart;
 pub(crate) use layout::{BLOCK, CONVERTED_BLOCK, ChunkEnds, Layout};
 pub(crate) use split::{Cut, array_split, room_for, slice};

@@ -47,13 +47,13 @@ pub trait Cells: Sealed {
     ) -> Result<Self::Of<'a>, Misread>;
 }
 
-/// What a row function of exactly one [cell](crate::Cell) takes, as [`par_map`](crate::ParMap::par_map) needs it. A function that passes
-/// one on has the bound `F: RowFn<M, Cells: OneCell>`.
+/// What a row function of exactly one [cell](crate::Cell) takes, as [`par_map`](crate::ParMap::par_map) and
+/// [`elements`](crate::Apply::elements) need it. A function that passes one on has the bound `F: RowFn<M, Cells: OneCell>`.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "the closure is not a function of one cell",
-    label = "`par_map` calls it with one value of the column: it takes one argument, `f64`, `&str`, `Option<i64>`, …",
+    label = "it is called with one value of a column: it takes one argument, `f64`, `&str`, `Option<i64>`, …",
     note = "for closures of several columns, or of `Row`, there is `df.par_apply().select([…]).rows(f)`"
 )]
 pub trait OneCell: Cells {}

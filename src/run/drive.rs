@@ -175,7 +175,8 @@ impl Run<'_> {
         let mut pace = Pace::default();
         let mut morsel = 1;
         let mut left = self.items;
-        while let Some(rows) = self.take(&mut worker, job, Take::Rows(morsel)) {
+        let of_cut = self.cut.map(|cut| Take::Part(cut, self.items));
+        while let Some(rows) = self.take(&mut worker, job, of_cut.unwrap_or(Take::Rows(morsel))) {
             let (reached, time) = worker.run(job, rows.clone(), patience);
             pace = Pace {
                 time,

@@ -98,6 +98,12 @@ impl<'r> Run<'r> {
         self
     }
 
+    /// Runs the first parts on the calling thread, to see whether the rest is worth waking others for.
+    pub(crate) fn tries_first(mut self) -> Self {
+        self.tried_first = true;
+        self
+    }
+
     /// The flag that stops the run from outside, where anything can.
     pub(crate) fn halt_flag(&self) -> Option<Arc<Halt>> {
         self.halt.clone()

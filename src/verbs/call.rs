@@ -7,7 +7,7 @@ use super::report::{Gaps, Items, report};
 use super::{check_duplicates, check_names, check_returns};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::partition::Cut;
@@ -51,6 +51,11 @@ impl<'o> Checks<'o> {
     /// The plan, where nothing is at fault: neither what was noted, nor the options, nor the names of the output, of which it
     /// may be known how many there are, and which else are these.
     pub(super) fn pass(mut self, width: Option<usize>, names: &[PlSmallStr]) -> Result<Plan> {
+        if let Some(Err(panic)) = &self.options.select_where {
+            let (option, message) = ("select_where", format!("it panicked: {panic}"));
+            self.faults
+                .push(ErrorKind::Option { option, message }.into());
+        }
         let plan = Plan::new(self.options, &mut self.faults);
         check_names(self.options, width, &mut self.faults);
         check_duplicates(names, &mut self.faults);
@@ -84,6 +89,11 @@ pub(crate) trait Verb<C>: Sized {
         Some(Cut::ChunkRows(1))
     }
 
+    /// Whether the first items show whether the rest is worth waking other workers for, also where there is a cut.
+    fn tries_first(&self) -> bool {
+        false
+    }
+
     fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job;
 
     /// Puts the results together, of which there are none for the gaps.
@@ -114,6 +124,9 @@ where
     );
     if V::ON_WORKERS {
         run = run.on_workers();
+    }
+    if verb.tries_first() {
+        run = run.tries_first();
     }
     let halt = run.halt_flag();
     let ended = {

@@ -12,11 +12,11 @@ use super::report::{Gaps, Items};
 use super::results::{OneByOne, Results};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
-use crate::error::{Place, Result};
+use crate::error::{ErrorKind, Place, Result};
 use crate::function::ChunkFn;
 use crate::options::Options;
 use crate::outcome::Outcome;
-use crate::partition::{Chunk, room_for, slice};
+use crate::partition::{Chunk, Halo, room_for, slice};
 use crate::read::{Given, selected};
 use crate::row_numbers::{RowNumbers, number_column};
 use crate::run::{Failure, Job};
@@ -63,9 +63,25 @@ where
         let rows = &rows[index];
         context.at(&numbers, rows.start);
         let row_offset = numbers.span(rows.clone()).start;
-        let part = Chunk::new(slice(&frame, rows), index, row_offset);
-        f.call(context, part)
-            .into_part(Returns::new(returns, options.casts()))
+        let returns = Returns::new(returns, options.casts());
+        let Some(overlap) = options.overlap() else {
+            let part = Chunk::new(slice(&frame, rows), index, row_offset);
+            return f.call(context, part).into_part(returns);
+        };
+        let halo = Halo::new(rows.clone(), overlap, height);
+        let first = numbers.span(halo.around.clone()).start;
+        let part = Chunk::new(slice(&frame, &halo.around), index, first).with_core(halo.core());
+        let whole = f.call(context, part).into_part(returns)?;
+        F::Out::cut(whole, &halo).map_err(|message| {
+            let place = Place::Part { index, row_offset };
+            let column = None;
+            let kind = ErrorKind::Stack {
+                place,
+                column,
+                message,
+            };
+            Failure::Known(kind.into())
+        })
     };
     let names = options.call.names.clone().or_else(F::Out::names);
     let verb = Chunks {

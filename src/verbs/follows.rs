@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     ManyRows,
     Columns,
     Chunks,
+    FoldRows,
+    Elements,
 }
 
 impl Shape {
@@ -35,7 +37,7 @@ impl Shape {
     fn is_of_rows(self) -> bool {
         matches!(
             self.verb,
-            Kind::Rows | Kind::FilterRows | Kind::WithColumns | Kind::ManyRows
+            Kind::Rows | Kind::FilterRows | Kind::WithColumns | Kind::ManyRows | Kind::FoldRows
         )
     }
 }
@@ -90,6 +92,12 @@ const RULES: &[Rule] = &[
         instead: "the closure takes whole columns or frames and returns such, so nothing is converted; cast within it",
     },
     Rule {
+        option: "overlap",
+        is_given: |options| options.overlap().is_some(),
+        is_for: |call| !call.is_of_parts(),
+        instead: "only parts have neighbours whose rows they can be given; leave it out, or call .chunks(…)",
+    },
+    Rule {
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Null,
         is_for: |call| call.is_whole,
@@ -119,17 +127,79 @@ const RULES: &[Rule] = &[
     },
     Rule {
         option: "on_error",
-        is_given: |options| options.on_error() != OnError::Fail && !options.told,
-        is_for: |call| !call.in_query,
-        instead: "the policy lets failures pass, which only an outcome reports; add .outcome() to the call",
+        is_given: |options| {
+            matches!(options.on_error(), OnError::Null | OnError::Collect) && !options.told
+        },
+        is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
+        instead: NO_OUTCOME,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Skip && !options.told,
+        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
+        instead: NO_OUTCOME,
     },
     Rule {
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial && !options.told,
-        is_for: |call| !call.in_query,
+        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
         instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
     },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() != OnError::Fail,
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a row that fails leaves the accumulator half changed, so no fold goes on after it; let the closure count \
+                  what it cannot use",
+    },
+    Rule {
+        option: "retry",
+        is_given: |options| options.retry.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a row that fails leaves the accumulator half changed, so it is not tried again; call .rows(…) for what may \
+                  fail, and fold what comes of it",
+    },
+    Rule {
+        option: "on_cancel",
+        is_given: |options| options.on_cancel() == OnCancel::Partial,
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "of a fold that was cancelled nothing says which rows are in it; leave it out",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Skip,
+        is_for: |call| call.verb == Kind::Elements,
+        instead: "without the values that fail, the columns would differ in height; give OnError::Null or OnError::Collect",
+    },
+    Rule {
+        option: "on_cancel",
+        is_given: |options| options.on_cancel() == OnCancel::Partial,
+        is_for: |call| call.verb == Kind::Elements,
+        instead: "when it is cancelled, each column may have come to another row, and no rows are done in all of them; leave \
+                  it out",
+    },
+    Rule {
+        option: "names",
+        is_given: |options| options.call.names.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a fold gives no columns; leave it out",
+    },
+    Rule {
+        option: "returns",
+        is_given: |options| options.call.returns.is_some(),
+        is_for: |call| call.verb == Kind::FoldRows,
+        instead: "a fold gives no columns; leave it out",
+    },
+    Rule {
+        option: "casts",
+        is_given: |options| options.casts() == Casts::Lossy,
+        is_for: |call| call.verb == Kind::FoldRows && call.sees_nulls,
+        instead: "a closure that takes Row is given the values as they are, so nothing is converted; take typed arguments",
+    },
 ];
+
+const NO_OUTCOME: &str =
+    "the policy lets failures pass, which only an outcome reports; add .outcome() to the call";
 
 /// Notes the options that the call cannot follow.
 pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>) {
@@ -144,6 +214,14 @@ pub(super) fn no_cut() -> Error {
         "seed",
         "a part's stream is that of its first row, and by default there is a part for each worker; give .partitions(n) or \
          .chunk_rows(n), so that the answer is the same on any machine",
+    )
+}
+
+/// A fold has an accumulator for each block of rows, whoever runs it.
+pub(super) fn no_state() -> Error {
+    refused(
+        "state",
+        "the closure of a fold has its accumulator in the place of a state; put what it needs into that, or capture it",
     )
 }
 

@@ -173,6 +173,7 @@ where
         sources: &sources,
         numbers: &numbers,
         names: &names,
+        has_parts: true,
     };
     let verb = ManyRows::<M, C, F> {
         f,
@@ -357,7 +358,8 @@ where
             end,
             casts: self.rows.casts,
             returns: self.rows.returns,
-            items: self.rows.items,
+            items: &self.rows.items,
+            numbers: self.rows.items.numbers,
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };

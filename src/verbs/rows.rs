@@ -141,6 +141,7 @@ where
         sources: &sources,
         numbers: &numbers,
         names: &names,
+        has_parts: true,
     };
     let calls = Calls::<M, C, F> {
         f,
@@ -166,6 +167,7 @@ pub(super) struct RowItems<'r, 'a> {
     pub(super) sources: &'r Sources<'a>,
     pub(super) numbers: &'r RowNumbers,
     pub(super) names: &'r [PlSmallStr],
+    pub(super) has_parts: bool,
 }
 
 impl Items for RowItems<'_, '_> {
@@ -211,6 +213,10 @@ impl Items for RowItems<'_, '_> {
 
     fn rows(&self) -> usize {
         self.sources.rows
+    }
+
+    fn has_parts(&self) -> bool {
+        self.has_parts
     }
 }
 
@@ -368,7 +374,8 @@ where
             end,
             casts: self.calls.casts,
             returns: self.calls.returns,
-            items: self.calls.items,
+            items: &self.calls.items,
+            numbers: self.calls.items.numbers,
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
@@ -384,6 +391,7 @@ where
                 context: &mut *context,
                 reader,
                 sink,
+                before: 0,
                 writer: &mut writer,
                 marker: PhantomData,
             };
@@ -433,17 +441,19 @@ pub(super) trait Strides {
 }
 
 /// One block's reader, and the writer.
-struct BlockStrides<'b, 's, M, C, F, R>
+pub(super) struct BlockStrides<'b, 's, M, C, F, R>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
 {
-    f: &'b F,
-    context: &'b mut C,
-    reader: R,
-    sink: &'s <F::Out as IntoRow>::Sink,
-    writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
-    marker: PhantomData<fn(M)>,
+    pub(super) f: &'b F,
+    pub(super) context: &'b mut C,
+    pub(super) reader: R,
+    pub(super) sink: &'s <F::Out as IntoRow>::Sink,
+    /// How many items come before the sink's first row.
+    pub(super) before: usize,
+    pub(super) writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
+    pub(super) marker: PhantomData<fn(M)>,
 }
 
 impl<'c, M, C, F, R> Strides for BlockStrides<'_, '_, M, C, F, R>
@@ -484,7 +494,7 @@ where
 
     unsafe fn restart(&mut self, first: usize, len: usize) {
         // SAFETY: as the caller vouches.
-        *self.writer = Some(unsafe { self.sink.writer(first, len) });
+        *self.writer = Some(unsafe { self.sink.writer(first - self.before, len) });
     }
 }
 
@@ -495,7 +505,9 @@ pub(super) struct Part<'p> {
     pub(super) end: usize,
     pub(super) casts: Casts,
     pub(super) returns: Option<&'p [DataType]>,
-    pub(super) items: RowItems<'p, 'p>,
+    pub(super) items: &'p dyn Items,
+    /// The numbers of the rows' random streams.
+    pub(super) numbers: &'p RowNumbers,
     pub(super) halt: Option<&'p Halt>,
     pub(super) steps: Steps,
 }
@@ -525,7 +537,7 @@ impl Part<'_> {
                 rows: done..next,
                 casts: self.casts,
                 returns: self.returns,
-                numbers: self.items.numbers,
+                numbers: self.numbers,
                 halt: self.halt,
             };
             let began_at = done;

@@ -202,4 +202,11 @@ impl IntoCell for Series {
     fn item_into_series(item: Series) -> std::result::Result<Series, Series> {
         Ok(item)
     }
+
+    fn change_series<E>(
+        item: Series,
+        change: impl FnOnce(Series) -> std::result::Result<Series, E>,
+    ) -> std::result::Result<Series, E> {
+        change(item)
+    }
 }

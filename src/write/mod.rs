@@ -56,8 +56,8 @@ pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};
 pub use rows::{DefaultNames, IntoRow, item};
 pub(crate) use sinks::RowSink;
-pub(crate) use sinks::fit_all;
 pub use sinks::{SinkCons, SinkNil, Sinks};
+pub(crate) use sinks::{fit_all, fit_each};
 pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};
 
@@ -147,6 +147,15 @@ pub trait IntoCell: Sealed + Sized + Send {
         item: <Self::Sink as CellSink>::Item,
     ) -> std::result::Result<Series, <Self::Sink as CellSink>::Item> {
         Err(item)
+    }
+
+    /// The item with `change` made to the series that it is, if it is one.
+    #[doc(hidden)]
+    fn change_series<E>(
+        item: <Self::Sink as CellSink>::Item,
+        _: impl FnOnce(Series) -> std::result::Result<Series, E>,
+    ) -> std::result::Result<<Self::Sink as CellSink>::Item, E> {
+        Ok(item)
     }
 }
 

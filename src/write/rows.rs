@@ -74,6 +74,15 @@ pub trait IntoRow: Sized {
     ) -> std::result::Result<Series, <Self::Sink as Sinks>::Item> {
         Err(items)
     }
+
+    /// As [`IntoCell::change_series`].
+    #[doc(hidden)]
+    fn change_series<E>(
+        items: <Self::Sink as Sinks>::Item,
+        _: impl FnOnce(Series) -> std::result::Result<Series, E>,
+    ) -> std::result::Result<<Self::Sink as Sinks>::Item, E> {
+        Ok(items)
+    }
 }
 
 /// One cell of several, as its sink takes it.
@@ -131,6 +140,13 @@ impl<T: IntoCell> IntoRow for T {
         item: <T::Sink as CellSink>::Item,
     ) -> std::result::Result<Series, <T::Sink as CellSink>::Item> {
         T::item_into_series(item)
+    }
+
+    fn change_series<E>(
+        item: <T::Sink as CellSink>::Item,
+        change: impl FnOnce(Series) -> std::result::Result<Series, E>,
+    ) -> std::result::Result<<T::Sink as CellSink>::Item, E> {
+        T::change_series(item, change)
     }
 }
 
@@ -223,5 +239,12 @@ impl<T: IntoRow, E: Into<anyhow::Error>> IntoRow for Result<T, E> {
         items: <T::Sink as Sinks>::Item,
     ) -> std::result::Result<Series, <T::Sink as Sinks>::Item> {
         T::item_into_series(items)
+    }
+
+    fn change_series<F>(
+        items: <T::Sink as Sinks>::Item,
+        change: impl FnOnce(Series) -> std::result::Result<Series, F>,
+    ) -> std::result::Result<<T::Sink as Sinks>::Item, F> {
+        T::change_series(items, change)
     }
 }

@@ -301,3 +301,19 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
 pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
     S::fit(Dtypes::Columns(dtypes), 0, misfits)
 }
+
+/// The same of outputs of one column each, of which there are as many as dtypes.
+pub(crate) fn fit_each<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
+    if dtypes.is_empty() {
+        return fit_all::<S>(dtypes, misfits);
+    }
+    let own = (0..dtypes.len()).filter(|column| {
+        let before = misfits.len();
+        let is_own = fit_all::<S>(std::slice::from_ref(&dtypes[*column]), misfits);
+        misfits[before..]
+            .iter_mut()
+            .for_each(|(at, _)| *at = *column);
+        is_own
+    });
+    own.count() == dtypes.len()
+}

@@ -3,12 +3,13 @@
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
-use super::fit_all;
 use super::returns::{Encoding, Misfit, returned};
 use super::rows::IntoRow;
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
+use super::{fit_all, fit_each};
 use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dtype_name};
+use crate::partition::Halo;
 
 /// What a chunk closure may return.
 ///
@@ -22,7 +23,8 @@ use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dty
 ///
 /// The parts' dtypes must be the same too, but what has no type gives way to what has one: a column of dtype Null, or that
 /// is a List of Null, takes the dtype that it has in the other parts, and a frame of no columns and no rows (as
-/// `DataFrame::empty()` makes) their columns.
+/// `DataFrame::empty()` makes) their columns. With an [`overlap`](crate::Apply::overlap), a whole result has as many rows as the part,
+/// its overlap included or not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part's result",
     label = "cannot be stacked",
@@ -59,6 +61,10 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     const WHOLE: bool;
 
+    /// Cuts a whole frame or column to the part's own rows; or says what is wrong with its height.
+    #[doc(hidden)]
+    fn cut(part: Self::Part, halo: &Halo) -> Result<Self::Part, String>;
+
     /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole. Cells
     /// were encoded for the dtypes that are given.
     #[doc(hidden)]
@@ -89,6 +95,13 @@ where
 
     fn into_part<Encoder: Encoding>(self, encoding: Encoder) -> Result<Self::Part, Failure> {
         self.into_items(encoding)
+    }
+
+    fn cut(part: Self::Part, halo: &Halo) -> Result<Self::Part, String> {
+        T::change_series(part, |series| {
+            let rows = halo.rows_kept(series.len())?;
+            Ok(series.slice(rows.start as i64, rows.len()))
+        })
     }
 
     fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
@@ -164,18 +177,19 @@ fn write_all<T: IntoRow>(
 }
 
 macro_rules! whole {
-    ($Whole:ty, $width:expr, $stack:path) => {
-        whole!(@impl [], $Whole, $Whole, $width, $stack, |whole| Ok(whole));
+    ($Whole:ty, $width:expr, $height:path, $stack:path) => {
+        whole!(@impl [], $Whole, $Whole, $width, $height, $stack, |whole| Ok(whole));
         whole!(
             @impl [E: Into<anyhow::Error>],
             Result<$Whole, E>,
             $Whole,
             $width,
+            $height,
             $stack,
             |result| result.map_err(|error| Failure::Closure(Cause::new(error.into())))
         );
     };
-    (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $width:expr, $stack:path, |$result:ident| $into_part:expr) => {
+    (@impl [$($generics:tt)*], $Result:ty, $Output:ty, $width:expr, $height:path, $stack:path, |$result:ident| $into_part:expr) => {
         impl<$($generics)*> IntoStack for $Result {
             type Output = $Output;
             type Part = $Output;
@@ -191,6 +205,11 @@ macro_rules! whole {
                 $into_part
             }
 
+            fn cut(whole: $Output, halo: &Halo) -> Result<$Output, String> {
+                let rows = halo.rows_kept($height(&whole))?;
+                Ok(whole.slice(rows.start as i64, rows.len()))
+            }
+
             fn stack(
                 parts: Vec<Option<$Output>>,
                 places: &[Place],
@@ -204,8 +223,8 @@ macro_rules! whole {
     };
 }
 
-whole!(DataFrame, None, stack_frames);
-whole!(Column, Some(1), stack_columns);
+whole!(DataFrame, None, DataFrame::height, stack_frames);
+whole!(Column, Some(1), Column::len, stack_columns);
 
 fn stack_frames(
     parts: Vec<DataFrame>,
@@ -404,18 +423,7 @@ where
     }
 
     fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
-        if dtypes.is_empty() {
-            return fit_all::<T::Sink>(dtypes, misfits);
-        }
-        let own = (0..dtypes.len()).filter(|column| {
-            let before = misfits.len();
-            let is_own = fit_all::<T::Sink>(std::slice::from_ref(&dtypes[*column]), misfits);
-            misfits[before..]
-                .iter_mut()
-                .for_each(|(at, _)| *at = *column);
-            is_own
-        });
-        own.count() == dtypes.len()
+        fit_each::<T::Sink>(dtypes, misfits)
     }
 
     fn part_into_column(

@@ -43,11 +43,18 @@ mod pool_tour_program;
 #[path = "../../examples/run_scripts.rs"]
 mod run_scripts_program;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/smooth.rs"]
+mod smooth_program;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/sum_of_squares.rs"]
 mod sum_of_squares_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/words.rs"]
 mod words_program;
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/totals.rs"]
+mod totals_program;
 
 /// What a program prints.
 fn printed(run: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
@@ -270,6 +277,49 @@ fn etl_that_fails() {
         );
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn smooth() {
+    let out = printed(|out| smooth_program::run(data(), out));
+    assert_eq!(
+        out,
+        "flights: 336776 in 34 parts\n\
+         without a median: 2373\n\
+         latest: 334.0 minutes, around row 174544\n\
+         as over the whole: true\n"
+    );
+}
+
+#[test]
+fn totals() {
+    let file = std::fs::File::open(data().join("flights.parquet")).unwrap();
+    let flights = ParquetReader::new(file).finish().unwrap();
+    let grouped = flights.lazy().group_by([col("carrier")]).agg([
+        len().cast(DataType::UInt64).alias("flights"),
+        col("distance").sum(),
+        col("arr_delay")
+            .count()
+            .cast(DataType::UInt64)
+            .alias("arrived"),
+        col("arr_delay").sum(),
+        col("arr_delay").mean().alias("late"),
+    ]);
+    let grouped = grouped.sort(["carrier"], SortMultipleOptions::default());
+    let grouped = grouped.collect().unwrap();
+    let out = printed(|out| totals_program::run(data(), out));
+    let lines = grouped.par_apply().rows(
+        |carrier: &str, flights: u64, miles: i64, _: u64, _: i64, late: f64| {
+            format!("{carrier}: {flights} flights, {miles} miles, {late:.1} minutes late")
+        },
+    );
+    let lines = lines.unwrap();
+    assert!(lines.str().unwrap().no_null_iter().eq(out.lines()), "{out}");
+    assert_eq!(out.lines().count(), 16);
+    assert!(
+        out.starts_with("9E: 18460 flights, 9788152 miles, 7.4 minutes late\n"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -30,6 +30,19 @@ enum Verb {
     EmitRows,
     Columns,
     Chunks,
+    Elements,
+    FoldRows,
+}
+
+impl Verb {
+    /// Whether it follows these; what it refuses is in the guide's table.
+    fn follows(self, policy: OnError, on_cancel: OnCancel) -> bool {
+        match self {
+            Verb::Elements => policy != OnError::Skip && on_cancel == OnCancel::Error,
+            Verb::FoldRows => policy == OnError::Fail && on_cancel == OnCancel::Error,
+            _ => true,
+        }
+    }
 }
 
 impl Verb {
@@ -50,7 +63,7 @@ enum Place {
 }
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Panic, Fault::Cancel, Fault::Deadline];
-const VERBS: [Verb; 7] = [
+const VERBS: [Verb; 9] = [
     Verb::Rows,
     Verb::FilterRows,
     Verb::WithColumns,
@@ -58,6 +71,8 @@ const VERBS: [Verb; 7] = [
     Verb::EmitRows,
     Verb::Columns,
     Verb::Chunks,
+    Verb::Elements,
+    Verb::FoldRows,
 ];
 const PLACES: [Place; 4] = [Place::OneWorker, Place::All, Place::Many, Place::Nested];
 const POLICIES: [OnError; 4] = [
@@ -156,19 +171,18 @@ impl Cell {
         };
 
         let df = counting(match self.verb {
-            Verb::Rows
-            | Verb::FilterRows
-            | Verb::WithColumns
-            | Verb::FlatMapRows
-            | Verb::EmitRows => ITEMS,
-            _ => 3 * ITEMS,
+            Verb::Chunks | Verb::Columns => 3 * ITEMS,
+            _ => ITEMS,
         });
         let wide = (0..ITEMS).map(|c| Column::new(format!("c{c}").into(), [c as i64]));
         let wide = DataFrame::new(1, wide.collect()).unwrap();
-        let on = if self.verb == Verb::Columns {
-            &wide
-        } else {
-            &df
+        let ten = |c: usize| (10 * c as i64..).take(ITEMS / 4).collect::<Vec<i64>>();
+        let four = (0..4).map(|c| Column::new(format!("c{c}").into(), ten(c)));
+        let four = DataFrame::new(ITEMS / 4, four.collect()).unwrap();
+        let on = match self.verb {
+            Verb::Columns => &wide,
+            Verb::Elements => &four,
+            _ => &df,
         };
         let apply = on.par_apply().cancel_token(&token);
         let apply = match self.place {
@@ -182,6 +196,7 @@ impl Cell {
         };
         let made = Mutex::new(0);
         let finished = Mutex::new(0);
+        let fold = apply.clone();
         let apply = apply
             .on_error(self.policy)
             .on_cancel(self.on_cancel)
@@ -229,6 +244,17 @@ impl Cell {
                     step(column.i64().unwrap().get(0).unwrap() as usize)
                 })
                 .map(Told::of_frame),
+            Verb::Elements => apply
+                .elements(|_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_frame),
+            // Its accumulators are counted in the place of states.
+            Verb::FoldRows => fold
+                .fold_rows(
+                    || Alive::new(&states),
+                    |_: &mut Alive, i: i64| step(i as usize).map(drop),
+                    |alive, _| alive,
+                )
+                .map(|_| panic!("{self:?}: it has a result")),
         };
         let called = called.into_inner().unwrap();
         self.check(&result, &called);
@@ -287,7 +313,9 @@ impl Cell {
                     | Verb::FilterRows
                     | Verb::WithColumns
                     | Verb::FlatMapRows
-                    | Verb::EmitRows => "row 1",
+                    | Verb::EmitRows
+                    | Verb::FoldRows => "row 1",
+                    Verb::Elements => "row 1, column \"c0\"",
                     Verb::Columns => "column \"c1\"",
                     Verb::Chunks => "part 1 (from row 3)",
                 };
@@ -334,19 +362,23 @@ struct Told {
 impl Told {
     fn of<T>(outcome: Outcome<T>, cells: impl Fn(T) -> Vec<Series>) -> Self {
         let failures = &outcome.failures;
-        let failed = match (failures.column("part"), failures.column("column")) {
-            (Ok(parts), _) => {
-                let parts = parts.idx().unwrap().into_no_null_iter();
-                parts.map(|part| part as usize).collect()
+        let numbers = |name: &str| -> Option<Vec<usize>> {
+            let numbers = failures.column(name).ok()?.idx().unwrap();
+            Some(numbers.into_no_null_iter().map(|n| n as usize).collect())
+        };
+        let names = failures.column("column").ok().map(|names| -> Vec<usize> {
+            let names = names.str().unwrap().no_null_iter();
+            names.map(|name| name[1..].parse().unwrap()).collect()
+        });
+        let failed = match (numbers("part"), numbers("row"), names) {
+            (Some(parts), ..) => parts,
+            // Of values: ten to a column.
+            (None, Some(rows), Some(columns)) => {
+                let places = rows.into_iter().zip(columns);
+                places.map(|(row, column)| 10 * column + row).collect()
             }
-            (_, Ok(names)) => {
-                let names = names.str().unwrap().no_null_iter();
-                names.map(|name| name[1..].parse().unwrap()).collect()
-            }
-            _ => {
-                let rows = failures.column("row").unwrap().idx().unwrap();
-                rows.into_no_null_iter().map(|row| row as usize).collect()
-            }
+            (None, Some(of_one_kind), None) | (None, None, Some(of_one_kind)) => of_one_kind,
+            (None, None, None) => unreachable!("failures have a place"),
         };
         let stats = outcome.stats;
         assert_eq!(stats.failures, outcome.failures.height());
@@ -390,6 +422,9 @@ fn every_cell() {
                 for place in PLACES {
                     for policy in POLICIES {
                         for on_cancel in ON_CANCEL {
+                            if !verb.follows(policy, on_cancel) {
+                                continue;
+                            }
                             let cell = Cell {
                                 fault,
                                 verb,

@@ -17,6 +17,9 @@
 //! | results have the dtypes that are asked for, or their row fails | `returns` |
 //! | decimals are their column's values, digit for digit, or their row fails | `decimals` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
+//! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
+//! | parts with rows of their neighbours: as over the whole, each its own rows | `overlap` |
+//! | every value of the columns used is mapped; a predicate says which these are | `elements` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
 //! | each worker's state is its own, and seen again at the end | `state` |
@@ -69,6 +72,7 @@ mod column_names;
 mod columns;
 mod copies;
 mod decimals;
+mod elements;
 mod emit_rows;
 mod empty;
 mod endless_causes;
@@ -81,6 +85,7 @@ mod fault_matrix;
 mod filter_rows;
 mod filters;
 mod flat_map_rows;
+mod fold_rows;
 mod frames;
 mod futures;
 mod gaps;
@@ -99,6 +104,7 @@ mod nulls;
 mod option_table;
 mod options;
 mod order;
+mod overlap;
 mod panic_hook;
 mod panics;
 mod par_map;

@@ -79,6 +79,8 @@ fn a_call_over_a_frame_follows_the_guide() {
     let token = CancelToken::new();
     let mut found: BTreeMap<&str, [String; 10]> = BTreeMap::new();
     found.insert("select", every_call!(.select(["y", "x"])));
+    let ints = |field: &Field| field.dtype() == &DataType::Int64;
+    found.insert("select_where", every_call!(.select_where(ints)));
     found.insert("nulls(Nulls::Error)", every_call!(.nulls(Nulls::Error)));
     found.insert("casts(Casts::Lossy)", every_call!(.casts(Casts::Lossy)));
     found.insert("pool", every_call!(.pool(&pool)));
@@ -86,6 +88,7 @@ fn a_call_over_a_frame_follows_the_guide() {
     found.insert("sequential", every_call!(.sequential()));
     found.insert("partitions", every_call!(.partitions(2)));
     found.insert("chunk_rows", every_call!(.chunk_rows(2)));
+    found.insert("overlap", every_call!(.overlap(1, 1)));
     found.insert("first_row", every_call!(.first_row(9)));
     found.insert("row_numbers", every_call!(.row_numbers("line")));
     for (name, policy) in [
@@ -122,6 +125,85 @@ fn a_call_over_a_frame_follows_the_guide() {
         assert!(others.iter().all(|cell| cell == "yes"));
         assert_eq!(whole, if own == "returns" { "no" } else { "yes" });
     }
+    assert_eq!(table.len(), found.len());
+    for (option, cells) in table {
+        let method = option.split('(').next().unwrap();
+        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
+            let expected = match cell.as_str() {
+                "yes" | "as is" => "followed".to_string(),
+                "no" => format!("refused: {method}"),
+                other => panic!("{option}: {other}"),
+            };
+            assert_eq!(*found, expected, "{option}");
+        }
+    }
+}
+
+/// Makes every kind of fold, and a call of single values, with what `with` adds to it.
+macro_rules! every_fold {
+    ($($with:tt)*) => {{
+        let df = frame();
+        let calls = AtomicUsize::new(0);
+        let count = || {
+            calls.fetch_add(1, Relaxed);
+        };
+        let call = || df.par_apply().select(["x", "y"]);
+        [
+            what(call()$($with)*.fold_rows(count, |(): &mut (), _: i64, _: i64| count(), |(), ()| count()), &calls),
+            what(call()$($with)*.fold_rows(count, |(): &mut (), _: Row<'_>| count(), |(), ()| count()), &calls),
+            what(call()$($with)*.elements(|_: i64| count()), &calls),
+        ]
+    }};
+}
+
+#[test]
+fn folds_and_single_values_follow_the_guide() {
+    let pool = Pool::new(2).unwrap();
+    let token = CancelToken::new();
+    let mut found: BTreeMap<&str, [String; 3]> = BTreeMap::new();
+    found.insert("select", every_fold!(.select(["y", "x"])));
+    let ints = |field: &Field| field.dtype() == &DataType::Int64;
+    found.insert("select_where", every_fold!(.select_where(ints)));
+    found.insert("names", every_fold!(.names(["z", "w"])));
+    found.insert("nulls(Nulls::Error)", every_fold!(.nulls(Nulls::Error)));
+    found.insert("casts(Casts::Lossy)", every_fold!(.casts(Casts::Lossy)));
+    found.insert(
+        "returns",
+        every_fold!(.returns([DataType::Null, DataType::Null])),
+    );
+    found.insert("pool", every_fold!(.pool(&pool)));
+    found.insert("workers", every_fold!(.workers(2)));
+    found.insert("sequential", every_fold!(.sequential()));
+    found.insert("partitions", every_fold!(.partitions(2)));
+    found.insert("chunk_rows", every_fold!(.chunk_rows(2)));
+    found.insert("overlap", every_fold!(.overlap(1, 1)));
+    found.insert("first_row", every_fold!(.first_row(9)));
+    found.insert("row_numbers", every_fold!(.row_numbers("line")));
+    for (name, policy) in [
+        ("on_error(OnError::Null)", OnError::Null),
+        ("on_error(OnError::Skip)", OnError::Skip),
+        ("on_error(OnError::Collect)", OnError::Collect),
+    ] {
+        let lets_pass = CallOptions::new().on_error(policy);
+        let found_by_value = every_fold!(.with(&lets_pass));
+        found.insert(name, every_fold!(.on_error(policy)));
+        // Without an outcome, values that fail would be lost.
+        assert_eq!(found[name][..2], found_by_value[..2]);
+        assert_eq!(found_by_value[2], "refused: on_error");
+    }
+    found.insert("retry", every_fold!(.retry(Retry::attempts(2))));
+    found.insert("cancel_token", every_fold!(.cancel_token(&token)));
+    found.insert("deadline", every_fold!(.deadline(Duration::from_secs(600))));
+    found.insert(
+        "on_cancel(OnCancel::Partial)",
+        every_fold!(.on_cancel(OnCancel::Partial)),
+    );
+    found.insert("progress", every_fold!(.progress(|_: Tick| ())));
+    found.insert("outcome", every_fold!(.outcome()));
+    let mut table = table("| option | `fold_rows`, typed");
+    // These change what the closure takes: the verbs have laws of them.
+    assert_eq!(table.remove("seed").unwrap(), ["yes", "yes", "yes"]);
+    assert_eq!(table.remove("state").unwrap(), ["no", "no", "yes"]);
     assert_eq!(table.len(), found.len());
     for (option, cells) in table {
         let method = option.split('(').next().unwrap();
