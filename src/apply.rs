@@ -985,7 +985,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// the input's rows and of the pushes: as [`flat_map_rows`](Apply::flat_map_rows), without a `Vec` for each row.
     ///
     /// The closure takes `out: &mut Emit<T>` after the [state](Apply::state) and the random stream, and then what that of
-    /// [`rows`](Apply::rows) takes; it returns `()` or a `Result`. `T` is the type of an output row: see [`Emit`]. Of a `T` such
+    /// [`rows`](Apply::rows) takes; it returns `()` or a `Result`. `T` is the type of an output row: see [`Emit`](crate::Emit). Of a `T` such
     /// as `&str` or `(&str, i64)`, text that is pushed may borrow from the row's cells: it is copied once, to where it stays in
     /// the output.
     ///

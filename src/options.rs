@@ -18,7 +18,8 @@ use crate::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Nulls {
-    /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`.
+    /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`; of
+    /// `flat_map_rows` and `emit_rows`, it gives no rows.
     #[default]
     Propagate,
     /// The call returns an error that names the first such null, before the closure is called at all. Closures that see nulls
@@ -60,7 +61,8 @@ pub enum OnError {
     /// Of `filter_rows`, a null is false: the row is dropped, as by `Skip` and `Collect`.
     ///
     /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
-    /// whose height nobody knows, it is an error before the closure is called.
+    /// whose height nobody knows, it is an error before the closure is called. So it is of `flat_map_rows` and `emit_rows`, whose
+    /// failing row gives no rows.
     Null,
     /// It is dropped. The output has the rows (columns, parts) that did not fail, and
     /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. Of `with_columns`, that row of the frame's own
@@ -70,8 +72,8 @@ pub enum OnError {
     /// output is a frame without columns, or an empty column of dtype Null.
     Skip,
     /// The run goes on to the end for the failures' sake, and the output is what there is. Where the closure returns cells
-    /// it is that of `Null`, as it always is for `rows`; where it returns a frame or a column, that of `Skip`. So it is
-    /// offered for every closure.
+    /// it is that of `Null`, as it always is for `rows`; where it returns a frame or a column, and of `flat_map_rows` and
+    /// `emit_rows`, that of `Skip`. So it is offered for every closure.
     Collect,
 }
 

@@ -65,7 +65,9 @@ pub struct Outcome<T> {
 impl<T> Outcome<T> {
     /// Returns the numbers of the input rows that the output's rows come from, in their order: all, but those dropped for a
     /// failure, and those that a cancelled run never reached. Of `filter_rows`, they are those that the closure has kept; of
-    /// `chunks`, the rows of the parts whose result is in the output; of `columns`, all rows.
+    /// `flat_map_rows` and `emit_rows`, the rows that were done and did not fail, whatever number of rows they gave: which row each
+    /// comes from, [`source_rows`](crate::Apply::source_rows) says; of `chunks`, the rows of the parts whose result is in the output; of
+    /// `columns`, all rows.
     ///
     /// Where the rows are counted from 0, `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`.
     /// With [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) these are the rows' own
