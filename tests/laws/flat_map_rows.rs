@@ -824,3 +824,29 @@ fn lazily_faults_come_when_it_is_planned() {
     assert_eq!(out.dtypes(), [DataType::Int8]);
     assert_eq!(out["par_apply"].null_count(), 1);
 }
+
+#[test]
+fn lazily_no_rows_have_the_planned_columns() {
+    let df = df!["id" => ["a", "b"], "x" => [1i64, 2]].unwrap();
+    for df in [df.clone(), df.clear()] {
+        for engine in ENGINES {
+            let call = df.clone().lazy().par_apply().select(["x"]).keep(["id"]);
+            let mut none = call
+                .source_rows("row")
+                .flat_map_rows(|_: i64| Vec::<(i64, String)>::new());
+            let planned = none.collect_schema().unwrap();
+            let out = collected(&none, engine).unwrap();
+            assert_eq!(out.schema(), &planned, "{engine:?}");
+            assert_eq!(
+                out.dtypes(),
+                [
+                    IDX_DTYPE,
+                    DataType::String,
+                    DataType::Int64,
+                    DataType::String
+                ]
+            );
+            assert_eq!(out.height(), 0);
+        }
+    }
+}
