@@ -316,9 +316,8 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     ///
     /// /// Of each row, the sum of itself and its two neighbours.
     /// fn sums(part: &DataFrame) -> PolarsResult<Column> {
-    ///     let x = part["x"].i32()?;
-    ///     let at = |row: usize| x.get(row).unwrap_or(0);
-    ///     let sum = |row: usize| at(row.wrapping_sub(1)) + at(row) + at(row + 1);
+    ///     let x: Vec<i32> = part["x"].i32()?.into_no_null_iter().collect();
+    ///     let sum = |row: usize| x[row.saturating_sub(1)..(row + 2).min(x.len())].iter().sum();
     ///     Ok(Column::new("sum".into(), (0..x.len()).map(sum).collect::<Vec<i32>>()))
     /// }
     ///
