@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use polars_par_apply::by_ref;
 use polars_par_apply::prelude::*;
 use polars_par_apply::rand::Rng;
 
@@ -514,7 +515,7 @@ fn in_the_background_and_by_reference() {
             .on_error(OnError::Null)
             .spawn_elements(|x: i64| refuse_unless(x > 0, "no").map(|()| x * 2));
         assert_same_frame(
-            &df.par_apply().elements(&double).unwrap(),
+            &df.par_apply().elements(by_ref(&double)).unwrap(),
             &expected,
             "by reference",
         );

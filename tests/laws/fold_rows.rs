@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
+use polars_par_apply::by_ref;
 use polars_par_apply::prelude::*;
 use polars_par_apply::rand::RngExt;
 
@@ -128,7 +129,7 @@ fn cells_of_every_kind() {
     let counts = df.par_apply().select(["word", "n"]).fold_rows(
         HashMap::new,
         |counts: &mut HashMap<String, i64>, word: &str, n: i64| {
-            *counts.entry(word.into()).or_default() += n
+            *counts.entry(word.into()).or_default() += n;
         },
         merge,
     );
@@ -269,7 +270,7 @@ fn panics_of_init_and_merge_say_which() {
                 .fold_rows(
                     || (i64::MAX, i64::MIN),
                     |(least, most): &mut (i64, i64), i: i64| {
-                        (*least, *most) = (i.min(*least), i.max(*most))
+                        (*least, *most) = (i.min(*least), i.max(*most));
                     },
                     |(least, _), (next, most)| {
                         assert!(next < first * 100, "at {next}");
@@ -286,7 +287,7 @@ fn panics_of_init_and_merge_say_which() {
             let again = df.par_apply().sequential().fold_rows(
                 || (i64::MAX, i64::MIN),
                 |(least, most): &mut (i64, i64), i: i64| {
-                    (*least, *most) = (i.min(*least), i.max(*most))
+                    (*least, *most) = (i.min(*least), i.max(*most));
                 },
                 |(least, _), (next, most)| {
                     assert!(next < first * 100, "at {next}");
@@ -621,6 +622,8 @@ fn faults_come_before_any_call() {
     assert_eq!(calls.into_inner(), 0);
 }
 
+type Added = dyn Fn(&mut f64, f64, f64) + Send + Sync;
+
 #[test]
 fn within_another_call_and_by_reference() {
     let df = uneven(5_000);
@@ -635,9 +638,9 @@ fn within_another_call_and_by_reference() {
             .all(|sum| sum.to_bits() == expected.to_bits())
     );
     let f = |sum: &mut f64, x: f64, y: f64| *sum += x * y;
-    let by_ref = df.par_apply().fold_rows(|| 0.0, &f, |a, b| a + b);
+    let by_ref = df.par_apply().fold_rows(|| 0.0, by_ref(&f), |a, b| a + b);
     assert_eq!(by_ref.unwrap().to_bits(), expected.to_bits());
-    let boxed: Arc<dyn Fn(&mut f64, f64, f64) + Send + Sync> = Arc::new(f);
+    let boxed: Arc<Added> = Arc::new(f);
     let shared = df.par_apply().fold_rows(|| 0.0, boxed, |a, b| a + b);
     assert_eq!(shared.unwrap().to_bits(), expected.to_bits());
 }

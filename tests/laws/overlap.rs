@@ -64,7 +64,7 @@ fn parts_give_what_the_whole_gives() {
                         assert_same(&series.unwrap(), &whole, &what);
                         let frames =
                             call.chunks(|part: Chunk| part.hstack(&[around(&part, overlap)]));
-                        let expected = df.hstack(&[whole.clone()]).unwrap();
+                        let expected = df.hstack(std::slice::from_ref(&whole)).unwrap();
                         assert_same_frame(&frames.unwrap(), &expected, &what);
                     }
                 }
