@@ -52,7 +52,7 @@ pub use list::ListItem;
 pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
 pub(crate) use source::{
-    Argument, ColumnChunks, Given, Names, Source, Sources, not_found, selected,
+    Argument, ColumnChunks, Given, Names, NumbersOf, Source, Sources, not_found, selected,
 };
 #[cfg(feature = "dtype-struct")]
 pub use structs::Struct;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
+use super::arguments::no_nulls;
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Shape};
 use super::names_of;
 use super::report::{Gaps, Items};
-use super::rows::{BlockStrides, Part, no_nulls};
+use super::rows::{BlockStrides, Part};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};

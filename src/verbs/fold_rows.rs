@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use polars::prelude::DataFrame;
 
-use super::call::{Checks, Verb, call};
-use super::follows::{Kind, Shape};
+use super::arguments::Arguments;
+use super::call::{Verb, call};
+use super::follows::Kind;
 use super::report::{Gaps, Items};
-use super::rows::{RowItems, no_nulls};
+use super::rows::RowItems;
 use super::{failed, follows};
 use crate::cancel::Halt;
 use crate::context::{
@@ -24,10 +25,10 @@ use crate::context::{
 use crate::context::{Seed, WithStateAndSeed};
 use crate::error::{Cause, Result};
 use crate::function::RowFn;
-use crate::options::{Nulls, Options};
+use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::partition::{Cut, Layout};
-use crate::read::{Cells, Given, Reader, Sources};
+use crate::read::{Cells, Given, Reader};
 use crate::row_numbers::RowNumbers;
 use crate::run::{BATCH, Failure, Job, Plan, Steps, Verdict, Worker, catch, quietly_drop};
 use crate::sealed::Sealed;
@@ -139,31 +140,17 @@ where
     F::Out: IntoUnit,
     G: Fn(A, A) -> A + Sync,
 {
-    let arguments = F::Cells::arguments();
-    let shape = Shape {
-        verb: Kind::FoldRows,
-        sees_nulls: arguments.is_none(),
-        is_whole: false,
-        is_seeded: false,
-        in_query: false,
-    };
-    let mut checks = Checks::new(options, shape);
+    let given = Given::of(frame);
+    let chosen = Arguments::<F::Cells>::choose(given, options, Kind::FoldRows, F::NAMES, false);
+    let (mut checks, arguments) = chosen;
     if L::HAS_STATE {
         checks.faults.push(follows::no_state());
     }
-    let given = Given::of(frame);
-    let numbers = given.row_numbers(options, &mut checks.faults);
-    let arguments = arguments.as_deref();
-    let sources = Sources::choose(given, options, arguments, F::NAMES, &mut checks.faults);
     let plan = checks.pass(None, &[])?;
 
-    let chunks = sources.chunks();
+    let (sources, numbers) = (arguments.sources(), arguments.numbers());
     let layout = sources.layout();
-    // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
-    let bound = unsafe { F::Cells::bind(&chunks, &numbers) };
-    if options.nulls() == Nulls::Error && F::Cells::has_nulls(&bound) {
-        no_nulls::<F::Cells>(&bound, &layout, &sources, &numbers)?;
-    }
+    let bound = arguments.bind(&layout, options)?;
     let lend = lead.lender();
     let verb = FoldRows::<A, M, L::Context, _, F, G> {
         init: || lend((fold.init)()),
@@ -175,8 +162,8 @@ where
         block: rows_of_block(sources.rows),
         merges: Merges::new(sources.rows.div_ceil(rows_of_block(sources.rows))),
         items: RowItems {
-            sources: &sources,
-            numbers: &numbers,
+            sources,
+            numbers,
             names: &[],
             has_parts: false,
         },

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use polars::prelude::{Column, DataFrame, DataType, IdxSize, IntoColumn, PlSmallStr};
 
-use super::call::{Checks, Verb, call};
-use super::follows::{Kind, Shape};
+use super::arguments::Arguments;
+use super::call::{Verb, call};
+use super::follows::Kind;
 use super::report::{Gaps, Items, gather};
-use super::rows::{Part, RowItems, Strides, no_nulls};
+use super::rows::{Part, RowItems, Strides};
 use super::stride::{Stretch, Stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, IntoUnit, Lead};
 use crate::error::{Cause, Error, Failure, Result};
 use crate::function::{EmitFn, RowFn};
-use crate::options::{Casts, Nulls, Options};
+use crate::options::{Casts, Options};
 use crate::outcome::Outcome;
 use crate::partition::{Cut, Layout};
-use crate::read::{Cells, Given, Names, Reader, Sources, not_found};
+use crate::read::{Cells, Given, Names, Reader, not_found};
 use crate::row_numbers::number_column;
 use crate::run::{BATCH, Job, Plan, Steps, Worker, catch};
 use crate::sync::Arc;
@@ -132,23 +133,8 @@ where
     L: Lead<C>,
     F: Pushes<M, C>,
 {
-    let arguments = F::Cells::arguments();
-    let shape = Shape {
-        verb: Kind::ManyRows,
-        sees_nulls: arguments.is_none(),
-        is_whole: false,
-        is_seeded: L::SEEDED,
-        in_query: given.numbers.is_some(),
-    };
-    let mut checks = Checks::new(options, shape);
-    let numbers = given.row_numbers(options, &mut checks.faults);
-    let sources = Sources::choose(
-        given,
-        options,
-        arguments.as_deref(),
-        F::NAMES,
-        &mut checks.faults,
-    );
+    let chosen = Arguments::<F::Cells>::choose(given, options, Kind::ManyRows, F::NAMES, L::SEEDED);
+    let (mut checks, arguments) = chosen;
     let keep = options.call.keep.as_deref().unwrap_or_default();
     let kept = kept(given, keep, &mut checks.faults);
     let default = F::Row::names().numbered("column");
@@ -162,16 +148,12 @@ where
     all.extend(own.map(|name| names[name].clone()));
     let plan = checks.pass(Some(width), &all)?;
 
-    let chunks = sources.chunks();
+    let (sources, numbers) = (arguments.sources(), arguments.numbers());
     let layout = sources.layout();
-    // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
-    let bound = unsafe { F::Cells::bind(&chunks, &numbers) };
-    if F::Cells::has_nulls(&bound) && options.nulls() == Nulls::Error {
-        no_nulls::<F::Cells>(&bound, &layout, &sources, &numbers)?;
-    }
+    let bound = arguments.bind(&layout, options)?;
     let items = RowItems {
-        sources: &sources,
-        numbers: &numbers,
+        sources,
+        numbers,
         names: &names,
         has_parts: true,
     };

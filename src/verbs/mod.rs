@@ -1,5 +1,6 @@
 //! The verbs, which put the stages together.
 
+mod arguments;
 mod call;
 mod chunks;
 mod columns;

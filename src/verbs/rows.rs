@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use polars::prelude::{Column, DataType, PlSmallStr};
 
-use super::call::{Checks, Verb, call};
-use super::follows::{Kind, Shape};
+use super::arguments::Arguments;
+use super::call::{Verb, call};
+use super::follows::Kind;
 use super::report::{Gaps, Items, gather};
 use super::stride::{Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::RowFn;
-use crate::options::{Casts, Nulls, Options};
+use crate::options::{Casts, Options};
 use crate::outcome::{Outcome, kept_mask};
 use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Reader, Source, Sources};
@@ -101,23 +102,8 @@ where
     F::Out: IntoRow,
     E: Ending<<F::Out as IntoRow>::Sink> + Sync,
 {
-    let arguments = F::Cells::arguments();
-    let shape = Shape {
-        verb: E::VERB,
-        sees_nulls: arguments.is_none(),
-        is_whole: false,
-        is_seeded: L::SEEDED,
-        in_query: given.numbers.is_some(),
-    };
-    let mut checks = Checks::new(options, shape);
-    let numbers = given.row_numbers(options, &mut checks.faults);
-    let sources = Sources::choose(
-        given,
-        options,
-        arguments.as_deref(),
-        F::NAMES,
-        &mut checks.faults,
-    );
+    let chosen = Arguments::<F::Cells>::choose(given, options, E::VERB, F::NAMES, L::SEEDED);
+    let (mut checks, arguments) = chosen;
     let default = F::Out::names().numbered("column");
     let fit = fit_all::<<F::Out as IntoRow>::Sink>;
     // Of a filter, neither is asked for: they are refused.
@@ -129,17 +115,13 @@ where
     let plan = checks.pass(is_named.then_some(default.len()), &[])?;
     let names = options.call.names.clone().unwrap_or(default);
 
-    let chunks = sources.chunks();
+    let (sources, numbers) = (arguments.sources(), arguments.numbers());
     let layout = sources.layout();
-    // SAFETY: the chunks are those of the frame's columns, cast to what the arguments take (`Sources::choose`).
-    let bound = unsafe { F::Cells::bind(&chunks, &numbers) };
+    let bound = arguments.bind(&layout, options)?;
     let nullable = F::Cells::has_nulls(&bound);
-    if nullable && options.nulls() == Nulls::Error {
-        no_nulls::<F::Cells>(&bound, &layout, &sources, &numbers)?;
-    }
     let items = RowItems {
-        sources: &sources,
-        numbers: &numbers,
+        sources,
+        numbers,
         names: &names,
         has_parts: true,
     };
@@ -218,35 +200,6 @@ impl Items for RowItems<'_, '_> {
     fn has_parts(&self) -> bool {
         self.has_parts
     }
-}
-
-/// Refuses the first null of an argument that cannot take it.
-pub(super) fn no_nulls<C: Cells>(
-    bound: &C::Bound<'_>,
-    layout: &Layout,
-    sources: &Sources<'_>,
-    numbers: &RowNumbers,
-) -> Result<()> {
-    let mut scratch = C::Scratch::default();
-    let mut blocks = layout.blocks(0..sources.rows);
-    while let Some((row, len, places)) = blocks.next() {
-        let reader = C::open(bound, places, row, len, &mut scratch);
-        if !reader.has_nulls() {
-            continue;
-        }
-        for i in 0..len {
-            // SAFETY: `i` is within the block; a fault is asked of what is not valid only.
-            let fault = unsafe { (!reader.is_valid(i)).then(|| reader.fault(i)) };
-            if let Some(fault) = fault.filter(|fault| fault.message.is_none()) {
-                return Err(ErrorKind::Null {
-                    column: sources.columns[fault.argument].name().to_string(),
-                    row: numbers.of(row + i),
-                }
-                .into());
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A closure called for rows, and what their results become.
