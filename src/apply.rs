@@ -1095,7 +1095,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     ///
     /// The result has **the same bits** on any number of workers and for any chunks of the frame, also where adding in another
     /// order rounds otherwise: the blocks, and which of them are merged with which, depend on the number of rows alone, and no
-    /// [cut](Apply::chunk_rows) changes them. There are up to 64 blocks, of up to 262,144 rows each; of a larger frame, more. Few
+    /// [cut](Apply::chunk_rows) changes them. There are up to 32 blocks, of up to 524,288 rows each; of a larger frame, more. Few
     /// accumulators are there at a time: one for each worker, and those that wait for their neighbour, a few for each worker.
     ///
     /// A row in which an argument of a plain type is null is not given to `f`. A frame without rows gives `init()`. With

@@ -34,16 +34,16 @@ use crate::run::{BATCH, Failure, Job, Plan, Steps, Verdict, Worker, catch, quiet
 use crate::sealed::Sealed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many blocks there are, up to [`MOST`] rows in each: so many that they keep 64 workers busy, and so few that what is
-/// done for a block (to make an accumulator, and to merge it) is little beside its rows, also where an accumulator is a map of
-/// thousands of keys.
-const BLOCKS: usize = 64;
+/// How many blocks there are, up to [`MOST`] rows in each: enough to keep 32 workers busy, and so few that what is done for a
+/// block (to make an accumulator, and to merge it) is little beside its rows, also where an accumulator is a map of thousands
+/// of keys.
+const BLOCKS: usize = 32;
 
 /// The most rows in a block: from here on, more blocks and not larger ones share the rows out better.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << 19;
 
 /// With fewer rows in a block than this, the first block shows whether the rest is worth waking others for.
-const MANY: usize = 1 << 9;
+const MANY: usize = 1 << 10;
 
 /// How many rows a block has.
 fn rows_of_block(rows: usize) -> usize {

@@ -13,8 +13,8 @@ use polars_par_apply::rand::RngExt;
 use crate::frames::{counting, faults, held_back, layouts, refuse_unless, watched, ways};
 
 /// A row more or less than the heights at which blocks become another size, and what lies between.
-const HEIGHTS: [usize; 13] = [
-    0, 1, 2, 3, 63, 64, 65, 127, 129, 1_000, 4_097, 32_769, 100_003,
+const HEIGHTS: [usize; 15] = [
+    0, 1, 2, 3, 32, 33, 63, 64, 65, 127, 129, 1_000, 4_097, 32_769, 100_003,
 ];
 
 /// Numbers whose sum depends on the order in which they are added.
@@ -263,8 +263,8 @@ fn panics_of_init_and_merge_say_which() {
             "row 0: the closure panicked: within init: no room",
             "{way}"
         );
-        // The lowest of those that panic, always: a block has 100 rows.
-        for first in [1, 2, 5, 32, 63] {
+        // The lowest of those that panic, always: a block has 200 rows.
+        for first in [1, 2, 5, 16, 31] {
             let error = call
                 .clone()
                 .fold_rows(
@@ -273,7 +273,7 @@ fn panics_of_init_and_merge_say_which() {
                         (*least, *most) = (i.min(*least), i.max(*most));
                     },
                     |(least, _), (next, most)| {
-                        assert!(next < first * 100, "at {next}");
+                        assert!(next < first * 200, "at {next}");
                         (least, most)
                     },
                 )
@@ -283,14 +283,14 @@ fn panics_of_init_and_merge_say_which() {
                 error.to_string(),
                 format!("row {row}: the closure panicked: within merge: at {row}")
             );
-            assert!(row >= first as usize * 100, "{way}");
+            assert!(row >= first as usize * 200, "{way}");
             let again = df.par_apply().sequential().fold_rows(
                 || (i64::MAX, i64::MIN),
                 |(least, most): &mut (i64, i64), i: i64| {
                     (*least, *most) = (i.min(*least), i.max(*most));
                 },
                 |(least, _), (next, most)| {
-                    assert!(next < first * 100, "at {next}");
+                    assert!(next < first * 200, "at {next}");
                     (least, most)
                 },
             );
@@ -326,7 +326,7 @@ impl Drop for Alive<'_> {
 
 #[test]
 fn few_accumulators_are_there_at_a_time() {
-    // 64 blocks: six rounds.
+    // 32 blocks: five rounds.
     let df = counting(640_000);
     for workers in 1..=4 {
         let count = Count::default();
@@ -340,10 +340,10 @@ fn few_accumulators_are_there_at_a_time() {
         );
         assert_eq!(sum.unwrap().1, 640_000 * 639_999 / 2);
         assert_eq!(count.alive.load(SeqCst), 0);
-        assert_eq!(count.made.load(SeqCst), 64);
+        assert_eq!(count.made.load(SeqCst), 32);
         let most = count.most.load(SeqCst);
         // Of what lies beside each block that is not done, one for each round at most.
-        let few = 7 * (workers + 1);
+        let few = 6 * (workers + 1);
         assert!(most <= few, "{most} on {workers} workers");
     }
     // The first block is the last to be done: what the others make is merged meanwhile.
@@ -353,11 +353,11 @@ fn few_accumulators_are_there_at_a_time() {
         || Alive::new(&count),
         |sum: &mut Alive<'_>, i: i64| {
             if i == 0 {
-                while done.load(SeqCst) < 63 {
+                while done.load(SeqCst) < 31 {
                     std::thread::yield_now();
                 }
             }
-            if i % 10_000 == 9_999 {
+            if i % 20_000 == 19_999 {
                 done.fetch_add(1, SeqCst);
             }
             sum.1 += i;
@@ -368,7 +368,7 @@ fn few_accumulators_are_there_at_a_time() {
         },
     );
     assert_eq!(sum.unwrap().1, 640_000 * 639_999 / 2);
-    assert!(count.most.load(SeqCst) <= 21, "{}", count.most.load(SeqCst));
+    assert!(count.most.load(SeqCst) <= 18, "{}", count.most.load(SeqCst));
 }
 
 #[test]
@@ -504,7 +504,7 @@ fn who_watches_and_what_happened() {
         )
         .unwrap();
     let ticks = ticks.into_inner().unwrap();
-    assert!(ticks.iter().any(|done| done % 50 != 0), "{ticks:?}");
+    assert!(ticks.iter().any(|done| done % 100 != 0), "{ticks:?}");
 }
 
 #[test]
