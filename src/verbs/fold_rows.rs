@@ -55,7 +55,7 @@ fn rows_of_block(rows: usize) -> usize {
     message = "the closure's leading arguments are not what `fold_rows` gives it",
     note = "it takes the accumulator first, `&mut A`, of exactly the type that `init` makes, and with `.seed(n)` a `&mut RowRng` after it"
 )]
-pub trait FoldLead<A> {
+pub trait FoldLead<A>: Sealed {
     /// What it is lent.
     #[doc(hidden)]
     type Context: Context;
