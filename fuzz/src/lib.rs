@@ -1,0 +1,49 @@
+//! An oracle: from bytes it makes a frame and a call, and holds what the call gives against a plain loop over the frame's values.
+//!
+//! `CONTRIBUTING.md` says how it is run, and how a verb is added.
+
+#![allow(missing_docs, reason = "it is no library for others")]
+
+pub mod arguments;
+pub mod expect;
+pub mod faults;
+pub mod frame;
+pub mod options;
+pub mod results;
+pub mod value;
+pub mod verbs;
+
+use std::panic;
+use std::sync::Once;
+
+use arbitrary::Unstructured;
+
+/// Runs the case that these bytes are a plan of.
+///
+/// # Panics
+/// The call gave what it is not to give. The message is the case and what is wrong.
+pub fn run(data: &[u8]) {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(be_quiet);
+    let Ok(call) = verbs::Call::arbitrary(&mut Unstructured::new(data)) else {
+        return;
+    };
+    if std::env::var_os("FUZZ_SHOW").is_some() {
+        eprintln!("{call:#?}");
+    }
+    if let Err(wrong) = call.check() {
+        panic!("{wrong}\n\nof the case {call:#?}");
+    }
+}
+
+/// Leaves out of the panic hook what the closures panic with, and does not end the process by it, as that of libFuzzer would.
+fn be_quiet() {
+    let shown = panic::take_hook();
+    drop(shown);
+    panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if !message.starts_with(faults::PANIC) {
+            eprintln!("{panic}");
+        }
+    }));
+}

@@ -1,0 +1,173 @@
+//! The types that closures return: the dtype of their column by the words of its table, and values of them.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use polars::prelude::{AnyValue, DataType, PlSmallStr, TimeUnit, TimeZone};
+
+use crate::frame::{Draw, WORDS};
+use crate::value::Value;
+
+/// A type that closures return, as a cell.
+pub trait Made: Sized {
+    fn dtype() -> DataType;
+
+    /// The value that is drawn next.
+    fn draw(draw: &mut Draw) -> Self;
+
+    fn value(&self) -> Value;
+}
+
+macro_rules! made {
+    ($($T:ty: $dtype:expr, |$draw:ident| $make:expr, |$value:ident| $shown:expr;)*) => {
+        $(impl Made for $T {
+            fn dtype() -> DataType {
+                $dtype
+            }
+
+            fn draw($draw: &mut Draw) -> Self {
+                $make
+            }
+
+            fn value(&self) -> Value {
+                let $value = self;
+                $shown
+            }
+        })*
+    };
+}
+
+fn word(draw: &mut Draw) -> &'static str {
+    WORDS[(draw.next() % 6) as usize]
+}
+
+/// Some seconds and microseconds since the epoch, or before it.
+fn moment(draw: &mut Draw) -> DateTime<Utc> {
+    let microseconds = draw.next() as i64 >> 12;
+    DateTime::from_timestamp_micros(microseconds).expect("it is within some thousand years")
+}
+
+fn microseconds(time: &DateTime<Utc>) -> Value {
+    Value::Datetime(i128::from(time.timestamp_micros()) * 1_000)
+}
+
+const US: TimeUnit = TimeUnit::Microseconds;
+
+made! {
+    i8: DataType::Int8, |draw| draw.int() as i8, |x| Value::Int((*x).into());
+    i16: DataType::Int16, |draw| draw.int() as i16, |x| Value::Int((*x).into());
+    i32: DataType::Int32, |draw| draw.int() as i32, |x| Value::Int((*x).into());
+    i64: DataType::Int64, |draw| draw.int() as i64, |x| Value::Int((*x).into());
+    i128: DataType::Int128, |draw| draw.int(), |x| Value::Int(*x);
+    u8: DataType::UInt8, |draw| draw.int() as u8, |x| Value::Int((*x).into());
+    u16: DataType::UInt16, |draw| draw.int() as u16, |x| Value::Int((*x).into());
+    u32: DataType::UInt32, |draw| draw.int() as u32, |x| Value::Int((*x).into());
+    u64: DataType::UInt64, |draw| draw.int() as u64, |x| Value::Int((*x).into());
+    f32: DataType::Float32, |draw| draw.int() as i16 as f32 / 4.0, |x| Value::float((*x).into());
+    f64: DataType::Float64, |draw| draw.int() as f64, |x| Value::float(*x);
+    bool: DataType::Boolean, |draw| draw.next() % 2 == 0, |x| Value::Bool(*x);
+    String: DataType::String, |draw| word(draw).repeat(2), |x| Value::Text(x.clone());
+    PlSmallStr: DataType::String, |draw| word(draw).into(), |x| Value::Text(x.to_string());
+    &'static str: DataType::String, |draw| word(draw), |x| Value::Text((*x).into());
+    char: DataType::String, |draw| if draw.next() % 2 == 0 { 'x' } else { 'ü' }, |x| Value::Text((*x).into());
+    Vec<u8>: DataType::Binary, |draw| word(draw).into(), |x| Value::Bytes(x.clone());
+    NaiveDate: DataType::Date, |draw| moment(draw).date_naive(), |x| Value::Date(x.to_epoch_days());
+    NaiveTime: DataType::Time, |draw| moment(draw).time(), |x| crate::arguments::Argument::seen(*x);
+    NaiveDateTime: DataType::Datetime(US, None), |draw| moment(draw).naive_utc(), |x| microseconds(&x.and_utc());
+    DateTime<Utc>: DataType::Datetime(US, Some(TimeZone::UTC)), |draw| moment(draw), |x| microseconds(x);
+    TimeDelta: DataType::Duration(US), |draw| TimeDelta::microseconds(draw.int() as i32 as i64),
+        |x| crate::arguments::Argument::seen(*x);
+    (): DataType::Null, |_draw| (), |_x| Value::Null;
+    AnyValue<'static>: DataType::Int64, |draw| AnyValue::Int64(draw.int() as i64), |x| Value::of(x);
+}
+
+impl<T: Made> Made for Option<T> {
+    fn dtype() -> DataType {
+        T::dtype()
+    }
+
+    fn draw(draw: &mut Draw) -> Self {
+        (draw.next() % 4 != 0).then(|| T::draw(draw))
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::value)
+    }
+}
+
+/// A list of items; of bytes it would be a Binary.
+macro_rules! lists {
+    ($($T:ty),*) => {
+        $(impl Made for Vec<$T> {
+            fn dtype() -> DataType {
+                DataType::List(Box::new(<$T>::dtype()))
+            }
+
+            fn draw(draw: &mut Draw) -> Self {
+                (0..draw.next() % 4).map(|_| <$T>::draw(draw)).collect()
+            }
+
+            fn value(&self) -> Value {
+                Value::List(self.iter().map(Made::value).collect())
+            }
+        })*
+    };
+}
+
+lists!(i64, Option<String>, Option<f64>, Vec<u16>, NaiveDate, u16);
+
+/// What a closure of rows returns: a cell, or several.
+pub trait MadeRow: Sized {
+    fn dtypes() -> Vec<DataType>;
+
+    /// By the names that the crate gives.
+    fn names() -> Vec<&'static str>;
+
+    fn draw_row(draw: &mut Draw) -> Self;
+
+    fn values(&self) -> Vec<Value>;
+}
+
+impl<T: Made> MadeRow for T {
+    fn dtypes() -> Vec<DataType> {
+        vec![T::dtype()]
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec!["par_apply"]
+    }
+
+    fn draw_row(draw: &mut Draw) -> Self {
+        T::draw(draw)
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![self.value()]
+    }
+}
+
+macro_rules! tuples {
+    ($(($($T:ident $t:ident $name:literal),+))*) => {
+        $(impl<$($T: Made),+> MadeRow for ($($T,)+) {
+            fn dtypes() -> Vec<DataType> {
+                vec![$($T::dtype()),+]
+            }
+
+            fn names() -> Vec<&'static str> {
+                vec![$($name),+]
+            }
+
+            fn draw_row(draw: &mut Draw) -> Self {
+                ($($T::draw(draw),)+)
+            }
+
+            fn values(&self) -> Vec<Value> {
+                let ($($t,)+) = self;
+                vec![$($t.value()),+]
+            }
+        })*
+    };
+}
+
+tuples! {
+    (A a "column_0", B b "column_1")
+    (A a "column_0", B b "column_1", C c "column_2")
+}

@@ -1,0 +1,41 @@
+//! The verbs: each has a file, with a plan of a call, a plain loop that says what the call is to give, and the comparison. The
+//! table below is the one place where another is added.
+
+pub mod rows;
+
+use arbitrary::{Result, Unstructured};
+
+/// The table of verbs.
+macro_rules! verbs {
+    ($($Verb:ident: $path:path, $weight:literal;)*) => {
+        /// A call, by a plan.
+        #[derive(Clone, Debug)]
+        pub enum Call {
+            $($Verb($path),)*
+        }
+
+        impl Call {
+            pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+                let mut left = u.int_in_range(1..=0 $(+ $weight)*)?;
+                $(
+                    if left <= $weight {
+                        return Ok(Call::$Verb(<$path>::arbitrary(u)?));
+                    }
+                    left -= $weight;
+                )*
+                unreachable!("{left} is more than all weights")
+            }
+
+            /// Runs the case, and says what is wrong.
+            pub fn check(&self) -> std::result::Result<(), String> {
+                match self {
+                    $(Call::$Verb(call) => call.check(),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    Rows: rows::Rows, 4;
+}
