@@ -13,6 +13,15 @@ pub(crate) use crate::quiet::quietly_drop;
 use crate::row_numbers::Unnumbered;
 
 impl Failure {
+    /// Whether the closure was called: for a value that cannot be read it never is.
+    pub(super) fn is_of_closure(&self) -> bool {
+        match self {
+            Failure::Read(_) => false,
+            Failure::Known(error) => !matches!(error.kind(), ErrorKind::Value { .. }),
+            _ => true,
+        }
+    }
+
     /// As the failure of the row at a position in the input, which need not be said again by what the row has made.
     pub(crate) fn of_row(self, position: usize) -> Self {
         if let Failure::Closure(cause) = &self {

@@ -118,7 +118,7 @@ impl<'r> Worker<'r> {
         }
         let (calls, delays) = match self.attempt.take() {
             Some(attempt) => (attempt.calls + 1, Some(attempt.delays)),
-            None => (1, None),
+            None => (failure.is_of_closure().into(), None),
         };
         if let (Some(retry), Failure::Closure(cause)) = (self.run.retry, &failure) {
             match catch(|| retry.is_worth_it(cause.get())) {

@@ -1,6 +1,8 @@
 //! The verbs: each has a file, with a plan of a call, a plain loop that says what the call is to give, and the comparison. The
 //! table below is the one place where another is added.
 
+pub mod chunks;
+pub mod columns;
 pub mod rows;
 
 use arbitrary::{Result, Unstructured};
@@ -38,4 +40,6 @@ macro_rules! verbs {
 
 verbs! {
     Rows: rows::Rows, 4;
+    Columns: columns::Columns, 2;
+    Chunks: chunks::Chunks, 2;
 }
