@@ -196,13 +196,8 @@ impl Options {
     /// Those that are plain data. The columns are the closure's, and the width is that of its result.
     pub fn call(&self, columns: &[&str], names: &[&str]) -> CallOptions {
         let mut call = CallOptions::new();
-        match self.select {
-            Select::Default => {}
-            Select::Named => call = call.select(columns.iter().copied()),
-            Select::Missing => {
-                let (_, others) = columns.split_last().expect("there is a column");
-                call = call.select(others.iter().copied().chain(["nowhere"]));
-            }
+        if let Some(columns) = self.selected(columns) {
+            call = call.select(columns);
         }
         if let Some(names) = self.given_names(names) {
             call = call.names(names);
@@ -242,6 +237,17 @@ impl Options {
             call = call.on_cancel(OnCancel::Partial);
         }
         call
+    }
+
+    /// The columns that are asked for.
+    pub fn selected<'n>(&self, columns: &[&'n str]) -> Option<Vec<&'n str>> {
+        let mut columns = columns.to_vec();
+        match self.select {
+            Select::Default => return None,
+            Select::Named => {}
+            Select::Missing => *columns.last_mut().expect("there is a column") = "nowhere",
+        }
+        Some(columns)
     }
 
     fn given_names(&self, names: &[&str]) -> Option<Vec<PlSmallStr>> {

@@ -11,7 +11,7 @@ use polars_par_apply::prelude::{CallOptions, Chunk, OnError, Tick};
 use crate::expect::{Checked, Fate, Got, Items, Told, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, NAMES};
-use crate::options::{Cut, Options, Token};
+use crate::options::{Options, Token};
 use crate::value::Value;
 use crate::verbs::rows::IntoFrame;
 
@@ -258,7 +258,6 @@ impl Chunks {
             };
             is_column(column, name, dtype.as_ref(), &values)?;
         }
-        let _ = Cut::Default;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::arguments::{Argument, Fit, Read, Taken};
 use crate::expect::{Checked, Fate, Got, Items, Told, Why, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, KINDS, Kind, NAMES};
-use crate::options::{Names, Options, Select, Token};
+use crate::options::{Options, Select, Token};
 use crate::value::Value;
 
 /// What a closure of columns is.
@@ -288,7 +288,6 @@ impl Columns {
         for (column, position) in output.columns().iter().zip(kept) {
             is_of(column, position)?;
         }
-        let _ = Names::Default;
         Ok(())
     }
 }

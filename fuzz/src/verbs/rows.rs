@@ -171,8 +171,8 @@ impl<'r> Run<'r> {
         };
         let options = &self.case.options;
         let mut lazy = self.df.clone().lazy().par_apply().on_error(options.on_error);
-        if options.select != Select::Default {
-            lazy = lazy.select(self.case.columns());
+        if let Some(columns) = options.selected(&self.case.columns()) {
+            lazy = lazy.select(columns);
         }
         if options.names != Names::Default {
             lazy = lazy.names(options.output_names(&(self.case.closure.names)()));
