@@ -428,7 +428,7 @@ impl ColumnPlan {
     pub fn arbitrary(u: &mut Unstructured<'_>, wished: &[Kind]) -> Result<Self> {
         let kind = match wished {
             [] => *u.choose(&KINDS)?,
-            _ if u.ratio(1, 12)? => *u.choose(&KINDS)?,
+            _ if u.int_in_range(1..=12)? == 12 => *u.choose(&KINDS)?,
             wished => *u.choose(wished)?,
         };
         Ok(ColumnPlan {
@@ -544,9 +544,9 @@ impl FramePlan {
     /// A frame that has a column for each wish: of one of its kinds, most often.
     pub fn arbitrary(u: &mut Unstructured<'_>, wished: &[&[Kind]]) -> Result<Self> {
         let rows = match u.int_in_range(0..=31)? {
-            0 => 0,
-            1 => 1,
-            2 => 500 + usize::from(u.arbitrary::<u16>()? % 3000),
+            31 => 0,
+            30 => 1,
+            29 => 500 + usize::from(u.arbitrary::<u16>()? % 3000),
             _ => u.int_in_range(0..=60)?,
         };
         let id = match Layout::arbitrary(u)? {

@@ -84,12 +84,17 @@ pub struct Options {
     pub outcome: bool,
 }
 
+/// Whether it is the one case of so many; never where there are no more bytes.
+pub fn rarely(u: &mut Unstructured<'_>, of: u8) -> Result<bool> {
+    Ok(u.int_in_range(1..=of)? == of)
+}
+
 static POOLS: LazyLock<[Pool; 3]> =
     LazyLock::new(|| [1, 2, 3].map(|workers| Pool::new(workers).expect("a pool can be made")));
 
 impl Options {
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
-        let wrong = |u: &mut Unstructured<'_>| u.ratio(1, 40);
+        let wrong = |u: &mut Unstructured<'_>| rarely(u, 40);
         let on_error = *u.choose(&[
             OnError::Fail,
             OnError::Fail,
@@ -97,23 +102,23 @@ impl Options {
             OnError::Skip,
             OnError::Collect,
         ])?;
-        let partial = u.ratio(1, 3)?;
+        let partial = rarely(u, 3)?;
         let needs_outcome = partial || on_error != OnError::Fail;
         let may_have_limit = on_error != OnError::Fail || wrong(u)?;
         Ok(Options {
             select: match u.int_in_range(0..=39)? {
-                0 => Select::Missing,
-                1..=12 => Select::Named,
+                39 => Select::Missing,
+                27..=38 => Select::Named,
                 _ => Select::Default,
             },
             names: match u.int_in_range(0..=39)? {
-                0 => Names::OneTooMany,
-                1 => Names::Twice,
-                2..=12 => Names::Given,
+                39 => Names::OneTooMany,
+                38 => Names::Twice,
+                27..=37 => Names::Given,
                 _ => Names::Default,
             },
-            no_nulls: u.ratio(1, 10)?,
-            lossy: u.ratio(1, 4)?,
+            no_nulls: rarely(u, 10)?,
+            lossy: rarely(u, 4)?,
             workers: match u.int_in_range(0..=9)? {
                 0 | 1 => Workers::Default,
                 2 | 3 => Workers::Sequential,
@@ -123,7 +128,7 @@ impl Options {
                 }),
                 _ => {
                     let pool = u.int_in_range(1..=3)?;
-                    let asked = match u.ratio(1, 3)? {
+                    let asked = match rarely(u, 3)? {
                         true if wrong(u)? => Some(pool + 1),
                         true => Some(u.int_in_range(1..=pool)?),
                         false => None,
@@ -147,31 +152,31 @@ impl Options {
             numbering: match u.int_in_range(0..=9)? {
                 0..=5 => Numbering::Default,
                 6 | 7 => Numbering::FirstRow(match u.int_in_range(0..=9)? {
-                    0 => u64::MAX,
-                    1 => u64::from(u32::MAX) - 2,
+                    9 => u64::MAX,
+                    8 => u64::from(u32::MAX) - 2,
                     _ => u.int_in_range(0..=1000)?,
                 }),
                 _ if wrong(u)? => Numbering::MissingColumn,
                 _ => Numbering::RowNumbers(Lines::arbitrary(u)?),
             },
             on_error,
-            max_failures: match may_have_limit && u.ratio(1, 3)? {
+            max_failures: match may_have_limit && rarely(u, 3)? {
                 true => Some(u.int_in_range(0..=6)?),
                 false => None,
             },
-            retry: match u.ratio(1, 3)? {
+            retry: match rarely(u, 3)? {
                 true if wrong(u)? => Some(0),
                 true => Some(u.int_in_range(1..=4)?),
                 false => None,
             },
             token: match u.int_in_range(0..=19)? {
-                0 => Token::CancelledBefore,
-                1..=8 => Token::Given,
+                19 => Token::CancelledBefore,
+                11..=18 => Token::Given,
                 _ => Token::No,
             },
-            long_deadline: u.ratio(1, 8)?,
+            long_deadline: rarely(u, 8)?,
             partial,
-            progress: u.ratio(1, 5)?,
+            progress: rarely(u, 5)?,
             outcome: match needs_outcome {
                 true => !wrong(u)?,
                 false => u.arbitrary()?,

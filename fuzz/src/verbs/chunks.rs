@@ -11,7 +11,7 @@ use polars_par_apply::prelude::{CallOptions, Chunk, OnError, Tick};
 use crate::expect::{Checked, Fate, Got, Items, Told, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, NAMES};
-use crate::options::{Options, Token};
+use crate::options::{Options, Token, rarely};
 use crate::value::Value;
 use crate::verbs::rows::IntoFrame;
 
@@ -22,7 +22,7 @@ pub enum Closure {
     Cell,
     /// `|part: Chunk| -> Result<(u64, Option<u64>)>`: its first row, and its height if it has rows.
     Cells,
-    /// `|part: Chunk| -> Result<DataFrame>`: upside down.
+    /// `|part: Chunk| -> Result<DataFrame>`: its rows, but for the first.
     Frame,
     /// `|part: Chunk| -> Result<Column>`: its rows' positions.
     Column,
@@ -81,7 +81,7 @@ impl Chunks {
         let width = u.int_in_range(0..=3)?;
         let frame = FramePlan::arbitrary(u, &vec![&[][..]; width])?;
         let mut options = Options::arbitrary(u)?;
-        let in_background = u.ratio(1, 4)?;
+        let in_background = rarely(u, 4)?;
         if in_background && options.token == Token::CancelledBefore {
             options.token = Token::Given;
         }
@@ -118,7 +118,7 @@ impl Chunks {
             }),
             Closure::Frame => call!(apply, self, move |part: Chunk| -> anyhow::Result<DataFrame> {
                 enter(&part)?;
-                Ok(part.reverse())
+                Ok(part.slice(1, part.height()))
             }),
             Closure::Column => call!(apply, self, move |part: Chunk| -> anyhow::Result<Column> {
                 enter(&part)?;
@@ -247,11 +247,8 @@ impl Chunks {
                     let of = &bare.columns()[position];
                     let all = Value::all(of);
                     let values = done.iter().flat_map(|part| {
-                        let mut values = all[(*part).clone()].to_vec();
-                        if self.closure == Closure::Frame {
-                            values.reverse();
-                        }
-                        values
+                        let left_out = usize::from(self.closure == Closure::Frame);
+                        all[(*part).clone()].iter().skip(left_out).cloned().collect::<Vec<_>>()
                     });
                     (Some(of.dtype().clone()), values.collect())
                 }

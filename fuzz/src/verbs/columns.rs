@@ -13,7 +13,7 @@ use crate::arguments::{Argument, Fit, Read, Taken};
 use crate::expect::{Checked, Fate, Got, Items, Told, Why, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, KINDS, Kind, NAMES};
-use crate::options::{Options, Select, Token};
+use crate::options::{Options, Select, Token, rarely};
 use crate::value::Value;
 
 /// What a closure of columns is.
@@ -29,7 +29,7 @@ pub enum Closure {
     Any,
     /// `|column: &Column| -> Result<u64>`
     Column,
-    /// `|column: &Column| -> Result<Column>`: the column, upside down.
+    /// `|column: &Column| -> Result<Column>`: the column, but for its first row.
     Whole,
 }
 
@@ -132,7 +132,7 @@ impl Columns {
         let width = u.int_in_range(1..=4)?;
         let frame = FramePlan::arbitrary(u, &vec![kinds; width])?;
         let mut options = Options::arbitrary(u)?;
-        let in_background = u.ratio(1, 4)?;
+        let in_background = rarely(u, 4)?;
         if in_background && options.token == Token::CancelledBefore {
             options.token = Token::Given;
         }
@@ -162,7 +162,7 @@ impl Columns {
             }),
             Closure::Whole => call!(apply, self, move |x: &Column| -> anyhow::Result<Column> {
                 body.enter(position(x.name()), &Value::all(x))?;
-                Ok(x.reverse())
+                Ok(x.slice(1, x.len()))
             }),
         }
     }
@@ -252,8 +252,8 @@ impl Columns {
         let cancelled = got.told.as_ref().is_some_and(|told| told.stats.cancelled);
         let is_of = |output: &Column, column: usize| match (&fates[column], &expected[column]) {
             (Fate::Done { .. }, Some(seen)) if whole => {
-                let upside_down: Vec<Value> = seen.iter().rev().cloned().collect();
-                is_column(output, &names[column], Some(bare.columns()[column].dtype()), &upside_down)
+                let others = seen.get(1..).unwrap_or_default();
+                is_column(output, &names[column], Some(bare.columns()[column].dtype()), others)
             }
             (Fate::Done { .. }, Some(seen)) => {
                 let count = [Value::Int(seen.len() as i128)];

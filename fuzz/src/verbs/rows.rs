@@ -21,7 +21,7 @@ use crate::arguments::{Argument, Fit, Read, Taken};
 use crate::expect::{Checked, Fate, Got, Items, Told, Why, is_column};
 use crate::faults::{Body, Fault, Rule};
 use crate::frame::{Draw, FramePlan, Kind, NAMES};
-use crate::options::{Names, Numbering, Options, Select, Token};
+use crate::options::{Names, Numbering, Options, Select, Token, rarely};
 use crate::results::MadeRow;
 use crate::value::Value;
 
@@ -467,7 +467,7 @@ impl Rows {
                 12 => Returns::Int8,
                 13 => Returns::UInt32,
                 14 => Returns::Int128,
-                _ if u.ratio(1, 4)? => Returns::TooMany,
+                _ if rarely(u, 4)? => Returns::TooMany,
                 _ => Returns::Own,
             },
             how,
