@@ -42,7 +42,7 @@ pub struct Outcome<T> {
     /// | `column` | String | of `columns` and `elements` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
     /// | `panic` | Boolean | whether it was a panic |
-    /// | `attempts` | `UInt32` | how often the closure was called for it |
+    /// | `attempts` | `UInt32` | how often the closure was called for it; never where a value cannot be read |
     /// | the columns the closure is given | their own | of `rows` and its like only: the row's cells; a column with one of the names above has `_input` appended |
     ///
     /// The dtype of Polars' row index is `UInt32`, or `UInt64` where Polars is built with `bigidx`: `row` joins with the

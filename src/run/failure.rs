@@ -13,7 +13,7 @@ pub(crate) use crate::quiet::quietly_drop;
 use crate::row_numbers::Unnumbered;
 
 impl Failure {
-    /// Whether the closure was called: for a value that cannot be read it never is.
+    /// Whether the closure was called: it is not where a value cannot be read.
     pub(super) fn is_of_closure(&self) -> bool {
         match self {
             Failure::Read(_) => false,

@@ -487,6 +487,7 @@ fn values_that_cannot_be_read_or_written_are_failures() {
                     .eq(failed.iter().copied())
             );
             assert!(panics(&outcome.failures).iter().all(|panic| !panic));
+            assert_eq!(attempts(&outcome.failures), vec![1; failed.len()], "{way}");
             for text in texts(&outcome.failures, "error") {
                 assert!(text.starts_with("column \"par_apply\": "), "{text}");
             }
@@ -514,6 +515,7 @@ fn values_that_cannot_be_read_or_written_are_failures() {
             let outcome = apply.clone().on_error(policy).rows(f).unwrap();
             assert_eq!(rows_told(&outcome.failures), failed, "{way}");
             assert_eq!(calls.load(SeqCst), 40, "{way}");
+            assert_eq!(attempts(&outcome.failures), [0; 10], "{way}");
             let height = if policy == OnError::Skip { 40 } else { 50 };
             assert_eq!(outcome.output.len(), height);
             let nulls = if policy == OnError::Skip { 0 } else { 10 };
@@ -772,6 +774,7 @@ fn a_column_s_value_that_cannot_be_read() {
         .unwrap();
     assert_eq!(outcome.output, df!["good" => [3u64]].unwrap());
     assert_eq!(texts(&outcome.failures, "column"), ["bad"]);
+    assert_eq!(attempts(&outcome.failures), [0]);
     assert!(
         texts(&outcome.failures, "error")[0].starts_with("row 2: column \"bad\": "),
         "{:?}",
