@@ -32,8 +32,14 @@ impl Why {
 pub enum Fate {
     /// It is not given to the closure, and its result is null.
     Null,
-    Done { calls: u32 },
-    Fails { why: Why, calls: u32, column: Option<String> },
+    Done {
+        calls: u32,
+    },
+    Fails {
+        why: Why,
+        calls: u32,
+        column: Option<String>,
+    },
 }
 
 impl Fate {
@@ -51,13 +57,23 @@ impl Fate {
     /// By the rules, of an item that is given to the closure.
     pub fn by_rules(rules: &[Rule], item: usize, options: &Options) -> Self {
         let attempts = options.attempts();
-        let closure = |calls| Fate::Fails { why: Why::Closure, calls, column: None };
+        let closure = |calls| Fate::Fails {
+            why: Why::Closure,
+            calls,
+            column: None,
+        };
         match Rule::fault(rules, item) {
             None | Some(Fault::Cancel) => Fate::Done { calls: 1 },
             Some(Fault::Error) => closure(attempts),
             Some(Fault::ErrorAtFirst(times)) if u32::from(times) >= attempts => closure(attempts),
-            Some(Fault::ErrorAtFirst(times)) => Fate::Done { calls: u32::from(times) + 1 },
-            Some(Fault::Panic) => Fate::Fails { why: Why::Panic, calls: 1, column: None },
+            Some(Fault::ErrorAtFirst(times)) => Fate::Done {
+                calls: u32::from(times) + 1,
+            },
+            Some(Fault::Panic) => Fate::Fails {
+                why: Why::Panic,
+                calls: 1,
+                column: None,
+            },
         }
     }
 }
@@ -83,8 +99,15 @@ impl Told {
     pub fn of<T>(outcome: Outcome<T>) -> (T, Self) {
         let kept_rows = outcome.kept_rows();
         let told = Told {
-            kept_rows: kept_rows.iter().map(|row| row.map(|row| row as usize)).collect(),
-            kept_mask: outcome.kept_mask().iter().map(Option::unwrap_or_default).collect(),
+            kept_rows: kept_rows
+                .iter()
+                .map(|row| row.map(|row| row as usize))
+                .collect(),
+            kept_mask: outcome
+                .kept_mask()
+                .iter()
+                .map(Option::unwrap_or_default)
+                .collect(),
             is_complete: outcome.is_complete(),
             failures: outcome.failures,
             stats: outcome.stats,
@@ -145,8 +168,7 @@ impl Checked<'_> {
             Token::Given => {
                 let mut fates = self.fates.iter().enumerate();
                 fates.any(|(item, fate)| {
-                    fate.calls() > 0
-                        && Rule::fault(&self.body.rules, item) == Some(Fault::Cancel)
+                    fate.calls() > 0 && Rule::fault(&self.body.rules, item) == Some(Fault::Cancel)
                 })
             }
         }
@@ -162,15 +184,25 @@ impl Checked<'_> {
             return Err(format!("it is to be refused for {faults:?}, and is not"));
         };
         let is = faults_of(error);
-        ensure!(is == *faults, "it is to be refused for {faults:?}, and is for {is:?}: {error}");
+        ensure!(
+            is == *faults,
+            "it is to be refused for {faults:?}, and is for {is:?}: {error}"
+        );
         let calls: u32 = self.body.calls().iter().sum();
-        ensure!(calls == 0, "it is refused after {calls} calls of the closure");
+        ensure!(
+            calls == 0,
+            "it is refused after {calls} calls of the closure"
+        );
         Ok(())
     }
 
     /// Holds a call that is made against what it is to give, but for the output: of that, the items are returned that are to
     /// be in it; none where the call is to fail.
-    pub fn check(&self, got: &Result<Got, Error>, items: &dyn Items) -> Result<Option<Kept>, String> {
+    pub fn check(
+        &self,
+        got: &Result<Got, Error>,
+        items: &dyn Items,
+    ) -> Result<Option<Kept>, String> {
         let findings = self.body.findings();
         ensure!(findings.is_empty(), "{}", findings.join("\n"));
         let failing: Vec<usize> = (0..self.fates.len())
@@ -180,7 +212,14 @@ impl Checked<'_> {
         let last = failing.get(allowed).copied();
         match got {
             Err(error) => {
-                if let ErrorKind::Cancelled { done, total, failure, partial, .. } = error.kind() {
+                if let ErrorKind::Cancelled {
+                    done,
+                    total,
+                    failure,
+                    partial,
+                    ..
+                } = error.kind()
+                {
                     ensure!(self.may_be_cancelled(), "nothing cancels it: {error}");
                     let all: usize = (0..self.fates.len()).map(|item| items.weight(item)).sum();
                     ensure!(*total == all, "{total} of {all} are its total");
@@ -204,7 +243,12 @@ impl Checked<'_> {
                     return Err(format!("it is to succeed: {error}"));
                 };
                 let (error, failures) = match error.kind() {
-                    ErrorKind::TooManyFailures { limit, failures, last, .. } => {
+                    ErrorKind::TooManyFailures {
+                        limit,
+                        failures,
+                        last,
+                        ..
+                    } => {
                         ensure!(
                             self.options.on_error != OnError::Fail && *limit == allowed,
                             "the limit is {allowed}, and not {limit}"
@@ -254,7 +298,10 @@ impl Checked<'_> {
         let all: Vec<usize> = (0..self.fates.len()).collect();
         let mut failed = failing.to_vec();
         let kept: Vec<usize> = match cancelled {
-            false => all.into_iter().filter(|item| !drops || !self.fates[*item].fails()).collect(),
+            false => all
+                .into_iter()
+                .filter(|item| !drops || !self.fates[*item].fails())
+                .collect(),
             true => {
                 failed = self.failed_in(&told.failures, failing, items)?;
                 let is_in = |item: &usize| {
@@ -305,7 +352,11 @@ impl Checked<'_> {
             for item in &kept {
                 mask[items.rows(*item)].fill(true);
             }
-            ensure!(mask == told.kept_mask, "kept are {:?}, not {mask:?}", told.kept_mask);
+            ensure!(
+                mask == told.kept_mask,
+                "kept are {:?}, not {mask:?}",
+                told.kept_mask
+            );
             let retries: u32 = calls.iter().map(|calls| calls.saturating_sub(1)).sum();
             ensure!(
                 told.stats.retries == retries as usize,
@@ -313,7 +364,11 @@ impl Checked<'_> {
                 told.stats.retries
             );
             let done: usize = (0..self.fates.len()).map(|item| items.weight(item)).sum();
-            ensure!(told.stats.rows == done, "{} rows are counted, of {done}", told.stats.rows);
+            ensure!(
+                told.stats.rows == done,
+                "{} rows are counted, of {done}",
+                told.stats.rows
+            );
             if self.options.progress {
                 let end = self.ticks.last();
                 let is_told = end.is_some_and(|tick| {
@@ -324,7 +379,9 @@ impl Checked<'_> {
         }
         let numbers: Vec<Option<usize>> = (0..items.height())
             .filter(|row| told.kept_mask[*row])
-            .map(|row| Some(self.options.number(row)).filter(|number| u32::try_from(*number).is_ok()))
+            .map(|row| {
+                Some(self.options.number(row)).filter(|number| u32::try_from(*number).is_ok())
+            })
             .collect();
         ensure!(
             numbers == told.kept_rows,
@@ -368,7 +425,10 @@ impl Checked<'_> {
             Why::Panic => format!("{PANIC} {item}"),
             Why::Value => String::new(),
         };
-        ensure!(error.to_string().ends_with(&said), "it is to say {said:?}: {error}");
+        ensure!(
+            error.to_string().ends_with(&said),
+            "it is to say {said:?}: {error}"
+        );
         if let (Some(column), Why::Value) = (column, why) {
             ensure!(
                 error.column() == Some(column),
@@ -388,7 +448,9 @@ impl Checked<'_> {
         let of_rows: Vec<Vec<Value>> = (0..failures.height())
             .map(|row| {
                 let columns = failures.columns().iter();
-                columns.map(|column| Value::of(&column.get(row).expect("it has the row"))).collect()
+                columns
+                    .map(|column| Value::of(&column.get(row).expect("it has the row")))
+                    .collect()
             })
             .collect();
         let mut failed = Vec::new();
@@ -399,7 +461,9 @@ impl Checked<'_> {
                 which.iter().zip(row).all(|((_, value), is)| value == is)
             });
             let Some(item) = found else {
-                return Err(format!("the failures have {row:?}, which is of no failing item, or not in order"));
+                return Err(format!(
+                    "the failures have {row:?}, which is of no failing item, or not in order"
+                ));
             };
             failed.push(*item);
         }
@@ -422,7 +486,9 @@ impl Checked<'_> {
         let columns = failures.columns();
         for (row, item) in failed.iter().enumerate() {
             let Fate::Fails { why, calls, .. } = &self.fates[*item] else {
-                return Err(format!("item {item} is among the failures, and does not fail"));
+                return Err(format!(
+                    "item {item} is among the failures, and does not fail"
+                ));
             };
             let mut expected: Vec<(String, Value)> = items
                 .which(*item)
@@ -469,7 +535,11 @@ pub fn is_column(
     dtype: Option<&polars::prelude::DataType>,
     values: &[Value],
 ) -> Result<(), String> {
-    ensure!(column.name() == name, "column {:?} is to be named {name:?}", column.name());
+    ensure!(
+        column.name() == name,
+        "column {:?} is to be named {name:?}",
+        column.name()
+    );
     if let Some(dtype) = dtype {
         ensure!(
             column.dtype() == dtype,
@@ -485,7 +555,10 @@ pub fn is_column(
         values.len()
     );
     for (row, (is, value)) in is.iter().zip(values).enumerate() {
-        ensure!(is == value, "column {name:?} has {is:?} in row {row}, and not {value:?}");
+        ensure!(
+            is == value,
+            "column {name:?} has {is:?} in row {row}, and not {value:?}"
+        );
     }
     Ok(())
 }

@@ -106,12 +106,16 @@ impl Body {
     /// Whether it is to fail.
     fn note(&self, item: usize, seen: &[Value]) -> Option<bool> {
         let Some(expected) = self.expected.get(item) else {
-            self.finding(format!("the closure was called for item {item}, which is not there"));
+            self.finding(format!(
+                "the closure was called for item {item}, which is not there"
+            ));
             return None;
         };
         let before = self.calls[item].fetch_add(1, SeqCst);
         match expected {
-            None => self.finding(format!("the closure was called for item {item}, with {seen:?}")),
+            None => self.finding(format!(
+                "the closure was called for item {item}, with {seen:?}"
+            )),
             Some(expected) if expected != seen => self.finding(format!(
                 "of item {item} the closure saw {seen:?}, and is to see {expected:?}"
             )),

@@ -3,13 +3,20 @@
 use arbitrary::{Result, Unstructured};
 use polars::prelude::{
     AnyValue, CategoricalPhysical, Categories, Column, DataFrame, DataType, FrozenCategories,
-    IdxCa, IdxSize, IntoColumn, IntoSeries, NamedFrom, NewChunkedArray, Scalar, Series, StructChunked,
-    TimeUnit, TimeZone,
+    IdxCa, IdxSize, IntoColumn, IntoSeries, NamedFrom, NewChunkedArray, Scalar, Series,
+    StructChunked, TimeUnit, TimeZone,
 };
 use polars_arrow::bitmap::Bitmap;
 
 /// The words that texts, categories and lists are made of; each has its kind of length.
-pub const WORDS: [&str; 6] = ["", "a", "bb", "twelve bytes", "thirteen byte", "a text of more bytes, and ünïcödé"];
+pub const WORDS: [&str; 6] = [
+    "",
+    "a",
+    "bb",
+    "twelve bytes",
+    "thirteen byte",
+    "a text of more bytes, and ünïcödé",
+];
 
 /// What a column is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +127,9 @@ impl Kind {
                 "fuzz".into(),
                 CategoricalPhysical::U8,
             )),
-            Kind::Enum => {
-                DataType::from_frozen_categories(FrozenCategories::new(WORDS).expect("no word twice"))
-            }
+            Kind::Enum => DataType::from_frozen_categories(
+                FrozenCategories::new(WORDS).expect("no word twice"),
+            ),
             Kind::ListOfInts => list(DataType::Int64),
             Kind::ListOfSmallInts => list(DataType::Int16),
             Kind::ListOfTexts => list(DataType::String),
@@ -140,7 +147,10 @@ impl Kind {
         let name = || name.into();
         macro_rules! numbers {
             ($T:ty) => {
-                Series::new(name(), (0..rows).map(|_| of.int() as $T).collect::<Vec<$T>>())
+                Series::new(
+                    name(),
+                    (0..rows).map(|_| of.int() as $T).collect::<Vec<$T>>(),
+                )
             };
         }
         let as_dtype = |series: Series| {
@@ -157,18 +167,25 @@ impl Kind {
             Kind::UInt16 => numbers!(u16),
             Kind::UInt32 => numbers!(u32),
             Kind::UInt64 => numbers!(u64),
-            Kind::Float32 => {
-                Series::new(name(), (0..rows).map(|_| of.float() as f32).collect::<Vec<f32>>())
+            Kind::Float32 => Series::new(
+                name(),
+                (0..rows).map(|_| of.float() as f32).collect::<Vec<f32>>(),
+            ),
+            Kind::Float64 => {
+                Series::new(name(), (0..rows).map(|_| of.float()).collect::<Vec<f64>>())
             }
-            Kind::Float64 => Series::new(name(), (0..rows).map(|_| of.float()).collect::<Vec<f64>>()),
-            Kind::Bool => {
-                Series::new(name(), (0..rows).map(|_| of.next() % 2 == 0).collect::<Vec<bool>>())
-            }
-            Kind::Text => Series::new(name(), (0..rows).map(|_| of.text()).collect::<Vec<String>>()),
+            Kind::Bool => Series::new(
+                name(),
+                (0..rows).map(|_| of.one_in(2)).collect::<Vec<bool>>(),
+            ),
+            Kind::Text => Series::new(
+                name(),
+                (0..rows).map(|_| of.text()).collect::<Vec<String>>(),
+            ),
             Kind::Binary => {
                 let bytes = (0..rows).map(|_| {
                     let mut bytes = of.text().into_bytes();
-                    bytes.push(of.next() as u8);
+                    bytes.push(of.bits() as u8);
                     bytes
                 });
                 Series::new(name(), bytes.collect::<Vec<Vec<u8>>>())
@@ -187,20 +204,26 @@ impl Kind {
             }
             Kind::Decimal(precision, scale) => {
                 let bound = 10i128.pow(precision as u32);
-                let counts = (0..rows).map(|_| AnyValue::Decimal(of.int() % bound, precision, scale));
+                let counts =
+                    (0..rows).map(|_| AnyValue::Decimal(of.int() % bound, precision, scale));
                 let counts = counts.collect::<Vec<_>>();
                 Series::from_any_values_and_dtype(name(), &counts, &self.dtype(), true)
                     .expect("they are of the dtype")
             }
-            Kind::Categorical | Kind::NarrowCategorical | Kind::Enum => {
-                as_dtype(Series::new(name(), (0..rows).map(|_| of.word()).collect::<Vec<&str>>()))
-            }
+            Kind::Categorical | Kind::NarrowCategorical | Kind::Enum => as_dtype(Series::new(
+                name(),
+                (0..rows).map(|_| of.word()).collect::<Vec<&str>>(),
+            )),
             Kind::ListOfInts | Kind::ListOfSmallInts | Kind::ArrayOfInts => {
                 let lists = (0..rows).map(|_| {
-                    let len = if self == Kind::ArrayOfInts { 2 } else { of.next() % 4 };
+                    let len = if self == Kind::ArrayOfInts {
+                        2
+                    } else {
+                        of.bits() % 4
+                    };
                     let items = (0..len).map(|_| {
                         let item = of.int() as i16;
-                        (of.next() % 8 != 0).then_some(i64::from(item))
+                        (!of.one_in(8)).then_some(i64::from(item))
                     });
                     Series::new("".into(), items.collect::<Vec<Option<i64>>>())
                 });
@@ -212,8 +235,8 @@ impl Kind {
             }
             Kind::ListOfTexts => {
                 let lists = (0..rows).map(|_| {
-                    let len = of.next() % 4;
-                    let items = (0..len).map(|_| (of.next() % 8 != 0).then(|| of.word()));
+                    let len = of.bits() % 4;
+                    let items = (0..len).map(|_| (!of.one_in(8)).then(|| of.word()));
                     Series::new("".into(), items.collect::<Vec<Option<&str>>>())
                 });
                 match rows {
@@ -222,11 +245,11 @@ impl Kind {
                 }
             }
             Kind::Struct => {
-                let x = (0..rows).map(|_| (of.next() % 8 != 0).then_some(1));
+                let x = (0..rows).map(|_| (!of.one_in(8)).then_some(1));
                 let x = x.collect::<Vec<Option<i64>>>();
                 let x = x.into_iter().map(|x| x.map(|_| of.int() as i64));
                 let x = Series::new("x".into(), x.collect::<Vec<Option<i64>>>());
-                let y = (0..rows).map(|_| (of.next() % 8 != 0).then(|| of.word()));
+                let y = (0..rows).map(|_| (!of.one_in(8)).then(|| of.word()));
                 let y = Series::new("y".into(), y.collect::<Vec<Option<&str>>>());
                 StructChunked::from_series(name(), rows, [x, y].iter())
                     .expect("they are of one height")
@@ -246,8 +269,8 @@ impl Draw {
         Draw(seed)
     }
 
-    /// By the method of SplitMix64.
-    pub fn next(&mut self) -> u64 {
+    /// By the method of `SplitMix64`.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -255,9 +278,13 @@ impl Draw {
         x ^ (x >> 31)
     }
 
+    pub fn one_in(&mut self, of: u64) -> bool {
+        self.bits().is_multiple_of(of)
+    }
+
     /// Narrower types cut it, which makes it another edge of theirs or a small number.
     pub fn int(&mut self) -> i128 {
-        let x = self.next();
+        let x = self.bits();
         match x % 16 {
             0 => i128::from(i64::MAX),
             1 => i128::from(i64::MIN),
@@ -274,7 +301,7 @@ impl Draw {
     }
 
     fn float(&mut self) -> f64 {
-        let x = self.next();
+        let x = self.bits();
         match x % 16 {
             0 => f64::NAN,
             1 => f64::INFINITY,
@@ -290,13 +317,13 @@ impl Draw {
     }
 
     fn word(&mut self) -> &'static str {
-        WORDS[(self.next() % 6) as usize]
+        WORDS[(self.bits() % 6) as usize]
     }
 
     fn text(&mut self) -> String {
-        match self.next() % 4 {
+        match self.bits() % 4 {
             0 => self.word().repeat(2),
-            1 => self.next().to_string(),
+            1 => self.bits().to_string(),
             _ => self.word().to_owned(),
         }
     }
@@ -320,7 +347,9 @@ impl Nulls {
                 every: u.int_in_range(1..=9)?,
                 from: u.int_in_range(0..=8)?,
             },
-            _ => Nulls::Drawn { seed: u.arbitrary()? },
+            _ => Nulls::Drawn {
+                seed: u.arbitrary()?,
+            },
         })
     }
 
@@ -332,8 +361,10 @@ impl Nulls {
         let is_null = |row: usize| match self {
             Nulls::No => false,
             Nulls::All => true,
-            Nulls::EachWith { every, from } => row % usize::from(every) == usize::from(from % every),
-            Nulls::Drawn { .. } => draw.next() % 3 == 0,
+            Nulls::EachWith { every, from } => {
+                row % usize::from(every) == usize::from(from % every)
+            }
+            Nulls::Drawn { .. } => draw.one_in(3),
         };
         (0..rows).map(is_null).collect()
     }
@@ -441,7 +472,9 @@ impl ColumnPlan {
     }
 
     pub fn column(&self, name: &str, rows: usize) -> Column {
-        let series = self.kind.series(name, &mut Draw::new(self.seed.into()), rows);
+        let series = self
+            .kind
+            .series(name, &mut Draw::new(self.seed.into()), rows);
         let nulls = self.nulls.of(rows);
         let has_nulls = nulls.contains(&true) && self.kind != Kind::Null;
         let series = match has_nulls {
@@ -453,7 +486,9 @@ impl ColumnPlan {
                 let chunk = series.chunks()[0].with_validity(Some(valid));
                 let name = series.name().clone();
                 // SAFETY: the chunk is that of a series of this dtype.
-                unsafe { Series::from_chunks_and_dtype_unchecked(name, vec![chunk], series.dtype()) }
+                unsafe {
+                    Series::from_chunks_and_dtype_unchecked(name, vec![chunk], series.dtype())
+                }
             }
             true => {
                 let rows = nulls.iter().enumerate();
@@ -493,17 +528,28 @@ impl Lines {
         let name = "line".into();
         let rows = 0..rows as u64;
         match self {
-            Lines::Descending => {
-                Column::new(name, rows.map(|row| 100_000 - row as u32).collect::<Vec<u32>>())
+            Lines::Descending => Column::new(
+                name,
+                rows.map(|row| 100_000 - row as u32).collect::<Vec<u32>>(),
+            ),
+            Lines::Sparse => Column::new(
+                name,
+                rows.map(|row| 7 * row as i64 + 3).collect::<Vec<i64>>(),
+            ),
+            Lines::Large => {
+                Column::new(name, rows.map(|row| (1 << 40) + row).collect::<Vec<u64>>())
             }
-            Lines::Sparse => Column::new(name, rows.map(|row| 7 * row as i64 + 3).collect::<Vec<i64>>()),
-            Lines::Large => Column::new(name, rows.map(|row| (1 << 40) + row).collect::<Vec<u64>>()),
             Lines::WithNull => {
                 let numbers = rows.map(|row| (row % 5 != 3).then_some(row as u32));
                 Column::new(name, numbers.collect::<Vec<Option<u32>>>())
             }
-            Lines::Negative => Column::new(name, rows.map(|row| 2 - row as i64).collect::<Vec<i64>>()),
-            Lines::Texts => Column::new(name, rows.map(|row| row.to_string()).collect::<Vec<String>>()),
+            Lines::Negative => {
+                Column::new(name, rows.map(|row| 2 - row as i64).collect::<Vec<i64>>())
+            }
+            Lines::Texts => Column::new(
+                name,
+                rows.map(|row| row.to_string()).collect::<Vec<String>>(),
+            ),
         }
     }
 

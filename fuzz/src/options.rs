@@ -193,7 +193,8 @@ impl Options {
         }
         if self.select != Select::Default {
             let other = polars::prelude::Column::new("other".into(), vec!["other"; rows]);
-            df.insert_column(0, other).expect("it has the frame's height");
+            df.insert_column(0, other)
+                .expect("it has the frame's height");
         }
         df
     }

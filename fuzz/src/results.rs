@@ -36,12 +36,12 @@ macro_rules! made {
 }
 
 fn word(draw: &mut Draw) -> &'static str {
-    WORDS[(draw.next() % 6) as usize]
+    WORDS[(draw.bits() % 6) as usize]
 }
 
 /// Some seconds and microseconds since the epoch, or before it.
 fn moment(draw: &mut Draw) -> DateTime<Utc> {
-    let microseconds = draw.next() as i64 >> 12;
+    let microseconds = draw.bits() as i64 >> 12;
     DateTime::from_timestamp_micros(microseconds).expect("it is within some thousand years")
 }
 
@@ -63,11 +63,11 @@ made! {
     u64: DataType::UInt64, |draw| draw.int() as u64, |x| Value::Int((*x).into());
     f32: DataType::Float32, |draw| draw.int() as i16 as f32 / 4.0, |x| Value::float((*x).into());
     f64: DataType::Float64, |draw| draw.int() as f64, |x| Value::float(*x);
-    bool: DataType::Boolean, |draw| draw.next() % 2 == 0, |x| Value::Bool(*x);
+    bool: DataType::Boolean, |draw| draw.one_in(2), |x| Value::Bool(*x);
     String: DataType::String, |draw| word(draw).repeat(2), |x| Value::Text(x.clone());
     PlSmallStr: DataType::String, |draw| word(draw).into(), |x| Value::Text(x.to_string());
     &'static str: DataType::String, |draw| word(draw), |x| Value::Text((*x).into());
-    char: DataType::String, |draw| if draw.next() % 2 == 0 { 'x' } else { 'ü' }, |x| Value::Text((*x).into());
+    char: DataType::String, |draw| if draw.one_in(2) { 'x' } else { 'ü' }, |x| Value::Text((*x).into());
     Vec<u8>: DataType::Binary, |draw| word(draw).into(), |x| Value::Bytes(x.clone());
     NaiveDate: DataType::Date, |draw| moment(draw).date_naive(), |x| Value::Date(x.to_epoch_days());
     NaiveTime: DataType::Time, |draw| moment(draw).time(), |x| crate::arguments::Argument::seen(*x);
@@ -85,7 +85,7 @@ impl<T: Made> Made for Option<T> {
     }
 
     fn draw(draw: &mut Draw) -> Self {
-        (draw.next() % 4 != 0).then(|| T::draw(draw))
+        (!draw.one_in(4)).then(|| T::draw(draw))
     }
 
     fn value(&self) -> Value {
@@ -102,7 +102,7 @@ macro_rules! lists {
             }
 
             fn draw(draw: &mut Draw) -> Self {
-                (0..draw.next() % 4).map(|_| <$T>::draw(draw)).collect()
+                (0..draw.bits() % 4).map(|_| <$T>::draw(draw)).collect()
             }
 
             fn value(&self) -> Value {

@@ -73,9 +73,12 @@ impl Value {
             AnyValue::List(items) | AnyValue::Array(items, _) => {
                 Value::List(items.iter().map(|item| Value::of(&item)).collect())
             }
-            AnyValue::Struct(..) => {
-                Value::Struct(value._iter_struct_av().map(|field| Value::of(&field)).collect())
-            }
+            AnyValue::Struct(..) => Value::Struct(
+                value
+                    ._iter_struct_av()
+                    .map(|field| Value::of(&field))
+                    .collect(),
+            ),
             AnyValue::StructOwned(fields) => {
                 Value::Struct(fields.0.iter().map(Value::of).collect())
             }

@@ -62,9 +62,15 @@ macro_rules! call {
     ($apply:expr, $case:expr, $f:expr) => {{
         let told = |outcome| {
             let (output, told) = Told::of(outcome);
-            Got { output: IntoFrame::frame(output), told: Some(told) }
+            Got {
+                output: IntoFrame::frame(output),
+                told: Some(told),
+            }
         };
-        let bare = |output| Got { output: IntoFrame::frame(output), told: None };
+        let bare = |output| Got {
+            output: IntoFrame::frame(output),
+            told: None,
+        };
         let apply = $apply;
         match ($case.in_background, $case.options.outcome) {
             (true, true) => apply.outcome().spawn_chunks($f).get().map(told),
@@ -102,24 +108,40 @@ impl Chunks {
         })
     }
 
-    fn run(&self, df: &DataFrame, call: &CallOptions, body: &Arc<Body>, ticks: &Arc<Mutex<Vec<Tick>>>) -> std::result::Result<Got, Error> {
+    fn run(
+        &self,
+        df: &DataFrame,
+        call: &CallOptions,
+        body: &Arc<Body>,
+        ticks: &Arc<Mutex<Vec<Tick>>>,
+    ) -> std::result::Result<Got, Error> {
         let apply = self.options.apply(df, call, body, ticks);
         let body = Arc::clone(body);
-        let enter = move |part: &Chunk| body.enter(part.index(), &seen(part.index(), part.row_offset(), part));
+        let enter = move |part: &Chunk| {
+            body.enter(part.index(), &seen(part.index(), part.row_offset(), part))
+        };
         match self.closure {
             Closure::Cell => call!(apply, self, move |part: Chunk| -> anyhow::Result<u64> {
                 enter(&part)?;
                 Ok(part.height() as u64)
             }),
-            Closure::Cells => call!(apply, self, move |part: Chunk| -> anyhow::Result<(u64, Option<u64>)> {
-                enter(&part)?;
-                let height = (part.height() > 0).then_some(part.height() as u64);
-                Ok((part.row_offset() as u64, height))
-            }),
-            Closure::Frame => call!(apply, self, move |part: Chunk| -> anyhow::Result<DataFrame> {
-                enter(&part)?;
-                Ok(part.slice(1, part.height()))
-            }),
+            Closure::Cells => call!(
+                apply,
+                self,
+                move |part: Chunk| -> anyhow::Result<(u64, Option<u64>)> {
+                    enter(&part)?;
+                    let height = (part.height() > 0).then_some(part.height() as u64);
+                    Ok((part.row_offset() as u64, height))
+                }
+            ),
+            Closure::Frame => call!(
+                apply,
+                self,
+                move |part: Chunk| -> anyhow::Result<DataFrame> {
+                    enter(&part)?;
+                    Ok(part.slice(1, part.height()))
+                }
+            ),
             Closure::Column => call!(apply, self, move |part: Chunk| -> anyhow::Result<Column> {
                 enter(&part)?;
                 Ok(part.column("id")?.clone())
@@ -134,9 +156,14 @@ impl Chunks {
         let bare = self.frame.frame();
         let rows = bare.height();
         let others = &NAMES[..self.frame.columns.len()];
-        let columns: Vec<&str> = std::iter::once("id").chain(others.iter().copied()).collect();
+        let columns: Vec<&str> = std::iter::once("id")
+            .chain(others.iter().copied())
+            .collect();
         let df = options.with_more_columns(bare.clone());
-        let whole = matches!(self.closure, Closure::Frame | Closure::Column | Closure::Same);
+        let whole = matches!(
+            self.closure,
+            Closure::Frame | Closure::Column | Closure::Same
+        );
         let own: Vec<&str> = match self.closure {
             Closure::Cell | Closure::Height => vec!["par_apply"],
             Closure::Cells => vec!["column_0", "column_1"],
@@ -189,13 +216,27 @@ impl Chunks {
         let call = options.call(&columns, &own);
         let got = self.run(&df, &call, &body, &ticks);
         let ticks = ticks.lock().expect("no holder panics").clone();
-        let checked = Checked { options, fates: &fates, whole, body: &body, ticks: &ticks };
+        let checked = Checked {
+            options,
+            fates: &fates,
+            whole,
+            body: &body,
+            ticks: &ticks,
+        };
         if is_refused {
             return checked.is_refused(&got, &faults);
         }
         let starts: Vec<usize> = parts.iter().map(offset).collect();
-        let items = ChunkItems { parts: &parts, starts: &starts, height: rows };
-        if late && got.as_ref().is_err_and(|error| error.kind().name() == "name_count") {
+        let items = ChunkItems {
+            parts: &parts,
+            starts: &starts,
+            height: rows,
+        };
+        if late
+            && got
+                .as_ref()
+                .is_err_and(|error| error.kind().name() == "name_count")
+        {
             return Ok(());
         }
         let (Some(kept), Ok(got)) = (checked.check(&got, &items)?, &got) else {
@@ -226,7 +267,11 @@ impl Chunks {
             names.clear();
         }
         if output.width() != names.len() {
-            return Err(format!("the output has {} columns, and not {}", output.width(), names.len()));
+            return Err(format!(
+                "the output has {} columns, and not {}",
+                output.width(),
+                names.len()
+            ));
         }
         for (position, name) in names.iter().enumerate() {
             let column = &output.columns()[position];
@@ -248,7 +293,11 @@ impl Chunks {
                     let all = Value::all(of);
                     let values = done.iter().flat_map(|part| {
                         let left_out = usize::from(self.closure == Closure::Frame);
-                        all[(*part).clone()].iter().skip(left_out).cloned().collect::<Vec<_>>()
+                        all[(*part).clone()]
+                            .iter()
+                            .skip(left_out)
+                            .cloned()
+                            .collect::<Vec<_>>()
                     });
                     (Some(of.dtype().clone()), values.collect())
                 }
@@ -267,7 +316,10 @@ struct ChunkItems<'c> {
 
 impl Items for ChunkItems<'_> {
     fn place(&self, part: usize) -> String {
-        format!("Part {{ index: {part}, row_offset: {} }}", self.starts[part])
+        format!(
+            "Part {{ index: {part}, row_offset: {} }}",
+            self.starts[part]
+        )
     }
 
     fn which(&self, part: usize) -> Vec<(&'static str, Value)> {

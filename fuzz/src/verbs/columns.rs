@@ -73,7 +73,10 @@ pub struct Columns {
 
 /// The number at the end of a column's name.
 fn position(name: &str) -> usize {
-    NAMES.iter().position(|is| *is == name).unwrap_or(usize::MAX)
+    NAMES
+        .iter()
+        .position(|is| *is == name)
+        .unwrap_or(usize::MAX)
 }
 
 /// What a closure of values returns: how many it saw.
@@ -85,7 +88,10 @@ where
     for row in (0..values.len()).step_by(7) {
         let one = values.get(row).map(|value| T::value(value));
         if values.len() == seen.len() && one.as_ref() != seen.get(row) {
-            body.finding(format!("get({row}) is {one:?}, and iter has {:?}", seen[row]));
+            body.finding(format!(
+                "get({row}) is {one:?}, and iter has {:?}",
+                seen[row]
+            ));
         }
     }
     body.enter(position(values.name()), &seen)?;
@@ -111,7 +117,10 @@ macro_rules! call {
     ($apply:expr, $case:expr, $f:expr) => {{
         let told = |outcome| {
             let (output, told) = Told::of(outcome);
-            Got { output, told: Some(told) }
+            Got {
+                output,
+                told: Some(told),
+            }
         };
         let bare = |output| Got { output, told: None };
         let apply = $apply;
@@ -127,7 +136,9 @@ macro_rules! call {
 impl Columns {
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let closure = *u.choose(&CLOSURES)?;
-        let kinds = closure.taken().map_or(KINDS.to_vec(), |taken| taken.kinds());
+        let kinds = closure
+            .taken()
+            .map_or(KINDS.to_vec(), |taken| taken.kinds());
         let kinds: &[Kind] = &kinds;
         let width = u.int_in_range(1..=4)?;
         let frame = FramePlan::arbitrary(u, &vec![kinds; width])?;
@@ -145,17 +156,30 @@ impl Columns {
         })
     }
 
-    fn run(&self, df: &DataFrame, call: &CallOptions, body: &Arc<Body>, ticks: &Arc<Mutex<Vec<Tick>>>) -> std::result::Result<Got, Error> {
+    fn run(
+        &self,
+        df: &DataFrame,
+        call: &CallOptions,
+        body: &Arc<Body>,
+        ticks: &Arc<Mutex<Vec<Tick>>>,
+    ) -> std::result::Result<Got, Error> {
         let apply = self.options.apply(df, call, body, ticks);
         let body = Arc::clone(body);
         match self.closure {
             Closure::Ints => call!(apply, self, move |x: Values<'_, i64>| count(&body, &x)),
-            Closure::OptionalInts => call!(apply, self, move |x: Values<'_, Option<i64>>| count(&body, &x)),
+            Closure::OptionalInts => call!(apply, self, move |x: Values<'_, Option<i64>>| count(
+                &body, &x
+            )),
             Closure::Floats => call!(apply, self, move |x: Values<'_, f64>| count(&body, &x)),
             Closure::Texts => call!(apply, self, move |x: Values<'_, &str>| count(&body, &x)),
-            Closure::OptionalTexts => call!(apply, self, move |x: Values<'_, Option<&str>>| count(&body, &x)),
+            Closure::OptionalTexts => call!(apply, self, move |x: Values<'_, Option<&str>>| count(
+                &body, &x
+            )),
             Closure::Bools => call!(apply, self, move |x: Values<'_, bool>| count(&body, &x)),
-            Closure::Any => call!(apply, self, move |x: Values<'_, polars::prelude::AnyValue<'_>>| count(&body, &x)),
+            Closure::Any => call!(apply, self, move |x: Values<
+                '_,
+                polars::prelude::AnyValue<'_>,
+            >| count(&body, &x)),
             Closure::Column => call!(apply, self, move |x: &Column| -> anyhow::Result<u64> {
                 body.enter(position(x.name()), &Value::all(x))?;
                 Ok(x.len() as u64)
@@ -189,7 +213,9 @@ impl Columns {
         }
         for (name, column) in columns.iter().zip(bare.columns()) {
             let is_there = options.select != Select::Missing || Some(name) != columns.last();
-            let fit = taken.as_ref().map_or(Fit::Whole, |taken| taken.fit(column.dtype()));
+            let fit = taken
+                .as_ref()
+                .map_or(Fit::Whole, |taken| taken.fit(column.dtype()));
             if is_there && (fit == Fit::Never || (fit == Fit::Lossy && !options.lossy)) {
                 faults.insert(format!("dtype {name}"));
             }
@@ -199,8 +225,16 @@ impl Columns {
         // By a loop over the columns.
         let reads: Vec<Vec<Read>> = match (is_refused, &taken) {
             (true, _) => vec![Vec::new(); columns.len()],
-            (_, None) => bare.columns().iter().map(|column| Value::all(column).into_iter().map(Read::Value).collect()).collect(),
-            (_, Some(taken)) => bare.columns().iter().map(|column| taken.read_all(column)).collect(),
+            (_, None) => bare
+                .columns()
+                .iter()
+                .map(|column| Value::all(column).into_iter().map(Read::Value).collect())
+                .collect(),
+            (_, Some(taken)) => bare
+                .columns()
+                .iter()
+                .map(|column| taken.read_all(column))
+                .collect(),
         };
         let seen = |reads: &Vec<Read>| -> Option<Vec<Value>> {
             // Nulls are left out.
@@ -220,7 +254,11 @@ impl Columns {
             .iter()
             .enumerate()
             .map(|(column, seen)| match seen {
-                None => Fate::Fails { why: Why::Value, calls: 0, column: None },
+                None => Fate::Fails {
+                    why: Why::Value,
+                    calls: 0,
+                    column: None,
+                },
                 Some(_) => Fate::by_rules(&self.rules, column, options),
             })
             .collect();
@@ -235,7 +273,13 @@ impl Columns {
         let call = options.call(columns, columns);
         let got = self.run(&df, &call, &body, &ticks);
         let ticks = ticks.lock().expect("no holder panics").clone();
-        let checked = Checked { options, fates: &fates, whole, body: &body, ticks: &ticks };
+        let checked = Checked {
+            options,
+            fates: &fates,
+            whole,
+            body: &body,
+            ticks: &ticks,
+        };
         if is_refused {
             return checked.is_refused(&got, &faults);
         }
@@ -253,13 +297,23 @@ impl Columns {
         let is_of = |output: &Column, column: usize| match (&fates[column], &expected[column]) {
             (Fate::Done { .. }, Some(seen)) if whole => {
                 let others = seen.get(1..).unwrap_or_default();
-                is_column(output, &names[column], Some(bare.columns()[column].dtype()), others)
+                is_column(
+                    output,
+                    &names[column],
+                    Some(bare.columns()[column].dtype()),
+                    others,
+                )
             }
             (Fate::Done { .. }, Some(seen)) => {
                 let count = [Value::Int(seen.len() as i128)];
                 is_column(output, &names[column], Some(&DataType::UInt64), &count)
             }
-            _ => is_column(output, &names[column], Some(&DataType::UInt64), &[Value::Null]),
+            _ => is_column(
+                output,
+                &names[column],
+                Some(&DataType::UInt64),
+                &[Value::Null],
+            ),
         };
         if cancelled {
             // Those that were done, in order; each that was called and did not fail.
@@ -269,21 +323,32 @@ impl Columns {
             for column in output.columns() {
                 let found = left.find(|position| names[*position] == *column.name());
                 let Some(position) = found else {
-                    return Err(format!("the output has a column {:?}, or not in order", column.name()));
+                    return Err(format!(
+                        "the output has a column {:?}, or not in order",
+                        column.name()
+                    ));
                 };
                 is_in[position] = true;
                 is_of(column, position)?;
             }
             for (position, is_in) in is_in.into_iter().enumerate() {
-                let is_done = calls[position] == fates[position].calls() && !fates[position].fails();
+                let is_done =
+                    calls[position] == fates[position].calls() && !fates[position].fails();
                 if is_in != is_done && !fates[position].fails() {
-                    return Err(format!("column {position} was called {} times, and is in the output: {is_in}", calls[position]));
+                    return Err(format!(
+                        "column {position} was called {} times, and is in the output: {is_in}",
+                        calls[position]
+                    ));
                 }
             }
             return Ok(());
         }
         if output.width() != kept.len() {
-            return Err(format!("the output has {} columns, and not {}", output.width(), kept.len()));
+            return Err(format!(
+                "the output has {} columns, and not {}",
+                output.width(),
+                kept.len()
+            ));
         }
         for (column, position) in output.columns().iter().zip(kept) {
             is_of(column, position)?;

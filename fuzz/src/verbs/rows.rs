@@ -32,7 +32,9 @@ pub enum How {
     /// By `spawn_rows`.
     Job,
     /// On a `LazyFrame`, in the streaming engine or in memory.
-    Lazy { streaming: bool },
+    Lazy {
+        streaming: bool,
+    },
 }
 
 /// What is done with the closure's results after it.
@@ -87,7 +89,7 @@ impl std::fmt::Debug for Closure {
 /// What a call gave: a query, less.
 #[derive(Debug)]
 pub enum Gave {
-    Call(std::result::Result<Got, Error>),
+    Call(Box<std::result::Result<Got, Error>>),
     Query(std::result::Result<DataFrame, String>),
 }
 
@@ -100,8 +102,8 @@ pub struct Run<'r> {
     body: Arc<Body>,
     ticks: Arc<Mutex<Vec<Tick>>>,
     /// The states that were made, and the calls that all of them have seen.
-    states: AtomicUsize,
-    counted: AtomicUsize,
+    states: Arc<AtomicUsize>,
+    counted: Arc<AtomicUsize>,
 }
 
 fn draw<O: MadeRow>(seed: u8, row: usize) -> O {
@@ -115,7 +117,10 @@ fn drawn<O: MadeRow>(run: &Run<'_>, row: usize) -> Vec<Value> {
 /// The dtypes of results; of `AnyValue`, none is known.
 fn dtypes<O: MadeRow>() -> Vec<Option<DataType>> {
     let is_any = std::any::type_name::<O>().contains("AnyValue");
-    O::dtypes().into_iter().map(|dtype| (!is_any).then_some(dtype)).collect()
+    O::dtypes()
+        .into_iter()
+        .map(|dtype| (!is_any).then_some(dtype))
+        .collect()
 }
 
 /// A verb's output as a frame.
@@ -140,16 +145,22 @@ macro_rules! call {
     ($run:expr, $apply:expr, $f:expr) => {{
         let told = |outcome| {
             let (output, told) = Told::of(outcome);
-            Got { output: IntoFrame::frame(output), told: Some(told) }
+            Got {
+                output: IntoFrame::frame(output),
+                told: Some(told),
+            }
         };
-        let bare = |output| Got { output: IntoFrame::frame(output), told: None };
+        let bare = |output| Got {
+            output: IntoFrame::frame(output),
+            told: None,
+        };
         let apply = $apply;
-        Gave::Call(match ($run.case.how, $run.case.options.outcome) {
+        Gave::Call(Box::new(match ($run.case.how, $run.case.options.outcome) {
             (How::Job, true) => apply.outcome().spawn_rows($f).get().map(told),
             (How::Job, false) => apply.spawn_rows($f).get().map(bare),
             (_, true) => apply.outcome().rows($f).map(told),
             (_, false) => apply.rows($f).map(bare),
-        })
+        }))
     }};
 }
 
@@ -170,7 +181,12 @@ impl<'r> Run<'r> {
             return call!(self, self.apply(), f);
         };
         let options = &self.case.options;
-        let mut lazy = self.df.clone().lazy().par_apply().on_error(options.on_error);
+        let mut lazy = self
+            .df
+            .clone()
+            .lazy()
+            .par_apply()
+            .on_error(options.on_error);
         if let Some(columns) = options.selected(&self.case.columns()) {
             lazy = lazy.select(columns);
         }
@@ -190,8 +206,10 @@ impl<'r> Run<'r> {
             true => Engine::Streaming,
             false => Engine::InMemory,
         };
-        let result = lazy.rows(f).collect_with_engine(engine);
-        Gave::Query(result.map(|result| result.unwrap_single()).map_err(|error| error.to_string()))
+        Gave::Query(match lazy.rows(f).collect_with_engine(engine) {
+            Ok(result) => Ok(result.unwrap_single()),
+            Err(error) => Err(error.to_string()),
+        })
     }
 }
 
@@ -287,17 +305,19 @@ static OTHERS: [Closure; 5] = [
         values: drawn::<(i64, Option<String>)>,
         call: |run| {
             let (body, case) = (Arc::clone(&run.body), run.case.clone());
-            run.make(move |row: Row<'_>| -> anyhow::Result<(i64, Option<String>)> {
-                let id = row.get::<u32>("id").map_or(usize::MAX, |id| id as usize);
-                let seen = row.iter().filter(|(name, _)| NAMES.contains(name));
-                let seen: Vec<Value> = seen.map(|(_, value)| Value::of(&value)).collect();
-                // Without it, the rows of a query are numbered from 0 too.
-                if row.index() != case.options.number(id) {
-                    body.finding(format!("row {id} says that its index is {}", row.index()));
-                }
-                body.enter(id, &seen)?;
-                Ok(draw(case.seed, id))
-            })
+            run.make(
+                move |row: Row<'_>| -> anyhow::Result<(i64, Option<String>)> {
+                    let id = row.get::<u32>("id").map_or(usize::MAX, |id| id as usize);
+                    let seen = row.iter().filter(|(name, _)| NAMES.contains(name));
+                    let seen: Vec<Value> = seen.map(|(_, value)| Value::of(&value)).collect();
+                    // Without it, the rows of a query are numbered from 0 too.
+                    if row.index() != case.options.number(id) {
+                        body.finding(format!("row {id} says that its index is {}", row.index()));
+                    }
+                    body.enter(id, &seen)?;
+                    Ok(draw(case.seed, id))
+                },
+            )
         },
     },
     Closure {
@@ -328,25 +348,22 @@ static OTHERS: [Closure; 5] = [
         values: drawn::<i64>,
         call: |run| {
             let (body, seed) = (Arc::clone(&run.body), run.case.seed);
-            let apply = run.apply().state(|| {
-                run.states.fetch_add(1, SeqCst);
+            let (states, finished) = (Arc::clone(&run.states), Arc::clone(&run.states));
+            let counted = Arc::clone(&run.counted);
+            let make = move || {
+                states.fetch_add(1, SeqCst);
                 0usize
-            });
+            };
+            let finish = move |count: usize| {
+                finished.fetch_sub(1, SeqCst);
+                counted.fetch_add(count, SeqCst);
+            };
             let f = move |count: &mut usize, id: u32, x: Option<i64>| -> anyhow::Result<i64> {
                 *count += 1;
                 body.enter(id as usize, &[x.seen()])?;
                 Ok(draw(seed, id as usize))
             };
-            match run.case.options.outcome {
-                true => Gave::Call(apply.finish(|count: usize| run.finish(count)).outcome().rows(f).map(|outcome| {
-                    let (output, told) = Told::of(outcome);
-                    Got { output: output.frame(), told: Some(told) }
-                })),
-                false => Gave::Call(apply.finish(|count: usize| run.finish(count)).rows(f).map(|output| Got {
-                    output: output.frame(),
-                    told: None,
-                })),
-            }
+            call!(run, run.apply().state(make).finish(finish), f)
         },
     },
     Closure {
@@ -378,12 +395,20 @@ static OTHERS: [Closure; 5] = [
         values: random,
         call: |run| {
             let body = Arc::clone(&run.body);
-            let f = move |count: &mut usize, rng: &mut RowRng, id: u32, x: Option<i64>| -> anyhow::Result<u64> {
+            let f = move |count: &mut usize,
+                          rng: &mut RowRng,
+                          id: u32,
+                          x: Option<i64>|
+                  -> anyhow::Result<u64> {
                 *count += 1;
                 body.enter(id as usize, &[x.seen()])?;
                 Ok(rng.random::<u64>())
             };
-            call!(run, run.apply().seed(run.case.seed.into()).state(|| 0usize), f)
+            call!(
+                run,
+                run.apply().seed(run.case.seed.into()).state(|| 0usize),
+                f
+            )
         },
     },
 ];
@@ -399,13 +424,6 @@ fn random(run: &Run<'_>, row: usize) -> Vec<Value> {
         .rows(|rng: &mut RowRng, _: i32| rng.random::<u64>());
     let drawn = drawn.expect("a call of one row");
     vec![Value::of(&drawn.get(0).expect("there is a row"))]
-}
-
-impl Run<'_> {
-    fn finish(&self, count: usize) {
-        self.states.fetch_sub(1, SeqCst);
-        self.counted.fetch_add(count, SeqCst);
-    }
 }
 
 impl Rows {
@@ -426,7 +444,7 @@ impl Rows {
             3 => How::Lazy { streaming: false },
             _ => How::Call,
         };
-        if closure.leads {
+        if closure.leads && matches!(how, How::Lazy { .. }) {
             how = How::Call;
         }
         match how {
@@ -478,7 +496,9 @@ impl Rows {
     /// The columns that the closure takes.
     fn columns(&self) -> Vec<&'static str> {
         let others = &NAMES[..self.frame.columns.len()];
-        std::iter::once("id").chain(others.iter().copied()).collect()
+        std::iter::once("id")
+            .chain(others.iter().copied())
+            .collect()
     }
 
     /// What `returns` is given.
@@ -563,8 +583,8 @@ impl Rows {
             call,
             body: Arc::clone(&body),
             ticks: Arc::default(),
-            states: AtomicUsize::new(0),
-            counted: AtomicUsize::new(0),
+            states: Arc::default(),
+            counted: Arc::default(),
         };
         let null = (0..df.height()).find_map(|row| {
             let is = |wanted: &Read| in_row(row).position(|read| read == wanted);
@@ -572,13 +592,17 @@ impl Rows {
             Some((row, is(&Read::Null).filter(|_| unreadable.is_none())?))
         });
         let null_fault = match null {
-            Some((row, argument)) if options.no_nulls && !is_refused => Some((row, NAMES[argument])),
+            Some((row, argument)) if options.no_nulls && !is_refused => {
+                Some((row, NAMES[argument]))
+            }
             _ => None,
         };
 
         let values: Vec<Vec<Value>> = match is_refused || null_fault.is_some() {
             true => Vec::new(),
-            false => (0..df.height()).map(|row| (self.closure.values)(&run, row)).collect(),
+            false => (0..df.height())
+                .map(|row| (self.closure.values)(&run, row))
+                .collect(),
         };
         let fates: Vec<Fate> = match values.is_empty() {
             true => vec![Fate::Null; df.height()],
@@ -596,9 +620,12 @@ impl Rows {
             body: &body,
             ticks: &ticks,
         };
-        let items = RowItems { case: self, df: &df };
+        let items = RowItems {
+            case: self,
+            df: &df,
+        };
         let got = match gave {
-            Gave::Call(got) => got,
+            Gave::Call(got) => *got,
             Gave::Query(result) => {
                 let may = !is_refused && null_fault.is_none();
                 return self.check_query(result, may, &df, &fates, &values, &body);
@@ -642,7 +669,11 @@ impl Rows {
         let unreadable = reads.clone().position(|read| *read == Read::Unreadable);
         if let Some(argument) = unreadable {
             let column = Some(NAMES[argument].to_owned());
-            return Fate::Fails { why: Why::Value, calls: 0, column };
+            return Fate::Fails {
+                why: Why::Value,
+                calls: 0,
+                column,
+            };
         }
         if reads.any(|read| *read == Read::Null) {
             return Fate::Null;
@@ -650,7 +681,10 @@ impl Rows {
         let fate = Fate::by_rules(&self.body_rules(), row, &self.options);
         match (&fate, returned) {
             (Fate::Done { calls }, Some(dtypes)) => {
-                let unfit = values.iter().zip(dtypes).position(|(value, dtype)| !holds(dtype, value));
+                let unfit = values
+                    .iter()
+                    .zip(dtypes)
+                    .position(|(value, dtype)| !holds(dtype, value));
                 let names = self.options.output_names(&(self.closure.names)());
                 unfit.map_or(fate.clone(), |column| Fate::Fails {
                     why: Why::Value,
@@ -720,7 +754,8 @@ impl Rows {
         let calls = body.calls();
         let failing: Vec<usize> = (0..fates.len()).filter(|row| fates[*row].fails()).collect();
         // A column of no known dtype is refused when the query is planned.
-        let known = (self.closure.dtypes)().iter().all(Option::is_some) || self.returned().is_some();
+        let known =
+            (self.closure.dtypes)().iter().all(Option::is_some) || self.returned().is_some();
         let output = match (result, may && known) {
             (Ok(_), false) => return Err("the query is to be refused".into()),
             (Err(error), false) => {
@@ -734,13 +769,23 @@ impl Rows {
             }
             (Err(error), true) => {
                 let says = |row: &usize| match &fates[*row] {
-                    Fate::Fails { why: Why::Value, column, .. } => {
-                        column.as_ref().is_some_and(|column| error.contains(column.as_str()))
+                    Fate::Fails {
+                        why: Why::Value,
+                        column,
+                        ..
+                    } => column
+                        .as_ref()
+                        .is_some_and(|column| error.contains(column.as_str())),
+                    _ => {
+                        error.contains(&format!("fault {row}"))
+                            || error.contains(&format!("{} {row}", crate::faults::PANIC))
                     }
-                    _ => error.contains(&format!("fault {row}")) || error.contains(&format!("{} {row}", crate::faults::PANIC)),
                 };
                 let is_so = self.options.on_error == OnError::Fail && failing.iter().any(says);
-                let few = calls.iter().zip(fates).all(|(calls, fate)| *calls <= fate.calls());
+                let few = calls
+                    .iter()
+                    .zip(fates)
+                    .all(|(calls, fate)| *calls <= fate.calls());
                 return match is_so && few {
                     true => Ok(()),
                     false => Err(format!("the query is not to fail so: {error}")),
@@ -751,7 +796,10 @@ impl Rows {
         if self.options.on_error == OnError::Fail && !failing.is_empty() {
             return Err(format!("row {} fails, and the query does not", failing[0]));
         }
-        let exactly = calls.iter().zip(fates).all(|(calls, fate)| *calls == fate.calls());
+        let exactly = calls
+            .iter()
+            .zip(fates)
+            .all(|(calls, fate)| *calls == fate.calls());
         if !exactly {
             return Err(format!("the rows were called {calls:?} times"));
         }
@@ -766,7 +814,10 @@ impl Rows {
             .chain(names.iter().map(PlSmallStr::as_str))
             .collect();
         if output.get_column_names() != expected_names {
-            return Err(format!("the query has the columns {:?}", output.get_column_names()));
+            return Err(format!(
+                "the query has the columns {:?}",
+                output.get_column_names()
+            ));
         }
         for column in df.columns() {
             let all = Value::all(column);
@@ -778,7 +829,9 @@ impl Rows {
                 &expected,
             )?;
         }
-        let results = output.select(names.iter().cloned()).map_err(|error| error.to_string())?;
+        let results = output
+            .select(names.iter().cloned())
+            .map_err(|error| error.to_string())?;
         self.check_output(&results, &kept, fates, values, self.returned().as_deref())
     }
 }
