@@ -93,10 +93,12 @@ pub struct Told {
     pub kept_rows: Vec<Option<usize>>,
     pub kept_mask: Vec<bool>,
     pub is_complete: bool,
+    /// What is left to do of the call's frame.
+    pub rest: Result<DataFrame, String>,
 }
 
 impl Told {
-    pub fn of<T>(outcome: Outcome<T>) -> (T, Self) {
+    pub fn of<T>(outcome: Outcome<T>, df: &DataFrame) -> (T, Self) {
         let kept_rows = outcome.kept_rows();
         let told = Told {
             kept_rows: kept_rows
@@ -109,6 +111,7 @@ impl Told {
                 .map(Option::unwrap_or_default)
                 .collect(),
             is_complete: outcome.is_complete(),
+            rest: outcome.rest(df).map_err(|error| error.to_string()),
             failures: outcome.failures,
             stats: outcome.stats,
         };
@@ -377,6 +380,7 @@ impl Checked<'_> {
                 ensure!(is_told, "of {done} done, progress was last told {end:?}");
             }
         }
+        self.rest(&told.rest, cancelled, &kept, &failed, items)?;
         let numbers: Vec<Option<usize>> = (0..items.height())
             .filter(|row| told.kept_mask[*row])
             .map(|row| {
@@ -389,6 +393,43 @@ impl Checked<'_> {
             told.kept_rows
         );
         Ok(kept)
+    }
+
+    /// Whether the rest has the rows of the items that were not done, by their positions in the column `id`.
+    fn rest(
+        &self,
+        rest: &Result<DataFrame, String>,
+        cancelled: bool,
+        kept: &[usize],
+        failed: &[usize],
+        items: &dyn Items,
+    ) -> Result<(), String> {
+        let has_rows = (0..self.fates.len()).any(|item| !items.rows(item).is_empty());
+        let rest = match rest {
+            Err(_) if cancelled && !has_rows => return Ok(()),
+            Err(error) => return Err(format!("there is no rest: {error}")),
+            Ok(rest) => rest,
+        };
+        let mut left: Vec<Value> = Vec::new();
+        if cancelled {
+            let is_left = |item: &usize| !kept.contains(item) && !failed.contains(item);
+            let items_left = (0..self.fates.len()).filter(is_left);
+            let rows = items_left.flat_map(|item| items.rows(item));
+            left.extend(rows.map(|row| Value::Int(row as i128)));
+        }
+        ensure!(
+            rest.height() == left.len(),
+            "the rest has {} rows, and not {}",
+            rest.height(),
+            left.len()
+        );
+        if let Ok(ids) = rest.column("id") {
+            ensure!(
+                Value::all(ids) == left,
+                "the rest has the rows {ids:?}, and not {left:?}"
+            );
+        }
+        Ok(())
     }
 
     /// Whether the closure was called as often as the fates say: exactly, of the items below one, and no more, of the others.

@@ -59,9 +59,9 @@ fn seen(index: usize, offset: usize, part: &DataFrame) -> Vec<Value> {
 }
 
 macro_rules! call {
-    ($apply:expr, $case:expr, $f:expr) => {{
+    ($apply:expr, $case:expr, $df:expr, $f:expr) => {{
         let told = |outcome| {
-            let (output, told) = Told::of(outcome);
+            let (output, told) = Told::of(outcome, $df);
             Got {
                 output: IntoFrame::frame(output),
                 told: Some(told),
@@ -121,33 +121,38 @@ impl Chunks {
             body.enter(part.index(), &seen(part.index(), part.row_offset(), part))
         };
         match self.closure {
-            Closure::Cell => call!(apply, self, move |part: Chunk| -> anyhow::Result<u64> {
+            Closure::Cell => call!(apply, self, df, move |part: Chunk| -> anyhow::Result<u64> {
                 enter(&part)?;
                 Ok(part.height() as u64)
             }),
-            Closure::Cells => call!(
-                apply,
-                self,
-                move |part: Chunk| -> anyhow::Result<(u64, Option<u64>)> {
-                    enter(&part)?;
-                    let height = (part.height() > 0).then_some(part.height() as u64);
-                    Ok((part.row_offset() as u64, height))
-                }
-            ),
+            Closure::Cells => call!(apply, self, df, move |part: Chunk| -> anyhow::Result<(
+                u64,
+                Option<u64>
+            )> {
+                enter(&part)?;
+                let height = (part.height() > 0).then_some(part.height() as u64);
+                Ok((part.row_offset() as u64, height))
+            }),
             Closure::Frame => call!(
                 apply,
                 self,
+                df,
                 move |part: Chunk| -> anyhow::Result<DataFrame> {
                     enter(&part)?;
                     Ok(part.slice(1, part.height()))
                 }
             ),
-            Closure::Column => call!(apply, self, move |part: Chunk| -> anyhow::Result<Column> {
-                enter(&part)?;
-                Ok(part.column("id")?.clone())
-            }),
-            Closure::Same => call!(apply, self, |part: DataFrame| part),
-            Closure::Height => call!(apply, self, |part: &DataFrame| part.height() as u64),
+            Closure::Column => call!(
+                apply,
+                self,
+                df,
+                move |part: Chunk| -> anyhow::Result<Column> {
+                    enter(&part)?;
+                    Ok(part.column("id")?.clone())
+                }
+            ),
+            Closure::Same => call!(apply, self, df, |part: DataFrame| part),
+            Closure::Height => call!(apply, self, df, |part: &DataFrame| part.height() as u64),
         }
     }
 

@@ -114,9 +114,9 @@ where
 }
 
 macro_rules! call {
-    ($apply:expr, $case:expr, $f:expr) => {{
+    ($apply:expr, $case:expr, $df:expr, $f:expr) => {{
         let told = |outcome| {
-            let (output, told) = Told::of(outcome);
+            let (output, told) = Told::of(outcome, $df);
             Got {
                 output,
                 told: Some(told),
@@ -166,28 +166,37 @@ impl Columns {
         let apply = self.options.apply(df, call, body, ticks);
         let body = Arc::clone(body);
         match self.closure {
-            Closure::Ints => call!(apply, self, move |x: Values<'_, i64>| count(&body, &x)),
-            Closure::OptionalInts => call!(apply, self, move |x: Values<'_, Option<i64>>| count(
-                &body, &x
-            )),
-            Closure::Floats => call!(apply, self, move |x: Values<'_, f64>| count(&body, &x)),
-            Closure::Texts => call!(apply, self, move |x: Values<'_, &str>| count(&body, &x)),
-            Closure::OptionalTexts => call!(apply, self, move |x: Values<'_, Option<&str>>| count(
-                &body, &x
-            )),
-            Closure::Bools => call!(apply, self, move |x: Values<'_, bool>| count(&body, &x)),
-            Closure::Any => call!(apply, self, move |x: Values<
+            Closure::Ints => call!(apply, self, df, move |x: Values<'_, i64>| count(&body, &x)),
+            Closure::OptionalInts => {
+                call!(apply, self, df, move |x: Values<'_, Option<i64>>| count(
+                    &body, &x
+                ))
+            }
+            Closure::Floats => call!(apply, self, df, move |x: Values<'_, f64>| count(&body, &x)),
+            Closure::Texts => call!(apply, self, df, move |x: Values<'_, &str>| count(&body, &x)),
+            Closure::OptionalTexts => {
+                call!(apply, self, df, move |x: Values<'_, Option<&str>>| count(
+                    &body, &x
+                ))
+            }
+            Closure::Bools => call!(apply, self, df, move |x: Values<'_, bool>| count(&body, &x)),
+            Closure::Any => call!(apply, self, df, move |x: Values<
                 '_,
                 polars::prelude::AnyValue<'_>,
             >| count(&body, &x)),
-            Closure::Column => call!(apply, self, move |x: &Column| -> anyhow::Result<u64> {
+            Closure::Column => call!(apply, self, df, move |x: &Column| -> anyhow::Result<u64> {
                 body.enter(position(x.name()), &Value::all(x))?;
                 Ok(x.len() as u64)
             }),
-            Closure::Whole => call!(apply, self, move |x: &Column| -> anyhow::Result<Column> {
-                body.enter(position(x.name()), &Value::all(x))?;
-                Ok(x.slice(1, x.len()))
-            }),
+            Closure::Whole => call!(
+                apply,
+                self,
+                df,
+                move |x: &Column| -> anyhow::Result<Column> {
+                    body.enter(position(x.name()), &Value::all(x))?;
+                    Ok(x.slice(1, x.len()))
+                }
+            ),
         }
     }
 

@@ -13,7 +13,7 @@ use polars::prelude::{
 use polars_par_apply::prelude::{
     Apply, CallOptions, IntoRow, OnError, ParApply, ParApplyLazy, Row, RowFn, RowRng, Tick,
 };
-use polars_par_apply::{Casts, Error, Nulls, OneColumn, Struct};
+use polars_par_apply::{Casts, Error, FromRow, Nulls, OneColumn, Struct};
 use rand::RngExt;
 use rust_decimal::Decimal;
 
@@ -144,7 +144,7 @@ impl IntoFrame for DataFrame {
 macro_rules! call {
     ($run:expr, $apply:expr, $f:expr) => {{
         let told = |outcome| {
-            let (output, told) = Told::of(outcome);
+            let (output, told) = Told::of(outcome, $run.df);
             Got {
                 output: IntoFrame::frame(output),
                 told: Some(told),
@@ -292,8 +292,60 @@ const CELLS: &[Closure] = closures! {
     result (x: Option<&str>, y: NaiveDate, z: bool) -> (Vec<i64>, Option<f64>, bool);
 };
 
+/// A row that binds by name.
+#[derive(FromRow)]
+struct Named<'a> {
+    id: u32,
+    a: Option<i64>,
+    #[par_apply(rename = "b")]
+    word: &'a str,
+}
+
+/// A row that is named by its fields.
+#[derive(IntoRow)]
+struct Made {
+    whole: i64,
+    word: Option<String>,
+}
+
 /// Those that have another shape.
-static OTHERS: [Closure; 5] = [
+static OTHERS: [Closure; 7] = [
+    Closure {
+        text: "|row: Named<'_>| -> result<Made>",
+        arguments: || vec![Option::<i64>::taken(), <&str>::taken()],
+        of_row: false,
+        fails: true,
+        leads: false,
+        dtypes: || vec![Some(DataType::Int64), Some(DataType::String)],
+        names: || vec!["whole", "word"],
+        values: drawn::<(i64, Option<String>)>,
+        call: |run| {
+            let (body, seed) = (Arc::clone(&run.body), run.case.seed);
+            run.make(move |row: Named<'_>| -> anyhow::Result<Made> {
+                body.enter(row.id as usize, &[row.a.seen(), row.word.seen()])?;
+                let (whole, word) = draw(seed, row.id as usize);
+                Ok(Made { whole, word })
+            })
+        },
+    },
+    Closure {
+        text: "|[id, x, y]: [u32; 3]| -> result<[i64; 2]>",
+        arguments: || vec![u32::taken(), u32::taken()],
+        of_row: false,
+        fails: true,
+        leads: false,
+        dtypes: dtypes::<(i64, i64)>,
+        names: <(i64, i64) as MadeRow>::names,
+        values: drawn::<(i64, i64)>,
+        call: |run| {
+            let (body, seed) = (Arc::clone(&run.body), run.case.seed);
+            run.make(move |[id, x, y]: [u32; 3]| -> anyhow::Result<[i64; 2]> {
+                body.enter(id as usize, &[x.seen(), y.seen()])?;
+                let (one, other) = draw(seed, id as usize);
+                Ok([one, other])
+            })
+        },
+    },
     Closure {
         text: "|row: Row| -> result<(i64, Option<String>)>",
         arguments: || vec![Taken::Any, Taken::Any],
@@ -539,6 +591,10 @@ impl Rows {
 
         let mut faults = options.faults(df.height(), names.len());
         let taken = (self.closure.arguments)();
+        if options.select == Select::Missing && self.closure.text.contains("Named") {
+            // It asks for the last column by its name, which was not selected.
+            faults.insert("column_not_found b".into());
+        }
         if options.no_nulls && self.closure.of_row {
             faults.insert("option nulls".into());
         }
