@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use arbitrary::{Result, Unstructured};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars::prelude::{
-    AnyValue, Column, DataFrame, DataType, Engine, IntoLazy, PlSmallStr, Series,
+    AnyValue, Column, DataFrame, DataType, Engine, IntoLazy, PlSmallStr, Series, TimeUnit,
 };
 use polars_par_apply::prelude::{
     Apply, CallOptions, IntoRow, OnError, ParApply, ParApplyLazy, Row, RowFn, RowRng, Tick,
@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 use crate::arguments::{Argument, Fit, Read, Taken};
 use crate::expect::{Checked, Fate, Got, Items, Told, Why, is_column};
 use crate::faults::{Body, Fault, Rule};
-use crate::frame::{Draw, FramePlan, Kind, NAMES};
+use crate::frame::{Draw, FramePlan, Kind, NAMES, WORDS};
 use crate::options::{Names, Numbering, Options, Select, Token, rarely};
 use crate::results::MadeRow;
 use crate::value::Value;
@@ -49,6 +49,8 @@ pub enum Returns {
     Int8,
     UInt32,
     Int128,
+    /// Of the first result: a float for an integer, milliseconds for microseconds, an Enum for a text.
+    OfAnotherKind,
 }
 
 /// A call of `rows`.
@@ -538,7 +540,7 @@ impl Rows {
                 13 => Returns::UInt32,
                 14 => Returns::Int128,
                 _ if rarely(u, 4)? => Returns::TooMany,
-                _ => Returns::Own,
+                _ => Returns::OfAnotherKind,
             },
             how,
             options,
@@ -566,6 +568,19 @@ impl Rows {
             Returns::Int128 => DataType::Int128,
             Returns::TooMany => {
                 own.push(DataType::Int64);
+                return Some(own.clone());
+            }
+            Returns::OfAnotherKind => {
+                let lossy = self.options.lossy;
+                own[0] = match own[0].clone() {
+                    dtype if dtype.is_integer() => DataType::Float64,
+                    DataType::Datetime(_, zone) if !lossy => {
+                        DataType::Datetime(TimeUnit::Milliseconds, zone)
+                    }
+                    DataType::Duration(_) if !lossy => DataType::Duration(TimeUnit::Milliseconds),
+                    DataType::String => Kind::Enum.dtype(),
+                    other => other,
+                };
                 return Some(own.clone());
             }
             _ => return Some(own.clone()),
@@ -740,7 +755,7 @@ impl Rows {
                 let unfit = values
                     .iter()
                     .zip(dtypes)
-                    .position(|(value, dtype)| !holds(dtype, value));
+                    .position(|(value, dtype)| self.written(dtype, value).is_none());
                 let names = self.options.output_names(&(self.closure.names)());
                 unfit.map_or(fate.clone(), |column| Fate::Fails {
                     why: Why::Value,
@@ -749,6 +764,27 @@ impl Rows {
                 })
             }
             _ => fate,
+        }
+    }
+
+    /// What a column of a dtype has of a value that a closure returned; none where it cannot hold it.
+    fn written(&self, dtype: &DataType, value: &Value) -> Option<Value> {
+        let held = |is: bool| is.then(|| value.clone());
+        match (dtype, value) {
+            (DataType::Int8, Value::Int(x)) => held(i8::try_from(*x).is_ok()),
+            (DataType::UInt32, Value::Int(x)) => held(u32::try_from(*x).is_ok()),
+            (DataType::Float64, Value::Int(x)) => {
+                let float = *x as f64;
+                // The largest integer is rounded up, and back down.
+                let is_exact = float as i128 == *x && float < 2f64.powi(127);
+                (is_exact || self.options.lossy).then(|| Value::float(float))
+            }
+            (DataType::Datetime(TimeUnit::Milliseconds, _), Value::Datetime(nanoseconds))
+            | (DataType::Duration(TimeUnit::Milliseconds), Value::Duration(nanoseconds)) => {
+                held(nanoseconds % 1_000_000 == 0)
+            }
+            (DataType::Enum(..), Value::Text(text)) => held(WORDS.contains(&text.as_str())),
+            _ => Some(value.clone()),
         }
     }
 
@@ -783,7 +819,11 @@ impl Rows {
             let own = (self.closure.dtypes)()[position].clone();
             let dtype = returned.map_or(own, |dtypes| Some(dtypes[position].clone()));
             let expected = kept.iter().map(|row| match fates[*row] {
-                Fate::Done { .. } => values[*row][position].clone(),
+                Fate::Done { .. } => {
+                    let value = &values[*row][position];
+                    let written = dtype.as_ref().map(|dtype| self.written(dtype, value));
+                    written.map_or(value.clone(), |written| written.unwrap_or(Value::Null))
+                }
                 _ => Value::Null,
             });
             let expected: Vec<Value> = expected.collect();
@@ -894,19 +934,6 @@ impl Rows {
 
 fn taken_len(columns: &[&str]) -> usize {
     columns.len() - 1
-}
-
-/// Whether a column of a dtype holds a value that a closure returned: an integer, where the dtype is one of integers.
-fn holds(dtype: &DataType, value: &Value) -> bool {
-    let range: (i128, i128) = match dtype {
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::UInt32 => (0, u32::MAX.into()),
-        _ => return true,
-    };
-    match value {
-        Value::Int(x) => (range.0..=range.1).contains(x),
-        _ => true,
-    }
 }
 
 struct RowItems<'c> {
