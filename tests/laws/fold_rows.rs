@@ -609,9 +609,9 @@ fn faults_come_before_any_call() {
     assert_eq!(
         told,
         [
-            "state",
             "column_not_found",
             "dtype",
+            "state",
             "on_error",
             "retry",
             "on_cancel",
