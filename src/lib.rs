@@ -30,7 +30,6 @@
 //! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
 //! | [`elements`](Apply::elements) | one cell | a cell | a `DataFrame` of the same names and height |
 //! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
-//!
 //! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
 //! | [`with_columns`](Apply::with_columns) | as `par_apply_rows` | as `par_apply_rows` | the frame, with the results as columns added or replaced |
 //! | [`par_map`](ParMap::par_map), of a `Column` or `Series` | one [cell](Cell) | one [cell](IntoCell) | a `Column` of the same name and length |
@@ -42,7 +41,8 @@
 //! Options control a long run too: [policies for rows that fail](Apply::on_error), retries,
 //! [cancelling](CancelToken) and [deadlines](Apply::deadline), [progress](Apply::progress),
 //! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
-//! [when something goes wrong](guide::when_something_goes_wrong) shows them at work.
+//! [when something goes wrong](guide::when_something_goes_wrong) shows them at work; the page
+//! [which verb](guide::which_verb) has a row for each question.
 //!
 //! A call may go on in the background, as a [`Job`]: [`spawn_rows`](Apply::spawn_rows) and its like. And a [`Pool`] calls
 //! closures for items that are no frame's, as `multiprocessing.Pool` does in Python: [`map`](Pool::map),
