@@ -84,7 +84,7 @@ use crate::write::{Emit, EmitRow};
     note = "of a reference to a row function (`F: RowFn<M>`, an `Arc`), pass `by_ref(&f)`",
     note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
 )]
-pub trait RowFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
+pub trait RowFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     /// What it returns.
     type Out;
 
@@ -114,11 +114,11 @@ pub struct OfWhole;
 pub struct Through<M>(PhantomData<fn() -> M>);
 
 /// Keeps the traits from being implemented outside this crate, where the markers cannot be named.
-pub trait Sealed<Marker> {}
+pub trait SealedFor<Marker> {}
 
-impl<F: ?Sized, A> Sealed<(OfCells, A)> for F {}
-impl<F: ?Sized, A> Sealed<(OfWhole, A)> for F {}
-impl<F: ?Sized, M> Sealed<Through<M>> for F {}
+impl<F: ?Sized, A> SealedFor<(OfCells, A)> for F {}
+impl<F: ?Sized, A> SealedFor<(OfWhole, A)> for F {}
+impl<F: ?Sized, M> SealedFor<Through<M>> for F {}
 
 /// A function that takes arguments of these types.
 ///
@@ -246,7 +246,7 @@ for_each_context!(whole_row_fn! {});
     note = "it returns `()` or a `Result<(), E>`: what it makes, it pushes",
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures"
 )]
-pub trait EmitFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
+pub trait EmitFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     /// What it returns: `()`, or a `Result` of it.
     type Out: IntoUnit;
 
@@ -355,7 +355,7 @@ for_each_context!(whole_row_emit_fn! {});
     note = "annotate the argument: `|column: &Column| …` or `|values: Values<'_, f64>| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
-pub trait ColumnFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
+pub trait ColumnFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     /// What it returns.
     type Out;
 
@@ -458,7 +458,7 @@ for_each_context!(column_fn! {});
     note = "annotate the argument: `|part: DataFrame| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
-pub trait ChunkFn<Marker, Context = NoContext>: Sealed<Marker> + Sync {
+pub trait ChunkFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     /// What it returns.
     type Out;
 

@@ -1,7 +1,7 @@
 //! When a row that failed is tried again.
 
 #[cfg(not(feature = "retry"))]
-pub(crate) use never::{Delays, Retry};
+pub(crate) use never::{NoDelays as Delays, NoRetry as Retry};
 #[cfg(feature = "retry")]
 pub(crate) use policy::Delays;
 #[cfg(feature = "retry")]
@@ -147,12 +147,12 @@ mod never {
     use std::time::Duration;
 
     #[derive(Clone, Debug)]
-    pub(crate) enum Retry {}
+    pub(crate) enum NoRetry {}
 
     #[derive(Debug)]
-    pub(crate) struct Delays;
+    pub(crate) struct NoDelays;
 
-    impl Retry {
+    impl NoRetry {
         pub(crate) fn fault(&self) -> Option<String> {
             match *self {}
         }
@@ -161,12 +161,12 @@ mod never {
             match *self {}
         }
 
-        pub(crate) fn delays(&self) -> Delays {
-            Delays
+        pub(crate) fn delays(&self) -> NoDelays {
+            NoDelays
         }
     }
 
-    impl Iterator for Delays {
+    impl Iterator for NoDelays {
         type Item = Duration;
 
         fn next(&mut self) -> Option<Duration> {

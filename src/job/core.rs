@@ -34,11 +34,11 @@ struct JobState<T> {
 
 /// Whom to tell how it has ended.
 pub(super) enum Callback<T> {
-    OnSuccess(Told<T>),
-    OnError(Told<Error>),
+    OnSuccess(Tell<T>),
+    OnError(Tell<Error>),
 }
 
-type Told<A> = Box<dyn FnOnce(&A) + Send>;
+type Tell<A> = Box<dyn FnOnce(&A) + Send>;
 
 impl<T> Callback<T> {
     /// A panic in it has been heard by the panic hook, and ends nothing else.

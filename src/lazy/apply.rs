@@ -5,7 +5,6 @@ use polars::prelude::{
 };
 
 use super::batches::Batches;
-use super::call::output_name;
 use super::chunks::{self, OutputSchema};
 use super::expr::{RowsExpr, rows};
 use super::failures::Failures;
@@ -13,6 +12,7 @@ use super::flat_map::flat_map;
 use super::item::IntoBatch;
 use super::lends::Lends;
 use super::one_column::OneColumn;
+use super::query_rows::output_name;
 use super::settings::{Settings, settings};
 use super::unused_name::unused_name;
 use crate::cancel::CancelToken;

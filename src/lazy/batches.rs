@@ -70,13 +70,13 @@ pub(super) struct How {
     pub(super) unordered: bool,
 }
 
-pub(super) type Results<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
+pub(super) type ResultIter<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 
-type Start<T> = Box<dyn FnOnce(&How) -> Result<Results<T>> + Send>;
+type Start<T> = Box<dyn FnOnce(&How) -> Result<ResultIter<T>> + Send>;
 
 enum Stage<T> {
     Ready(Start<T>),
-    UnderWay(Results<T>),
+    UnderWay(ResultIter<T>),
     Over,
 }
 
@@ -108,7 +108,7 @@ impl<T> Batches<T> {
         self
     }
 
-    pub(super) fn new(start: impl FnOnce(&How) -> Result<Results<T>> + Send + 'static) -> Self {
+    pub(super) fn new(start: impl FnOnce(&How) -> Result<ResultIter<T>> + Send + 'static) -> Self {
         Batches {
             how: How::default(),
             stage: Stage::Ready(Box::new(start)),

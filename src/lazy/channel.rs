@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, SchemaRef};
 
-use super::call::empty_frame;
+use super::query_rows::empty_frame;
 use super::run_link::Planned;
 use crate::cancel::{CancelToken, Stop};
 use crate::error::{Error, ErrorKind, Place, Result};

@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, LazyFrame, PlSmallStr, PolarsResult, Schema, Sc
 use super::expr::of_batch;
 use super::lends::Lends;
 use super::map::{Mapping, map as map_frames};
-use super::settings::{Settings, Shared, Verb};
+use super::settings::{QueryOptions, QueryVerb, Settings};
 use super::unused_name::unused_name;
 use crate::context::Context;
 use crate::error::{Error, Result, counted, dtype_name};
@@ -101,9 +101,9 @@ where
         true => None,
         false => settings.options.call.returns.take(),
     };
-    let mut shared = settings.share(Verb::Chunks);
+    let mut shared = settings.share(QueryVerb::Chunks);
     shared.options.call.returns = returns;
-    let chunks = Arc::new(Chunks {
+    let chunks = Arc::new(QueryChunks {
         shared,
         row_wise,
         numbers: mapping.numbers.clone(),
@@ -121,8 +121,8 @@ where
     map_frames(frame, mapping, schema, run)
 }
 
-struct Chunks<F, L> {
-    shared: Shared,
+struct QueryChunks<F, L> {
+    shared: QueryOptions,
     row_wise: bool,
     /// The column that has the rows' numbers, which the closure is not given.
     numbers: Option<PlSmallStr>,
@@ -130,7 +130,7 @@ struct Chunks<F, L> {
     f: F,
 }
 
-impl<F, L> Chunks<F, L> {
+impl<F, L> QueryChunks<F, L> {
     fn run<M, C>(
         &self,
         frame: &DataFrame,

@@ -7,13 +7,13 @@ use polars::prelude::{
     Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
 };
 
-use super::call::{Call, empty_columns};
 use super::failures::Failures;
 use super::lends::Lends;
 use super::marker::{may_fail, named, refuse_statistics, stays};
 use super::one_column::OneColumn;
+use super::query_rows::{QueryRows, empty_columns};
 use super::run_link::{QueryRun, linked};
-use super::settings::{Settings, Verb, settings};
+use super::settings::{QueryVerb, Settings, settings};
 use crate::cancel::CancelToken;
 use crate::context::{Context, IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::error::{Error, ErrorKind, Result, counted};
@@ -292,10 +292,10 @@ impl<L> RowsExpr<L> {
         };
         let may_meet_statistics = !self.of_frame && !is_pinned;
         let verb = match self.of_frame {
-            true => Verb::Rows,
-            false => Verb::Expression,
+            true => QueryVerb::Rows,
+            false => QueryVerb::Expression,
         };
-        let mut call = Call::new(f, self.settings, verb);
+        let mut call = QueryRows::new(f, self.settings, verb);
         call.kept = self.kept;
         let batches = Arc::new(OfBatches {
             call,
@@ -335,7 +335,7 @@ fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
 
 /// A call over whatever columns the query gives it.
 struct OfBatches<F, L> {
-    call: Call<F>,
+    call: QueryRows<F>,
     state: L,
     of_frame: bool,
     /// Whether the rows' numbers come after the arguments.

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use polars::prelude::{DataFrame, Expr, LazyFrame, PlSmallStr, PolarsResult, Schema, SchemaRef};
 
-use super::call::empty_frame;
 use super::expr::of_batch;
 use super::lends::Lends;
 use super::map::{Mapping, map};
-use super::settings::{Settings, Shared, Verb};
+use super::query_rows::empty_frame;
+use super::settings::{QueryOptions, QueryVerb, Settings};
 use super::unused_name::unused_name;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,8 +68,8 @@ where
         numbers: numbers.clone(),
         row_wise: true,
     };
-    let flat_map = Arc::new(FlatMap {
-        shared: settings.share(Verb::FlatMap),
+    let flat_map = Arc::new(QueryFlatMap {
+        shared: settings.share(QueryVerb::FlatMap),
         numbers,
         state,
         f,
@@ -82,15 +82,15 @@ where
     map(frame, mapping, schema, run)
 }
 
-struct FlatMap<F, L> {
-    shared: Shared,
+struct QueryFlatMap<F, L> {
+    shared: QueryOptions,
     /// The column that has the rows' numbers, which the closure is not given.
     numbers: Option<PlSmallStr>,
     state: L,
     f: F,
 }
 
-impl<F, L> FlatMap<F, L> {
+impl<F, L> QueryFlatMap<F, L> {
     /// That of a call over a frame of no rows, which makes every check and does not call the closure.
     fn schema<M, C>(&self, input: &Schema) -> Result<SchemaRef>
     where

@@ -1,6 +1,6 @@
 //! What the closure of a query's call is lent before its row or chunk: nothing, or a state of its worker's.
 
-use super::call::NO_LEAD;
+use super::query_rows::NO_LEAD;
 use crate::context::{IntoState, Lead, NoContext, NoFinish, NoState, State, WithState, make};
 use crate::error::Result;
 use crate::sealed::Sealed;

@@ -2,7 +2,6 @@
 
 mod apply;
 mod batches;
-mod call;
 mod channel;
 mod chunks;
 mod expr;
@@ -15,6 +14,7 @@ mod lends;
 mod map;
 mod marker;
 mod one_column;
+mod query_rows;
 mod run_link;
 mod settings;
 mod stream;

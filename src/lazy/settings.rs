@@ -32,7 +32,7 @@ pub(super) struct Settings {
 
 /// What the options are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum QueryVerb {
     /// A column of a frame, whose rows may be dropped.
     Rows,
     /// A column wherever an expression goes.
@@ -64,10 +64,10 @@ impl Settings {
     }
 
     /// An option that the verb cannot follow, and why.
-    fn unfit(&self, verb: Verb) -> Option<Unfit> {
+    fn unfit(&self, verb: QueryVerb) -> Option<Unfit> {
         let options = &self.options;
-        let of_rows = !matches!(verb, Verb::Chunks | Verb::Batches);
-        let streams = matches!(verb, Verb::RowBatches | Verb::Batches);
+        let of_rows = !matches!(verb, QueryVerb::Chunks | QueryVerb::Batches);
+        let streams = matches!(verb, QueryVerb::RowBatches | QueryVerb::Batches);
         if !of_rows {
             let given = [
                 ("names", options.call.names.is_some()),
@@ -83,7 +83,7 @@ impl Settings {
                 return Some((option, OF_ROWS));
             }
         }
-        if verb == Verb::FlatMap && options.on_error() == OnError::Null {
+        if verb == QueryVerb::FlatMap && options.on_error() == OnError::Null {
             return Some(("on_error", GIVES_NONE));
         }
         let of_flat_map = [
@@ -91,12 +91,12 @@ impl Settings {
             ("source_rows", options.call.source_rows.is_some()),
         ];
         let given = of_flat_map.iter().find(|(_, is_given)| *is_given);
-        if let Some((option, _)) = given.filter(|_| verb != Verb::FlatMap) {
+        if let Some((option, _)) = given.filter(|_| verb != QueryVerb::FlatMap) {
             return Some((option, OF_FLAT_MAP));
         }
         match (options.on_error(), &self.failures) {
             (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
-            (OnError::Skip, _) if verb != Verb::Expression => {}
+            (OnError::Skip, _) if verb != QueryVerb::Expression => {}
             (OnError::Fail, Some(_)) => return Some(("on_error", KEPT_BY_NULL)),
             (OnError::Skip, _) => return Some(("on_error", OF_A_FRAME)),
             (OnError::Collect, _) => return Some(("on_error", NO_OUTCOME)),
@@ -106,16 +106,16 @@ impl Settings {
             _ if streams && self.numbered.is_some() => Some(("numbered", ALWAYS_NUMBERED)),
             _ if self.filters && options.call.names.is_some() => Some(("names", NO_RESULTS)),
             _ if self.filters && options.call.returns.is_some() => Some(("returns", NO_RESULTS)),
-            _ if self.row_wise && verb != Verb::Chunks => Some(("row_wise", OF_CHUNKS)),
+            _ if self.row_wise && verb != QueryVerb::Chunks => Some(("row_wise", OF_CHUNKS)),
             _ => None,
         }
     }
 
     /// What the calls over batches share.
-    pub(super) fn share(mut self, verb: Verb) -> Shared {
+    pub(super) fn share(mut self, verb: QueryVerb) -> QueryOptions {
         if self.failures.is_some() {
             let policy = match verb {
-                Verb::FlatMap => OnError::Skip,
+                QueryVerb::FlatMap => OnError::Skip,
                 _ => OnError::Null,
             };
             self.options.call.on_error.get_or_insert(policy);
@@ -129,13 +129,13 @@ impl Settings {
             ..
         } = self;
         let meter = progress.map(|progress| {
-            Arc::new(Meter {
+            Arc::new(QueryMeter {
                 progress,
                 total,
                 sum: Mutex::default(),
             })
         });
-        Shared {
+        QueryOptions {
             deadline: options.call.deadline.take(),
             options,
             failures,
@@ -309,17 +309,17 @@ macro_rules! settings {
 
 pub(super) use settings;
 
-/// What the calls over batches share.
-pub(super) struct Shared {
+/// A query's options, and what else its calls over batches share.
+pub(super) struct QueryOptions {
     unfit: Option<Unfit>,
     /// The options' own.
     pub(super) deadline: Option<Duration>,
     pub(super) options: Options<'static>,
     pub(super) failures: Option<Failures>,
-    pub(super) meter: Option<Arc<Meter>>,
+    pub(super) meter: Option<Arc<QueryMeter>>,
 }
 
-impl Shared {
+impl QueryOptions {
     /// Refuses the options that the verb cannot follow.
     pub(super) fn check(&self) -> Result<()> {
         match self.unfit {
@@ -383,7 +383,7 @@ impl Shared {
 }
 
 /// How far all batches are together.
-pub(super) struct Meter {
+pub(super) struct QueryMeter {
     progress: Arc<dyn Progress>,
     total: usize,
     sum: Mutex<Sum>,
@@ -398,7 +398,7 @@ struct Sum {
     is_over: bool,
 }
 
-impl Meter {
+impl QueryMeter {
     /// Adds what a batch has done since it last told; a panic of who is told is its caller's.
     fn add(&self, done: usize, failures: usize) {
         let mut sum = self.sum();
@@ -468,7 +468,7 @@ fn untroubled(tell: impl FnOnce()) -> Result<()> {
 
 /// What a batch's call tells, for the sum.
 struct OfBatch<'m> {
-    meter: &'m Meter,
+    meter: &'m QueryMeter,
     seen: Mutex<(usize, usize)>,
 }
 

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Series};
 
-use super::batches::{Batches, How, Results};
-use super::call::{Call, NO_LEAD, empty_frame};
+use super::batches::{Batches, How, ResultIter};
 use super::channel::{Deadline, Query};
 use super::item::IntoBatch;
 use super::one_column::OneColumn;
-use super::settings::{Meter, Settings, Shared, Verb};
+use super::query_rows::{NO_LEAD, QueryRows, empty_frame};
+use super::settings::{QueryMeter, QueryOptions, QueryVerb, Settings};
 use crate::cancel::CancelToken;
 use crate::context::{
     Context, Finish, IntoState, Lead, NoContext, State, WithState, finish_all, make,
@@ -38,10 +38,10 @@ impl<T: Send + 'static> Batches<T> {
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let shared = settings.clone().share(Verb::Batches);
+            let shared = settings.clone().share(QueryVerb::Batches);
             let deadline = deadline(&shared);
             let query = started(frame, &settings, how, deadline, |_| shared.check())?;
-            let Shared { options, meter, .. } = shared;
+            let QueryOptions { options, meter, .. } = shared;
             let told = meter.clone();
             let call = move |chunk: Chunk| {
                 deadline.check(chunk.row_offset())?;
@@ -68,10 +68,10 @@ impl<T: Send + 'static> Batches<T> {
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let shared = settings.clone().share(Verb::Batches);
+            let shared = settings.clone().share(QueryVerb::Batches);
             let deadline = deadline(&shared);
             let query = started(frame, &settings, how, deadline, |_| shared.check())?;
-            let Shared { options, meter, .. } = shared;
+            let QueryOptions { options, meter, .. } = shared;
             let told = meter.clone();
             let call = move |slot: &Slot<S>, chunk| {
                 let mut state = taken(slot, &state.init)?;
@@ -93,7 +93,7 @@ impl Batches<DataFrame> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         Batches::new(move |how| {
-            let call = Call::new(f, settings.clone(), Verb::RowBatches);
+            let call = QueryRows::new(f, settings.clone(), QueryVerb::RowBatches);
             let deadline = deadline(&call.shared);
             let query = started(frame, &settings, how, deadline, |empty| {
                 call.plan::<M, NoContext>(planned(empty), NO_LEAD).map(drop)
@@ -121,7 +121,7 @@ impl Batches<DataFrame> {
     {
         Batches::new(move |how| {
             let State { init, finish } = state;
-            let call = Call::new(f, settings.clone(), Verb::RowBatches);
+            let call = QueryRows::new(f, settings.clone(), QueryVerb::RowBatches);
             let deadline = deadline(&call.shared);
             let query = started(frame, &settings, how, deadline, |empty| {
                 let (slot, init) = (&Slot::new(None), &init);
@@ -170,7 +170,7 @@ fn started(
 }
 
 /// That of a stream which begins now.
-fn deadline(shared: &Shared) -> Deadline {
+fn deadline(shared: &QueryOptions) -> Deadline {
     Deadline {
         since: Instant::now(),
         after: shared.deadline,
@@ -189,9 +189,9 @@ fn planned(empty: &DataFrame) -> Given<'_> {
 fn in_parallel<T: Send + 'static>(
     query: Query,
     how: &How,
-    meter: Option<Arc<Meter>>,
+    meter: Option<Arc<QueryMeter>>,
     call: impl Fn(Chunk) -> Result<T> + Send + Sync + 'static,
-) -> Results<T> {
+) -> ResultIter<T> {
     let pool = Pool::default();
     let look_ahead = how.look_ahead.unwrap_or(2 * pool.workers());
     let call = move |chunk: Result<Chunk>| chunk.and_then(&call).map_err(Quiet::new);
@@ -207,10 +207,10 @@ fn in_parallel<T: Send + 'static>(
 /// Calls on one batch after the other, on the thread that asks, with one state, which is seen again at the end.
 fn in_order<T: 'static, S: Send + 'static>(
     mut query: Query,
-    meter: Option<Arc<Meter>>,
+    meter: Option<Arc<QueryMeter>>,
     finish: impl Finish<S> + Send + 'static,
     call: impl Fn(&Slot<S>, Chunk) -> Result<T> + Send + 'static,
-) -> Results<T> {
+) -> ResultIter<T> {
     let slot = Slot::new(None);
     let mut finish = Some(finish);
     let results = std::iter::from_fn(move || {
@@ -243,7 +243,7 @@ fn in_order<T: 'static, S: Send + 'static>(
 /// Results, whose end is told.
 fn watched<T>(
     mut results: impl Iterator<Item = Result<T>> + Send,
-    meter: Option<Arc<Meter>>,
+    meter: Option<Arc<QueryMeter>>,
 ) -> impl Iterator<Item = Result<T>> + Send {
     // An error of the pool is that of its item, which here is a batch: what it wraps has said where it struck.
     let own = |error: Error| match error.into_kind() {
@@ -279,7 +279,7 @@ fn call_chunk<T, M, C, F>(
     context: &mut C,
     chunk: Chunk,
     token: Option<&CancelToken>,
-    meter: Option<&Meter>,
+    meter: Option<&QueryMeter>,
 ) -> Result<T>
 where
     F: ChunkFn<M, C>,
@@ -311,7 +311,7 @@ where
 
 /// Adds a row function's results to a batch.
 fn add_rows<M, C, F>(
-    call: &Call<F>,
+    call: &QueryRows<F>,
     lead: impl Lead<C>,
     chunk: Chunk,
     deadline: Deadline,

@@ -16,7 +16,7 @@ use crate::verbs::failed;
 const CHUNKS_EACH: usize = 8;
 
 /// What becomes of a chunk.
-type Work<A, T> = dyn Fn(ItemChunk<A, T>, &CancelToken) -> ItemChunk<A, T> + Send + Sync;
+type ChunkWork<A, T> = dyn Fn(ItemChunk<A, T>, &CancelToken) -> ItemChunk<A, T> + Send + Sync;
 
 /// Some items, and then their results, up to the first failure. Its memory is used for one chunk after the other: to give it
 /// back on another thread than it comes from, time and again, takes longer than a fast closure.
@@ -89,7 +89,7 @@ pub(super) struct Feed<I: Iterator, T> {
     /// A panic of the iterator. It waits until the results of all items before it were given.
     panic: Option<Box<dyn Any + Send>>,
     pool: Pool,
-    work: Arc<Work<I::Item, T>>,
+    work: Arc<ChunkWork<I::Item, T>>,
     pub(super) chunk_size: usize,
     pub(super) look_ahead: usize,
     /// The number of the next item.

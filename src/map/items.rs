@@ -15,7 +15,7 @@ use crate::partition::Cut;
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::row_numbers::RowNumbers;
-use crate::run::{BATCH, Cause, Failure, Job, Plan, Steps, Verdict, Worker, catch};
+use crate::run::{BATCH, Cause, Failure, Kernel, Plan, Steps, Verdict, Worker, catch};
 use crate::sealed::Sealed;
 use crate::sync::{Arc, Mutex, PoisonError};
 use crate::verbs::{Gaps, Items, Verb, call};
@@ -157,8 +157,8 @@ where
         None
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
-        MapJob {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel {
+        MapKernel {
             source: self.source.as_ref().expect("the items are there"),
             slots: self.slots.as_ref().expect("the slots are there"),
             f: &self.f,
@@ -183,7 +183,7 @@ impl<T, U, F> Drop for Map<T, U, F> {
         if let Some(source) = self.source.take() {
             let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
             // SAFETY: no run is under way, since this is not borrowed; it noted what it took, since nothing between the two
-            // unwinds (`MapJob::run`).
+            // unwinds (`MapKernel::run`).
             unsafe { source.drop_all_but(&taken) };
         }
         if let Some(slots) = self.slots.take() {
@@ -194,8 +194,8 @@ impl<T, U, F> Drop for Map<T, U, F> {
     }
 }
 
-/// The job of calling a closure for items.
-struct MapJob<'j, T, U, C, F> {
+/// The kernel that calls a closure for items.
+struct MapKernel<'j, T, U, C, F> {
     source: &'j Open<T>,
     slots: &'j ResultSlots<U>,
     f: &'j F,
@@ -238,7 +238,7 @@ impl Drop for Reached<'_> {
 }
 
 /// Calls the closure for items, and tells the first that has no result, and why.
-struct Calls<'c, U, C, F> {
+struct ItemLoop<'c, U, C, F> {
     items: Range<usize>,
     /// How many come between looks at whether the run was stopped.
     batch: usize,
@@ -248,7 +248,7 @@ struct Calls<'c, U, C, F> {
     halt: Option<&'c Halt>,
 }
 
-impl<T, U, C, F> Loop<T> for Calls<'_, U, C, F>
+impl<T, U, C, F> Loop<T> for ItemLoop<'_, U, C, F>
 where
     F: Fn(&mut C, T) -> Result<U, anyhow::Error>,
 {
@@ -261,7 +261,7 @@ where
         let ended = catch(move || {
             // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
             let take = take;
-            let Calls {
+            let ItemLoop {
                 items,
                 batch,
                 context,
@@ -299,7 +299,7 @@ where
     }
 }
 
-impl<T, U, C, F> MapJob<'_, T, U, C, F> {
+impl<T, U, C, F> MapKernel<'_, T, U, C, F> {
     /// Notes which items were taken.
     fn note(&self, taken: Range<usize>, failed: bool) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -309,7 +309,7 @@ impl<T, U, C, F> MapJob<'_, T, U, C, F> {
     }
 }
 
-impl<T, U, C, F> Job for MapJob<'_, T, U, C, F>
+impl<T, U, C, F> Kernel for MapKernel<'_, T, U, C, F>
 where
     T: Send,
     U: Send,
@@ -330,7 +330,7 @@ where
         while done < end {
             let next = end.min(done + steps.stride);
             let batch = if steps.fast { BATCH } else { 1 };
-            let calls = Calls {
+            let calls = ItemLoop {
                 items: done..next,
                 batch,
                 context: &mut *context,

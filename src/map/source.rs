@@ -18,17 +18,18 @@ pub(super) enum ItemSource<T> {
     Made(Made),
 }
 
-/// How so many items are made.
+/// So many items that are made.
 #[derive(Clone, Copy)]
 pub(super) struct Made {
-    kind: Kind,
+    pattern: Pattern,
     len: usize,
 }
 
+/// How an item follows from its number.
 #[derive(Clone, Copy)]
-enum Kind {
+enum Pattern {
     /// References to values of so many bytes, which lie one after the other.
-    Lent { first: *const u8, size: usize },
+    Borrowed { first: *const u8, size: usize },
     /// Integers that follow each other, of which this is the first, in its lowest bytes.
     Counted { first: u64 },
 }
@@ -109,7 +110,7 @@ impl<T> Open<T> {
                 unsafe { taker.run(move |item| first.add(item).read()) }
             }
             Open::Made(Made {
-                kind: Kind::Lent { first, size },
+                pattern: Pattern::Borrowed { first, size },
                 ..
             }) => {
                 let (first, size) = (*first, *size);
@@ -122,7 +123,7 @@ impl<T> Open<T> {
                 }
             }
             Open::Made(Made {
-                kind: Kind::Counted { first },
+                pattern: Pattern::Counted { first },
                 ..
             }) => {
                 let first = *first;
@@ -201,7 +202,7 @@ fn made<I>(items: &I) -> Option<Made> {
             if let Some(items) = is::<I, slice::Iter<'static, $Number>>(items) {
                 let (first, size) = (items.as_slice().as_ptr().cast(), size_of::<$Number>());
                 return Some(Made {
-                    kind: Kind::Lent { first, size },
+                    pattern: Pattern::Borrowed { first, size },
                     len: items.len(),
                 });
             }
@@ -213,7 +214,7 @@ fn made<I>(items: &I) -> Option<Made> {
                 && let (len, Some(_)) = range.size_hint()
             {
                 return Some(Made {
-                    kind: Kind::Counted { first: range.start as u64 },
+                    pattern: Pattern::Counted { first: range.start as u64 },
                     len,
                 });
             }

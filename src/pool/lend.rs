@@ -43,7 +43,7 @@ pub(super) fn lend(
     work: Work<'_>,
     watch: Option<Work<'_>>,
 ) {
-    let lent = Arc::new(Lent {
+    let lent = Arc::new(Loan {
         gives_way,
         work: Pointer::to(work),
         door: Mutex::new(Door {
@@ -91,7 +91,7 @@ pub(super) fn lend(
 
 /// Works on this thread, which would watch if a worker had come, with another that watches in its place. Where no thread is to be
 /// had, nobody watches.
-fn watched_meanwhile(lent: &Arc<Lent>, watch: Work<'_>, works: impl FnOnce()) {
+fn watched_meanwhile(lent: &Arc<Loan>, watch: Work<'_>, works: impl FnOnce()) {
     thread::scope(|scope| {
         let watcher = thread::Builder::new().name("par-apply-watch".into());
         let watcher = watcher.spawn_scoped(scope, || watch(&Outside(lent)));
@@ -144,7 +144,8 @@ impl Pointer {
     }
 }
 
-struct Lent {
+/// Work that is lent to threads, and who is in it.
+struct Loan {
     gives_way: bool,
     work: Pointer,
     door: Mutex<Door>,
@@ -166,7 +167,7 @@ struct Door {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl Lent {
+impl Loan {
     /// Asks for one more call; and tells whether there is anyone to make it.
     fn ask(self: &Arc<Self>, turn: Turn) -> bool {
         match &self.whom {
@@ -216,14 +217,14 @@ impl Lent {
 
 /// Somebody inside, until this is dropped.
 struct Inside<'l> {
-    lent: &'l Arc<Lent>,
+    lent: &'l Arc<Loan>,
     is_leaving: Cell<bool>,
     is_caller: bool,
 }
 
 impl<'l> Inside<'l> {
     /// One who came by the team; none, if the door is shut.
-    fn enter(lent: &'l Arc<Lent>) -> Option<Self> {
+    fn enter(lent: &'l Arc<Loan>) -> Option<Self> {
         let mut door = lent.lock();
         if !door.open || door.places == 0 {
             return None;
@@ -239,7 +240,7 @@ impl<'l> Inside<'l> {
     }
 
     /// The one who lends.
-    fn of_caller(lent: &'l Arc<Lent>) -> Self {
+    fn of_caller(lent: &'l Arc<Loan>) -> Self {
         let mut door = lent.lock();
         door.places = door.places.saturating_sub(1);
         door.entered += 1;
@@ -287,7 +288,7 @@ impl Drop for Inside<'_> {
 }
 
 /// Who watches from outside.
-struct Outside<'l>(&'l Arc<Lent>);
+struct Outside<'l>(&'l Arc<Loan>);
 
 impl Crew for Outside<'_> {
     fn one_more(&self) {
@@ -299,7 +300,7 @@ impl Crew for Outside<'_> {
     }
 }
 
-impl Task for Lent {
+impl Task for Loan {
     fn is_over(&self) -> bool {
         !self.lock().open
     }
@@ -338,7 +339,7 @@ impl Task for Lent {
 
 /// Waits until somebody has been inside and nobody is, and shuts the door.
 struct Shut<'l> {
-    lent: &'l Lent,
+    lent: &'l Loan,
     /// Whether it is dropped on the way out of a panic of this call: then nobody need have come. (One that the thread was on
     /// the way out of before is no reason to leave the work undone.)
     unwinds: bool,

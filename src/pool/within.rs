@@ -9,19 +9,19 @@ use std::cell::RefCell;
 use std::ptr;
 
 /// A pool's gate, which is known by its address.
-type Gate = dyn Any + Send + Sync;
+type AnyGate = dyn Any + Send + Sync;
 
 thread_local! {
-    static WITHIN: RefCell<Vec<Arc<Gate>>> = const { RefCell::new(Vec::new()) };
+    static WITHIN: RefCell<Vec<Arc<AnyGate>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Looks at what this thread is within; a thread that ends is within nothing.
-fn look<R: Default>(look: impl FnOnce(&mut Vec<Arc<Gate>>) -> R) -> R {
+fn look<R: Default>(look: impl FnOnce(&mut Vec<Arc<AnyGate>>) -> R) -> R {
     let looked = WITHIN.try_with(|within| look(&mut within.borrow_mut()));
     looked.unwrap_or_default()
 }
 
-fn is_among<G: ?Sized>(gate: &G, gates: &[Arc<Gate>]) -> bool {
+fn is_among<G: ?Sized>(gate: &G, gates: &[Arc<AnyGate>]) -> bool {
     gates
         .iter()
         .any(|other| ptr::addr_eq(&raw const **other, gate))
@@ -34,7 +34,7 @@ pub(super) fn is_within<G>(gate: &G) -> bool {
 
 /// What some work is within.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lineage(Vec<Arc<Gate>>);
+pub(crate) struct Lineage(Vec<Arc<AnyGate>>);
 
 impl Lineage {
     /// That of a call which this thread waits for.
@@ -74,7 +74,7 @@ pub(crate) struct Within(usize);
 impl Drop for Within {
     fn drop(&mut self) {
         if self.0 > 0 {
-            let left: Vec<Arc<Gate>> = look(|within| {
+            let left: Vec<Arc<AnyGate>> = look(|within| {
                 let before = within.len().saturating_sub(self.0);
                 within.split_off(before)
             });

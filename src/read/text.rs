@@ -230,17 +230,17 @@ impl ListItem for &[u8] {}
 /// Finds a borrowed value and owns it.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Owned<L, T>(L, PhantomData<fn() -> T>);
+pub struct OwnedLookup<L, T>(L, PhantomData<fn() -> T>);
 
-impl<L: Copy, T> Clone for Owned<L, T> {
+impl<L: Copy, T> Clone for OwnedLookup<L, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<L: Copy, T> Copy for Owned<L, T> {}
+impl<L: Copy, T> Copy for OwnedLookup<L, T> {}
 
-impl<L: Lookup, T: From<L::Item>> Lookup for Owned<L, T> {
+impl<L: Lookup, T: From<L::Item>> Lookup for OwnedLookup<L, T> {
     type Item = T;
 
     #[inline(always)]
@@ -256,7 +256,7 @@ macro_rules! owned {
             type Of<'a> = $Owned;
             type Chunk<'a> = <$Borrowed as Cell>::Chunk<'a>;
             type Scratch = ();
-            type Reader<'s> = Masked<'s, Owned<$Lookup<'s>, $Owned>>;
+            type Reader<'s> = Masked<'s, OwnedLookup<$Lookup<'s>, $Owned>>;
 
             view_is_reader!();
 
@@ -282,7 +282,7 @@ macro_rules! owned {
             ) -> Self::Reader<'s> {
                 let Masked { values, mask } = <$Borrowed>::open(chunk, offset, len, scratch);
                 Masked {
-                    values: Owned(values, PhantomData),
+                    values: OwnedLookup(values, PhantomData),
                     mask,
                 }
             }

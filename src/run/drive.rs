@@ -12,7 +12,7 @@ use super::bell::Wake;
 use super::faults::Record;
 use super::queue::{LONGEST, MORSEL, Pace, Take};
 use super::ticker::Ticker;
-use super::{Job, Run, Worker, hush};
+use super::{Kernel, Run, Worker, hush};
 use crate::alarm::Alarm;
 use crate::cancel::Why;
 use crate::error::{Error, ErrorKind, Result};
@@ -54,8 +54,8 @@ pub(crate) enum Broken {
 }
 
 impl Run<'_> {
-    /// Does the job.
-    pub(crate) fn drive(self, job: &dyn Job) -> Result<Ended, Broken> {
+    /// Runs the kernel over all items.
+    pub(crate) fn drive(self, kernel: &dyn Kernel) -> Result<Ended, Broken> {
         let began = Instant::now();
         let halt = self.halt.clone();
         let tokens = [&self.options.cancel, &self.options.job];
@@ -68,7 +68,7 @@ impl Run<'_> {
         let told = self.ticker.as_ref().map_or(Ok(()), Ticker::begin);
         let driven = told.and_then(|()| {
             let _alarm = self.alarm(began)?;
-            self.all(job)
+            self.all(kernel)
         });
         drop(watches);
         if !self.is_nested {
@@ -106,22 +106,22 @@ impl Run<'_> {
         }
     }
 
-    fn all(&self, job: &dyn Job) -> Result<()> {
+    fn all(&self, kernel: &dyn Kernel) -> Result<()> {
         let pace = if self.tried_first {
-            self.start_alone(job)
+            self.start_alone(kernel)
         } else {
             Pace::default()
         };
         // A worker may have left for another call's sake just when the others had found nothing more to do.
         while self.queue.has_before(self.faults.end()) && !self.is_halted() {
-            self.share_out(self.queue.left(), pace, job)?;
+            self.share_out(self.queue.left(), pace, kernel)?;
         }
         // Rows that are tried again: while none is due, no worker is kept waiting for them.
         while !self.is_halted()
             && let Some(due) = self.deferred.next_before(self.faults.end())
         {
             self.wait_until(due);
-            self.share_out(self.deferred.due(), pace, job)?;
+            self.share_out(self.deferred.due(), pace, kernel)?;
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Run<'_> {
 
     /// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
     /// others for, and tells the last pace. For a small frame, or one worker, nothing is left then.
-    fn start_alone(&self, job: &dyn Job) -> Pace {
+    fn start_alone(&self, kernel: &dyn Kernel) -> Pace {
         let alone = self.plan.workers == 1;
         let patience = match alone {
             false => WORTH_WAKING,
@@ -176,8 +176,9 @@ impl Run<'_> {
         let mut morsel = 1;
         let mut left = self.items;
         let of_cut = self.cut.map(|cut| Take::Part(cut, self.items));
-        while let Some(rows) = self.take(&mut worker, job, of_cut.unwrap_or(Take::Rows(morsel))) {
-            let (reached, time) = worker.run(job, rows.clone(), patience);
+        while let Some(rows) = self.take(&mut worker, kernel, of_cut.unwrap_or(Take::Rows(morsel)))
+        {
+            let (reached, time) = worker.run(kernel, rows.clone(), patience);
             pace = Pace {
                 time,
                 rows: reached - rows.start,
@@ -199,26 +200,31 @@ impl Run<'_> {
     }
 
     /// Rows to run; before that, every row is tried again that is due.
-    fn take(&self, worker: &mut Worker<'_>, job: &dyn Job, take: Take) -> Option<Range<usize>> {
+    fn take(
+        &self,
+        worker: &mut Worker<'_>,
+        kernel: &dyn Kernel,
+        take: Take,
+    ) -> Option<Range<usize>> {
         loop {
             if self.is_halted() {
                 return None;
             }
             match self.deferred.take_due(self.faults.end()) {
-                Some(attempt) => worker.retry(job, attempt),
+                Some(attempt) => worker.retry(kernel, attempt),
                 None => return self.queue.take(take, self.faults.end()),
             }
         }
     }
 
     /// Runs what is left, `pieces` of it at least, on the plan's workers.
-    fn share_out(&self, pieces: usize, pace: Pace, job: &dyn Job) -> Result<()> {
+    fn share_out(&self, pieces: usize, pace: Pace, kernel: &dyn Kernel) -> Result<()> {
         let workers = self.plan.workers.min(pieces);
         if pieces == 0 || self.faults.end_before(0) || self.is_halted() {
             return Ok(());
         }
         if workers == 1 && !self.on_workers {
-            self.work(workers, pace, job, &Alone);
+            self.work(workers, pace, kernel, &Alone);
             return Ok(());
         }
         let active = AtomicUsize::new(workers);
@@ -243,7 +249,7 @@ impl Run<'_> {
                     active.fetch_sub(1, Ordering::Relaxed);
                     self.bell.ring();
                 });
-                self.work(workers, pace, job, &seated)
+                self.work(workers, pace, kernel, &seated)
             };
             if leaves {
                 seated.one_more();
@@ -274,17 +280,17 @@ impl Run<'_> {
     }
 
     /// What one worker does; and whether it leaves what there is to do to others, since it is another call's turn.
-    fn work(&self, workers: usize, mut pace: Pace, job: &dyn Job, crew: &dyn Crew) -> bool {
+    fn work(&self, workers: usize, mut pace: Pace, kernel: &dyn Kernel, crew: &dyn Crew) -> bool {
         let mut worker = Worker::new(self);
         loop {
             let (take, patience) = match self.cut {
                 Some(cut) => (Take::Part(cut, self.items), Duration::MAX),
                 None => (Take::Morsel(pace, workers), LONGEST),
             };
-            let Some(rows) = self.take(&mut worker, job, take) else {
+            let Some(rows) = self.take(&mut worker, kernel, take) else {
                 return false;
             };
-            let (reached, time) = worker.run(job, rows.clone(), patience);
+            let (reached, time) = worker.run(kernel, rows.clone(), patience);
             pace = Pace {
                 time,
                 rows: reached - rows.start,
@@ -424,7 +430,7 @@ mod tests {
     use crate::options::{CallOptions, OnError, Options};
     use crate::run::{Failure, Plan, Verdict};
 
-    /// A job that notes which rows it did, and loses its patience as a script says.
+    /// A kernel that notes which rows it did, and loses its patience as a script says.
     struct Scripted<'a> {
         done: &'a Mutex<Vec<usize>>,
         /// How many rows it does at a time, from a row on.
@@ -432,7 +438,7 @@ mod tests {
         fails: fn(usize) -> bool,
     }
 
-    impl Job for Scripted<'_> {
+    impl Kernel for Scripted<'_> {
         fn run(&self, rows: Range<usize>, _: Duration, worker: &mut Worker<'_>) -> usize {
             let end = rows.end.min(rows.start + (self.at_a_time)(rows.start));
             for row in rows.start..end {
@@ -447,20 +453,20 @@ mod tests {
         }
     }
 
-    /// Runs a job over 5,000 rows, and gives what has become of it and the rows that were done, in order.
+    /// Runs a kernel over 5,000 rows, and gives what has become of it and the rows that were done, in order.
     fn run(
         options: &Options<'_>,
         at_a_time: fn(usize) -> usize,
         fails: fn(usize) -> bool,
     ) -> (Result<Ended, Broken>, Vec<usize>) {
         let done = Mutex::new(Vec::new());
-        let job = Scripted {
+        let kernel = Scripted {
             done: &done,
             at_a_time,
             fails,
         };
         let plan = Plan::new(options, &mut Vec::new());
-        let ended = Run::new("test", options, &plan, plan.asked_cut(), 5000, 5000).drive(&job);
+        let ended = Run::new("test", options, &plan, plan.asked_cut(), 5000, 5000).drive(&kernel);
         let mut done = done.into_inner().unwrap();
         done.sort_unstable();
         (ended, done)

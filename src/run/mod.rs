@@ -1,7 +1,7 @@
 //! Who runs what: the order in which rows are handed out, failures and what becomes of them, cancelling, progress.
 //!
-//! A [`Run`] is one call's. Its rows lie in a queue, from which workers take morsels; each [`Worker`] calls the [`Job`]
-//! with its morsel, and the job tells the worker what is done and what has failed. The worker knows the policy, so a job
+//! A [`Run`] is one call's. Its rows lie in a queue, from which workers take morsels; each [`Worker`] calls the [`Kernel`]
+//! with its morsel, and the kernel tells the worker what is done and what has failed. The worker knows the policy, so a kernel
 //! asks it what to do with a row that failed.
 
 mod bell;
@@ -27,4 +27,4 @@ pub use hush::keep_panic_hook;
 pub(crate) use plan::Plan;
 pub(crate) use shared::{Run, says_cancelled};
 pub(crate) use steps::{BATCH, Steps};
-pub(crate) use worker::{Job, Verdict, Worker};
+pub(crate) use worker::{Kernel, Verdict, Worker};

@@ -53,7 +53,7 @@ impl Steps {
         }
         let now = Instant::now();
         let time = now - self.before;
-        // One slow stride among fast ones is the kernel's: it maps memory for the output.
+        // One slow stride among fast ones is the operating system's: it maps memory for the output.
         let quick = items >= BATCH && time < FAST * BATCH as u32 * (items / BATCH) as u32;
         (self.fast, self.was_quick) = (quick || self.was_quick, quick);
         if time > SHORT {

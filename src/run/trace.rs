@@ -1,7 +1,7 @@
 //! Spans for `tracing`: one for each call, and one in it for each run of rows.
 
 #[cfg(not(feature = "tracing"))]
-pub(super) use off::CallSpan;
+pub(super) use off::NoCallSpan as CallSpan;
 #[cfg(feature = "tracing")]
 pub(super) use on::CallSpan;
 
@@ -100,24 +100,24 @@ mod off {
     use crate::progress::TickState;
 
     #[derive(Debug)]
-    pub(crate) struct CallSpan;
+    pub(crate) struct NoCallSpan;
 
-    pub(crate) struct RunSpan;
+    pub(crate) struct NoRunSpan;
 
-    impl CallSpan {
+    impl NoCallSpan {
         pub(crate) fn new(_: &'static str, _: usize) -> Self {
-            CallSpan
+            NoCallSpan
         }
 
         pub(crate) fn end(&self, _: &Stats, _: TickState) {}
 
         #[inline(always)]
-        pub(crate) fn run(&self, _: usize, _: &Range<usize>) -> RunSpan {
-            RunSpan
+        pub(crate) fn run(&self, _: usize, _: &Range<usize>) -> NoRunSpan {
+            NoRunSpan
         }
     }
 
-    impl RunSpan {
+    impl NoRunSpan {
         #[inline(always)]
         pub(crate) fn end(self, _: usize, _: usize, _: Duration) {}
     }

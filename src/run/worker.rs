@@ -16,8 +16,8 @@ use crate::pool::Yielded;
 /// How often a worker looks whether it is another call's turn.
 const OFFERED_EVERY: Duration = Duration::from_millis(1);
 
-/// Work over items: rows, columns or parts.
-pub(crate) trait Job: Sync {
+/// What a verb does with a range of its items, which are rows, columns or parts: the code between a worker and the closure.
+pub(crate) trait Kernel: Sync {
     /// Does items in order, until they are done, [`Worker::is_over`], or its patience is at an end; and tells the first
     /// item not done. Unless it is over, at least one is done.
     ///
@@ -168,14 +168,14 @@ impl<'r> Worker<'r> {
     /// Runs rows; and tells the first of them that was not done, and how long it took.
     pub(super) fn run(
         &mut self,
-        job: &dyn Job,
+        kernel: &dyn Kernel,
         rows: Range<usize>,
         patience: Duration,
     ) -> (usize, Duration) {
         let _hush = Hush::new(self.run.panicked());
         let span = self.run.span.run(self.seat, &rows);
         let (before, failed) = (self.tally.stats.rows, self.failures);
-        let reached = job.run(rows.clone(), patience, self);
+        let reached = kernel.run(rows.clone(), patience, self);
         let now = Instant::now();
         let time = now - self.now;
         self.now = now;
@@ -183,7 +183,7 @@ impl<'r> Worker<'r> {
             // Perhaps by a call within.
             self.run.has_panicked();
         }
-        self.tally.ran(job.rows_of(rows.start..reached), time);
+        self.tally.ran(kernel.rows_of(rows.start..reached), time);
         span.end(self.tally.stats.rows - before, self.failures - failed, time);
         (reached, time)
     }
@@ -202,7 +202,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Makes another attempt at a row.
-    pub(super) fn retry(&mut self, job: &dyn Job, attempt: Attempt) {
+    pub(super) fn retry(&mut self, kernel: &dyn Kernel, attempt: Attempt) {
         let item = attempt.item;
         // The attempt may take long, and nobody else may have anything to report.
         if let Some(ticker) = &self.run.ticker
@@ -212,7 +212,7 @@ impl<'r> Worker<'r> {
             self.run.faults.abort(error);
         }
         self.attempt = Some(attempt);
-        let (reached, _) = self.run(job, item..item + 1, Duration::MAX);
+        let (reached, _) = self.run(kernel, item..item + 1, Duration::MAX);
         match self.attempt.take() {
             // Cancelled before it was called.
             Some(attempt) if reached == item => self.run.deferred.put_off(attempt, Duration::ZERO),

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::partition::Cut;
-use crate::run::{Job, Plan, Run};
+use crate::run::{Kernel, Plan, Run};
 use crate::write::Misfit;
 
 /// What is checked before the closure is called: every fault is noted, and all are returned at once.
@@ -94,7 +94,7 @@ pub(crate) trait Verb<C>: Sized {
         false
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job;
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel;
 
     /// Puts the results together, of which there are none for the gaps.
     fn output(self, gaps: &Gaps) -> Result<Self::Output>;
@@ -130,8 +130,8 @@ where
     }
     let halt = run.halt_flag();
     let ended = {
-        let job = verb.job(&contexts, halt.as_deref());
-        run.drive(&job)
+        let kernel = verb.kernel(&contexts, halt.as_deref());
+        run.drive(&kernel)
     };
     let report = report(ended, options, items, V::WHOLE);
     // The states are finished whatever has become of the run; its own error comes first.

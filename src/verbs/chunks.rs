@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::partition::{Chunk, Halo, room_for, slice};
 use crate::read::{Given, selected};
 use crate::row_numbers::{RowNumbers, number_column};
-use crate::run::{Failure, Job};
+use crate::run::{Failure, Kernel};
 use crate::write::{IntoStack, Returns};
 
 pub(crate) fn chunks<M, C, L, F>(
@@ -125,7 +125,7 @@ where
         &self.items
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Job {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Kernel {
         OneByOne {
             results: &self.results,
             contexts,

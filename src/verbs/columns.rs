@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::partition::room_for;
 use crate::read::{Given, Source, selected};
 use crate::row_numbers::RowNumbers;
-use crate::run::{Failure, Job};
+use crate::run::{Failure, Kernel};
 use crate::write::{IntoColumns, Returns, side_by_side};
 
 pub(crate) fn columns<M, C, L, F>(
@@ -138,7 +138,7 @@ where
         &self.items
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Job {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, _: Option<&'j Halt>) -> impl Kernel {
         OneByOne {
             results: &self.results,
             contexts,

@@ -24,7 +24,7 @@ use crate::outcome::Outcome;
 use crate::partition::{Cut, Layout, room_for};
 use crate::read::{Cells, Given, OneCell, Source, Sources, selected};
 use crate::row_numbers::{RowNumbers, number_column};
-use crate::run::{Job, Plan, Steps, Worker};
+use crate::run::{Kernel, Plan, Steps, Worker};
 use crate::write::{Finished, IntoRow, Sinks, Writer, fit_each, returned};
 
 pub(crate) fn elements<M, C, L, F>(
@@ -92,7 +92,7 @@ where
         if nullable && options.nulls() == Nulls::Error {
             nulls.extend(no_nulls::<F::Cells>(&bound, &layout, source, &numbers).err());
         }
-        columns.push(OneColumn::<M, C, F> {
+        columns.push(ElementsColumn::<M, C, F> {
             bound,
             layout,
             sink: Sinks::new(rows, nullable || options.leaves_gaps()),
@@ -127,7 +127,7 @@ where
     F::Out: IntoRow,
 {
     f: &'r F,
-    columns: Vec<OneColumn<'r, M, C, F>>,
+    columns: Vec<ElementsColumn<'r, M, C, F>>,
     items: ElementItems<'r, 'a>,
     /// The numbers of the values' random streams.
     streams: RowNumbers,
@@ -137,7 +137,7 @@ where
 }
 
 /// One of the columns.
-struct OneColumn<'r, M, C, F>
+struct ElementsColumn<'r, M, C, F>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
@@ -168,8 +168,8 @@ where
         plan.asked_cut()
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
-        ElementsJob {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel {
+        ElementsKernel {
             verb: self,
             contexts,
             halt,
@@ -179,7 +179,7 @@ where
     fn output(self, _: &Gaps) -> Result<DataFrame> {
         let rows = self.items.rows;
         let mut columns = Vec::with_capacity(self.columns.len());
-        for (column, OneColumn { sink, .. }) in self.columns.into_iter().enumerate() {
+        for (column, ElementsColumn { sink, .. }) in self.columns.into_iter().enumerate() {
             // SAFETY: every value is written by the run, since what can be left out of it is refused, and a failure that was
             // let pass is made good with a null.
             let finished = unsafe { sink.finish(&mut columns) };
@@ -194,8 +194,8 @@ where
     }
 }
 
-/// The job of calling a closure for the values of columns.
-struct ElementsJob<'j, 'r, 'a, M, C, F>
+/// The kernel that calls a closure for the values of columns.
+struct ElementsKernel<'j, 'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
@@ -205,7 +205,7 @@ where
     halt: Option<&'j Halt>,
 }
 
-impl<M, C, F> Job for ElementsJob<'_, '_, '_, M, C, F>
+impl<M, C, F> Kernel for ElementsKernel<'_, '_, '_, M, C, F>
 where
     C: Context + Send,
     F: RowFn<M, C, Cells: OneCell>,
@@ -225,7 +225,7 @@ where
             let column = start / verb.items.rows;
             let before = column * verb.items.rows;
             let end = items.end.min(before + verb.items.rows);
-            let OneColumn {
+            let ElementsColumn {
                 bound,
                 layout,
                 sink,

@@ -30,7 +30,7 @@ use crate::outcome::Outcome;
 use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Reader};
 use crate::row_numbers::RowNumbers;
-use crate::run::{BATCH, Failure, Job, Plan, Steps, Verdict, Worker, catch, quietly_drop};
+use crate::run::{BATCH, Failure, Kernel, Plan, Steps, Verdict, Worker, catch, quietly_drop};
 use crate::sealed::Sealed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -220,8 +220,8 @@ where
         self.block < MANY
     }
 
-    fn job<'j>(&'j self, _: &'j Contexts<'j, NoContext>, halt: Option<&'j Halt>) -> impl Job {
-        FoldJob { verb: self, halt }
+    fn kernel<'j>(&'j self, _: &'j Contexts<'j, NoContext>, halt: Option<&'j Halt>) -> impl Kernel {
+        FoldKernel { verb: self, halt }
     }
 
     fn output(self, _: &Gaps) -> Result<A> {
@@ -244,8 +244,8 @@ fn within(closure: &str, failure: Failure) -> Failure {
     }
 }
 
-/// The job of folding blocks.
-struct FoldJob<'j, 'r, 'a, A, M, C, N, F, G>
+/// The kernel that folds blocks.
+struct FoldKernel<'j, 'r, 'a, A, M, C, N, F, G>
 where
     F: RowFn<M, C>,
 {
@@ -253,7 +253,7 @@ where
     halt: Option<&'j Halt>,
 }
 
-impl<A, M, C, N, F, G> Job for FoldJob<'_, '_, '_, A, M, C, N, F, G>
+impl<A, M, C, N, F, G> Kernel for FoldKernel<'_, '_, '_, A, M, C, N, F, G>
 where
     A: Send,
     C: Context,
@@ -291,7 +291,7 @@ where
     }
 }
 
-impl<A, M, C, N, F, G> FoldJob<'_, '_, '_, A, M, C, N, F, G>
+impl<A, M, C, N, F, G> FoldKernel<'_, '_, '_, A, M, C, N, F, G>
 where
     C: Context,
     F: RowFn<M, C>,
@@ -317,7 +317,7 @@ where
                 };
                 let mut i = done;
                 let numbers = verb.items.numbers;
-                let stretch = Stretch {
+                let stretch = FoldStretch {
                     block: row,
                     rows: done..next,
                     halt: self.halt,
@@ -326,10 +326,10 @@ where
                 let ended =
                     catch(|| unsafe { run(verb.f, context, reader, numbers, stretch, &mut i) });
                 worker.done(i - done);
-                match ended.unwrap_or_else(Stride::Failed) {
-                    Stride::Done => {}
-                    Stride::Halted => return Some(row + i),
-                    Stride::Failed(failure) => {
+                match ended.unwrap_or_else(FoldStride::Failed) {
+                    FoldStride::Done => {}
+                    FoldStride::Halted => return Some(row + i),
+                    FoldStride::Failed(failure) => {
                         let failed = worker.fail(row + i, failure.of_row(row + i));
                         if failed == Verdict::Later {
                             // The run was cancelled, and the error says no more than that.
@@ -355,7 +355,7 @@ where
 }
 
 /// Some rows of a block that lies in one chunk of every column.
-struct Stretch<'h> {
+struct FoldStretch<'h> {
     /// The block's first row.
     block: usize,
     /// The rows, counted from the block's first.
@@ -364,7 +364,7 @@ struct Stretch<'h> {
 }
 
 /// How a stretch ended.
-enum Stride {
+enum FoldStride {
     Done,
     /// Before a row, since the run was stopped from outside.
     Halted,
@@ -386,21 +386,21 @@ unsafe fn fold_stride<'s, const CAREFUL: bool, M, C, F, R>(
     context: &mut C,
     reader: R,
     numbers: &RowNumbers,
-    stretch: Stretch<'_>,
+    stretch: FoldStretch<'_>,
     at: &mut usize,
-) -> Stride
+) -> FoldStride
 where
     C: Context,
     F: RowFn<M, C>,
     F::Out: IntoUnit,
     R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
 {
-    let Stretch { block, rows, halt } = stretch;
+    let FoldStretch { block, rows, halt } = stretch;
     let mut start = rows.start;
     while start < rows.end {
         if !CAREFUL && halt.is_some_and(Halt::is_set) {
             *at = start;
-            return Stride::Halted;
+            return FoldStride::Halted;
         }
         let batch = match halt {
             Some(_) if !CAREFUL => BATCH.min(rows.end - start),
@@ -409,14 +409,14 @@ where
         for i in start..start + batch {
             *at = i;
             if CAREFUL && halt.is_some_and(Halt::is_set) {
-                return Stride::Halted;
+                return FoldStride::Halted;
             }
             // SAFETY: `i` is within the stretch, and is read where it is valid.
             let cells = unsafe {
                 if CAREFUL && !reader.is_valid(i) {
                     let fault = reader.fault(i);
                     if fault.message.is_some() {
-                        return Stride::Failed(Failure::Read(fault));
+                        return FoldStride::Failed(Failure::Read(fault));
                     }
                     continue;
                 }
@@ -424,13 +424,13 @@ where
             };
             context.at(numbers, block + i);
             if let Err(error) = f.call(context, cells).into_unit() {
-                return Stride::Failed(Failure::Closure(Cause::new(error)));
+                return FoldStride::Failed(Failure::Closure(Cause::new(error)));
             }
         }
         start += batch;
     }
     *at = rows.end;
-    Stride::Done
+    FoldStride::Done
 }
 
 /// The accumulators of blocks, which become one.

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Names, Reader, not_found};
 use crate::row_numbers::number_column;
-use crate::run::{BATCH, Job, Plan, Steps, Worker, catch};
+use crate::run::{BATCH, Kernel, Plan, Steps, Worker, catch};
 use crate::sync::Arc;
 use crate::write::{
     Emit, EmitRow, IntoRows, Owned, Parts, Pushed, fit_pushed, returned, stack_pushed,
@@ -236,8 +236,8 @@ where
         plan.asked_cut()
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
-        ManyJob {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel {
+        ManyKernel {
             rows: self,
             contexts,
             halt,
@@ -314,14 +314,14 @@ fn cut(column: &mut Column, lengths: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The job of calling a closure for rows that give rows.
-struct ManyJob<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
+/// The kernel that calls a closure for rows that give rows.
+struct ManyKernel<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
     rows: &'j ManyRows<'r, 'a, M, C, F>,
     contexts: &'j Contexts<'j, C>,
     halt: Option<&'j Halt>,
 }
 
-impl<M, C, F> Job for ManyJob<'_, '_, '_, M, C, F>
+impl<M, C, F> Kernel for ManyKernel<'_, '_, '_, M, C, F>
 where
     C: Context + Send,
     F: Pushes<M, C>,
@@ -345,7 +345,7 @@ where
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
-        let mut growing = Growing {
+        let mut open = OpenPart {
             rows: self.rows,
             first: start,
             out: self.rows.out(),
@@ -356,7 +356,7 @@ where
             let mut strides = ManyStrides {
                 reader: F::Cells::open(self.rows.bound, places, row, len, &mut scratch),
                 context: &mut *context,
-                growing: &mut growing,
+                open: &mut open,
             };
             // SAFETY: the reader is open for the block's rows, which are the next ones of those that grow.
             if let Some(reached) = unsafe { part.block(row..row + len, worker, &mut strides) } {
@@ -364,7 +364,7 @@ where
             }
         }
         part.steps.leave(worker);
-        growing.put();
+        open.put();
         end
     }
 
@@ -374,14 +374,14 @@ where
 }
 
 /// What rows side by side have pushed until now.
-struct Growing<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
+struct OpenPart<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
     rows: &'j ManyRows<'r, 'a, M, C, F>,
     /// The first of them.
     first: usize,
     out: Emit<F::Row>,
 }
 
-impl<M, C, F: Pushes<M, C>> Growing<'_, '_, '_, M, C, F> {
+impl<M, C, F: Pushes<M, C>> OpenPart<'_, '_, '_, M, C, F> {
     /// Puts it away; what comes then begins anew.
     fn put(&mut self) {
         let out = std::mem::replace(&mut self.out, self.rows.out());
@@ -393,7 +393,7 @@ impl<M, C, F: Pushes<M, C>> Growing<'_, '_, '_, M, C, F> {
 struct ManyStrides<'b, 'j, 'r, 'a, M, C, F: Pushes<M, C>, R> {
     reader: R,
     context: &'b mut C,
-    growing: &'b mut Growing<'j, 'r, 'a, M, C, F>,
+    open: &'b mut OpenPart<'j, 'r, 'a, M, C, F>,
 }
 
 impl<'c, M, C, F, R> Strides for ManyStrides<'_, '_, '_, '_, M, C, F, R>
@@ -411,22 +411,22 @@ where
             true => push_stride::<true, M, C, F, R>,
             false => push_stride::<false, M, C, F, R>,
         };
-        let Growing { rows, out, .. } = &mut *self.growing;
+        let OpenPart { rows, out, .. } = &mut *self.open;
         // SAFETY: as the caller vouches.
         unsafe { run(rows.f, self.context, self.reader, out, &stretch) }
     }
 
     unsafe fn write_null(&mut self, _: usize) {
         // It gives no rows.
-        self.growing.out.count();
+        self.open.out.count();
     }
 
     fn finish(&mut self) {
-        self.growing.put();
+        self.open.put();
     }
 
     unsafe fn restart(&mut self, first: usize, _: usize) {
-        self.growing.first = first;
+        self.open.first = first;
     }
 }
 

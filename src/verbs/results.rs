@@ -1,11 +1,11 @@
-//! The job of columns and of parts: one result for each.
+//! The kernel of columns and of parts: one result for each.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::report::Items;
 use crate::context::{Context, Contexts};
-use crate::run::{Failure, Job, Verdict, Worker, catch};
+use crate::run::{Failure, Kernel, Verdict, Worker, catch};
 use crate::sync::{Mutex, PoisonError};
 
 /// A place for each item's result.
@@ -41,7 +41,7 @@ pub(super) struct OneByOne<'j, T, C, W> {
     pub(super) items: &'j (dyn Items + 'j),
 }
 
-impl<T, C, W> Job for OneByOne<'_, T, C, W>
+impl<T, C, W> Kernel for OneByOne<'_, T, C, W>
 where
     T: Send,
     C: Context + Send,

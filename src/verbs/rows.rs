@@ -20,7 +20,7 @@ use crate::outcome::{Outcome, kept_mask};
 use crate::partition::{Cut, Layout};
 use crate::read::{Cells, Given, Reader, Source, Sources};
 use crate::row_numbers::{RowNumbers, number_column};
-use crate::run::{BATCH, Job, Plan, Steps, Verdict, Worker};
+use crate::run::{BATCH, Kernel, Plan, Steps, Verdict, Worker};
 use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer, fit_all, returned};
 
 pub(crate) fn rows<M, C, L, F>(
@@ -248,8 +248,8 @@ where
         plan.asked_cut()
     }
 
-    fn job<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Job {
-        RowsJob {
+    fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel {
+        RowsKernel {
             calls: &self.calls,
             contexts,
             halt,
@@ -289,8 +289,8 @@ where
     }
 }
 
-/// The job of calling a closure for rows.
-struct RowsJob<'j, 'r, 'a, M, C, F>
+/// The kernel that calls a closure for rows.
+struct RowsKernel<'j, 'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
@@ -300,7 +300,7 @@ where
     halt: Option<&'j Halt>,
 }
 
-impl<M, C, F> Job for RowsJob<'_, '_, '_, M, C, F>
+impl<M, C, F> Kernel for RowsKernel<'_, '_, '_, M, C, F>
 where
     C: Context + Send,
     F: RowFn<M, C>,

@@ -16,7 +16,7 @@ use crate::sealed::Sealed;
 
 /// Values that are made a series of at the end.
 #[doc(hidden)]
-pub trait Gathered: Send + Sized {
+pub trait Gather: Send + Sized {
     /// As [`CellSink::fit`].
     fn fit(dtype: &DataType) -> Result<bool, String>;
 
@@ -39,7 +39,7 @@ pub struct GatherWriter<'s, T> {
 
 impl<T> Sealed for GatherSink<T> {}
 
-impl<T: Gathered> CellSink for GatherSink<T> {
+impl<T: Gather> CellSink for GatherSink<T> {
     type Item = T;
     const FIXED: bool = false;
     type Writer<'s>
@@ -69,7 +69,7 @@ impl<T: Gathered> CellSink for GatherSink<T> {
     }
 }
 
-impl<T: Gathered> Writer for GatherWriter<'_, T> {
+impl<T: Gather> Writer for GatherWriter<'_, T> {
     type Item = T;
 
     unsafe fn write(&mut self, _: usize, item: T) {
@@ -105,7 +105,7 @@ fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType>
     Ok(one)
 }
 
-impl Gathered for AnyValue<'static> {
+impl Gather for AnyValue<'static> {
     fn fit(dtype: &DataType) -> Result<bool, String> {
         is_there(dtype).map(|()| false)
     }
@@ -147,7 +147,7 @@ impl IntoCell for AnyValue<'static> {
     }
 }
 
-impl Gathered for Series {
+impl Gather for Series {
     fn fit(dtype: &DataType) -> Result<bool, String> {
         is_there(dtype)?;
         match dtype {

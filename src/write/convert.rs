@@ -10,7 +10,7 @@ use polars::prelude::{
 };
 
 use super::Refused;
-use super::number::Number;
+use super::number::AnyNumber;
 use super::text::check_category;
 use crate::error::dtype_name;
 use crate::options::Casts;
@@ -58,7 +58,7 @@ pub(super) fn value_as(
     if is == *dtype {
         return Ok(value);
     }
-    if let Some(number) = Number::of(&value)
+    if let Some(number) = AnyNumber::of(&value)
         && let Some(value) = number.value(dtype)
     {
         number.check(dtype, casts)?;
@@ -139,7 +139,7 @@ fn values_as(series: &Series, dtype: &DataType, casts: Casts) -> Result<Series, 
             for row in 0..series.len() {
                 match series.get(row).map_err(said)? {
                     AnyValue::Null => {}
-                    value => match Number::of(&value) {
+                    value => match AnyNumber::of(&value) {
                         Some(number) => number.check(dtype, casts)?,
                         None => return Err(other(is, dtype)),
                     },

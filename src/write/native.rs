@@ -5,7 +5,7 @@ use polars_arrow::array::PrimitiveArray;
 use polars_arrow::types::NativeType;
 
 use super::buffer::{Fresh, Slots, Validity, ValidityWriter};
-use super::number::{self, Number};
+use super::number::{self, AnyNumber};
 use super::{CellSink, Finished, IntoCell, Refused, Writer};
 use crate::error::Result;
 use crate::options::Casts;
@@ -132,7 +132,7 @@ macro_rules! number {
                 }
 
                 fn encode_as(self, dtype: &DataType, casts: Casts) -> Result<$T, Refused> {
-                    Number::$Kind(self.into()).check(dtype, casts)?;
+                    AnyNumber::$Kind(self.into()).check(dtype, casts)?;
                     Ok(self)
                 }
             }

@@ -12,7 +12,7 @@ use crate::options::Casts;
 
 /// A number of any type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
+pub(super) enum AnyNumber {
     Int(i128),
     Float(f64),
 }
@@ -77,21 +77,21 @@ pub(super) fn fit(own: &DataType, dtype: &DataType) -> Result<bool, String> {
     Err(misfit(&dtype_name(own), &can_become, dtype))
 }
 
-impl Number {
+impl AnyNumber {
     /// The number that a value is.
     pub(super) fn of(value: &AnyValue<'_>) -> Option<Self> {
         Some(match *value {
-            AnyValue::Int8(x) => Number::Int(x.into()),
-            AnyValue::Int16(x) => Number::Int(x.into()),
-            AnyValue::Int32(x) => Number::Int(x.into()),
-            AnyValue::Int64(x) => Number::Int(x.into()),
-            AnyValue::Int128(x) => Number::Int(x),
-            AnyValue::UInt8(x) => Number::Int(x.into()),
-            AnyValue::UInt16(x) => Number::Int(x.into()),
-            AnyValue::UInt32(x) => Number::Int(x.into()),
-            AnyValue::UInt64(x) => Number::Int(x.into()),
-            AnyValue::Float32(x) => Number::Float(x.into()),
-            AnyValue::Float64(x) => Number::Float(x),
+            AnyValue::Int8(x) => AnyNumber::Int(x.into()),
+            AnyValue::Int16(x) => AnyNumber::Int(x.into()),
+            AnyValue::Int32(x) => AnyNumber::Int(x.into()),
+            AnyValue::Int64(x) => AnyNumber::Int(x.into()),
+            AnyValue::Int128(x) => AnyNumber::Int(x),
+            AnyValue::UInt8(x) => AnyNumber::Int(x.into()),
+            AnyValue::UInt16(x) => AnyNumber::Int(x.into()),
+            AnyValue::UInt32(x) => AnyNumber::Int(x.into()),
+            AnyValue::UInt64(x) => AnyNumber::Int(x.into()),
+            AnyValue::Float32(x) => AnyNumber::Float(x.into()),
+            AnyValue::Float64(x) => AnyNumber::Float(x),
             _ => return None,
         })
     }
@@ -100,19 +100,19 @@ impl Number {
     pub(super) fn check(self, dtype: &DataType, casts: Casts) -> Result<(), Refused> {
         let lossy = casts == Casts::Lossy;
         let holds = match (self, Holds::of(dtype)) {
-            (Number::Int(i), Some(Holds::Integers(low, high))) => (low..=high).contains(&i),
-            (Number::Int(i), Some(Holds::Floats(bits))) => {
+            (AnyNumber::Int(i), Some(Holds::Integers(low, high))) => (low..=high).contains(&i),
+            (AnyNumber::Int(i), Some(Holds::Floats(bits))) => {
                 if lossy || significant_bits(i) <= bits {
                     return Ok(());
                 }
                 return Err(self.loses(dtype));
             }
-            (Number::Int(i), Some(Holds::Decimals { precision, scale })) => 10i128
+            (AnyNumber::Int(i), Some(Holds::Decimals { precision, scale })) => 10i128
                 .checked_pow(scale)
                 .and_then(|unit| i.checked_mul(unit))
                 .zip(10u128.checked_pow(precision))
                 .is_some_and(|(stored, end)| stored.unsigned_abs() < end),
-            (Number::Float(x), Some(Holds::Integers(low, high))) => {
+            (AnyNumber::Float(x), Some(Holds::Integers(low, high))) => {
                 const END: f64 = (1u128 << 127) as f64;
                 let whole = x.trunc();
                 let held = (-END..END).contains(&whole) && (low..=high).contains(&(whole as i128));
@@ -121,14 +121,14 @@ impl Number {
                 }
                 held
             }
-            (Number::Float(x), Some(Holds::Floats(bits))) => {
+            (AnyNumber::Float(x), Some(Holds::Floats(bits))) => {
                 let narrow = bits == f32::MANTISSA_DIGITS;
                 if lossy || !narrow || x.is_nan() || f64::from(x as f32) == x {
                     return Ok(());
                 }
                 return Err(self.loses(dtype));
             }
-            (Number::Float(_), Some(Holds::Decimals { .. })) | (_, None) => false,
+            (AnyNumber::Float(_), Some(Holds::Decimals { .. })) | (_, None) => false,
         };
         if holds {
             return Ok(());
@@ -152,8 +152,8 @@ impl Number {
             ($($Own:ident $T:ident),*) => {
                 match (dtype, self) {
                     $(
-                        (DataType::$Own, Number::Int(x)) => AnyValue::$Own(x as $T),
-                        (DataType::$Own, Number::Float(x)) => AnyValue::$Own(x as $T),
+                        (DataType::$Own, AnyNumber::Int(x)) => AnyValue::$Own(x as $T),
+                        (DataType::$Own, AnyNumber::Float(x)) => AnyValue::$Own(x as $T),
                     )*
                     _ => return None,
                 }
@@ -167,11 +167,11 @@ impl Number {
     }
 }
 
-impl fmt::Display for Number {
+impl fmt::Display for AnyNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Number::Int(i) => i.fmt(f),
-            Number::Float(x) => write!(f, "{x:?}"),
+            AnyNumber::Int(i) => i.fmt(f),
+            AnyNumber::Float(x) => write!(f, "{x:?}"),
         }
     }
 }
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn floats_hold_the_integers_that_they_hold_exactly() {
         let holds = |i: i128, dtype: DataType| {
-            let number = Number::Int(i);
+            let number = AnyNumber::Int(i);
             number.check(&dtype, Casts::Lossless).is_ok()
         };
         for (bits, dtype) in [(24, DataType::Float32), (53, DataType::Float64)] {
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn integers_hold_the_whole_floats_in_their_range() {
-        let check = |x: f64, casts| Number::Float(x).check(&DataType::Int64, casts).is_ok();
+        let check = |x: f64, casts| AnyNumber::Float(x).check(&DataType::Int64, casts).is_ok();
         let end = 2f64.powi(63);
         for (x, lossless, lossy) in [
             (-0.0, true, true),

@@ -1,4 +1,4 @@
-//! A row function with its options, over whatever batches a query has.
+//! A row function of a query with its options, over whatever batches the query has.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use polars::prelude::{
 };
 
 use super::one_column::{OneColumn, dtype_with_kept, with_kept};
-use super::settings::{Settings, Shared, Verb};
+use super::settings::{QueryOptions, QueryVerb, Settings};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
@@ -23,18 +23,18 @@ pub(super) const NO_LEAD: Leading<NoState, NoSeed> = Leading {
 };
 
 /// A row function, whose results become one column.
-pub(super) struct Call<F> {
+pub(super) struct QueryRows<F> {
     pub(super) f: F,
-    pub(super) shared: Shared,
+    pub(super) shared: QueryOptions,
     /// The output's.
     pub(super) name: PlSmallStr,
     /// Where rows that fail are dropped: the field of the output that says which are kept.
     pub(super) kept: Option<PlSmallStr>,
 }
 
-impl<F> Call<F> {
-    pub(super) fn new(f: F, settings: Settings, verb: Verb) -> Self {
-        Call {
+impl<F> QueryRows<F> {
+    pub(super) fn new(f: F, settings: Settings, verb: QueryVerb) -> Self {
+        QueryRows {
             f,
             name: output_name(&settings),
             shared: settings.share(verb),
