@@ -7,14 +7,14 @@ use polars::prelude::{DataFrame, LazyFrame, PlSmallStr, PolarsResult, Schema, Sc
 use super::expr::of_batch;
 use super::lends::Lends;
 use super::map::{Mapping, map as map_frames};
-use super::settings::{QueryOptions, QueryVerb, Settings};
+use super::settings::{QueryOptions, Settings};
 use super::unused_name::unused_name;
 use crate::context::Context;
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::function::ChunkFn;
 use crate::row_numbers::Numbering;
 use crate::sync::Arc;
-use crate::verbs;
+use crate::verbs::{self, Kind, Over};
 use crate::write::{IntoStack, column_with_dtype, merged};
 
 /// What the frame of a [chunk function](crate::ParApplyLazy::par_apply_chunks) will have: a `Schema` or `SchemaRef`, or a
@@ -101,7 +101,7 @@ where
         true => None,
         false => settings.options.call.returns.take(),
     };
-    let mut shared = settings.share(QueryVerb::Chunks);
+    let mut shared = settings.share(Kind::Chunks, Over::LazyFrame);
     shared.options.call.returns = returns;
     let chunks = Arc::new(QueryChunks {
         shared,

@@ -13,7 +13,7 @@ use super::marker::{may_fail, named, refuse_statistics, stays};
 use super::one_column::OneColumn;
 use super::query_rows::{QueryRows, empty_columns};
 use super::run_link::{QueryRun, linked};
-use super::settings::{QueryVerb, Settings, settings};
+use super::settings::{Settings, settings};
 use crate::cancel::CancelToken;
 use crate::context::{Context, IntoState, NoContext, NoFinish, NoState, State, WithState};
 use crate::error::{Error, ErrorKind, Result, counted};
@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::read::Given;
 use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::sync::Arc;
-use crate::verbs::check_duplicates;
+use crate::verbs::{Kind, Over, check_duplicates};
 use crate::write::{IntoRow, Sinks};
 
 /// Begins an expression that calls a closure for each row: names or expressions, one for each argument, then
@@ -54,6 +54,7 @@ where
         arguments: arguments.into_iter().map(Into::into).collect(),
         row_numbers: None,
         settings: Settings::new(),
+        verb: Kind::Rows,
         of_frame: false,
         kept: None,
         pinned: None,
@@ -70,6 +71,8 @@ pub struct RowsExpr<S = NoState> {
     pub(super) arguments: Vec<Expr>,
     pub(super) row_numbers: Option<Expr>,
     pub(super) settings: Settings,
+    /// What is made of the results: columns, or a filter.
+    pub(super) verb: Kind,
     /// Whether it adds columns to a `LazyFrame`: it is never within a filter then.
     pub(super) of_frame: bool,
     /// Where rows that fail are dropped: the field of the results that says which are kept.
@@ -155,6 +158,7 @@ impl<L> RowsExpr<L> {
             arguments: self.arguments,
             row_numbers: self.row_numbers,
             settings: self.settings,
+            verb: self.verb,
             of_frame: self.of_frame,
             kept: self.kept,
             pinned: self.pinned,
@@ -277,9 +281,9 @@ impl<L> RowsExpr<L> {
         F: RowFn<M, C> + Send + 'static,
         F::Out: IntoRow<Output: OneColumn>,
     {
-        let plan_name = self.settings.name_or(match self.settings.filters {
-            true => "filter_rows",
-            false => "par_apply_rows",
+        let plan_name = self.settings.name_or(match self.verb {
+            Kind::FilterRows => "filter_rows",
+            _ => "par_apply_rows",
         });
         let mut arguments = self.arguments;
         let is_pinned = self
@@ -291,11 +295,11 @@ impl<L> RowsExpr<L> {
             (false, false) => Some(may_fail()),
         };
         let may_meet_statistics = !self.of_frame && !is_pinned;
-        let verb = match self.of_frame {
-            true => QueryVerb::Rows,
-            false => QueryVerb::Expression,
+        let over = match self.of_frame {
+            true => Over::LazyFrame,
+            false => Over::Expression,
         };
-        let mut call = QueryRows::new(f, self.settings, verb);
+        let mut call = QueryRows::new(f, self.settings, self.verb, over);
         call.kept = self.kept;
         let batches = Arc::new(OfBatches {
             call,

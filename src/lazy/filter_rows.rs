@@ -8,6 +8,7 @@ use super::unused_name::unused_name;
 use crate::context::{Context, IntoState, NoContext, NoFinish, State, WithState};
 use crate::function::RowFn;
 use crate::options::OnError;
+use crate::verbs::Kind;
 use crate::write::IntoMask;
 
 impl LazyApply {
@@ -73,12 +74,12 @@ impl<L> LazyApply<L> {
         F::Out: IntoMask,
     {
         let settings = self.settings();
-        settings.filters = true;
         if settings.options.on_error() == OnError::Skip {
             // A null is dropped.
             settings.options.call.on_error = Some(OnError::Null);
         }
-        let (frame, call, mut temporary) = self.of_columns::<M, C, F>();
+        let (frame, mut call, mut temporary) = self.of_columns::<M, C, F>();
+        call.verb = Kind::FilterRows;
         let mask = unused_name("mask");
         temporary.push(mask.clone());
         let results = call.expression::<M, C, F>(f);

@@ -8,7 +8,7 @@ use super::expr::of_batch;
 use super::lends::Lends;
 use super::map::{Mapping, map};
 use super::query_rows::empty_frame;
-use super::settings::{QueryOptions, QueryVerb, Settings};
+use super::settings::{QueryOptions, Settings};
 use super::unused_name::unused_name;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +17,7 @@ use crate::options::Nulls;
 use crate::read::{Cells, Given};
 use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::sync::Arc;
-use crate::verbs;
+use crate::verbs::{self, Kind, Over};
 use crate::write::{IntoRow, IntoRows, Sinks};
 
 /// Replaces the frame by the rows that the function gives.
@@ -69,7 +69,7 @@ where
         row_wise: true,
     };
     let flat_map = Arc::new(QueryFlatMap {
-        shared: settings.share(QueryVerb::FlatMap),
+        shared: settings.share(Kind::ManyRows, Over::LazyFrame),
         numbers,
         state,
         f,

@@ -7,13 +7,13 @@ use polars::prelude::{
 };
 
 use super::one_column::{OneColumn, dtype_with_kept, with_kept};
-use super::settings::{QueryOptions, QueryVerb, Settings};
+use super::settings::{QueryOptions, Settings};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::RowFn;
 use crate::outcome::Outcome;
 use crate::read::Given;
-use crate::verbs;
+use crate::verbs::{self, Kind, Over};
 use crate::write::{IntoRow, Sinks};
 
 /// No leading arguments.
@@ -33,11 +33,11 @@ pub(super) struct QueryRows<F> {
 }
 
 impl<F> QueryRows<F> {
-    pub(super) fn new(f: F, settings: Settings, verb: QueryVerb) -> Self {
+    pub(super) fn new(f: F, settings: Settings, verb: Kind, over: Over) -> Self {
         QueryRows {
             f,
             name: output_name(&settings),
-            shared: settings.share(verb),
+            shared: settings.share(verb, over),
             kept: None,
         }
     }

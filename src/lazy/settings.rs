@@ -8,11 +8,12 @@ use polars::prelude::PlSmallStr;
 
 use super::failures::{Allowance, Failures};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{Casts, Nulls, OnError, Options};
+use crate::options::{OnError, Options};
 use crate::outcome::Outcome;
 use crate::progress::{Progress, Tick, TickState};
 use crate::run::{Failure, catch};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::verbs::{GivenOptions, Kind, OfQuery, Over, Rule, Shape, unfit};
 
 /// The options, as given.
 #[derive(Clone)]
@@ -26,22 +27,6 @@ pub(super) struct Settings {
     /// Whether rows are numbered, if it was said.
     pub(super) numbered: Option<bool>,
     pub(super) row_wise: bool,
-    /// Whether the results say which rows are kept, and are seen nowhere.
-    pub(super) filters: bool,
-}
-
-/// What the options are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum QueryVerb {
-    /// A column of a frame, whose rows may be dropped.
-    Rows,
-    /// A column wherever an expression goes.
-    Expression,
-    /// Any number of rows for each, in the place of the frame.
-    FlatMap,
-    Chunks,
-    RowBatches,
-    Batches,
 }
 
 impl Settings {
@@ -54,7 +39,6 @@ impl Settings {
             total: 0,
             numbered: None,
             row_wise: false,
-            filters: false,
         }
     }
 
@@ -63,64 +47,25 @@ impl Settings {
         name.unwrap_or(PlSmallStr::from_static(default))
     }
 
-    /// An option that the verb cannot follow, and why.
-    fn unfit(&self, verb: QueryVerb) -> Option<Unfit> {
-        let options = &self.options;
-        let of_rows = !matches!(verb, QueryVerb::Chunks | QueryVerb::Batches);
-        let streams = matches!(verb, QueryVerb::RowBatches | QueryVerb::Batches);
-        if !of_rows {
-            let given = [
-                ("names", options.call.names.is_some()),
-                ("nulls", options.nulls() != Nulls::default()),
-                ("casts", options.casts() != Casts::default()),
-                ("returns", options.call.returns.is_some()),
-                ("numbered", self.numbered.is_some()),
-                ("failures", self.failures.is_some()),
-                ("on_error", options.on_error() != OnError::default()),
-            ];
-            let given = given.iter().find(|(_, is_given)| *is_given);
-            if let Some((option, _)) = given {
-                return Some((option, OF_ROWS));
-            }
-        }
-        if verb == QueryVerb::FlatMap && options.on_error() == OnError::Null {
-            return Some(("on_error", GIVES_NONE));
-        }
-        let of_flat_map = [
-            ("keep", options.call.keep.is_some()),
-            ("source_rows", options.call.source_rows.is_some()),
-        ];
-        let given = of_flat_map.iter().find(|(_, is_given)| *is_given);
-        if let Some((option, _)) = given.filter(|_| verb != QueryVerb::FlatMap) {
-            return Some((option, OF_FLAT_MAP));
-        }
-        match (options.on_error(), &self.failures) {
-            (OnError::Fail | OnError::Null, None) | (OnError::Null, Some(_)) => {}
-            (OnError::Skip, _) if verb != QueryVerb::Expression => {}
-            (OnError::Fail, Some(_)) => return Some(("on_error", KEPT_BY_NULL)),
-            (OnError::Skip, _) => return Some(("on_error", OF_A_FRAME)),
-            (OnError::Collect, _) => return Some(("on_error", NO_OUTCOME)),
-        }
-        match self {
-            _ if streams && self.name.is_some() => Some(("plan_name", NOT_IN_PLAN)),
-            _ if streams && self.numbered.is_some() => Some(("numbered", ALWAYS_NUMBERED)),
-            _ if self.filters && options.call.names.is_some() => Some(("names", NO_RESULTS)),
-            _ if self.filters && options.call.returns.is_some() => Some(("returns", NO_RESULTS)),
-            _ if self.row_wise && verb != QueryVerb::Chunks => Some(("row_wise", OF_CHUNKS)),
-            _ => None,
-        }
-    }
-
     /// What the calls over batches share.
-    pub(super) fn share(mut self, verb: QueryVerb) -> QueryOptions {
+    pub(super) fn share(mut self, verb: Kind, over: Over) -> QueryOptions {
+        let given = GivenOptions {
+            options: &self.options,
+            of_query: OfQuery {
+                plan_name: self.name.is_some(),
+                numbered: self.numbered.is_some(),
+                failures: self.failures.is_some(),
+                row_wise: self.row_wise,
+            },
+        };
+        let unfit = unfit(given, Shape::in_query(verb, over)).collect();
         if self.failures.is_some() {
             let policy = match verb {
-                QueryVerb::FlatMap => OnError::Skip,
+                Kind::ManyRows => OnError::Skip,
                 _ => OnError::Null,
             };
             self.options.call.on_error.get_or_insert(policy);
         }
-        let unfit = self.unfit(verb);
         let Settings {
             mut options,
             failures,
@@ -144,24 +89,6 @@ impl Settings {
         }
     }
 }
-
-type Unfit = (&'static str, &'static str);
-
-const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
-                       frames, and .returns([…]) is for a closure that returns cells";
-const GIVES_NONE: &str = "a row that fails gives no rows, and there is none that could be null: give OnError::Skip, and .failures(…) to \
-                          collect the failures";
-const OF_FLAT_MAP: &str = "it is for .flat_map_rows(f), whose rows take the place of the frame's; the other verbs leave the frame's \
-                           columns, or make a frame of their own";
-const OF_CHUNKS: &str = "it is for functions of chunks: .chunks(schema, f)";
-const NO_RESULTS: &str =
-    "the output of .filter_rows(f) has the frame's columns, and none of results";
-const KEPT_BY_NULL: &str =
-    "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null";
-const OF_A_FRAME: &str = "an expression has a row for each of its frame's: give OnError::Null, or call .rows(f) on the LazyFrame";
-const NO_OUTCOME: &str = "a query has no outcome: give OnError::Null or OnError::Skip, and .failures(…) to collect the failures";
-const NOT_IN_PLAN: &str = "the function of a stream is not in the query's plan";
-const ALWAYS_NUMBERED: &str = "the rows of a stream always are";
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,7 +238,8 @@ pub(super) use settings;
 
 /// A query's options, and what else its calls over batches share.
 pub(super) struct QueryOptions {
-    unfit: Option<Unfit>,
+    /// What refuses them.
+    unfit: Vec<&'static Rule>,
     /// The options' own.
     pub(super) deadline: Option<Duration>,
     pub(super) options: Options<'static>,
@@ -322,13 +250,7 @@ pub(super) struct QueryOptions {
 impl QueryOptions {
     /// Refuses the options that the verb cannot follow.
     pub(super) fn check(&self) -> Result<()> {
-        match self.unfit {
-            None => Ok(()),
-            Some((option, message)) => {
-                let message = message.into();
-                Err(ErrorKind::Option { option, message }.into())
-            }
-        }
+        Error::of_all(self.unfit.iter().map(|rule| rule.error()).collect())
     }
 
     /// Makes a call over a batch. A deadline counts since then.

@@ -11,7 +11,7 @@ use super::channel::{Deadline, Query};
 use super::item::IntoBatch;
 use super::one_column::OneColumn;
 use super::query_rows::{NO_LEAD, QueryRows, empty_frame};
-use super::settings::{QueryMeter, QueryOptions, QueryVerb, Settings};
+use super::settings::{QueryMeter, QueryOptions, Settings};
 use crate::cancel::CancelToken;
 use crate::context::{
     Context, Finish, IntoState, Lead, NoContext, State, WithState, finish_all, make,
@@ -27,7 +27,7 @@ use crate::row_numbers::{RowNumbers, UNKNOWN};
 use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::sealed::Sealed;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::verbs::failed;
+use crate::verbs::{Kind, Over, failed};
 use crate::write::IntoRow;
 
 impl<T: Send + 'static> Batches<T> {
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Batches<T> {
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let shared = settings.clone().share(QueryVerb::Batches);
+            let shared = settings.clone().share(Kind::Chunks, Over::Stream);
             let deadline = deadline(&shared);
             let query = started(frame, &settings, how, deadline, |_| shared.check())?;
             let QueryOptions { options, meter, .. } = shared;
@@ -68,7 +68,7 @@ impl<T: Send + 'static> Batches<T> {
         F::Out: IntoBatch<Item = T>,
     {
         Batches::new(move |how| {
-            let shared = settings.clone().share(QueryVerb::Batches);
+            let shared = settings.clone().share(Kind::Chunks, Over::Stream);
             let deadline = deadline(&shared);
             let query = started(frame, &settings, how, deadline, |_| shared.check())?;
             let QueryOptions { options, meter, .. } = shared;
@@ -93,7 +93,7 @@ impl Batches<DataFrame> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         Batches::new(move |how| {
-            let call = QueryRows::new(f, settings.clone(), QueryVerb::RowBatches);
+            let call = QueryRows::new(f, settings.clone(), Kind::Rows, Over::Stream);
             let deadline = deadline(&call.shared);
             let query = started(frame, &settings, how, deadline, |empty| {
                 call.plan::<M, NoContext>(planned(empty), NO_LEAD).map(drop)
@@ -121,7 +121,7 @@ impl Batches<DataFrame> {
     {
         Batches::new(move |how| {
             let State { init, finish } = state;
-            let call = QueryRows::new(f, settings.clone(), QueryVerb::RowBatches);
+            let call = QueryRows::new(f, settings.clone(), Kind::Rows, Over::Stream);
             let deadline = deadline(&call.shared);
             let query = started(frame, &settings, how, deadline, |empty| {
                 let (slot, init) = (&Slot::new(None), &init);

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::call::Checks;
-use super::follows::{Kind, Shape};
+use super::follows::{Kind, Over, Shape};
 use crate::error::{ErrorKind, Result};
 use crate::options::{Nulls, Options};
 use crate::partition::Layout;
@@ -30,10 +30,14 @@ impl<'a, C: Cells> Arguments<'a, C> {
         let arguments = C::arguments();
         let shape = Shape {
             verb,
+            over: match given.numbers {
+                None => Over::Frame,
+                // The query has numbered them.
+                Some(_) => Over::Batch,
+            },
             sees_nulls: arguments.is_none(),
             is_whole: false,
             is_seeded,
-            in_query: given.numbers.is_some(),
         };
         let mut checks = Checks::new(options, shape);
         let faults = &mut checks.faults;

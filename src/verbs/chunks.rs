@@ -6,7 +6,7 @@ use std::ops::Range;
 use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::call::{Checks, Verb, call};
-use super::follows::{Kind, Shape};
+use super::follows::{Kind, Over, Shape};
 use super::names_of;
 use super::report::{Gaps, Items};
 use super::results::{OneByOne, Results};
@@ -36,10 +36,10 @@ where
 {
     let shape = Shape {
         verb: Kind::Chunks,
+        over: Over::Frame,
         sees_nulls: true,
         is_whole: <F::Out as IntoStack>::WHOLE,
         is_seeded: L::SEEDED,
-        in_query: false,
     };
     let mut checks = Checks::new(options, shape);
     let given = Given::of(frame);

@@ -11,7 +11,7 @@ use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::arguments::no_nulls;
 use super::call::{Checks, Verb, call};
-use super::follows::{Kind, Shape};
+use super::follows::{Kind, Over, Shape};
 use super::names_of;
 use super::report::{Gaps, Items};
 use super::rows::{BlockStrides, Part};
@@ -41,10 +41,10 @@ where
 {
     let shape = Shape {
         verb: Kind::Elements,
+        over: Over::Frame,
         sees_nulls: false,
         is_whole: false,
         is_seeded: L::SEEDED,
-        in_query: false,
     };
     let mut checks = Checks::new(options, shape);
     let given = Given::of(frame);

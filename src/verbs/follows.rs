@@ -1,4 +1,7 @@
-//! Which verb follows which option: the one table, by which the rest is refused before the closure is called.
+//! Which verb follows which option, over a frame and in a query: the one table, by which the rest is refused before the
+//! closure is called.
+
+use std::ops::Deref;
 
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
@@ -7,13 +10,12 @@ use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) verb: Kind,
+    pub(crate) over: Over,
     /// Whether the closure sees nulls itself: it takes `Row`, `&Column` or a part.
     pub(crate) sees_nulls: bool,
     /// Whether each result is a whole frame or column, and not cells.
     pub(crate) is_whole: bool,
     pub(crate) is_seeded: bool,
-    /// Whether a query makes the call, which has its own ways to report failures.
-    pub(crate) in_query: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,43 @@ pub(crate) enum Kind {
     Elements,
 }
 
+/// What a call is made over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "lazy"),
+    expect(dead_code, reason = "queries alone make calls over the others")
+)]
+pub(crate) enum Over {
+    Frame,
+    /// A `LazyFrame`, whose columns are there beside the results, or whose place they take.
+    LazyFrame,
+    /// Whatever columns an expression has, wherever it stands in a query.
+    Expression,
+    /// What streams out of a query, batch by batch.
+    Stream,
+    /// One batch of one of these three, whose options were checked before. Queries have their own ways to report failures.
+    Batch,
+}
+
 impl Shape {
+    /// That of a call in a query. What its closure takes and returns is looked at by the calls over the batches, of which the
+    /// first is made when the query is planned, over no rows.
+    #[cfg(feature = "lazy")]
+    pub(crate) fn in_query(verb: Kind, over: Over) -> Self {
+        Shape {
+            verb,
+            over,
+            sees_nulls: false,
+            is_whole: false,
+            is_seeded: false,
+        }
+    }
+
+    /// Whether it is a query's call over all of its batches.
+    fn is_lazy(self) -> bool {
+        matches!(self.over, Over::LazyFrame | Over::Expression | Over::Stream)
+    }
+
     pub(super) fn is_of_parts(self) -> bool {
         self.verb == Kind::Chunks
     }
@@ -42,26 +80,57 @@ impl Shape {
     }
 }
 
+/// The options that a call is given: those that every call can have, and which of those that only a call in a query can have.
+#[derive(Clone, Copy)]
+pub(crate) struct GivenOptions<'o> {
+    pub(crate) options: &'o Options<'o>,
+    pub(crate) of_query: OfQuery,
+}
+
+/// Which options are given that only a call in a query can have. All that do not appear here are followed by every such call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfQuery {
+    pub(crate) plan_name: bool,
+    pub(crate) numbered: bool,
+    pub(crate) failures: bool,
+    pub(crate) row_wise: bool,
+}
+
+impl<'o> Deref for GivenOptions<'o> {
+    type Target = Options<'o>;
+
+    fn deref(&self) -> &Options<'o> {
+        self.options
+    }
+}
+
 /// An option, when it is given, which calls cannot follow it, and what to do instead.
-struct Rule {
+pub(crate) struct Rule {
     option: &'static str,
-    is_given: fn(&Options<'_>) -> bool,
+    is_given: fn(&GivenOptions<'_>) -> bool,
     is_for: fn(Shape) -> bool,
     instead: &'static str,
 }
 
-/// One line for each option that some call cannot follow. What is not here is followed by every verb.
+impl Rule {
+    pub(crate) fn error(&self) -> Error {
+        refused(self.option, self.instead)
+    }
+}
+
+/// One line for each option that some call cannot follow, over a frame or in a query. What is not here is followed by every
+/// verb. Where several options are at fault, all are reported, in this order.
 const RULES: &[Rule] = &[
     Rule {
         option: "names",
         is_given: |options| options.call.names.is_some(),
-        is_for: |call| call.verb == Kind::FilterRows,
+        is_for: |call| call.verb == Kind::FilterRows && !call.is_lazy(),
         instead: "the output of .filter_rows(…) has the frame's columns, by their own names; rename them before or after it",
     },
     Rule {
         option: "returns",
         is_given: |options| options.call.returns.is_some(),
-        is_for: |call| call.verb == Kind::FilterRows,
+        is_for: |call| call.verb == Kind::FilterRows && !call.is_lazy(),
         instead: "the closure of .filter_rows(…) says which rows are kept, and the frame's columns keep their dtypes; cast \
                   them before or after it",
     },
@@ -82,7 +151,7 @@ const RULES: &[Rule] = &[
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
-        is_for: |call| call.verb == Kind::Chunks,
+        is_for: |call| call.verb == Kind::Chunks && !call.is_lazy(),
         instead: "a closure of parts is given frames with their nulls; look at their null counts, or call .rows(…)",
     },
     Rule {
@@ -107,21 +176,21 @@ const RULES: &[Rule] = &[
     Rule {
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Null,
-        is_for: |call| call.verb == Kind::ManyRows,
+        is_for: |call| call.verb == Kind::ManyRows && !call.is_lazy(),
         instead: "a row of the input gives any number of rows, and one that fails gives none: there is no row that could be \
                   null; give OnError::Skip or OnError::Collect",
     },
     Rule {
         option: "keep",
         is_given: |options| options.call.keep.is_some(),
-        is_for: |call| call.verb != Kind::ManyRows,
+        is_for: |call| call.verb != Kind::ManyRows && !call.is_lazy(),
         instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
                   .emit_rows(f); here, put the output beside the columns of the frame",
     },
     Rule {
         option: "source_rows",
         is_given: |options| options.call.source_rows.is_some(),
-        is_for: |call| call.verb != Kind::ManyRows,
+        is_for: |call| call.verb != Kind::ManyRows && !call.is_lazy(),
         instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
                   .emit_rows(f); here, the outcome's kept_rows() are the numbers",
     },
@@ -130,19 +199,23 @@ const RULES: &[Rule] = &[
         is_given: |options| {
             matches!(options.on_error(), OnError::Null | OnError::Collect) && !options.told
         },
-        is_for: |call| !call.in_query && call.verb != Kind::FoldRows,
+        is_for: |call| call.over == Over::Frame && call.verb != Kind::FoldRows,
         instead: NO_OUTCOME,
     },
     Rule {
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Skip && !options.told,
-        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
+        is_for: |call| {
+            call.over == Over::Frame && !matches!(call.verb, Kind::FoldRows | Kind::Elements)
+        },
         instead: NO_OUTCOME,
     },
     Rule {
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial && !options.told,
-        is_for: |call| !call.in_query && !matches!(call.verb, Kind::FoldRows | Kind::Elements),
+        is_for: |call| {
+            call.over == Over::Frame && !matches!(call.verb, Kind::FoldRows | Kind::Elements)
+        },
         instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
     },
     Rule {
@@ -196,16 +269,140 @@ const RULES: &[Rule] = &[
         is_for: |call| call.verb == Kind::FoldRows && call.sees_nulls,
         instead: "a closure that takes Row is given the values as they are, so nothing is converted; take typed arguments",
     },
+    // Of calls in a query.
+    Rule {
+        option: "names",
+        is_given: |options| options.call.names.is_some(),
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "nulls",
+        is_given: |options| options.nulls() == Nulls::Error,
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "casts",
+        is_given: |options| options.casts() == Casts::Lossy,
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "returns",
+        is_given: |options| options.call.returns.is_some(),
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "numbered",
+        is_given: |options| options.of_query.numbered,
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "failures",
+        is_given: |options| options.of_query.failures,
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() != OnError::Fail,
+        is_for: |call| call.is_lazy() && call.is_of_parts(),
+        instead: OF_ROWS,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Null,
+        is_for: |call| call.is_lazy() && call.verb == Kind::ManyRows,
+        instead: "a row that fails gives no rows, and there is none that could be null: give OnError::Skip, and .failures(…) to \
+                  collect the failures",
+    },
+    Rule {
+        option: "keep",
+        is_given: |options| options.call.keep.is_some(),
+        is_for: |call| call.is_lazy() && call.verb != Kind::ManyRows,
+        instead: OF_FLAT_MAP,
+    },
+    Rule {
+        option: "source_rows",
+        is_given: |options| options.call.source_rows.is_some(),
+        is_for: |call| call.is_lazy() && call.verb != Kind::ManyRows,
+        instead: OF_FLAT_MAP,
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| {
+            options.call.on_error == Some(OnError::Fail) && options.of_query.failures
+        },
+        is_for: |call| call.is_lazy() && !call.is_of_parts(),
+        instead: "OnError::Fail lets no failure pass that .failures(…) could collect; give OnError::Null",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Skip,
+        is_for: |call| call.over == Over::Expression,
+        instead: "an expression has a row for each of its frame's: give OnError::Null, or call .rows(f) on the LazyFrame",
+    },
+    Rule {
+        option: "on_error",
+        is_given: |options| options.on_error() == OnError::Collect,
+        is_for: |call| call.is_lazy() && !call.is_of_parts(),
+        instead: "a query has no outcome: give OnError::Null or OnError::Skip, and .failures(…) to collect the failures",
+    },
+    Rule {
+        option: "plan_name",
+        is_given: |options| options.of_query.plan_name,
+        is_for: |call| call.over == Over::Stream,
+        instead: "the function of a stream is not in the query's plan",
+    },
+    Rule {
+        option: "numbered",
+        is_given: |options| options.of_query.numbered,
+        is_for: |call| call.over == Over::Stream && !call.is_of_parts(),
+        instead: "the rows of a stream always are",
+    },
+    Rule {
+        option: "names",
+        is_given: |options| options.call.names.is_some(),
+        is_for: |call| call.is_lazy() && call.verb == Kind::FilterRows,
+        instead: NO_RESULTS,
+    },
+    Rule {
+        option: "returns",
+        is_given: |options| options.call.returns.is_some(),
+        is_for: |call| call.is_lazy() && call.verb == Kind::FilterRows,
+        instead: NO_RESULTS,
+    },
+    Rule {
+        option: "row_wise",
+        is_given: |options| options.of_query.row_wise,
+        is_for: |call| call.verb != Kind::Chunks || call.over == Over::Stream,
+        instead: "it is for functions of chunks: .chunks(schema, f)",
+    },
 ];
 
 const NO_OUTCOME: &str =
     "the policy lets failures pass, which only an outcome reports; add .outcome() to the call";
+const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
+                       frames, and .returns([…]) is for a closure that returns cells";
+const OF_FLAT_MAP: &str = "it is for .flat_map_rows(f), whose rows take the place of the frame's; the other verbs leave the frame's \
+                           columns, or make a frame of their own";
+const NO_RESULTS: &str =
+    "the output of .filter_rows(f) has the frame's columns, and none of results";
 
-/// Notes the options that the call cannot follow.
+/// The lines of the table that refuse what a call is given.
+pub(crate) fn unfit(given: GivenOptions<'_>, call: Shape) -> impl Iterator<Item = &'static Rule> {
+    let rules = RULES.iter();
+    rules.filter(move |rule| (rule.is_given)(&given) && (rule.is_for)(call))
+}
+
+/// Notes the options that a call over a frame or a batch cannot follow.
 pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>) {
-    let unfit = RULES.iter();
-    let unfit = unfit.filter(|rule| (rule.is_given)(options) && (rule.is_for)(call));
-    faults.extend(unfit.map(|rule| refused(rule.option, rule.instead)));
+    let of_query = OfQuery::default();
+    let given = GivenOptions { options, of_query };
+    faults.extend(unfit(given, call).map(Rule::error));
 }
 
 /// A part's random stream follows from the cut.

@@ -24,6 +24,8 @@ pub(crate) use elements::elements;
 pub(crate) use filter_rows::filter_rows;
 pub use fold_rows::FoldLead;
 pub(crate) use fold_rows::{Fold, fold_rows};
+#[cfg(feature = "lazy")]
+pub(crate) use follows::{GivenOptions, Kind, OfQuery, Over, Rule, Shape, unfit};
 pub(crate) use many::{emit_rows, flat_map_rows};
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;

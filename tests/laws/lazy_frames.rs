@@ -246,6 +246,35 @@ fn options_that_a_verb_cannot_follow_are_refused() {
     }
 }
 
+/// Those that a verb cannot follow are reported together, as those of a call over a frame are.
+#[test]
+fn all_that_a_verb_cannot_follow_is_reported_at_once() {
+    let call = || counting(3).lazy().par_apply();
+    let same = |input: &Schema| input.clone();
+    let parts = call().keep(["i"]).names(["x"]).numbered(true);
+    let said = parts.chunks(same, |df: DataFrame| df).collect_schema();
+    let said = said.unwrap_err().to_string();
+    let of_rows = "(…): it is for functions of rows";
+    for part in [
+        format!(".names{of_rows}"),
+        format!(".numbered{of_rows}"),
+        ".keep(…): it is for .flat_map_rows(f)".to_string(),
+    ] {
+        assert_eq!(said.matches(&part).count(), 1, "{part}: {said}");
+    }
+    let rows = call().row_wise().plan_name("f").numbered(true);
+    let error = rows.row_batches(|i: i64| i).next().unwrap().unwrap_err();
+    let ErrorKind::Several(faults) = error.kind() else {
+        panic!("{error}");
+    };
+    let options: Vec<&str> = faults.iter().map(refused).collect();
+    assert_eq!(options, ["plan_name", "numbered", "row_wise"]);
+    // What `failures` implies is not said to be given.
+    let parts = call().failures(&Failures::new());
+    let mut stream = parts.batches(|df: DataFrame| df);
+    assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "failures");
+}
+
 /// They mean what they mean to the eager call.
 #[test]
 fn casts_nulls_and_dtypes_are_checked() {
