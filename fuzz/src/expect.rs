@@ -15,14 +15,21 @@ pub enum Why {
     Panic,
     /// A value cannot be read, or not be written.
     Value,
+    /// The result cannot be stacked.
+    Stack,
+    /// There is no accumulator for what comes from here on.
+    Init,
+    /// What comes from here on is not merged to what comes before.
+    Merge,
 }
 
 impl Why {
     fn kind(self) -> &'static str {
         match self {
             Why::Closure => "closure",
-            Why::Panic => "panic",
+            Why::Panic | Why::Init | Why::Merge => "panic",
             Why::Value => "value",
+            Why::Stack => "stack",
         }
     }
 }
@@ -138,6 +145,11 @@ pub trait Items {
 
     /// How many input rows there are.
     fn height(&self) -> usize;
+
+    /// Whether a call that is cancelled can have a finished part.
+    fn has_parts(&self) -> bool {
+        true
+    }
 }
 
 /// A case after its run.
@@ -147,6 +159,8 @@ pub struct Checked<'c> {
     pub fates: &'c [Fate],
     /// Whether results are whole frames or columns, so that a failing one is dropped.
     pub whole: bool,
+    /// Which items are in the output when they are done; where none are said, all.
+    pub filter: &'c [bool],
     pub body: &'c Body,
     pub ticks: &'c [Tick],
 }
@@ -167,7 +181,7 @@ impl Checked<'_> {
     fn may_be_cancelled(&self) -> bool {
         match self.options.token {
             Token::No => false,
-            Token::CancelledBefore => true,
+            Token::CancelledBefore | Token::Late => true,
             Token::Given => {
                 let mut fates = self.fates.iter().enumerate();
                 fates.any(|(item, fate)| {
@@ -175,6 +189,11 @@ impl Checked<'_> {
                 })
             }
         }
+    }
+
+    /// Whether an item is in the output when it is done.
+    fn keeps(&self, item: usize) -> bool {
+        self.filter.get(item).copied().unwrap_or(true)
     }
 
     /// A call that is to be refused for these faults, before the closure is called.
@@ -232,7 +251,7 @@ impl Checked<'_> {
                         "the failure is let pass: {error}"
                     );
                     ensure!(
-                        *partial == self.options.partial,
+                        *partial == (self.options.partial || !items.has_parts()),
                         "it advises what was asked for: {error}"
                     );
                     ensure!(
@@ -295,7 +314,8 @@ impl Checked<'_> {
         let calls = self.body.calls();
         let Some(told) = &got.told else {
             self.check_calls(self.fates.len())?;
-            return Ok((0..self.fates.len()).collect());
+            let all = 0..self.fates.len();
+            return Ok(all.filter(|item| self.keeps(*item)).collect());
         };
         // Which items were done: all; or, of a call that was cancelled, those in the output and those that failed.
         let all: Vec<usize> = (0..self.fates.len()).collect();
@@ -303,7 +323,7 @@ impl Checked<'_> {
         let kept: Vec<usize> = match cancelled {
             false => all
                 .into_iter()
-                .filter(|item| !drops || !self.fates[*item].fails())
+                .filter(|item| self.keeps(*item) && !(drops && self.fates[*item].fails()))
                 .collect(),
             true => {
                 failed = self.failed_in(&told.failures, failing, items)?;
@@ -324,10 +344,11 @@ impl Checked<'_> {
                 let is_done = *calls == self.fates[item].calls() && !self.fates[item].fails();
                 let has_rows = !items.rows(item).is_empty();
                 ensure!(
-                    !(is_done && *calls > 0 && has_rows) || kept.contains(&item),
+                    !(is_done && *calls > 0 && has_rows && self.keeps(item))
+                        || kept.contains(&item),
                     "item {item} was done, and is not in the finished part"
                 );
-                let may_be = |item: usize| *calls == self.fates[item].calls();
+                let may_be = |item: usize| *calls == self.fates[item].calls() && self.keeps(item);
                 ensure!(
                     !has_rows || !kept.contains(&item) || may_be(item),
                     "item {item} is in the finished part, after {calls} calls"
@@ -410,25 +431,36 @@ impl Checked<'_> {
             Err(error) => return Err(format!("there is no rest: {error}")),
             Ok(rest) => rest,
         };
-        let mut left: Vec<Value> = Vec::new();
-        if cancelled {
-            let is_left = |item: &usize| !kept.contains(item) && !failed.contains(item);
-            let items_left = (0..self.fates.len()).filter(is_left);
-            let rows = items_left.flat_map(|item| items.rows(item));
-            left.extend(rows.map(|row| Value::Int(row as i128)));
-        }
-        ensure!(
-            rest.height() == left.len(),
-            "the rest has {} rows, and not {}",
-            rest.height(),
-            left.len()
-        );
-        if let Ok(ids) = rest.column("id") {
+        // Of a row that was not called, and is not kept in any case, nothing says whether it was reached.
+        let is_unsaid = |item: usize| !self.keeps(item) && self.fates[item] == Fate::Null;
+        let calls = self.body.calls();
+        let is_left = |item: &usize| {
+            let is_kept = kept.contains(item);
+            cancelled
+                && match self.fates[*item] {
+                    Fate::Fails { .. } => !is_kept && !failed.contains(item),
+                    Fate::Done { calls: done } if !self.keeps(*item) => calls[*item] < done,
+                    _ => !is_kept && !is_unsaid(*item),
+                }
+        };
+        let left = (0..self.fates.len()).filter(is_left);
+        let left = left.flat_map(|item| items.rows(item));
+        let left: Vec<Value> = left.map(|row| Value::Int(row as i128)).collect();
+        let Ok(ids) = rest.column("id") else {
             ensure!(
-                Value::all(ids) == left,
-                "the rest has the rows {ids:?}, and not {left:?}"
+                rest.height() == left.len(),
+                "the rest has {} rows, and not {}",
+                rest.height(),
+                left.len()
             );
-        }
+            return Ok(());
+        };
+        let mut ids = Value::all(ids);
+        ids.retain(|id| !matches!(id, Value::Int(row) if is_unsaid(*row as usize)));
+        ensure!(
+            ids == left,
+            "the rest has the rows {ids:?}, and not {left:?}"
+        );
         Ok(())
     }
 
@@ -453,7 +485,8 @@ impl Checked<'_> {
         let place = match error.kind() {
             ErrorKind::Closure { place, .. }
             | ErrorKind::Panic { place, .. }
-            | ErrorKind::Value { place, .. } => format!("{place:?}"),
+            | ErrorKind::Value { place, .. }
+            | ErrorKind::Stack { place, .. } => format!("{place:?}"),
             other => return Err(format!("item {item} fails, and the call by {other:?}")),
         };
         ensure!(
@@ -464,7 +497,9 @@ impl Checked<'_> {
         let said = match why {
             Why::Closure => format!("fault {item}"),
             Why::Panic => format!("{PANIC} {item}"),
-            Why::Value => String::new(),
+            Why::Init => format!("within init: {PANIC} init"),
+            Why::Merge => format!("within merge: {PANIC} merge"),
+            Why::Value | Why::Stack => String::new(),
         };
         ensure!(
             error.to_string().ends_with(&said),
@@ -512,7 +547,7 @@ impl Checked<'_> {
     }
 
     /// Whether the frame of failures is of these items.
-    fn failures(
+    pub fn failures(
         &self,
         failures: &DataFrame,
         failed: &[usize],
@@ -554,7 +589,8 @@ impl Checked<'_> {
                     (true, Value::Text(text)) => match why {
                         Why::Closure => *text == format!("fault {item}"),
                         Why::Panic => *text == format!("{PANIC} {item}"),
-                        Why::Value => !text.is_empty(),
+                        Why::Init | Why::Merge => false,
+                        Why::Value | Why::Stack => !text.is_empty(),
                     },
                     _ => false,
                 };

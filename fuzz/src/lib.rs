@@ -5,11 +5,13 @@
 #![allow(missing_docs, reason = "it is no library for others")]
 
 pub mod arguments;
+pub mod call;
 pub mod expect;
 pub mod faults;
 pub mod frame;
 pub mod options;
 pub mod results;
+pub mod row_call;
 pub mod value;
 pub mod verbs;
 

@@ -12,7 +12,7 @@ use polars_par_apply::prelude::{
 use polars_par_apply::{Error, Nulls, available_workers};
 
 use crate::faults::Body;
-use crate::frame::Lines;
+use crate::frame::{Lines, NAMES};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select {
@@ -20,6 +20,8 @@ pub enum Select {
     Default,
     /// By name; the frame has another column.
     Named,
+    /// By a predicate, likewise.
+    Where,
     /// The last of the names is no column's.
     Missing,
 }
@@ -28,6 +30,8 @@ pub enum Select {
 pub enum Names {
     Default,
     Given,
+    /// Those of the frame's columns.
+    OfColumns,
     OneTooMany,
     /// The last is that of the one before; where there is but one, it is given.
     Twice,
@@ -63,6 +67,8 @@ pub enum Token {
     No,
     Given,
     CancelledBefore,
+    /// None, and a deadline that has passed.
+    Late,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +88,10 @@ pub struct Options {
     pub partial: bool,
     pub progress: bool,
     pub outcome: bool,
+    /// For verbs of parts, and for others that give any number of rows.
+    pub overlap: Option<(usize, usize)>,
+    pub keep: Option<Vec<&'static str>>,
+    pub source_rows: Option<&'static str>,
 }
 
 /// Whether it is the one case of so many; never where there are no more bytes.
@@ -93,6 +103,29 @@ static POOLS: LazyLock<[Pool; 3]> =
     LazyLock::new(|| [1, 2, 3].map(|workers| Pool::new(workers).expect("a pool can be made")));
 
 impl Options {
+    pub fn none() -> Self {
+        Options {
+            select: Select::Default,
+            names: Names::Default,
+            no_nulls: false,
+            lossy: false,
+            workers: Workers::Default,
+            cut: Cut::Default,
+            numbering: Numbering::Default,
+            on_error: OnError::Fail,
+            max_failures: None,
+            retry: None,
+            token: Token::No,
+            long_deadline: false,
+            partial: false,
+            progress: false,
+            outcome: false,
+            overlap: None,
+            keep: None,
+            source_rows: None,
+        }
+    }
+
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let wrong = |u: &mut Unstructured<'_>| rarely(u, 40);
         let on_error = *u.choose(&[
@@ -104,17 +137,23 @@ impl Options {
         ])?;
         let partial = rarely(u, 3)?;
         let needs_outcome = partial || on_error != OnError::Fail;
+        let misplaced = match wrong(u)? {
+            true => u.int_in_range(1..=3)?,
+            false => 0,
+        };
         let may_have_limit = on_error != OnError::Fail || wrong(u)?;
         Ok(Options {
             select: match u.int_in_range(0..=39)? {
                 39 => Select::Missing,
-                27..=38 => Select::Named,
+                33..=38 => Select::Named,
+                27..=32 => Select::Where,
                 _ => Select::Default,
             },
             names: match u.int_in_range(0..=39)? {
                 39 => Names::OneTooMany,
                 38 => Names::Twice,
-                27..=37 => Names::Given,
+                32..=37 => Names::Given,
+                27..=31 => Names::OfColumns,
                 _ => Names::Default,
             },
             no_nulls: rarely(u, 10)?,
@@ -171,7 +210,8 @@ impl Options {
             },
             token: match u.int_in_range(0..=19)? {
                 19 => Token::CancelledBefore,
-                11..=18 => Token::Given,
+                18 => Token::Late,
+                11..=17 => Token::Given,
                 _ => Token::No,
             },
             long_deadline: rarely(u, 8)?,
@@ -181,7 +221,39 @@ impl Options {
                 true => !wrong(u)?,
                 false => u.arbitrary()?,
             },
+            overlap: (misplaced == 1).then_some((1, 1)),
+            keep: (misplaced == 2).then(|| vec!["id"]),
+            source_rows: (misplaced == 3).then_some("row"),
         })
+    }
+
+    /// A job that is cancelled, or late, before it has begun has no finished part.
+    pub fn be_in_background(&mut self) {
+        if matches!(self.token, Token::CancelledBefore | Token::Late) {
+            self.token = Token::Given;
+        }
+    }
+
+    /// Leaves out what a query has no option for.
+    pub fn be_of_a_query(&mut self) {
+        self.workers = Workers::Default;
+        self.cut = Cut::Default;
+        self.numbering = Numbering::Default;
+        self.max_failures = None;
+        self.retry = None;
+        self.token = Token::No;
+        self.long_deadline = false;
+        self.partial = false;
+        self.progress = false;
+        // Whether the failures that are let pass are collected.
+        self.outcome = self.on_error != OnError::Fail && self.outcome;
+        self.overlap = None;
+        if self.on_error == OnError::Collect {
+            self.on_error = OnError::Null;
+        }
+        if self.select == Select::Where {
+            self.select = Select::Named;
+        }
     }
 
     /// The columns that the frame has besides those of the closure, and what the closure is given is said by.
@@ -239,8 +311,20 @@ impl Options {
         if self.long_deadline {
             call = call.deadline(Duration::from_secs(3_600));
         }
+        if self.token == Token::Late {
+            call = call.deadline(Duration::ZERO);
+        }
         if self.partial {
             call = call.on_cancel(OnCancel::Partial);
+        }
+        if let Some((before, after)) = self.overlap {
+            call = call.overlap(before, after);
+        }
+        if let Some(keep) = &self.keep {
+            call = call.keep(keep.iter().copied());
+        }
+        if let Some(name) = self.source_rows {
+            call = call.source_rows(name);
         }
         call
     }
@@ -249,7 +333,7 @@ impl Options {
     pub fn selected<'n>(&self, columns: &[&'n str]) -> Option<Vec<&'n str>> {
         let mut columns = columns.to_vec();
         match self.select {
-            Select::Default => return None,
+            Select::Default | Select::Where => return None,
             Select::Named => {}
             Select::Missing => *columns.last_mut().expect("there is a column") = "nowhere",
         }
@@ -263,6 +347,10 @@ impl Options {
         match self.names {
             Names::Default => return None,
             Names::Given => {}
+            Names::OfColumns => {
+                let own = NAMES.iter().zip(&mut given);
+                own.for_each(|(own, given)| *given = PlSmallStr::from_static(own));
+            }
             Names::OneTooMany => given.push("one too many".into()),
             Names::Twice => {
                 if let [.., last, twice] = &mut given[..] {
@@ -288,13 +376,16 @@ impl Options {
         ticks: &Arc<Mutex<Vec<Tick>>>,
     ) -> Apply<'a, 'static> {
         let mut apply = df.par_apply().with(call);
+        if self.select == Select::Where {
+            apply = apply.select_where(|field| field.name() != "other");
+        }
         if let Workers::Pool(workers, _) = self.workers {
             apply = apply.pool(&POOLS[workers - 1]);
         }
         if let Some(attempts) = self.retry {
             apply = apply.retry(Retry::attempts(attempts).min_delay(Duration::ZERO));
         }
-        if self.token != Token::No {
+        if matches!(self.token, Token::Given | Token::CancelledBefore) {
             if self.token == Token::CancelledBefore {
                 body.token.cancel();
             }
@@ -406,6 +497,9 @@ impl Options {
             "option on_error",
         );
         refuse(self.partial && !self.outcome, "option on_cancel");
+        refuse(self.overlap.is_some(), "option overlap");
+        refuse(self.keep.is_some(), "option keep");
+        refuse(self.source_rows.is_some(), "option source_rows");
         faults
     }
 }

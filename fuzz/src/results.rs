@@ -1,7 +1,9 @@
 //! The types that closures return: the dtype of their column by the words of its table, and values of them.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use polars::prelude::{AnyValue, DataType, PlSmallStr, TimeUnit, TimeZone};
+use polars::prelude::{AnyValue, DataType, Field, PlSmallStr, TimeUnit, TimeZone};
+use polars_par_apply::{Many, Struct};
+use rust_decimal::Decimal;
 
 use crate::frame::{Draw, WORDS};
 use crate::value::Value;
@@ -37,6 +39,16 @@ macro_rules! made {
 
 fn word(draw: &mut Draw) -> &'static str {
     WORDS[(draw.bits() % 6) as usize]
+}
+
+/// Most of them are of two digits after the point at most, and within those of `Decimal(12, 2)`.
+fn decimal(draw: &mut Draw) -> Decimal {
+    let scale = [0, 1, 2, 2, 2, 2, 3, 28][(draw.bits() % 8) as usize];
+    let count = match draw.one_in(8) {
+        true => draw.int() >> 32,
+        false => i128::from(draw.int() as i32),
+    };
+    Decimal::from_i128_with_scale(count, scale)
 }
 
 /// Some seconds and microseconds since the epoch, or before it.
@@ -75,8 +87,27 @@ made! {
     DateTime<Utc>: DataType::Datetime(US, Some(TimeZone::UTC)), |draw| moment(draw), |x| microseconds(x);
     TimeDelta: DataType::Duration(US), |draw| TimeDelta::microseconds(draw.int() as i32 as i64),
         |x| crate::arguments::Argument::seen(*x);
+    Decimal: DataType::Decimal(12, 2), |draw| decimal(draw), |x| Value::decimal(x.mantissa(), x.scale() as usize);
     (): DataType::Null, |_draw| (), |_x| Value::Null;
     AnyValue<'static>: DataType::Int64, |draw| AnyValue::Int64(draw.int() as i64), |x| Value::of(x);
+}
+
+impl Made for Struct<(i64, Option<String>)> {
+    fn dtype() -> DataType {
+        let field = |name: &'static str, dtype| Field::new(name.into(), dtype);
+        DataType::Struct(vec![
+            field("field_0", DataType::Int64),
+            field("field_1", DataType::String),
+        ])
+    }
+
+    fn draw(draw: &mut Draw) -> Self {
+        Struct((i64::draw(draw), Option::<String>::draw(draw)))
+    }
+
+    fn value(&self) -> Value {
+        Value::Struct(vec![self.0.0.value(), self.0.1.value()])
+    }
 }
 
 impl<T: Made> Made for Option<T> {
@@ -124,6 +155,11 @@ pub trait MadeRow: Sized {
     fn draw_row(draw: &mut Draw) -> Self;
 
     fn values(&self) -> Vec<Value>;
+
+    /// Itself.
+    fn rows(&self) -> Vec<Vec<Value>> {
+        vec![self.values()]
+    }
 }
 
 impl<T: Made> MadeRow for T {
@@ -170,4 +206,83 @@ macro_rules! tuples {
 tuples! {
     (A a "column_0", B b "column_1")
     (A a "column_0", B b "column_1", C c "column_2")
+}
+
+/// What a closure returns for any number of rows.
+pub trait MadeRows: Sized {
+    type Row: MadeRow;
+
+    fn dtypes() -> Vec<DataType> {
+        Self::Row::dtypes()
+    }
+
+    fn names() -> Vec<&'static str> {
+        Self::Row::names()
+    }
+
+    fn draw_row(draw: &mut Draw) -> Self;
+
+    fn rows(&self) -> Vec<Vec<Value>>;
+}
+
+/// None most often, or a few; rarely, more than a block of rows has.
+pub fn some_rows<T: MadeRow>(draw: &mut Draw) -> Vec<T> {
+    let rows = match draw.bits() % 64 {
+        0 => 100,
+        1..=20 => 0,
+        other => other % 4,
+    };
+    (0..rows).map(|_| T::draw_row(draw)).collect()
+}
+
+fn values_of<T: MadeRow>(rows: &[T]) -> Vec<Vec<Value>> {
+    rows.iter().map(MadeRow::values).collect()
+}
+
+impl<T: MadeRow> MadeRows for Vec<T> {
+    type Row = T;
+
+    fn draw_row(draw: &mut Draw) -> Self {
+        some_rows(draw)
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        values_of(self)
+    }
+}
+
+impl<T: MadeRow, const N: usize> MadeRows for [T; N] {
+    type Row = T;
+
+    fn draw_row(draw: &mut Draw) -> Self {
+        std::array::from_fn(|_| T::draw_row(draw))
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        values_of(self)
+    }
+}
+
+impl<T: MadeRow> MadeRows for Option<T> {
+    type Row = T;
+
+    fn draw_row(draw: &mut Draw) -> Self {
+        draw.one_in(2).then(|| T::draw_row(draw))
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        values_of(self.as_slice())
+    }
+}
+
+impl<T: MadeRow> MadeRows for Many<std::vec::IntoIter<T>> {
+    type Row = T;
+
+    fn draw_row(draw: &mut Draw) -> Self {
+        Many(some_rows(draw).into_iter())
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        values_of(self.0.as_slice())
+    }
 }

@@ -1,4 +1,4 @@
-//! `chunks`, against a loop over the parts.
+//! `chunks`, against a loop over the parts, with rows of their neighbours or without.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -8,22 +8,24 @@ use polars::prelude::{Column, DataFrame, DataType};
 use polars_par_apply::Error;
 use polars_par_apply::prelude::{CallOptions, Chunk, OnError, Tick};
 
-use crate::expect::{Checked, Fate, Got, Items, Told, is_column};
+use crate::call::call;
+use crate::expect::{Checked, Fate, Got, Items, Why, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, NAMES};
 use crate::options::{Options, Token, rarely};
 use crate::value::Value;
-use crate::verbs::rows::IntoFrame;
 
 /// What a closure of parts is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closure {
-    /// `|part: Chunk| -> Result<u64>`: its height.
+    /// `|part: Chunk| -> Result<u64>`: the height of what it is given.
     Cell,
     /// `|part: Chunk| -> Result<(u64, Option<u64>)>`: its first row, and its height if it has rows.
     Cells,
-    /// `|part: Chunk| -> Result<DataFrame>`: its rows, but for the first.
+    /// `|part: Chunk| -> Result<DataFrame>`: the rows that it is given, but for the first.
     Frame,
+    /// `|part: Chunk| -> Result<DataFrame>`: its own rows.
+    Core,
     /// `|part: Chunk| -> Result<Column>`: its rows' positions.
     Column,
     /// `|part: DataFrame| -> DataFrame`: as it is.
@@ -32,10 +34,11 @@ pub enum Closure {
     Height,
 }
 
-const CLOSURES: [Closure; 6] = [
+const CLOSURES: [Closure; 7] = [
     Closure::Cell,
     Closure::Cells,
     Closure::Frame,
+    Closure::Core,
     Closure::Column,
     Closure::Same,
     Closure::Height,
@@ -51,34 +54,12 @@ pub struct Chunks {
     pub options: Options,
 }
 
-/// All of a part's values, after its place and its height.
-fn seen(index: usize, offset: usize, part: &DataFrame) -> Vec<Value> {
-    let place = [index, offset, part.height()].map(|number| Value::Int(number as i128));
+/// All values that a part is given, after its place, its height, and where its own rows are.
+fn seen(index: usize, offset: usize, core: Range<usize>, part: &DataFrame) -> Vec<Value> {
+    let place = [index, offset, part.height(), core.start, core.end];
+    let place = place.map(|number| Value::Int(number as i128));
     let values = part.columns().iter().flat_map(Value::all);
     place.into_iter().chain(values).collect()
-}
-
-macro_rules! call {
-    ($apply:expr, $case:expr, $df:expr, $f:expr) => {{
-        let told = |outcome| {
-            let (output, told) = Told::of(outcome, $df);
-            Got {
-                output: IntoFrame::frame(output),
-                told: Some(told),
-            }
-        };
-        let bare = |output| Got {
-            output: IntoFrame::frame(output),
-            told: None,
-        };
-        let apply = $apply;
-        match ($case.in_background, $case.options.outcome) {
-            (true, true) => apply.outcome().spawn_chunks($f).get().map(told),
-            (true, false) => apply.spawn_chunks($f).get().map(bare),
-            (false, true) => apply.outcome().chunks($f).map(told),
-            (false, false) => apply.chunks($f).map(bare),
-        }
-    }};
 }
 
 impl Chunks {
@@ -87,15 +68,22 @@ impl Chunks {
         let width = u.int_in_range(0..=3)?;
         let frame = FramePlan::arbitrary(u, &vec![&[][..]; width])?;
         let mut options = Options::arbitrary(u)?;
+        options.overlap = match rarely(u, 3)? {
+            true => {
+                let most = [0, 1, 2, 3, 5, 20, usize::MAX];
+                Some((*u.choose(&most)?, *u.choose(&most)?))
+            }
+            false => None,
+        };
         let in_background = rarely(u, 4)?;
-        if in_background && options.token == Token::CancelledBefore {
-            options.token = Token::Given;
+        if in_background {
+            options.be_in_background();
         }
         let mut rules = Rule::some(u)?;
         if matches!(closure, Closure::Same | Closure::Height) {
             // These do not know which part they are given.
             rules.clear();
-            if options.token == Token::Given {
+            if matches!(options.token, Token::Given | Token::Late) {
                 options.token = Token::No;
             }
         }
@@ -118,41 +106,38 @@ impl Chunks {
         let apply = self.options.apply(df, call, body, ticks);
         let body = Arc::clone(body);
         let enter = move |part: &Chunk| {
-            body.enter(part.index(), &seen(part.index(), part.row_offset(), part))
+            let seen = seen(part.index(), part.row_offset(), part.core(), part);
+            body.enter(part.index(), &seen)
         };
+        macro_rules! made {
+            ($f:expr) => {
+                call!(apply, self.in_background, self.options.outcome, df, chunks or spawn_chunks ($f))
+            };
+        }
         match self.closure {
-            Closure::Cell => call!(apply, self, df, move |part: Chunk| -> anyhow::Result<u64> {
+            Closure::Cell => made!(move |part: Chunk| -> anyhow::Result<u64> {
                 enter(&part)?;
                 Ok(part.height() as u64)
             }),
-            Closure::Cells => call!(apply, self, df, move |part: Chunk| -> anyhow::Result<(
-                u64,
-                Option<u64>
-            )> {
+            Closure::Cells => made!(move |part: Chunk| -> anyhow::Result<(u64, Option<u64>)> {
                 enter(&part)?;
                 let height = (part.height() > 0).then_some(part.height() as u64);
                 Ok((part.row_offset() as u64, height))
             }),
-            Closure::Frame => call!(
-                apply,
-                self,
-                df,
-                move |part: Chunk| -> anyhow::Result<DataFrame> {
-                    enter(&part)?;
-                    Ok(part.slice(1, part.height()))
-                }
-            ),
-            Closure::Column => call!(
-                apply,
-                self,
-                df,
-                move |part: Chunk| -> anyhow::Result<Column> {
-                    enter(&part)?;
-                    Ok(part.column("id")?.clone())
-                }
-            ),
-            Closure::Same => call!(apply, self, df, |part: DataFrame| part),
-            Closure::Height => call!(apply, self, df, |part: &DataFrame| part.height() as u64),
+            Closure::Frame => made!(move |part: Chunk| -> anyhow::Result<DataFrame> {
+                enter(&part)?;
+                Ok(part.slice(1, part.height()))
+            }),
+            Closure::Core => made!(move |part: Chunk| -> anyhow::Result<DataFrame> {
+                enter(&part)?;
+                Ok(part.slice(part.core().start as i64, part.core().len()))
+            }),
+            Closure::Column => made!(move |part: Chunk| -> anyhow::Result<Column> {
+                enter(&part)?;
+                Ok(part.column("id")?.clone())
+            }),
+            Closure::Same => made!(|part: DataFrame| part),
+            Closure::Height => made!(|part: &DataFrame| part.height() as u64),
         }
     }
 
@@ -167,17 +152,18 @@ impl Chunks {
         let df = options.with_more_columns(bare.clone());
         let whole = matches!(
             self.closure,
-            Closure::Frame | Closure::Column | Closure::Same
+            Closure::Frame | Closure::Core | Closure::Column | Closure::Same
         );
         let own: Vec<&str> = match self.closure {
             Closure::Cell | Closure::Height => vec!["par_apply"],
             Closure::Cells => vec!["column_0", "column_1"],
-            Closure::Frame | Closure::Same => columns.clone(),
+            Closure::Frame | Closure::Core | Closure::Same => columns.clone(),
             Closure::Column => vec!["id"],
         };
         let knows = !matches!(self.closure, Closure::Same | Closure::Height);
 
         let mut faults = options.faults(rows, own.len());
+        faults.remove("option overlap");
         if options.no_nulls {
             faults.insert("option nulls".into());
         }
@@ -188,7 +174,7 @@ impl Chunks {
             faults.insert("option on_error".into());
         }
         // How many columns a frame has shows after the run only.
-        let of_frames = matches!(self.closure, Closure::Frame | Closure::Same);
+        let of_frames = matches!(self.closure, Closure::Frame | Closure::Core | Closure::Same);
         let late = of_frames && faults.remove("name_count");
         let is_refused = !faults.is_empty();
 
@@ -204,16 +190,53 @@ impl Chunks {
             },
             false => options.number(part.start),
         };
+        // The rows that a part is given, and where its own are among them.
+        let overlap = options.overlap.filter(|overlap| *overlap != (0, 0));
+        let around = |part: &Range<usize>| {
+            let (before, after) = overlap.unwrap_or_default();
+            part.start.saturating_sub(before)..part.end.saturating_add(after).min(rows)
+        };
         let expected = parts.iter().enumerate().map(|(index, part)| {
-            let frame = bare.slice(part.start as i64, part.len());
-            Some(seen(index, offset(part), &frame))
+            let around = around(part);
+            let frame = bare.slice(around.start as i64, around.len());
+            let core = part.start - around.start..part.end - around.start;
+            Some(seen(index, offset(&around), core, &frame))
         });
         let body = Arc::new(Body::new(&self.rules, expected.collect()));
-        let fates: Vec<Fate> = (0..parts.len())
-            .map(|part| match knows {
-                true => Fate::by_rules(&self.rules, part, options),
-                // It is called, and not counted.
-                false => Fate::Done { calls: 0 },
+        // The rows of which the output has a part's result.
+        let stacked = |part: &Range<usize>| {
+            let around = around(part);
+            match (self.closure, overlap) {
+                (Closure::Frame, None) => part.start.saturating_add(1).min(part.end)..part.end,
+                // It has one row less than it was given: as many as its own rows, or neither.
+                (Closure::Frame, Some(_)) => {
+                    let rest = around.start.saturating_add(1).min(around.end)..around.end;
+                    match rest.len() {
+                        rows if rows == around.len() => part.clone(),
+                        rows if rows == part.len() => rest,
+                        _ => return None,
+                    }
+                }
+                _ => part.clone(),
+            }
+            .into()
+        };
+        let fates: Vec<Fate> = parts
+            .iter()
+            .enumerate()
+            .map(|(index, part)| {
+                if !knows {
+                    // It is called, and not counted.
+                    return Fate::Done { calls: 0 };
+                }
+                match (Fate::by_rules(&self.rules, index, options), stacked(part)) {
+                    (Fate::Done { calls }, None) => Fate::Fails {
+                        why: Why::Stack,
+                        calls,
+                        column: None,
+                    },
+                    (fate, _) => fate,
+                }
             })
             .collect();
 
@@ -225,6 +248,7 @@ impl Chunks {
             options,
             fates: &fates,
             whole,
+            filter: &[],
             body: &body,
             ticks: &ticks,
         };
@@ -283,27 +307,22 @@ impl Chunks {
             let (dtype, values): (Option<DataType>, Vec<Value>) = match self.closure {
                 Closure::Cell | Closure::Height | Closure::Cells => {
                     let cell = |part: &usize| {
-                        let height = parts[*part].len() as i128;
+                        let around = around(&parts[*part]);
+                        let height = around.len() as i128;
                         match (is_null(*part), self.closure, position) {
                             (true, ..) => Value::Null,
-                            (_, Closure::Cells, 0) => Value::Int(offset(&parts[*part]) as i128),
+                            (_, Closure::Cells, 0) => Value::Int(offset(&around) as i128),
                             (_, Closure::Cells, _) if height == 0 => Value::Null,
                             _ => Value::Int(height),
                         }
                     };
                     (Some(DataType::UInt64), kept.iter().map(cell).collect())
                 }
-                Closure::Frame | Closure::Same | Closure::Column => {
+                Closure::Frame | Closure::Core | Closure::Same | Closure::Column => {
                     let of = &bare.columns()[position];
                     let all = Value::all(of);
-                    let values = done.iter().flat_map(|part| {
-                        let left_out = usize::from(self.closure == Closure::Frame);
-                        all[(*part).clone()]
-                            .iter()
-                            .skip(left_out)
-                            .cloned()
-                            .collect::<Vec<_>>()
-                    });
+                    let rows = done.iter().filter_map(|part| stacked(part));
+                    let values = rows.flat_map(|rows| all[rows].to_vec());
                     (Some(of.dtype().clone()), values.collect())
                 }
             };

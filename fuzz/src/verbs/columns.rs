@@ -5,15 +5,16 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use arbitrary::{Result, Unstructured};
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{AnyValue, Column, DataFrame, DataType};
 use polars_par_apply::prelude::{CallOptions, OnError, Tick, Values};
 use polars_par_apply::{Cell, Error};
 
 use crate::arguments::{Argument, Fit, Read, Taken};
-use crate::expect::{Checked, Fate, Got, Items, Told, Why, is_column};
+use crate::call::call;
+use crate::expect::{Checked, Fate, Got, Items, Why, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{FramePlan, KINDS, Kind, NAMES};
-use crate::options::{Options, Select, Token, rarely};
+use crate::options::{Options, Select, rarely};
 use crate::value::Value;
 
 /// What a closure of columns is.
@@ -113,26 +114,6 @@ where
     }
 }
 
-macro_rules! call {
-    ($apply:expr, $case:expr, $df:expr, $f:expr) => {{
-        let told = |outcome| {
-            let (output, told) = Told::of(outcome, $df);
-            Got {
-                output,
-                told: Some(told),
-            }
-        };
-        let bare = |output| Got { output, told: None };
-        let apply = $apply;
-        match ($case.in_background, $case.options.outcome) {
-            (true, true) => apply.outcome().spawn_columns($f).get().map(told),
-            (true, false) => apply.spawn_columns($f).get().map(bare),
-            (false, true) => apply.outcome().columns($f).map(told),
-            (false, false) => apply.columns($f).map(bare),
-        }
-    }};
-}
-
 impl Columns {
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let closure = *u.choose(&CLOSURES)?;
@@ -144,8 +125,8 @@ impl Columns {
         let frame = FramePlan::arbitrary(u, &vec![kinds; width])?;
         let mut options = Options::arbitrary(u)?;
         let in_background = rarely(u, 4)?;
-        if in_background && options.token == Token::CancelledBefore {
-            options.token = Token::Given;
+        if in_background {
+            options.be_in_background();
         }
         Ok(Columns {
             closure,
@@ -165,38 +146,27 @@ impl Columns {
     ) -> std::result::Result<Got, Error> {
         let apply = self.options.apply(df, call, body, ticks);
         let body = Arc::clone(body);
+        macro_rules! made {
+            ($f:expr) => {
+                call!(apply, self.in_background, self.options.outcome, df, columns or spawn_columns ($f))
+            };
+        }
         match self.closure {
-            Closure::Ints => call!(apply, self, df, move |x: Values<'_, i64>| count(&body, &x)),
-            Closure::OptionalInts => {
-                call!(apply, self, df, move |x: Values<'_, Option<i64>>| count(
-                    &body, &x
-                ))
-            }
-            Closure::Floats => call!(apply, self, df, move |x: Values<'_, f64>| count(&body, &x)),
-            Closure::Texts => call!(apply, self, df, move |x: Values<'_, &str>| count(&body, &x)),
-            Closure::OptionalTexts => {
-                call!(apply, self, df, move |x: Values<'_, Option<&str>>| count(
-                    &body, &x
-                ))
-            }
-            Closure::Bools => call!(apply, self, df, move |x: Values<'_, bool>| count(&body, &x)),
-            Closure::Any => call!(apply, self, df, move |x: Values<
-                '_,
-                polars::prelude::AnyValue<'_>,
-            >| count(&body, &x)),
-            Closure::Column => call!(apply, self, df, move |x: &Column| -> anyhow::Result<u64> {
+            Closure::Ints => made!(move |x: Values<'_, i64>| count(&body, &x)),
+            Closure::OptionalInts => made!(move |x: Values<'_, Option<i64>>| count(&body, &x)),
+            Closure::Floats => made!(move |x: Values<'_, f64>| count(&body, &x)),
+            Closure::Texts => made!(move |x: Values<'_, &str>| count(&body, &x)),
+            Closure::OptionalTexts => made!(move |x: Values<'_, Option<&str>>| count(&body, &x)),
+            Closure::Bools => made!(move |x: Values<'_, bool>| count(&body, &x)),
+            Closure::Any => made!(move |x: Values<'_, AnyValue<'_>>| count(&body, &x)),
+            Closure::Column => made!(move |x: &Column| -> anyhow::Result<u64> {
                 body.enter(position(x.name()), &Value::all(x))?;
                 Ok(x.len() as u64)
             }),
-            Closure::Whole => call!(
-                apply,
-                self,
-                df,
-                move |x: &Column| -> anyhow::Result<Column> {
-                    body.enter(position(x.name()), &Value::all(x))?;
-                    Ok(x.slice(1, x.len()))
-                }
-            ),
+            Closure::Whole => made!(move |x: &Column| -> anyhow::Result<Column> {
+                body.enter(position(x.name()), &Value::all(x))?;
+                Ok(x.slice(1, x.len()))
+            }),
         }
     }
 
@@ -286,6 +256,7 @@ impl Columns {
             options,
             fates: &fates,
             whole,
+            filter: &[],
             body: &body,
             ticks: &ticks,
         };

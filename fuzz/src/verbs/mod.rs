@@ -3,7 +3,15 @@
 
 pub mod chunks;
 pub mod columns;
+pub mod elements;
+pub mod emit_rows;
+pub mod filter_rows;
+pub mod flat_map_rows;
+pub mod fold_rows;
+pub mod lazy_chunks;
+pub mod par_map;
 pub mod rows;
+pub mod with_columns;
 
 use arbitrary::{Result, Unstructured};
 
@@ -42,4 +50,12 @@ verbs! {
     Rows: rows::Rows, 4;
     Columns: columns::Columns, 2;
     Chunks: chunks::Chunks, 2;
+    FilterRows: filter_rows::FilterRows, 2;
+    FlatMapRows: flat_map_rows::FlatMapRows, 2;
+    EmitRows: emit_rows::EmitRows, 2;
+    WithColumns: with_columns::WithColumns, 1;
+    FoldRows: fold_rows::FoldRows, 2;
+    Elements: elements::Elements, 2;
+    ParMap: par_map::ParMap, 1;
+    LazyChunks: lazy_chunks::LazyChunks, 2;
 }

@@ -1,0 +1,1025 @@
+//! What the verbs share whose closure is called for each row: the plan of a call, a loop that says what the closure is to see of each
+//! row and what becomes of it, and the call: in the foreground, in the background, or in a lazy query.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use arbitrary::{Result, Unstructured};
+use polars::prelude::{
+    Column, DataFrame, DataType, Engine, IntoLazy, LazyFrame, PlSmallStr, TimeUnit, col, lit,
+};
+use polars_par_apply::prelude::{Apply, CallOptions, OnError, ParApplyLazy, RowRng, Tick};
+use polars_par_apply::{Batches, Casts, Error, Failures, LazyApply, Nulls, RowsExpr};
+use rand::RngExt;
+
+use crate::arguments::{Fit, Read, Taken};
+use crate::expect::{Checked, Fate, Got, Items, Why, is_column};
+use crate::faults::{Body, Fault, PANIC, Rule};
+use crate::frame::{Draw, FramePlan, Kind, NAMES, WORDS};
+use crate::options::{Names, Options, Select, rarely};
+use crate::value::Value;
+
+/// Where a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Call,
+    /// By `spawn_rows` or its like.
+    Job,
+    /// On a `LazyFrame`, in the streaming engine or in memory.
+    Lazy {
+        streaming: bool,
+    },
+    /// Of `rows`: by `row_batches`, in batches of so many rows.
+    Batches {
+        rows: usize,
+    },
+    /// Of `rows`: as an expression, which alone is selected.
+    Expression {
+        streaming: bool,
+    },
+}
+
+/// What comes after the call in a query. Polars may move it before the call, which is then made for fewer rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    Nothing,
+    /// A filter by the rows' positions.
+    Filter {
+        every: u8,
+        from: u8,
+    },
+    /// The first rows.
+    Head(u8),
+}
+
+impl After {
+    /// Of a frame that has the rows' positions.
+    pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+        Ok(match u.int_in_range(0..=3)? {
+            0 | 1 => After::Nothing,
+            2 => {
+                let every = u.int_in_range(1..=5)?;
+                let from = u.int_in_range(0..=every - 1)?;
+                After::Filter { every, from }
+            }
+            _ => After::Head(u.int_in_range(0..=20)?),
+        })
+    }
+
+    fn apply(self, query: LazyFrame) -> LazyFrame {
+        match self {
+            After::Nothing => query,
+            After::Filter { every, from } => {
+                query.filter((col("id") % lit(u32::from(every))).eq(lit(u32::from(from))))
+            }
+            After::Head(rows) => query.limit(rows.into()),
+        }
+    }
+
+    /// Which of the rows that the call leaves are left.
+    fn left(self, mut kept: Vec<usize>) -> Vec<usize> {
+        match self {
+            After::Nothing => {}
+            After::Filter { .. } => kept.retain(|row| self.needs(*row, &[])),
+            After::Head(rows) => kept.truncate(rows.into()),
+        }
+        kept
+    }
+
+    /// Whether the call is made for a row in any case, where these are left.
+    fn needs(self, row: usize, left: &[usize]) -> bool {
+        match self {
+            After::Nothing => true,
+            After::Filter { every, from } => row % usize::from(every) == usize::from(from),
+            After::Head(rows) => {
+                left.len() < rows.into() || left.last().is_some_and(|last| row <= *last)
+            }
+        }
+    }
+}
+
+/// What fails of a fold beside its closure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaks {
+    Nothing,
+    /// `init`, always.
+    Init,
+    /// `merge`, of accumulators by the first row that went into the second.
+    Merge(Rule),
+}
+
+/// What is done with the closure's results after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    Default,
+    /// The dtypes that the results have anyway.
+    Own,
+    /// One too many.
+    TooMany,
+    /// Another number for the first result, if that is an integer.
+    Int8,
+    UInt32,
+    Int128,
+    Decimal,
+    /// Of the first result: a float for an integer, milliseconds for microseconds, an Enum for a text.
+    OfAnotherKind,
+}
+
+/// A call whose closure is called for each row.
+#[derive(Clone, Debug)]
+pub struct RowCall {
+    pub closure: &'static Closure,
+    pub frame: FramePlan,
+    pub rules: Vec<Rule>,
+    pub seed: u8,
+    pub returns: Returns,
+    pub how: How,
+    pub after: After,
+    /// Whether the results are put beside the frame's columns, by `with_columns`.
+    pub beside: bool,
+    pub breaks: Breaks,
+    pub options: Options,
+}
+
+/// One of the closures: what it takes after the row's position, what it returns, and the call.
+pub struct Closure {
+    pub text: &'static str,
+    pub arguments: fn() -> Vec<Taken>,
+    /// Whether it is a closure of `Row`, which sees every row.
+    pub of_row: bool,
+    /// Whether it returns a `Result`.
+    pub fails: bool,
+    /// Whether calls in queries are made with it.
+    pub in_queries: bool,
+    /// Whether its calls are counted by the states that it is given, which are finished.
+    pub counts: bool,
+    pub dtypes: fn() -> Vec<Option<DataType>>,
+    pub names: fn() -> Vec<&'static str>,
+    /// The rows that it gives for a row: one, unless the verb has any number.
+    pub rows: fn(&Run<'_>, usize) -> Vec<Vec<Value>>,
+    pub call: fn(&Run<'_>) -> Gave,
+}
+
+impl std::fmt::Debug for Closure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+/// What a call gave: a query, less.
+#[derive(Debug)]
+pub enum Gave {
+    Call(Box<std::result::Result<Got, Error>>),
+    Query(std::result::Result<DataFrame, String>),
+}
+
+/// A case that is run.
+#[derive(Debug)]
+pub struct Run<'r> {
+    pub case: &'r RowCall,
+    pub df: &'r DataFrame,
+    pub call: CallOptions,
+    pub body: Arc<Body>,
+    pub ticks: Arc<Mutex<Vec<Tick>>>,
+    /// The states that were made and are not gone, and the calls that all of them have seen.
+    pub states: Arc<AtomicUsize>,
+    pub counted: Arc<AtomicUsize>,
+    /// Where a query tells of the failures that it lets pass.
+    pub failures: Failures,
+}
+
+impl<'r> Run<'r> {
+    pub fn apply(&self) -> Apply<'r, 'static> {
+        let options = &self.case.options;
+        options.apply(self.df, &self.call, &self.body, &self.ticks)
+    }
+
+    /// What makes a state that counts calls, and what finishes it.
+    pub fn counters(
+        &self,
+    ) -> (
+        impl Fn() -> usize + Send + Sync + 'static,
+        impl Fn(usize) + Send + Sync + 'static,
+    ) {
+        let (states, finished) = (Arc::clone(&self.states), Arc::clone(&self.states));
+        let counted = Arc::clone(&self.counted);
+        let make = move || {
+            states.fetch_add(1, SeqCst);
+            0
+        };
+        let finish = move |count| {
+            finished.fetch_sub(1, SeqCst);
+            counted.fetch_add(count, SeqCst);
+        };
+        (make, finish)
+    }
+
+    pub fn in_background(&self) -> bool {
+        self.case.how == How::Job
+    }
+
+    /// The call on a `LazyFrame` with its options, where it is to be made on one.
+    pub fn lazy(&self) -> Option<LazyApply> {
+        if !self.case.in_query() {
+            return None;
+        }
+        let options = &self.case.options;
+        let lazy = self.df.clone().lazy().par_apply();
+        let mut lazy = lazy.on_error(options.on_error);
+        if let Some(columns) = options.selected(&self.case.columns()) {
+            lazy = lazy.select(columns);
+        }
+        if options.names != Names::Default {
+            lazy = lazy.names(options.output_names(&(self.case.closure.names)()));
+        }
+        if let Some(dtypes) = self.case.returned() {
+            lazy = lazy.returns(dtypes);
+        }
+        if options.no_nulls {
+            lazy = lazy.nulls(Nulls::Error);
+        }
+        if options.lossy {
+            lazy = lazy.casts(Casts::Lossy);
+        }
+        if let Some(keep) = &options.keep {
+            lazy = lazy.keep(keep.iter().copied());
+        }
+        if let Some(name) = options.source_rows {
+            lazy = lazy.source_rows(name);
+        }
+        if options.outcome {
+            lazy = lazy.failures(&self.failures);
+        }
+        Some(lazy)
+    }
+
+    /// The expression with its options, of the columns that the closure takes.
+    pub fn expression(&self) -> RowsExpr {
+        let options = &self.case.options;
+        let columns = self.case.columns();
+        let columns = options.selected(&columns).unwrap_or(columns);
+        let mut call = polars_par_apply::rows(columns).row_numbers(col("id"));
+        call = call.on_error(options.on_error);
+        if options.names != Names::Default {
+            call = call.names(options.output_names(&(self.case.closure.names)()));
+        }
+        if let Some(dtypes) = self.case.returned() {
+            call = call.returns(dtypes);
+        }
+        if options.no_nulls {
+            call = call.nulls(Nulls::Error);
+        }
+        if options.lossy {
+            call = call.casts(Casts::Lossy);
+        }
+        if options.outcome {
+            call = call.failures(&self.failures);
+        }
+        call
+    }
+
+    /// The batches of a stream together, whose order is theirs.
+    pub fn gather(&self, batches: Batches<DataFrame>, rows: usize) -> Gave {
+        let batches = batches
+            .chunk_rows(rows)
+            .collect::<std::result::Result<Vec<_>, _>>();
+        Gave::Query(match batches {
+            Ok(batches) => {
+                let batches = batches.into_iter().reduce(|mut all, batch| {
+                    all.vstack_mut(&batch)
+                        .expect("the batches have the same columns");
+                    all
+                });
+                batches.ok_or_else(|| "a stream of no batch".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    pub fn collect(&self, query: LazyFrame) -> Gave {
+        let engine = match self.case.how {
+            How::Lazy { streaming: true } | How::Expression { streaming: true } => {
+                Engine::Streaming
+            }
+            _ => Engine::InMemory,
+        };
+        let query = self.case.after.apply(query);
+        Gave::Query(match query.collect_with_engine(engine) {
+            Ok(result) => Ok(result.unwrap_single()),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+}
+
+/// What is drawn for a row.
+pub fn draw_of(seed: u8, row: usize) -> Draw {
+    Draw::new(u64::from(seed) << 32 | row as u64)
+}
+
+/// What a row of this number draws first.
+pub fn random(seed: u8, number: usize) -> u64 {
+    RowRng::of_row(seed.into(), number as u64).random()
+}
+
+/// The dtypes of results of a type; of `AnyValue`, none is known.
+pub fn known<O>(dtypes: Vec<DataType>) -> Vec<Option<DataType>> {
+    let is_any = std::any::type_name::<O>().contains("AnyValue");
+    let dtypes = dtypes.into_iter();
+    dtypes.map(|dtype| (!is_any).then_some(dtype)).collect()
+}
+
+/// A table of closures: the function that makes the call of one, and the trait of what they return, [`MadeRow`] or [`MadeRows`].
+///
+/// [`MadeRow`]: crate::results::MadeRow
+/// [`MadeRows`]: crate::results::MadeRows
+macro_rules! closures {
+    ($make:ident $Made:ident: $($fails:ident ($($a:ident: $A:ty),*) -> $O:ty;)*) => {
+        &[$($crate::row_call::Closure {
+            text: concat!("|id: u32", $(", ", stringify!($a), ": ", stringify!($A),)* "| -> ", stringify!($fails), "<", stringify!($O), ">"),
+            arguments: || vec![$(<$A as $crate::arguments::Argument>::taken()),*],
+            of_row: false,
+            fails: $crate::row_call::closures!(@fails $fails),
+            in_queries: true,
+            counts: false,
+            dtypes: || $crate::row_call::known::<$O>(<$O as $Made>::dtypes()),
+            names: <$O as $Made>::names,
+            rows: |run, row| {
+                let drawn = <$O as $Made>::draw_row(&mut $crate::row_call::draw_of(run.case.seed, row));
+                <$O as $Made>::rows(&drawn)
+            },
+            call: |run| {
+                let (body, seed) = (std::sync::Arc::clone(&run.body), run.case.seed);
+                $crate::row_call::closures!(@make $fails $make $Made, run, body, seed, ($($a: $A),*) -> $O)
+            },
+        }),*]
+    };
+    (@fails result) => { true };
+    (@fails plain) => { false };
+    (@make result $make:ident $Made:ident, $run:ident, $body:ident, $seed:ident, ($($a:ident: $A:ty),*) -> $O:ty) => {
+        $make($run, move |id: u32 $(, $a: $A)*| -> anyhow::Result<$O> {
+            $body.enter(id as usize, &[$($crate::arguments::Argument::seen($a)),*])?;
+            Ok(<$O as $Made>::draw_row(&mut $crate::row_call::draw_of($seed, id as usize)))
+        })
+    };
+    (@make plain $make:ident $Made:ident, $run:ident, $body:ident, $seed:ident, ($($a:ident: $A:ty),*) -> $O:ty) => {
+        $make($run, move |id: u32 $(, $a: $A)*| -> $O {
+            $body.enter_surely(id as usize, &[$($crate::arguments::Argument::seen($a)),*]);
+            <$O as $Made>::draw_row(&mut $crate::row_call::draw_of($seed, id as usize))
+        })
+    };
+}
+
+pub(crate) use closures;
+
+/// What a verb is, beside its closures.
+pub trait RowVerb {
+    /// Whether a row that fails is never null in the output.
+    fn drops(&self) -> bool {
+        false
+    }
+
+    /// Whether it gives no rows: so there is no part of them.
+    fn has_no_rows(&self) -> bool {
+        false
+    }
+
+    /// Notes what the verb refuses beside what all of them do, and leaves out of that what it follows.
+    fn faults(&self, case: &RowCall, faults: &mut BTreeSet<String>);
+
+    /// Says what becomes of rows beside what becomes of each by itself.
+    fn amend(&self, _case: &RowCall, _fates: &mut [Fate]) {}
+
+    /// Whether a row that gave these is in the output.
+    fn keeps(&self, _rows: &[Vec<Value>]) -> bool {
+        true
+    }
+
+    /// What is wrong with the output.
+    fn output(&self, done: &Done<'_>, output: &DataFrame) -> std::result::Result<(), String>;
+}
+
+/// A call that gave an output.
+#[derive(Debug)]
+pub struct Done<'d> {
+    pub case: &'d RowCall,
+    pub df: &'d DataFrame,
+    pub fates: &'d [Fate],
+    /// What the closure gave for each row.
+    pub rows: &'d [Vec<Vec<Value>>],
+    /// Those that are to be in the output.
+    pub kept: &'d [usize],
+}
+
+impl Done<'_> {
+    /// Whether the columns are those of the closure's results. A row of which there is none is null, or gives no row.
+    pub fn is_results(&self, columns: &[Column], nulls: bool) -> std::result::Result<(), String> {
+        let names = self.case.output_names();
+        if columns.len() != names.len() {
+            return Err(format!("there are {} columns of results", columns.len()));
+        }
+        let returned = self.case.returned();
+        for (position, name) in names.iter().enumerate() {
+            let own = (self.case.closure.dtypes)()[position].clone();
+            let dtype = returned
+                .as_ref()
+                .map_or(own, |dtypes| Some(dtypes[position].clone()));
+            let mut expected = Vec::new();
+            for row in self.kept {
+                match self.fates[*row] {
+                    Fate::Done { .. } => expected.extend(self.rows[*row].iter().map(|cells| {
+                        let value = &cells[position];
+                        let written = dtype.as_ref().map(|dtype| self.case.written(dtype, value));
+                        written.map_or(value.clone(), |written| written.unwrap_or(Value::Null))
+                    })),
+                    _ if nulls => expected.push(Value::Null),
+                    _ => {}
+                }
+            }
+            is_column(&columns[position], name, dtype.as_ref(), &expected)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a column of the output has the values of one of the frame's, of these rows.
+    pub fn is_input(
+        &self,
+        column: &Column,
+        name: &str,
+        rows: &[usize],
+    ) -> std::result::Result<(), String> {
+        let of = self.df.column(name).map_err(|error| error.to_string())?;
+        let all = Value::all(of);
+        let expected: Vec<Value> = rows.iter().map(|row| all[*row].clone()).collect();
+        is_column(column, name, Some(of.dtype()), &expected)
+    }
+
+    /// Whether the output has the frame's columns with the results beside them, which take the places of those of the same
+    /// names.
+    pub fn is_frame_with_results(&self, output: &DataFrame) -> std::result::Result<(), String> {
+        let names = self.case.output_names();
+        let mut expected = self.df.get_column_names_owned();
+        expected.extend(
+            names
+                .iter()
+                .filter(|name| self.df.column(name).is_err())
+                .cloned(),
+        );
+        has_columns(output, &expected)?;
+        for name in &expected {
+            if !names.contains(name) {
+                let column = output.column(name).expect("it has the name");
+                self.is_input(column, name, self.kept)?;
+            }
+        }
+        let results = output.select(names).map_err(|error| error.to_string())?;
+        self.is_results(results.columns(), true)
+    }
+}
+
+/// Whether a frame has columns of these names, in this order.
+pub fn has_columns(output: &DataFrame, names: &[PlSmallStr]) -> std::result::Result<(), String> {
+    let is = output.get_column_names_owned();
+    match is == names {
+        true => Ok(()),
+        false => Err(format!(
+            "the output has the columns {is:?}, and not {names:?}"
+        )),
+    }
+}
+
+impl RowCall {
+    /// A call of one of these closures, where an index up to the `weight` of all chooses one.
+    pub fn arbitrary(
+        u: &mut Unstructured<'_>,
+        tables: &[(&'static [Closure], usize)],
+    ) -> Result<Self> {
+        let weights = tables.iter().map(|(table, weight)| table.len() * weight);
+        let mut index = u.choose_index(weights.sum())?;
+        let closure = tables.iter().find_map(|(table, weight)| {
+            let closure = table.get(index / weight);
+            index = index.saturating_sub(table.len() * weight);
+            closure
+        });
+        let closure = closure.expect("the index is below the weight of all tables");
+        let kinds: Vec<Vec<Kind>> = (closure.arguments)().iter().map(Taken::kinds).collect();
+        let wished: Vec<&[Kind]> = kinds.iter().map(Vec::as_slice).collect();
+        let mut frame = FramePlan::arbitrary(u, &wished)?;
+        let mut options = Options::arbitrary(u)?;
+        let rules = Rule::some(u)?;
+        let mut how = match u.int_in_range(0..=7)? {
+            0 | 1 => How::Job,
+            2 => How::Lazy { streaming: true },
+            3 => How::Lazy { streaming: false },
+            _ => How::Call,
+        };
+        if !closure.in_queries && matches!(how, How::Lazy { .. }) {
+            how = How::Call;
+        }
+        match how {
+            How::Lazy { .. } => options.be_of_a_query(),
+            How::Job => options.be_in_background(),
+            _ => {}
+        }
+        if !closure.in_queries {
+            frame.rows = frame.rows.min(60);
+        }
+        Ok(RowCall {
+            closure,
+            frame,
+            rules,
+            seed: u.arbitrary()?,
+            returns: match u.int_in_range(0..=15)? {
+                0..=9 => Returns::Default,
+                10 => Returns::Own,
+                11 => Returns::Int8,
+                12 => Returns::UInt32,
+                13 => Returns::Int128,
+                14 => Returns::Decimal,
+                _ if rarely(u, 4)? => Returns::TooMany,
+                _ => Returns::OfAnotherKind,
+            },
+            how,
+            after: After::Nothing,
+            beside: false,
+            breaks: Breaks::Nothing,
+            options,
+        })
+    }
+
+    pub fn in_query(&self) -> bool {
+        !matches!(self.how, How::Call | How::Job)
+    }
+
+    /// Puts something after the call, if it is made on a `LazyFrame`.
+    pub fn with_more_after(mut self, u: &mut Unstructured<'_>) -> Result<Self> {
+        if matches!(self.how, How::Lazy { .. }) {
+            self.after = After::arbitrary(u)?;
+        }
+        if self.after != After::Nothing {
+            // What is told of rows that do not come to the call, nobody knows.
+            self.options.no_nulls = false;
+            self.options.outcome = false;
+        }
+        Ok(self)
+    }
+
+    /// Whether its closure's type does not say a dtype that a column can have.
+    fn needs_returns(&self) -> bool {
+        let returned = self.closure.text.split("->").last();
+        returned.is_some_and(|returned| returned.contains("Decimal"))
+    }
+
+    /// What the output's columns of results are called.
+    pub fn output_names(&self) -> Vec<PlSmallStr> {
+        self.options.output_names(&(self.closure.names)())
+    }
+
+    /// The columns that the closure takes.
+    pub fn columns(&self) -> Vec<&'static str> {
+        let others = &NAMES[..self.frame.columns.len()];
+        std::iter::once("id")
+            .chain(others.iter().copied())
+            .collect()
+    }
+
+    /// What `returns` is given.
+    pub fn returned(&self) -> Option<Vec<DataType>> {
+        let mut own: Option<Vec<DataType>> = (self.closure.dtypes)().into_iter().collect();
+        if self.returns == Returns::Default {
+            return None;
+        }
+        let own = own.get_or_insert_with(|| vec![DataType::Int64]);
+        let other = match self.returns {
+            Returns::Int8 => DataType::Int8,
+            Returns::UInt32 => DataType::UInt32,
+            Returns::Int128 => DataType::Int128,
+            Returns::Decimal => DataType::Decimal(20, 2),
+            Returns::TooMany => {
+                own.push(DataType::Int64);
+                return Some(own.clone());
+            }
+            Returns::OfAnotherKind => {
+                let lossy = self.options.lossy;
+                own[0] = match own[0].clone() {
+                    dtype if dtype.is_integer() => DataType::Float64,
+                    DataType::Datetime(_, zone) if !lossy => {
+                        DataType::Datetime(TimeUnit::Milliseconds, zone)
+                    }
+                    DataType::Duration(_) if !lossy => DataType::Duration(TimeUnit::Milliseconds),
+                    DataType::String => Kind::Enum.dtype(),
+                    DataType::List(items) if *items == DataType::Int64 => DataType::Array(items, 2),
+                    DataType::List(items) if *items == DataType::UInt16 => {
+                        DataType::List(Box::new(DataType::Int8))
+                    }
+                    other => other,
+                };
+                return Some(own.clone());
+            }
+            _ => return Some(own.clone()),
+        };
+        if own[0].is_integer() {
+            own[0] = other;
+        }
+        Some(own.clone())
+    }
+
+    /// Runs the case, and says what is wrong.
+    pub fn check(&self, verb: &dyn RowVerb) -> std::result::Result<(), String> {
+        let options = &self.options;
+        let bare = self.frame.frame();
+        let columns = self.columns();
+        let df = options.with_more_columns(bare.clone());
+        let names = (self.closure.names)();
+        let mut call = options.call(&columns, &names);
+        if let Some(dtypes) = self.returned() {
+            call = call.returns(dtypes);
+        }
+
+        let mut faults = self.faults(&bare);
+        verb.faults(self, &mut faults);
+        // What the closure is to see, by a loop over the values.
+        let is_refused = !faults.is_empty();
+        let taken = (self.closure.arguments)();
+        let reads: Vec<Vec<Read>> = match is_refused {
+            true => vec![vec![Read::Null; df.height()]; taken.len()],
+            false => taken
+                .iter()
+                .zip(NAMES)
+                .map(|(taken, name)| taken.read_all(bare.column(name).expect("it has the column")))
+                .collect(),
+        };
+        let in_row = |row: usize| reads.iter().map(move |reads| &reads[row]);
+        let seen = |row: usize| -> Option<Vec<Value>> {
+            in_row(row)
+                .map(|read| match read {
+                    Read::Value(value) => Some(value.clone()),
+                    _ => None,
+                })
+                .collect()
+        };
+        let body = Arc::new(Body::new(&self.rules, (0..df.height()).map(seen).collect()));
+        let run = Run {
+            case: self,
+            df: &df,
+            call,
+            body: Arc::clone(&body),
+            ticks: Arc::default(),
+            states: Arc::default(),
+            counted: Arc::default(),
+            failures: Failures::new(),
+        };
+        let null = (0..df.height()).find_map(|row| {
+            let is = |wanted: &Read| in_row(row).position(|read| read == wanted);
+            let unreadable = is(&Read::Unreadable);
+            Some((row, is(&Read::Null).filter(|_| unreadable.is_none())?))
+        });
+        let null_fault = match null {
+            Some((row, argument)) if options.no_nulls && !is_refused => {
+                Some((row, NAMES[argument]))
+            }
+            _ => None,
+        };
+
+        let rows: Vec<Vec<Vec<Value>>> = match is_refused || null_fault.is_some() {
+            true => Vec::new(),
+            false => (0..df.height())
+                .map(|row| (self.closure.rows)(&run, row))
+                .collect(),
+        };
+        let mut fates: Vec<Fate> = match rows.is_empty() {
+            true => vec![Fate::Null; df.height()],
+            false => (0..df.height())
+                .map(|row| self.fate(row, in_row(row), &rows[row]))
+                .collect(),
+        };
+        verb.amend(self, &mut fates);
+        let is_kept: Vec<bool> = match rows.is_empty() {
+            true => vec![false; df.height()],
+            false => (0..df.height())
+                .map(|row| match fates[row] {
+                    Fate::Done { .. } => verb.keeps(&rows[row]),
+                    _ => verb.keeps(&[]),
+                })
+                .collect(),
+        };
+        let gave = (self.closure.call)(&run);
+
+        let ticks = run.ticks.lock().expect("no holder panics").clone();
+        let checked = Checked {
+            options,
+            fates: &fates,
+            whole: verb.drops(),
+            filter: &is_kept,
+            body: &body,
+            ticks: &ticks,
+        };
+        let items = RowItems {
+            case: self,
+            df: &df,
+            has_no_rows: verb.has_no_rows(),
+        };
+        let done = |kept| Done {
+            case: self,
+            df: &df,
+            fates: &fates,
+            rows: &rows,
+            kept,
+        };
+        let calls: u32 = body.calls().iter().sum();
+        let got = match gave {
+            Gave::Call(got) => *got,
+            Gave::Query(result) => {
+                let may = !is_refused && null_fault.is_none();
+                let drops = verb.drops() || options.on_error == OnError::Skip;
+                let kept = |row: &usize| is_kept[*row] && !(drops && fates[*row].fails());
+                let left = self.after.left((0..fates.len()).filter(kept).collect());
+                let needs = |row| self.after.needs(row, &left);
+                let Some(output) = self.check_query(result, may, &needs, &fates, &body)? else {
+                    return Ok(());
+                };
+                if options.outcome {
+                    let failing: Vec<usize> =
+                        (0..fates.len()).filter(|row| fates[*row].fails()).collect();
+                    let told = run.failures.take();
+                    if told.width() > 0 || !failing.is_empty() {
+                        checked.failures(&told, &failing, &items)?;
+                    }
+                }
+                return verb.output(&done(&left), &output);
+            }
+        };
+        let states = run.states.load(SeqCst);
+        if states != 0 {
+            return Err(format!("{states} states are left"));
+        }
+        if is_refused {
+            return checked.is_refused(&got, &faults);
+        }
+        if let Some((row, column)) = null_fault {
+            checked.is_refused(&got, &BTreeSet::from([format!("null {column}")]))?;
+            let is = got.as_ref().err().and_then(Error::row);
+            if is != Some(options.number(row)) {
+                return Err(format!("the first null is in row {row}, and not in {is:?}"));
+            }
+            return Ok(());
+        }
+        let kept = checked.check(&got, &items)?;
+        let counted = run.counted.load(SeqCst);
+        if self.closure.counts && counted != calls as usize {
+            return Err(format!("the states were given {counted} of {calls} calls"));
+        }
+        let (Some(kept), Ok(got)) = (kept, got) else {
+            return Ok(());
+        };
+        verb.output(&done(&kept), &got.output)
+    }
+
+    /// What every verb refuses.
+    fn faults(&self, bare: &DataFrame) -> BTreeSet<String> {
+        let options = &self.options;
+        let width = (self.closure.names)().len();
+        let mut faults = options.faults(bare.height(), width);
+        let taken = (self.closure.arguments)();
+        if self.in_query() {
+            // It has no outcome.
+            faults.remove("option on_error");
+        }
+        if options.select == Select::Missing && self.closure.text.contains("Named") {
+            // It asks for the last column by its name, which was not selected.
+            faults.insert("column_not_found b".into());
+        }
+        if options.no_nulls && self.closure.of_row {
+            faults.insert("option nulls".into());
+        }
+        let is_unsaid = self.returns == Returns::Default && self.needs_returns();
+        if self.returns == Returns::TooMany || is_unsaid {
+            faults.insert("option returns".into());
+        }
+        if self.closure.of_row {
+            return faults;
+        }
+        for (position, (taken, name)) in taken.iter().zip(NAMES).enumerate() {
+            // It is not there.
+            if options.select == Select::Missing && position + 2 == self.columns().len() {
+                continue;
+            }
+            let fit = taken.fit(bare.column(name).expect("it has the column").dtype());
+            if fit == Fit::Never || (fit == Fit::Lossy && !options.lossy) {
+                faults.insert(format!("dtype {name}"));
+            }
+        }
+        faults
+    }
+
+    /// What becomes of a row.
+    fn fate<'a>(
+        &self,
+        row: usize,
+        mut reads: impl Iterator<Item = &'a Read> + Clone,
+        rows: &[Vec<Value>],
+    ) -> Fate {
+        let unreadable = reads.clone().position(|read| *read == Read::Unreadable);
+        if let Some(argument) = unreadable {
+            let column = Some(NAMES[argument].to_owned());
+            return Fate::Fails {
+                why: Why::Value,
+                calls: 0,
+                column,
+            };
+        }
+        if reads.any(|read| *read == Read::Null) {
+            return Fate::Null;
+        }
+        let fate = Fate::by_rules(&self.body_rules(), row, &self.options);
+        let (Fate::Done { calls }, Some(dtypes)) = (&fate, self.returned()) else {
+            return fate;
+        };
+        let unfit = rows.iter().find_map(|cells| {
+            let mut cells = cells.iter().zip(&dtypes);
+            cells.position(|(value, dtype)| self.written(dtype, value).is_none())
+        });
+        unfit.map_or(fate.clone(), |column| Fate::Fails {
+            why: Why::Value,
+            calls: *calls,
+            column: Some(self.output_names()[column].to_string()),
+        })
+    }
+
+    /// What a column of a dtype has of a value that a closure returned; none where it cannot hold it.
+    pub fn written(&self, dtype: &DataType, value: &Value) -> Option<Value> {
+        let held = |is: bool| is.then(|| value.clone());
+        match (dtype, value) {
+            (DataType::Int8, Value::Int(x)) => held(i8::try_from(*x).is_ok()),
+            (DataType::UInt32, Value::Int(x)) => held(u32::try_from(*x).is_ok()),
+            (DataType::Decimal(precision, scale), Value::Int(x)) => {
+                let fits = x.unsigned_abs() < 10u128.pow((precision - scale) as u32);
+                fits.then(|| Value::decimal(*x, 0))
+            }
+            (DataType::Decimal(precision, scale), Value::Decimal(x, own)) => {
+                let lost = 10i128.pow(own.saturating_sub(*scale) as u32);
+                let more = 10i128.pow(scale.saturating_sub(*own) as u32);
+                let count = x / lost * more;
+                let fits = count.unsigned_abs() < 10u128.pow(*precision as u32);
+                (fits && (x % lost == 0 || self.options.lossy))
+                    .then(|| Value::decimal(count, *scale))
+            }
+            (DataType::Float64, Value::Int(x)) => {
+                let float = *x as f64;
+                // The largest integer is rounded up, and back down.
+                let is_exact = float as i128 == *x && float < 2f64.powi(127);
+                (is_exact || self.options.lossy).then(|| Value::float(float))
+            }
+            (DataType::Datetime(TimeUnit::Milliseconds, _), Value::Datetime(nanoseconds))
+            | (DataType::Duration(TimeUnit::Milliseconds), Value::Duration(nanoseconds)) => {
+                held(nanoseconds % 1_000_000 == 0)
+            }
+            (DataType::Array(_, width), Value::List(items)) => held(items.len() == *width),
+            (DataType::List(of), Value::List(items)) => {
+                held(items.iter().all(|item| self.written(of, item).is_some()))
+            }
+            (DataType::Enum(..), Value::Text(text)) => held(WORDS.contains(&text.as_str())),
+            _ => Some(value.clone()),
+        }
+    }
+
+    /// The rules as the closure follows them: one that returns no `Result` returns no error.
+    fn body_rules(&self) -> Vec<Rule> {
+        self.rules
+            .iter()
+            .map(|rule| match rule.fault {
+                // A rule still stands before those after it.
+                Fault::Error | Fault::ErrorAtFirst(_) if !self.closure.fails => Rule {
+                    fault: Fault::ErrorAtFirst(0),
+                    ..*rule
+                },
+                _ => *rule,
+            })
+            .collect()
+    }
+
+    /// What a query gave, which has one text as its error, where it is to give something.
+    fn check_query(
+        &self,
+        result: std::result::Result<DataFrame, String>,
+        may: bool,
+        needs: &dyn Fn(usize) -> bool,
+        fates: &[Fate],
+        body: &Body,
+    ) -> std::result::Result<Option<DataFrame>, String> {
+        let findings = body.findings();
+        if !findings.is_empty() {
+            return Err(findings.join("\n"));
+        }
+        let calls = body.calls();
+        let failing: Vec<usize> = (0..fates.len()).filter(|row| fates[*row].fails()).collect();
+        // A column of no known dtype is refused when the query is planned.
+        let known =
+            (self.closure.dtypes)().iter().all(Option::is_some) || self.returned().is_some();
+        let output = match (result, may && known) {
+            (Ok(_), false) => return Err("the query is to be refused".into()),
+            (Err(error), false) => {
+                let calls: u32 = calls.iter().sum();
+                // Where it streams, a null may come in a later batch.
+                let in_memory = matches!(
+                    self.how,
+                    How::Lazy { streaming: false } | How::Expression { streaming: false }
+                );
+                let streams = self.options.no_nulls && !in_memory;
+                return match calls == 0 || streams {
+                    true => Ok(None),
+                    false => Err(format!("it is refused after {calls} calls: {error}")),
+                };
+            }
+            (Err(error), true) => {
+                let says = |row: &usize| match &fates[*row] {
+                    Fate::Fails {
+                        why: Why::Value,
+                        column,
+                        ..
+                    } => column
+                        .as_ref()
+                        .is_some_and(|column| error.contains(column.as_str())),
+                    _ => {
+                        error.contains(&format!("fault {row}"))
+                            || error.contains(&format!("{PANIC} {row}"))
+                    }
+                };
+                // Of a stream, the lowest row is told.
+                let lowest = match self.how {
+                    How::Batches { .. } => failing.get(..1).unwrap_or_default(),
+                    _ => &failing[..],
+                };
+                let is_so = self.options.on_error == OnError::Fail && lowest.iter().any(says);
+                let few = calls
+                    .iter()
+                    .zip(fates)
+                    .all(|(calls, fate)| *calls <= fate.calls());
+                return match is_so && few {
+                    true => Ok(None),
+                    false => Err(format!("the query is not to fail so: {error}")),
+                };
+            }
+            (Ok(output), true) => output,
+        };
+        let fails = failing.iter().find(|row| needs(**row));
+        if let (OnError::Fail, Some(row)) = (self.options.on_error, fails) {
+            return Err(format!("row {row} fails, and the query does not"));
+        }
+        let mut called = calls.iter().zip(fates).enumerate();
+        let so_often = called.all(|(row, (calls, fate))| {
+            *calls == fate.calls() || (*calls < fate.calls() && !needs(row))
+        });
+        if !so_often {
+            return Err(format!("the rows were called {calls:?} times"));
+        }
+        Ok(Some(output))
+    }
+}
+
+struct RowItems<'c> {
+    case: &'c RowCall,
+    df: &'c DataFrame,
+    has_no_rows: bool,
+}
+
+impl Items for RowItems<'_> {
+    fn place(&self, row: usize) -> String {
+        format!("Row({})", self.case.options.number(row))
+    }
+
+    fn which(&self, row: usize) -> Vec<(&'static str, Value)> {
+        vec![("row", Value::Int(self.case.options.number(row) as i128))]
+    }
+
+    fn given(&self, row: usize) -> Vec<(String, Value)> {
+        let columns = self.case.columns().into_iter();
+        columns
+            .map(|name| {
+                let column = self.df.column(name).expect("it has the column");
+                let value = column.get(row).expect("it has the row");
+                (name.to_owned(), Value::of(&value))
+            })
+            .collect()
+    }
+
+    fn rows(&self, row: usize) -> Range<usize> {
+        match self.has_no_rows {
+            true => 0..0,
+            false => row..row + 1,
+        }
+    }
+
+    fn weight(&self, _: usize) -> usize {
+        1
+    }
+
+    fn height(&self) -> usize {
+        self.df.height()
+    }
+
+    fn has_parts(&self) -> bool {
+        !self.has_no_rows
+    }
+}
