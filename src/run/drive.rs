@@ -178,14 +178,11 @@ impl Run<'_> {
         let of_cut = self.cut.map(|cut| Take::Part(cut, self.items));
         while let Some(rows) = self.take(&mut worker, kernel, of_cut.unwrap_or(Take::Rows(morsel)))
         {
-            let (reached, time) = worker.run(kernel, rows.clone(), patience);
-            pace = Pace {
-                time,
-                rows: reached - rows.start,
-            };
+            let rest;
+            (rest, pace) = worker.run(kernel, rows, patience);
             left -= pace.rows;
-            if reached < rows.end {
-                self.queue.give_back(reached..rows.end);
+            if !rest.is_empty() {
+                self.queue.give_back(rest);
             }
             let worth_it = || worker.now() - began >= TRIAL && pace.time_of(left) >= WORTH_WAKING;
             if !alone && worth_it() {
@@ -212,7 +209,12 @@ impl Run<'_> {
             }
             match self.deferred.take_due(self.faults.end()) {
                 Some(attempt) => worker.retry(kernel, attempt),
-                None => return self.queue.take(take, self.faults.end()),
+                None => {
+                    let end = self.faults.end();
+                    let claims = self.claims.as_ref();
+                    let take_over = || claims.and_then(|claims| claims.take_over(end));
+                    return self.queue.take(take, end).or_else(take_over);
+                }
             }
         }
     }
@@ -290,13 +292,11 @@ impl Run<'_> {
             let Some(rows) = self.take(&mut worker, kernel, take) else {
                 return false;
             };
-            let (reached, time) = worker.run(kernel, rows.clone(), patience);
-            pace = Pace {
-                time,
-                rows: reached - rows.start,
-            };
-            if reached < rows.end {
-                self.queue.give_back(reached..rows.end);
+            let rest;
+            (rest, pace) = worker.run(kernel, rows, patience);
+            if !rest.is_empty() {
+                let reached = rest.start;
+                self.queue.give_back(rest);
                 if !worker.is_over(reached) {
                     crew.one_more();
                 }
@@ -340,6 +340,7 @@ impl Run<'_> {
             runs: workers.iter().map(|worker| worker.runs).sum(),
             workers,
             longest_run,
+            slowest_group: None,
         };
         // What a run that ended well has not come to would be taken for done.
         let ended_well = why.is_none() && end == usize::MAX;

@@ -5,6 +5,7 @@
 //! asks it what to do with a row that failed.
 
 mod bell;
+mod claims;
 mod deferred;
 mod drive;
 mod failure;

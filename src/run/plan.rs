@@ -180,6 +180,11 @@ impl Plan {
         self.lineage.enter()
     }
 
+    /// How many workers the call has, at most.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// How rows are cut, where that was asked for.
     pub(crate) fn asked_cut(&self) -> Option<Cut> {
         self.cut

@@ -58,64 +58,121 @@ pub(super) enum Take {
     Part(Cut, usize),
 }
 
-/// Rows that nobody has taken, the lowest last.
+/// What nobody has taken.
 #[derive(Debug)]
-pub(super) struct Queue(Mutex<Vec<Range<usize>>>);
+pub(super) struct Queue(Mutex<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    /// Items that are taken before all others, one by one; the lowest last.
+    first: Vec<usize>,
+    /// The others, the lowest last.
+    rows: Vec<Range<usize>>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.first.len() + self.rows.iter().map(Range::len).sum::<usize>()
+    }
+}
 
 impl Queue {
     pub(super) fn new(rows: Range<usize>) -> Self {
-        Queue(Mutex::new(if rows.is_empty() {
-            Vec::new()
-        } else {
-            vec![rows]
-        }))
+        Queue::with_first(rows, Vec::new())
+    }
+
+    /// The items in `first`, which ascend, come before all others.
+    pub(super) fn with_first(items: Range<usize>, mut first: Vec<usize>) -> Self {
+        let mut rows = Vec::with_capacity(first.len() + 1);
+        let mut start = items.start;
+        for item in first.iter().chain([&items.end]) {
+            if start < *item {
+                rows.push(start..*item);
+            }
+            start = item + 1;
+        }
+        rows.reverse();
+        first.reverse();
+        Queue(Mutex::new(Waiting { first, rows }))
     }
 
     /// Takes some of the lowest rows, unless they are of no use from `end` on.
     pub(super) fn take(&self, take: Take, end: usize) -> Option<Range<usize>> {
         let mut queue = self.lock();
-        let left = || queue.iter().map(Range::len).sum();
-        let lowest = queue.last()?;
+        if let Some(item) = queue.first.pop_if(|item| *item < end) {
+            return Some(item..item + 1);
+        }
+        let left = queue.len();
+        let rows = &mut queue.rows;
+        let lowest = rows.last()?;
         if end <= lowest.start {
             return None;
         }
         let most = match take {
             Take::Rows(rows) => rows,
-            Take::Morsel(pace, workers) => pace.morsel(left(), workers),
+            Take::Morsel(pace, workers) => pace.morsel(left, workers),
             Take::Part(cut, rows) => cut.end_of_part_at(lowest.start, rows) - lowest.start,
         };
-        let lowest = queue.last_mut()?;
+        let lowest = rows.last_mut()?;
         let end = lowest.start + most.min(lowest.len());
         let taken = lowest.start..end;
         lowest.start = end;
         if lowest.start == lowest.end {
-            queue.pop();
+            rows.pop();
         }
         Some(taken)
     }
 
     pub(super) fn give_back(&self, rows: Range<usize>) {
-        let mut queue = self.lock();
+        let queue = &mut self.lock().rows;
         let place = queue.partition_point(|other| other.start > rows.start);
         queue.insert(place, rows);
     }
 
     /// Whether there are rows before `end` that nobody has taken.
     pub(super) fn has_before(&self, end: usize) -> bool {
-        self.lock().last().is_some_and(|lowest| lowest.start < end)
+        let queue = self.lock();
+        let lowest = queue.rows.last().map(|lowest| lowest.start);
+        let lowest = lowest.into_iter().chain(queue.first.last().copied());
+        lowest.min().is_some_and(|lowest| lowest < end)
     }
 
     /// How many rows nobody has taken.
     pub(super) fn left(&self) -> usize {
-        self.lock().iter().map(Range::len).sum()
+        self.lock().len()
     }
 
     /// What nobody has taken, ascending.
     pub(super) fn ranges(&self) -> Vec<Range<usize>> {
-        self.lock().iter().rev().cloned().collect()
+        let queue = self.lock();
+        let first = queue.first.iter().map(|item| *item..item + 1);
+        let mut ranges: Vec<Range<usize>> = queue.rows.iter().cloned().chain(first).collect();
+        ranges.sort_unstable_by_key(|rows| rows.start);
+        ranges
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Range<usize>>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_items_come_first() {
+        let queue = Queue::with_first(0..10, vec![0, 4, 9]);
+        assert_eq!(queue.left(), 10);
+        assert_eq!(queue.ranges(), [0..1, 1..4, 4..5, 5..9, 9..10]);
+        let mut taken = Vec::new();
+        while let Some(rows) = queue.take(Take::Rows(2), usize::MAX) {
+            taken.push(rows);
+        }
+        assert_eq!(taken, [0..1, 4..5, 9..10, 1..3, 3..4, 5..7, 7..9]);
+
+        let queue = Queue::with_first(0..10, vec![7]);
+        assert_eq!(queue.take(Take::Rows(99), 5), Some(0..7));
+        assert!(!queue.has_before(7) && queue.has_before(8));
     }
 }

@@ -1,6 +1,7 @@
 //! What the workers of a call share.
 
 use super::bell::Bell;
+use super::claims::Claims;
 use super::deferred::Deferred;
 use super::faults::Faults;
 use super::queue::Queue;
@@ -31,6 +32,8 @@ pub(crate) struct Run<'r> {
     pub(super) halt: Option<Arc<Halt>>,
     pub(super) on_cancel: OnCancel,
     pub(super) queue: Queue,
+    /// Where items are claimed one by one: those that workers have taken.
+    pub(super) claims: Option<Claims>,
     pub(super) panicked: AtomicBool,
     pub(super) options: &'r Options<'r>,
     pub(super) retry: Option<&'r Retry>,
@@ -74,6 +77,7 @@ impl<'r> Run<'r> {
             halt: can_halt.then(Arc::default),
             on_cancel: options.on_cancel(),
             queue: Queue::new(0..items),
+            claims: None,
             panicked: AtomicBool::new(false),
             options,
             retry: options.retry.as_ref(),
@@ -101,6 +105,17 @@ impl<'r> Run<'r> {
     /// Runs the first parts on the calling thread, to see whether the rest is worth waking others for.
     pub(crate) fn tries_first(mut self) -> Self {
         self.tried_first = true;
+        self
+    }
+
+    /// Lets workers take over from each other what was not begun, and hands some items out before all others: those that are
+    /// expected to take longest, ascending. Items may take so long that other workers are woken at once.
+    pub(crate) fn claimed(mut self, first: Vec<usize>) -> Self {
+        // A worker that left for another call's sake may come back while its seat is taken.
+        const SPARE: usize = 32;
+        self.tried_first = false;
+        self.claims = Some(Claims::new(self.plan.workers + SPARE));
+        self.queue = Queue::with_first(0..self.items, first);
         self
     }
 

@@ -7,6 +7,7 @@ use super::deferred::Attempt;
 use super::failure::panicked;
 use super::faults::Record;
 use super::hush::{self, Hush};
+use super::queue::Pace;
 use super::seats::Tally;
 use super::ticker::Untold;
 use super::{Failure, Run, catch};
@@ -165,13 +166,26 @@ impl<'r> Worker<'r> {
         self.now
     }
 
-    /// Runs rows; and tells the first of them that was not done, and how long it took.
+    /// Whether the next item is this worker's, of a run whose items are claimed one by one. Where it is not, what was handed out is
+    /// done.
+    #[inline]
+    pub(crate) fn claims(&self) -> bool {
+        let claims = self.run.claims.as_ref();
+        claims.is_none_or(|claims| claims.claim(self.seat))
+    }
+
+    /// Runs rows; and tells which of them were not done, and nobody else has taken over; and how long those done took, and how many
+    /// these are.
     pub(super) fn run(
         &mut self,
         kernel: &dyn Kernel,
         rows: Range<usize>,
         patience: Duration,
-    ) -> (usize, Duration) {
+    ) -> (Range<usize>, Pace) {
+        // Another attempt is this worker's alone.
+        if let (Some(claims), None) = (&self.run.claims, &self.attempt) {
+            claims.offer(self.seat, &rows);
+        }
         let _hush = Hush::new(self.run.panicked());
         let span = self.run.span.run(self.seat, &rows);
         let (before, failed) = (self.tally.stats.rows, self.failures);
@@ -185,7 +199,13 @@ impl<'r> Worker<'r> {
         }
         self.tally.ran(kernel.rows_of(rows.start..reached), time);
         span.end(self.tally.stats.rows - before, self.failures - failed, time);
-        (reached, time)
+        let claims = self.run.claims.as_ref();
+        let left = match claims.and_then(|claims| claims.withdraw(self.seat)) {
+            Some(unclaimed) if reached < rows.end => unclaimed,
+            _ => reached..rows.end,
+        };
+        let done = reached - rows.start;
+        (left, Pace { time, rows: done })
     }
 
     /// Offers the worker's turn to other calls, now and then; the time that others take is not its own.
@@ -212,10 +232,10 @@ impl<'r> Worker<'r> {
             self.run.faults.abort(error);
         }
         self.attempt = Some(attempt);
-        let (reached, _) = self.run(kernel, item..item + 1, Duration::MAX);
+        let (left, _) = self.run(kernel, item..item + 1, Duration::MAX);
         match self.attempt.take() {
             // Cancelled before it was called.
-            Some(attempt) if reached == item => self.run.deferred.put_off(attempt, Duration::ZERO),
+            Some(attempt) if !left.is_empty() => self.run.deferred.put_off(attempt, Duration::ZERO),
             _ => self.run.deferred.tried(),
         }
     }
