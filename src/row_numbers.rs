@@ -154,6 +154,15 @@ impl RowNumbers {
         Ok(numbers)
     }
 
+    /// The numbers of some of the rows, by their order.
+    pub(crate) fn picked(&self, positions: impl Iterator<Item = usize>) -> Self {
+        let numbers = positions.map(|position| self.known(position).map(|number| number as u64));
+        RowNumbers(Numbers::Listed {
+            numbers: Listed::Large(UInt64Chunked::from_iter_options(PlSmallStr::EMPTY, numbers)),
+            missed: Arc::default(),
+        })
+    }
+
     /// The numbers that the values of columns draw by, of which all of a column come before those of the next: where rows are
     /// numbered as in the whole, so are their values.
     #[cfg(feature = "rand")]

@@ -1,11 +1,8 @@
 //! Atomics, locks and threads: all of the crate's come from here, so that a model checker's can stand in for std's.
 
 pub(crate) use std::sync::{
-    Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak,
+    Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError, Weak,
 };
-
-#[cfg(feature = "lazy")]
-pub(crate) use std::sync::OnceLock;
 
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};

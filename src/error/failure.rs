@@ -25,7 +25,7 @@ pub enum Failure {
 
 /// Why a row cannot be read.
 #[doc(hidden)]
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fault {
     /// The argument's position.
     pub argument: usize,

@@ -207,6 +207,10 @@ impl fmt::Display for Place {
                 write!(f, "part {index} (from row {row_offset})")
             }
             Place::Element { column, row } => write!(f, "row {row}, column {column:?}"),
+            Place::Group { first_row, key, .. } => {
+                write!(f, "group {key} (from row {first_row})")
+            }
+            Place::Window { row } => write!(f, "the window of row {row}"),
             Place::Item(index) => write!(f, "item {index}"),
             Place::Job => f.write_str("job"),
         }

@@ -327,6 +327,22 @@ pub enum Place {
         /// The row's number.
         row: usize,
     },
+    /// A group of rows that have the same keys.
+    #[non_exhaustive]
+    Group {
+        /// Its position among the groups, from 0, which are in the order of their first rows.
+        index: usize,
+        /// The number of its first row.
+        first_row: usize,
+        /// Its keys, as Polars prints them, with a comma between.
+        key: String,
+    },
+    /// The window around a row.
+    #[non_exhaustive]
+    Window {
+        /// The row's number.
+        row: usize,
+    },
     /// One of the items that a [`Pool`](crate::Pool)'s `map` and its like were given, from 0.
     Item(usize),
     /// The one closure of [`Pool::apply`](crate::Pool::apply) or [`Pool::apply_async`](crate::Pool::apply_async).
@@ -382,7 +398,9 @@ impl Error {
         match (self.kind(), self.place()) {
             (ErrorKind::Null { row, .. }, _) => Some(*row),
             (ErrorKind::TooManyFailures { last, .. }, _) => last.row(),
-            (_, Some(Place::Row(row) | Place::Element { row, .. })) => Some(*row),
+            (_, Some(Place::Row(row) | Place::Element { row, .. } | Place::Window { row })) => {
+                Some(*row)
+            }
             _ => None,
         }
     }

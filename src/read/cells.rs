@@ -127,6 +127,14 @@ impl Cells for Nil {
 #[derive(Clone, Copy, Debug)]
 pub struct ConsReader<A, B>(A, B);
 
+impl<A: Copy, B> ConsReader<A, B> {
+    /// That of the first cell.
+    #[inline(always)]
+    pub(super) fn first(&self) -> A {
+        self.0
+    }
+}
+
 impl<A: Reader, B: Reader> Reader for ConsReader<A, B> {
     type Item = (A::Item, B::Item);
 

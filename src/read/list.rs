@@ -23,14 +23,14 @@ pub trait ListItem: Sealed {}
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ListChunk<'a, C> {
-    bounds: Bounds<'a>,
+    bounds: ItemBounds<'a>,
     items: C,
     items_len: usize,
     validity: Option<&'a Bitmap>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Bounds<'a> {
+enum ItemBounds<'a> {
     /// One more offset than there are rows.
     Offsets(&'a [i64]),
     /// So many items in each row.
@@ -61,30 +61,30 @@ impl<C> ListChunk<'_, C> {
     }
 }
 
-impl Bounds<'_> {
+impl ItemBounds<'_> {
     #[inline]
     fn of(self, row: usize) -> (usize, usize) {
         match self {
             // Offsets are never negative.
-            Bounds::Offsets(offsets) => (offsets[row] as usize, offsets[row + 1] as usize),
+            ItemBounds::Offsets(offsets) => (offsets[row] as usize, offsets[row + 1] as usize),
             #[cfg(feature = "dtype-array")]
-            Bounds::Width(width) => (row * width, (row + 1) * width),
+            ItemBounds::Width(width) => (row * width, (row + 1) * width),
         }
     }
 }
 
 /// A List's or Array's bounds and items.
-fn parts<'a>(dtype: &DataType, array: &'a dyn Array) -> (Bounds<'a>, &'a dyn Array) {
+fn parts<'a>(dtype: &DataType, array: &'a dyn Array) -> (ItemBounds<'a>, &'a dyn Array) {
     match dtype {
         #[cfg(feature = "dtype-array")]
         DataType::Array(_, width) => {
             let array = downcast::<FixedSizeListArray>(array);
-            (Bounds::Width(*width), &**array.values())
+            (ItemBounds::Width(*width), &**array.values())
         }
         _ => {
             let array = downcast::<ListArray<i64>>(array);
             (
-                Bounds::Offsets(array.offsets().as_slice()),
+                ItemBounds::Offsets(array.offsets().as_slice()),
                 &**array.values(),
             )
         }
@@ -95,7 +95,7 @@ fn parts<'a>(dtype: &DataType, array: &'a dyn Array) -> (Bounds<'a>, &'a dyn Arr
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct ListReader<'s, R> {
-    bounds: Bounds<'s>,
+    bounds: ItemBounds<'s>,
     offset: usize,
     items: R,
     /// The item that `items` begins with.

@@ -24,6 +24,7 @@ mod number;
 mod option;
 mod row;
 mod source;
+mod spans;
 #[cfg(feature = "dtype-struct")]
 mod structs;
 #[cfg(any(
@@ -53,6 +54,11 @@ pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
 pub(crate) use source::{
     Argument, ColumnChunks, Given, Names, NumbersOf, Source, Sources, not_found, selected,
+};
+pub(crate) use spans::OneGroup;
+pub use spans::{Group, GroupArg, Rows, RowsIter, SpanArgs};
+pub(crate) use spans::{
+    ItemSpans, SpanArgument, SpanColumns, SpanReader, Unreadable, WholeColumns,
 };
 #[cfg(feature = "dtype-struct")]
 pub use structs::Struct;
@@ -162,6 +168,12 @@ pub trait Cell: Sealed {
     /// Whether a row of the chunk can be null to this type.
     #[doc(hidden)]
     fn has_nulls(chunk: &Self::Chunk<'_>) -> bool;
+
+    /// The values of a reader's rows, where they lie side by side as such and none is null.
+    #[doc(hidden)]
+    fn slice<'s>(_: Self::Reader<'s>) -> Option<&'s [Self::Of<'s>]> {
+        None
+    }
 
     /// One value, for rows whose types are known only at run time. `row` is within the chunk.
     #[doc(hidden)]

@@ -217,6 +217,11 @@ macro_rules! number {
                 chunk.validity.is_some()
             }
 
+            #[inline(always)]
+            fn slice<'s>(reader: Self::Reader<'s>) -> Option<&'s [$T]> {
+                (!reader.mask.has_nulls()).then_some(reader.values)
+            }
+
             #[inline]
             fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<$T, Misread> {
                 if chunk.is_null(row) {

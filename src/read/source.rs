@@ -199,6 +199,15 @@ impl<'a> Source<'a> {
         )
     }
 
+    /// The column as it is read, of so many rows; one value is repeated.
+    pub(crate) fn whole(&self, rows: usize) -> Series {
+        match self.repeated {
+            true if self.series.is_empty() => self.series.clear(),
+            true => self.series.new_from_index(0, rows),
+            false => self.series.as_ref().clone(),
+        }
+    }
+
     /// Makes the column one that the argument takes, or says why that cannot be.
     pub(crate) fn fit(
         &mut self,
@@ -245,12 +254,30 @@ pub(crate) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
+    /// No columns, of so many rows.
+    pub(crate) fn none(rows: usize) -> Self {
+        let columns = Vec::new();
+        Sources { rows, columns }
+    }
+
     /// Chooses the columns and checks them; each fault is pushed, and none are left out.
     pub(crate) fn choose(
         given: Given<'a>,
         options: &Options<'_>,
         arguments: Option<&[Argument]>,
         names: Names,
+        faults: &mut Vec<Error>,
+    ) -> Self {
+        Self::choose_from(given, options, arguments, names, 0, faults)
+    }
+
+    /// The same for arguments of which others come before the first.
+    pub(crate) fn choose_from(
+        given: Given<'a>,
+        options: &Options<'_>,
+        arguments: Option<&[Argument]>,
+        names: Names,
+        first: usize,
         faults: &mut Vec<Error>,
     ) -> Self {
         let mut wanted = wanted(given, options, faults);
@@ -284,7 +311,7 @@ impl<'a> Sources<'a> {
             };
             // A missing column leaves its argument's place empty, so the others are checked against their own.
             if let Some(argument) = arguments.and_then(|arguments| arguments.get(position))
-                && let Err(fault) = source.fit(argument, position, options.casts())
+                && let Err(fault) = source.fit(argument, first + position, options.casts())
             {
                 faults.push(fault);
             }

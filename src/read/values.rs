@@ -1,14 +1,19 @@
-//! A whole column's values, typed.
+//! The values of a column, or of its rows in a group or a window, typed.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use super::{Cell, ColumnChunks, Fault, Reader};
 
-/// A column's values, as the argument of a column closure: a view, which copies nothing.
+/// A column's values, as the argument of a closure of columns, groups or windows: a view, which copies nothing.
+///
+/// Of a group or a window, it has the rows that the closure is given: [`len`](Values::len), [`get`](Values::get) and
+/// [`as_slice`](Values::as_slice) count these. A row that is null in an argument of a plain type is not among them,
+/// whichever argument that is, so that `x.iter().zip(y.iter())` pairs the values of a row; with `Option<T>`, nulls are
+/// `None`.
 ///
 /// [`iter`](Values::iter) gives every value that is not null, in order, across the column's chunks; with `Option<T>` it
 /// gives every row's, nulls as `None`. [`get`](Values::get) gives one row's value, and [`as_slice`](Values::as_slice) all of
@@ -34,18 +39,56 @@ use super::{Cell, ColumnChunks, Fault, Reader};
 /// ```
 ///
 /// A number of another type than the column's (`Int32` as `f64`) is converted when it is read, and so again each time that it
-/// is read.
+/// is read; of groups and windows, it is converted once, before the closure is called.
 pub struct Values<'a, T>
 where
     T: Cell,
 {
     name: &'a str,
     len: usize,
-    runs: &'a Runs<'a, T>,
+    lie: Lie<'a, T>,
 }
+
+/// Where the values lie.
+enum Lie<'a, T: Cell> {
+    /// In the column's chunks.
+    Chunks(&'a Runs<'a, T>),
+    /// Side by side in one chunk, from a row on; none that is read is null to `T`, or unreadable.
+    Side { reader: T::Reader<'a>, start: usize },
+}
+
+impl<T: Cell> Clone for Lie<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Cell> Copy for Lie<'_, T> {}
 
 /// The runs of a column, in order.
 type Runs<'a, T> = [ManuallyDrop<ChunkRows<<T as Cell>::View<'a>>>];
+
+impl<'a, T: Cell> Values<'a, T> {
+    /// The rows of a group or of a window.
+    ///
+    /// # Safety
+    /// The reader is open for these rows and all before them, and each of them is valid.
+    #[inline(always)]
+    pub(super) unsafe fn side_by_side(
+        name: &'a str,
+        reader: T::Reader<'a>,
+        rows: Range<usize>,
+    ) -> Self {
+        Values {
+            name,
+            len: rows.len(),
+            lie: Lie::Side {
+                reader,
+                start: rows.start,
+            },
+        }
+    }
+}
 
 impl<'a, T: Cell> Values<'a, T> {
     /// The column's name.
@@ -54,20 +97,20 @@ impl<'a, T: Cell> Values<'a, T> {
         self.name
     }
 
-    /// How many rows the column has, nulls included.
+    /// How many rows the column has, nulls included; of a group or a window, how many rows the closure is given.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the column has no rows.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The value of a row, counted from 0; none where it is null, or the column has no such row. With `T` an `Option`, a
-    /// null is `Some(None)`.
+    /// The value of a row, counted from 0; none where it is null, or there is no such row. With `T` an `Option`, a
+    /// null is `Some(None)`. Of a group or a window, the rows are those that the closure is given.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -84,9 +127,15 @@ impl<'a, T: Cell> Values<'a, T> {
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<T::Of<'a>> {
-        let run = match self.runs {
-            [run] => run,
-            runs => runs.get(runs.partition_point(|run| run.start + run.len <= row))?,
+        let run = match self.lie {
+            // SAFETY: the row is one of these (`side_by_side`).
+            Lie::Side { reader, start } => unsafe {
+                return (row < self.len).then(|| reader.read::<true>(start + row));
+            },
+            Lie::Chunks([run]) => run,
+            Lie::Chunks(runs) => {
+                runs.get(runs.partition_point(|run| run.start + run.len <= row))?
+            }
         };
         let row = row - run.start;
         // SAFETY: the view has `len` rows (`runs`), and `row` is less.
@@ -95,6 +144,9 @@ impl<'a, T: Cell> Values<'a, T> {
 
     /// The values as a slice of the column's own memory: where the column has this very type, no nulls, and one chunk; and
     /// where it has no rows. None for types whose values do not lie side by side, as numbers do.
+    ///
+    /// Of a group or a window, it is the rows that the closure is given, and none where these do not lie side by side; which of a call's
+    /// groups do is not promised, and [`to_slice`](Values::to_slice) serves in either case.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -106,11 +158,14 @@ impl<'a, T: Cell> Values<'a, T> {
     /// ```
     #[must_use]
     pub fn as_slice(&self) -> Option<&'a [T::Of<'a>]> {
-        match self.runs {
-            [] => Some(&[]),
+        match self.lie {
+            Lie::Side { reader, start } => {
+                T::slice(reader).map(|values| &values[start..start + self.len])
+            }
+            Lie::Chunks([]) => Some(&[]),
             // A scalar column's chunk can be longer.
-            [run] => run.view.as_slice().map(|values| &values[..run.len]),
-            _ => None,
+            Lie::Chunks([run]) => run.view.as_slice().map(|values| &values[..run.len]),
+            Lie::Chunks(_) => None,
         }
     }
 
@@ -140,10 +195,14 @@ impl<'a, T: Cell> Values<'a, T> {
     /// The iterator has a `len`: how many values are left.
     #[must_use]
     pub fn iter(&self) -> ValuesIter<'a, T> {
+        let (next, left) = match self.lie {
+            Lie::Side { start, .. } => (start, self.len),
+            Lie::Chunks(runs) => (0, runs.iter().map(|run| run.valid).sum()),
+        };
         ValuesIter {
-            runs: self.runs,
-            next: 0,
-            left: self.runs.iter().map(|run| run.valid).sum(),
+            lie: self.lie,
+            next,
+            left,
         }
     }
 }
@@ -188,9 +247,9 @@ pub struct ValuesIter<'a, T>
 where
     T: Cell,
 {
-    /// Those that are not done.
-    runs: &'a Runs<'a, T>,
-    /// The next row of the first of them.
+    /// Of runs, those that are not done.
+    lie: Lie<'a, T>,
+    /// The next row, of the first run.
     next: usize,
     /// How many values are left.
     left: usize,
@@ -216,9 +275,18 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<T::Of<'a>> {
         loop {
-            let (run, rest) = self.runs.split_first()?;
+            let runs = match self.lie {
+                Lie::Side { reader, .. } => {
+                    self.left = self.left.checked_sub(1)?;
+                    self.next += 1;
+                    // SAFETY: the row is one of these (`side_by_side`).
+                    return Some(unsafe { reader.read::<true>(self.next - 1) });
+                }
+                Lie::Chunks(runs) => runs,
+            };
+            let (run, rest) = runs.split_first()?;
             if self.next == run.len {
-                self.runs = rest;
+                self.lie = Lie::Chunks(rest);
                 self.next = 0;
                 continue;
             }
@@ -247,9 +315,22 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     where
         F: FnMut(B, T::Of<'a>) -> B,
     {
-        let mut folded = init;
         let mut first = self.next;
-        for run in self.runs {
+        let mut folded = init;
+        let runs = match self.lie {
+            Lie::Side { reader, .. } => {
+                let rows = first..first + self.left;
+                // SAFETY: the rows are some of these (`side_by_side`).
+                return unsafe {
+                    reader.fold(rows, folded, |folded, value| match value {
+                        Some(value) => f(folded, value),
+                        None => folded,
+                    })
+                };
+            }
+            Lie::Chunks(runs) => runs,
+        };
+        for run in runs {
             // SAFETY: the view has `len` rows (`runs`).
             folded = unsafe {
                 run.view
@@ -341,7 +422,7 @@ where
         None => Ok(f(Values {
             name: column.name,
             len: rows,
-            runs: &runs,
+            lie: Lie::Chunks(&runs),
         })),
     }
 }

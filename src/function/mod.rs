@@ -4,6 +4,8 @@
 //! from the closure's own signature, so that one trait can be implemented for closures of every shape: the plain `Fn`
 //! bound names the argument types, and the bound `for<'a> Fn(A::Of<'a>)` lets the call lend values that borrow.
 
+mod spans;
+
 use crate::sync::Arc;
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,10 +19,12 @@ use crate::context::{RowRng, WithSeed, WithStateAndSeed};
 use crate::partition::Chunk;
 use crate::read::tuple::{list, pairs};
 use crate::read::{
-    Argument, Cell, Cells, ColumnChunks, Cons, Fault, FromRow, Names, Nil, Values, first_null,
-    with_values,
+    Argument, Cell, Cells, ColumnChunks, Cons, Fault, FromRow, Names, Nil, SpanArgs, Values,
+    first_null, with_values,
 };
 use crate::write::{Emit, EmitRow};
+
+pub use spans::{GroupFn, WindowFn};
 
 /// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
 ///
@@ -167,6 +171,8 @@ macro_rules! for_each_context {
         $macro!(@ [S] WithStateAndSeed<S>, [S, RowRng], context [&mut context.0, &mut context.1.generator], $($rest)*);
     };
 }
+
+use for_each_context;
 
 macro_rules! row_fn {
     (
@@ -614,6 +620,44 @@ macro_rules! pointer {
             fn call(&self, context: &mut C, chunk: Chunk) -> F::Out {
                 let $pointer = self;
                 $target.call(context, chunk)
+            }
+        }
+
+        impl<$($lifetime,)? F, M, C> GroupFn<Through<M>, C> for $Pointer
+        where
+            F: GroupFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+            type Arguments = F::Arguments;
+
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                context: &mut C,
+                arguments: <F::Arguments as SpanArgs>::Of<'a>,
+            ) -> F::Out {
+                let $pointer = self;
+                $target.call(context, arguments)
+            }
+        }
+
+        impl<$($lifetime,)? F, M, C> WindowFn<Through<M>, C> for $Pointer
+        where
+            F: WindowFn<M, C> + ?Sized,
+            $Pointer: Sync,
+        {
+            type Out = F::Out;
+            type Arguments = F::Arguments;
+
+            #[inline(always)]
+            fn call<'a>(
+                &self,
+                context: &mut C,
+                arguments: <F::Arguments as SpanArgs>::Of<'a>,
+            ) -> F::Out {
+                let $pointer = self;
+                $target.call(context, arguments)
             }
         }
     };
