@@ -11,6 +11,7 @@ mod convert;
 mod decimal;
 mod dtype;
 mod emit;
+mod groups;
 mod grow;
 mod list;
 mod many;
@@ -33,6 +34,7 @@ mod structs;
 ))]
 mod temporal;
 mod text;
+mod transform;
 mod unit;
 mod views;
 
@@ -49,6 +51,7 @@ pub(crate) use buffer::advise_huge_pages;
 pub(crate) use dtype::{column_with_dtype, merged};
 pub use emit::{Emit, EmitRow, Owned};
 pub(crate) use emit::{Pushed, fit_pushed, stack_pushed};
+pub use groups::{GroupsOf, IntoGroups};
 pub use many::{IntoRows, Many};
 pub use mask::IntoMask;
 pub(crate) use parts::Parts;
@@ -60,6 +63,7 @@ pub use sinks::{SinkCons, SinkNil, Sinks};
 pub(crate) use sinks::{fit_all, fit_each};
 pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};
+pub use transform::{Each, IntoTransform, Transformed};
 
 /// A result that becomes one column's value.
 ///

@@ -16,6 +16,9 @@ pub trait RowSink: Sinks {
 
     /// The output, its columns named.
     fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<Self::Output>;
+
+    /// The output as a frame.
+    fn into_frame(output: Self::Output) -> DataFrame;
 }
 
 /// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
@@ -89,6 +92,10 @@ impl<S: CellSink> RowSink for One<S> {
 
     fn stack(mut columns: Vec<Finished>, mut names: Vec<PlSmallStr>, _: usize) -> Result<Column> {
         Ok(columns.swap_remove(0).into_column(names.swap_remove(0)))
+    }
+
+    fn into_frame(output: Column) -> DataFrame {
+        output.into_frame()
     }
 }
 
@@ -188,6 +195,10 @@ impl<A: CellSink, B: Sinks> RowSink for SinkCons<A, B> {
     fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
         frame(columns, names, rows)
     }
+
+    fn into_frame(output: DataFrame) -> DataFrame {
+        output
+    }
 }
 
 impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
@@ -269,6 +280,10 @@ impl<S: CellSink, const N: usize> RowSink for SinkRepeat<S, N> {
 
     fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
         frame(columns, names, rows)
+    }
+
+    fn into_frame(output: DataFrame) -> DataFrame {
+        output
     }
 }
 

@@ -1,5 +1,7 @@
 //! The results of parts and of columns, put together.
 
+use std::convert::Infallible;
+
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
 use super::dtype::{column_with_dtype, merged, with_dtype};
@@ -65,6 +67,14 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     fn cut(part: Self::Part, halo: &Halo) -> Result<Self::Part, String>;
 
+    /// A whole frame or column, and its height.
+    #[doc(hidden)]
+    fn measured(part: Self::Part) -> (Self::Part, usize);
+
+    /// The output as a frame: a column is a frame of one.
+    #[doc(hidden)]
+    fn into_frame(output: Self::Output) -> DataFrame;
+
     /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole. Cells
     /// were encoded for the dtypes that are given.
     #[doc(hidden)]
@@ -102,6 +112,22 @@ where
             let rows = halo.rows_kept(series.len())?;
             Ok(series.slice(rows.start as i64, rows.len()))
         })
+    }
+
+    fn measured(part: Self::Part) -> (Self::Part, usize) {
+        let mut height = 1;
+        let part = T::change_series(part, |series| {
+            height = series.len();
+            Ok::<_, Infallible>(series)
+        });
+        match part {
+            Ok(part) => (part, height),
+            Err(never) => match never {},
+        }
+    }
+
+    fn into_frame(output: T::Output) -> DataFrame {
+        T::Sink::into_frame(output)
     }
 
     fn fit(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
@@ -176,6 +202,23 @@ fn write_all<T: IntoRow>(
     Ok(columns)
 }
 
+/// A frame, or a column as one.
+trait IntoFrame {
+    fn into_frame(self) -> DataFrame;
+}
+
+impl IntoFrame for DataFrame {
+    fn into_frame(self) -> DataFrame {
+        self
+    }
+}
+
+impl IntoFrame for Column {
+    fn into_frame(self) -> DataFrame {
+        Column::into_frame(self)
+    }
+}
+
 macro_rules! whole {
     ($Whole:ty, $width:expr, $height:path, $stack:path) => {
         whole!(@impl [], $Whole, $Whole, $width, $height, $stack, |whole| Ok(whole));
@@ -208,6 +251,15 @@ macro_rules! whole {
             fn cut(whole: $Output, halo: &Halo) -> Result<$Output, String> {
                 let rows = halo.rows_kept($height(&whole))?;
                 Ok(whole.slice(rows.start as i64, rows.len()))
+            }
+
+            fn measured(whole: $Output) -> ($Output, usize) {
+                let height = $height(&whole);
+                (whole, height)
+            }
+
+            fn into_frame(output: $Output) -> DataFrame {
+                output.into_frame()
             }
 
             fn stack(
