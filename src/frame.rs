@@ -1,15 +1,16 @@
 //! The extension trait on `DataFrame`.
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, PlSmallStr};
 
 use crate::apply::Apply;
 use crate::error::Result;
-use crate::function::{ChunkFn, ColumnFn, RowFn};
+use crate::function::{ChunkFn, ColumnFn, GroupFn, RowFn, WindowFn};
 use crate::partition;
 use crate::sealed::Sealed;
-use crate::write::{IntoColumns, IntoRow, IntoStack};
+use crate::windows::Window;
+use crate::write::{IntoColumns, IntoGroups, IntoRow, IntoStack};
 
-/// Maps your own closure over a `DataFrame`'s rows, columns or partitions, on all cores.
+/// Maps your own closure over a `DataFrame`'s rows, columns, partitions, groups or windows, on all cores.
 ///
 /// Row `i` of the output comes from row `i` of the input, and the closure is called once for it, whatever the workers
 /// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
@@ -143,6 +144,46 @@ pub trait ParApply: Sealed {
         F: ChunkFn<M>,
         F::Out: IntoStack;
 
+    /// Calls `f` with each group of rows that have the same `keys`, and gives the keys and the results as a `DataFrame`; see
+    /// [`Apply::groups`].
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["k" => ["a", "b", "a"], "x" => [1i64, 2, 3]]?;
+    /// let sums = df.par_apply_groups(["k"], |x: Values<'_, i64>| x.iter().sum::<i64>())?;
+    /// assert_eq!(sums, df!["k" => ["a", "b"], "par_apply" => [4i64, 2]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Apply::groups`].
+    fn par_apply_groups<I, S, M, F>(&self, keys: I, f: F) -> Result<DataFrame>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+        F: GroupFn<M>,
+        F::Out: IntoGroups;
+
+    /// Calls `f` with the window around each row, and gives the results as a `Column` or a `DataFrame` of the same height; see
+    /// [`Apply::windows`].
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["x" => [1.0, 4.0, 9.0]]?;
+    /// let sums = df.par_apply_windows(Window::rows(2), |x: Values<'_, f64>| x.iter().sum::<f64>())?;
+    /// assert_eq!(sums.f64()?.to_vec(), [None, Some(5.0), Some(13.0)]);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Apply::windows`].
+    fn par_apply_windows<M, F>(&self, window: Window, f: F) -> Result<<F::Out as IntoRow>::Output>
+    where
+        F: WindowFn<M>,
+        F::Out: IntoRow;
+
     /// Cuts the frame into `n` parts as NumPy's `array_split` does: the first `height % n` are one row longer, and those
     /// past the height are empty. The parts share the frame's memory.
     ///
@@ -188,6 +229,24 @@ impl ParApply for DataFrame {
         F::Out: IntoStack,
     {
         self.par_apply().chunks(f)
+    }
+
+    fn par_apply_groups<I, S, M, F>(&self, keys: I, f: F) -> Result<DataFrame>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+        F: GroupFn<M>,
+        F::Out: IntoGroups,
+    {
+        self.par_apply().by(keys).groups(f)
+    }
+
+    fn par_apply_windows<M, F>(&self, window: Window, f: F) -> Result<<F::Out as IntoRow>::Output>
+    where
+        F: WindowFn<M>,
+        F::Out: IntoRow,
+    {
+        self.par_apply().windows(window, f)
     }
 
     fn array_split(&self, n: usize) -> Result<Vec<DataFrame>> {

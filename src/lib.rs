@@ -1,5 +1,5 @@
-//! Map your own Rust closure over the rows, columns or partitions of a Polars `DataFrame`, on all cores, and get a
-//! `DataFrame` back.
+//! Map your own Rust closure over the rows, columns, partitions, groups or windows of a Polars `DataFrame`, on all cores, and get
+//! a `DataFrame` back.
 //!
 //! ```
 //! use polars_par_apply::prelude::*;
@@ -32,6 +32,9 @@
 //! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
 //! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
 //! | [`with_columns`](Apply::with_columns) | as `par_apply_rows` | as `par_apply_rows` | the frame, with the results as columns added or replaced |
+//! | [`par_apply_groups`](ParApply::par_apply_groups), or [`by`](Apply::by) and [`groups`](Apply::groups) | the keys as cells, [`Values`] and [`Rows`]; or a `DataFrame`, `&DataFrame`, [`Group`] | a [cell, tuple, array, derived struct, frame or column](IntoGroups) | a `DataFrame`: the keys, then a row for each group, or all that is stacked |
+//! | [`transform`](Apply::transform), of groups or of parts | as of groups | [`Vec<T>`, `Each(T)`, a column](IntoTransform) | as of rows |
+//! | [`par_apply_windows`](ParApply::par_apply_windows), [`windows`](Apply::windows) | [`Values`] and [`Rows`] of the [`Window`] around each row, and the row's own cells | as `par_apply_rows` | as of rows |
 //! | [`par_map`](ParMap::par_map), of a `Column` or `Series` | one [cell](Cell) | one [cell](IntoCell) | a `Column` of the same name and length |
 //!
 //! Each may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns, what
@@ -42,7 +45,8 @@
 //! [cancelling](CancelToken) and [deadlines](Apply::deadline), [progress](Apply::progress),
 //! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
 //! [when something goes wrong](guide::when_something_goes_wrong) shows them at work; the page
-//! [which verb](guide::which_verb) has a row for each question.
+//! [which verb](guide::which_verb) has a row for each question, and the page
+//! [groups and windows](guide::groups_and_windows) is about the verbs that look at several rows at once.
 //!
 //! A call may go on in the background, as a [`Job`]: [`spawn_rows`](Apply::spawn_rows) and its like. And a [`Pool`] calls
 //! closures for items that are no frame's, as `multiprocessing.Pool` does in Python: [`map`](Pool::map),
@@ -57,11 +61,13 @@
 //! # Promises
 //!
 //! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks; where a row
-//!    gives any number of rows, they stand in the order of the input's. Where rows
+//!    gives any number of rows, they stand in the order of the input's. Groups stand in the order of their first rows, and the
+//!    rows within each in the order of the input. Where rows
 //!    are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for, [`kept_rows`](Outcome::kept_rows) says which
 //!    input rows are left, in the same order.
-//! 2. **Exactly once.** The closure is called once per row; never on invented data, never twice to probe. `retry` alone
-//!    calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most once.
+//! 2. **Exactly once.** The closure is called once per row (column, part, group); never on invented data, never twice
+//!    to probe. `retry` alone calls it again, and only for rows that returned an error. A call that fails or is
+//!    cancelled calls it at most once.
 //! 3. **Same answer** on one worker and on many; with `seed`, random numbers too. [`sequential`](Apply::sequential) runs
 //!    on the calling thread.
 //! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
@@ -69,35 +75,40 @@
 //!    mend it, and [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of their
 //!    types: each is held without loss, or its row fails.
 //! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null, or no row of the many that it could give. `Option<T>`: the closure sees `None`.
-//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column` and parts see every row;
-//!    closures of `Row`, `&Column` and parts refuse the option.
+//!    A row of a group or a window is left out where a `Values` or `Rows` argument of a plain type is null in it, of all arguments.
+//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column`, parts and whole groups see every row;
+//!    closures of `Row`, `&Column`, parts and whole groups refuse the option.
 //! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
-//!    closure's error as its [`cause`](Error::cause). The message includes the cause, and
-//!    [`source`](std::error::Error::source) goes on after it, so that a chain of errors says each once; see [`Error`]. The
-//!    rest of the run is not finished.
-//!    With another [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is
-//!    nulled or dropped in silence. (A lazy query has no outcome: it tells a collector that it is given. Of several
-//!    rows that fail in one, the first that is met is named, and where batches run side by side that can be another in the
-//!    next run. A stream that is in order gives the lowest.)
+//!    closure's error as its [`cause`](Error::cause); of groups, that of the failing group whose first row is the
+//!    lowest, with its keys. The message includes the cause, and [`source`](std::error::Error::source) goes on after
+//!    it, so that a chain of errors says each once; see [`Error`]. The rest of the run is not finished. With another
+//!    [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is nulled or
+//!    dropped in silence. (A lazy query has no outcome: it tells a collector that it is given. Of several rows that
+//!    fail in one, the first that is met is named, and where batches run side by side that can be another in the next
+//!    run. A stream that is in order gives the lowest.)
 //! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
 //!    stays usable. (A program built with `panic = "abort"` aborts.)
 //! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not), or
 //!    [`returns`](Apply::returns).
 //! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
-//!     text are written into one preallocated column.
+//!     text are written into one preallocated column. (The columns that a closure of groups takes are copied once into the groups'
+//!     order, unless each group's rows lie side by side already.)
 //! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
 //!     of Polars' streaming engine, which is one of many already, a call runs on that thread. A background job is begun on a
 //!     thread apart from Polars' workers, since it may wait for long, and its rows run on them.
 //! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled or whose [deadline](Apply::deadline) has passed ends
-//!     when each worker is done with the row that it is in. A row that is running cannot be killed.
+//!     when each worker is done with the row (column, part, group) that it is in. What is running cannot be killed.
 //! 13. **Jobs** end in a result, always: a value, an error, a panic as an error, or the word that they were cancelled. One
 //!     that is dropped is cancelled, unless it was [detached](Job::detach). Jobs may wait for each other on any pool, of one
 //!     worker too.
 //!
 //! # Output names
 //!
-//! One cell: `par_apply`, also where it is the one column of a frame. A tuple or an array: `column_0`, `column_1`, … A derived struct: its fields. `columns`: the
-//! input's. A `DataFrame`, `Column` or `Series` from `chunks`: its own. [`names`](Apply::names) sets others.
+//! One cell: `par_apply`, also where it is the one column of a frame. A tuple or an array: `column_0`, `column_1`, … A
+//! derived struct: its fields. `columns`: the input's. A `DataFrame`, `Column` or `Series` from `chunks`: its own.
+//! `groups`: the keys, then as `rows` or, of whole frames and columns, as `chunks`. `transform` and `windows`: as
+//! `rows`; a whole column from `transform`: that of the first group's. [`names`](Apply::names) sets others, but for the
+//! keys.
 //!
 //! # Speed
 //!
@@ -123,7 +134,7 @@
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
 //! | `rust_decimal` | | Decimal as `rust_decimal::Decimal` |
-//! | `lazy` | | closures in a lazy query: [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html), an expression; [`ParApplyLazy`](https://docs.rs/polars-par-apply/latest/polars_par_apply/trait.ParApplyLazy.html) on `LazyFrame`: rows, chunks, and streams of batches; brings `dtype-struct` |
+//! | `lazy` | | closures in a lazy query: [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html), an expression; [`ParApplyLazy`](https://docs.rs/polars-par-apply/latest/polars_par_apply/trait.ParApplyLazy.html) on `LazyFrame`: rows, groups, windows, chunks, and streams of batches; brings `dtype-struct` |
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
 //! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
 //! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
@@ -148,11 +159,13 @@
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
+//! | `groups` | which rows have which key, and columns in the order of their groups |
+//! | `windows` | which rows stand around a row, and where each row's window begins and ends: [`Window`] |
 //! | `run` | who runs what: the order in which rows are handed out, failures and panics under their policy, retries, cancelling, progress |
 //! | `job` | work in the background: [`Job`] |
 //! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
-//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`, `elements`, `fold_rows`: the stages put together |
+//! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`, `elements`, `fold_rows`, `groups`, `transform`, `windows`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame`, `par_map` | the builder, and the traits on `DataFrame`, and on `Column` and `Series` |
@@ -168,6 +181,7 @@ mod context;
 mod error;
 mod frame;
 mod function;
+mod groups;
 pub mod guide;
 mod job;
 #[cfg(feature = "lazy")]
@@ -188,6 +202,7 @@ mod run;
 mod sealed;
 mod sync;
 mod verbs;
+mod windows;
 mod write;
 
 pub use apply::{Apply, Gives, OutputOnly, WithOutcome};
@@ -199,15 +214,17 @@ pub use context::{
 pub use context::{RowRng, Seed, WithSeed, WithStateAndSeed};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use frame::ParApply;
-pub use function::{Around, ByRef, Call, ChunkFn, ColumnFn, EmitFn, RowFn, around, by_ref};
+pub use function::{
+    Around, ByRef, Call, ChunkFn, ColumnFn, EmitFn, GroupFn, RowFn, WindowFn, around, by_ref,
+};
 pub use job::Job;
 #[cfg(feature = "lazy")]
 pub use lazy::{
     Batches, Failures, IntoBatch, LazyApply, OneColumn, OutputSchema, ParApplyLazy, RowsExpr, rows,
 };
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
-pub use options::{CallOptions, Casts, Nulls, OnCancel, OnError};
-pub use outcome::{LongestRun, Outcome, Stats, WorkerStats};
+pub use options::{CallOptions, Casts, NullKeys, Nulls, OnCancel, OnError};
+pub use outcome::{LongestRun, Outcome, SlowestGroup, Stats, WorkerStats};
 pub use par_map::ParMap;
 pub use partition::Chunk;
 pub use polars;
@@ -221,13 +238,18 @@ pub use progress::{Progress, Tick, TickState};
 pub use rand;
 #[cfg(feature = "dtype-struct")]
 pub use read::Struct;
-pub use read::{Cell, FromRow, ListItem, OneCell, Row, RowIter, Values, ValuesIter};
+pub use read::{
+    Cell, FromRow, Group, GroupArg, ListItem, OneCell, Row, RowIter, Rows, RowsIter, Values,
+    ValuesIter,
+};
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;
 pub use verbs::FoldLead;
+pub use windows::{Closed, Span, Window};
 pub use write::{
-    Emit, EmitRow, IntoCell, IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack, Many,
+    Each, Emit, EmitRow, IntoCell, IntoColumns, IntoGroups, IntoMask, IntoRow, IntoRows, IntoStack,
+    IntoTransform, Many,
 };
 
 /// What derived code uses; not for others.
@@ -236,8 +258,10 @@ pub mod __private {
     pub use polars::prelude::DataFrame;
 
     pub use crate::error::Failure;
-    pub use crate::read::{Cells, Cons, Nil};
-    pub use crate::write::{DefaultNames, Encoding, Owned, SinkCons, SinkNil, Sinks, item};
+    pub use crate::read::{Cells, Cons, Nil, SpanArgs};
+    pub use crate::write::{
+        DefaultNames, Encoding, GroupsOf, Owned, SinkCons, SinkNil, Sinks, Transformed, item,
+    };
 }
 
 /// Runs the README's programs.

@@ -23,7 +23,7 @@ pub enum Nulls {
     #[default]
     Propagate,
     /// The call returns an error that names the first such null, before the closure is called at all. Closures that see nulls
-    /// themselves (of `Row`, of `&Column`, of parts) have no such argument, and their calls refuse it.
+    /// themselves (of `Row`, of `&Column`, of parts, of whole groups) have no such argument, and their calls refuse it.
     Error,
 }
 
@@ -44,7 +44,7 @@ pub enum Casts {
     Lossy,
 }
 
-/// What becomes of a row (a column, a part) whose closure returns an error or panics, or whose value cannot be read or
+/// What becomes of a row (a column, a part, a group) whose closure returns an error or panics, or whose value cannot be read or
 /// written.
 ///
 /// A failure is never lost: all policies but `Fail` tell each in [`Outcome::failures`](crate::Outcome), and count them in
@@ -63,10 +63,13 @@ pub enum OnError {
     /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
     /// whose height nobody knows, it is an error before the closure is called. So it is of `flat_map_rows` and `emit_rows`, whose
     /// failing row gives no rows.
+    ///
+    /// Of `groups`, the group's row has its keys, and nulls for the results; for a closure that returns whole frames or
+    /// columns it is refused. Of `transform`, all rows of the group are null; of `windows`, the row is.
     Null,
-    /// It is dropped. The output has the rows (columns, parts) that did not fail, and
+    /// It is dropped. The output has the rows (columns, parts, groups) that did not fail, and
     /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. Of `with_columns`, that row of the frame's own
-    /// columns is dropped too.
+    /// columns is dropped too; of `transform`, all rows of the group.
     ///
     /// Where every part's result is a whole frame or column and all are dropped, nothing says what columns there were: the
     /// output is a frame without columns, or an empty column of dtype Null.
@@ -84,10 +87,22 @@ pub enum OnCancel {
     /// An error that says how many rows were done.
     #[default]
     Error,
-    /// The finished part: the output has the rows (columns, parts) that were done, in order, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first ones,
-    /// since workers are at different places. A failure that its policy does not let pass is an error all the same.
+    /// The finished part: the output has the rows (columns, parts, groups) that were done, in order, and
+    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first ones, since
+    /// workers are at different places; of groups, large ones are begun before others. A failure that its policy does not
+    /// let pass is an error all the same.
     Partial,
+}
+
+/// What becomes of rows whose key is null, of which a call [by keys](crate::Apply::by) has several where it has several keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NullKeys {
+    /// They are a group of their own, as in Polars: a null is equal to a null.
+    #[default]
+    Group,
+    /// They are in no group, as in pandas: `groups` has no row of them, and of `transform` and `windows` their results are null.
+    Drop,
 }
 
 /// The options of a call that are plain data, as a value: it is built once, kept, cloned, compared and printed, and given
@@ -129,6 +144,9 @@ pub struct CallOptions {
     pub(crate) on_cancel: Option<OnCancel>,
     pub(crate) keep: Option<Vec<PlSmallStr>>,
     pub(crate) source_rows: Option<PlSmallStr>,
+    pub(crate) by: Option<Vec<PlSmallStr>>,
+    pub(crate) without_keys: Option<bool>,
+    pub(crate) null_keys: Option<NullKeys>,
 }
 
 impl CallOptions {
@@ -260,6 +278,28 @@ impl CallOptions {
         self
     }
 
+    /// The columns whose values say which rows belong together; see [`Apply::by`](crate::Apply::by).
+    pub fn by<I, S>(mut self, keys: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<PlSmallStr>,
+    {
+        self.by = Some(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves the keys out of the output; see [`Apply::without_keys`](crate::Apply::without_keys).
+    pub fn without_keys(mut self) -> Self {
+        self.without_keys = Some(true);
+        self
+    }
+
+    /// What becomes of rows whose key is null; see [`Apply::null_keys`](crate::Apply::null_keys).
+    pub fn null_keys(mut self, null_keys: NullKeys) -> Self {
+        self.null_keys = Some(null_keys);
+        self
+    }
+
     /// These, and where one is not given here, that of `others`.
     pub(crate) fn or(self, others: CallOptions) -> CallOptions {
         // A cut is one option, whichever way it is said.
@@ -286,6 +326,9 @@ impl CallOptions {
             on_cancel: self.on_cancel.or(others.on_cancel),
             keep: self.keep.or(others.keep),
             source_rows: self.source_rows.or(others.source_rows),
+            by: self.by.or(others.by),
+            without_keys: self.without_keys.or(others.without_keys),
+            null_keys: self.null_keys.or(others.null_keys),
         }
     }
 }
@@ -311,7 +354,7 @@ impl fmt::Debug for CallOptions {
             }
             None => {}
         }
-        show!(on_error max_failures deadline on_cancel keep source_rows);
+        show!(on_error max_failures deadline on_cancel keep source_rows by without_keys null_keys);
         given.finish()
     }
 }
@@ -353,6 +396,15 @@ impl Options<'_> {
 
     pub(crate) fn on_cancel(&self) -> OnCancel {
         self.call.on_cancel.unwrap_or_default()
+    }
+
+    pub(crate) fn drops_null_keys(&self) -> bool {
+        self.call.null_keys == Some(NullKeys::Drop)
+    }
+
+    /// Whether the output has the keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.call.without_keys.unwrap_or_default()
     }
 
     /// How many rows of its neighbours a part has, where it has any.

@@ -37,13 +37,15 @@ pub struct Outcome<T> {
     ///
     /// | column | dtype | what |
     /// |---|---|---|
-    /// | `row` | that of Polars' row index | of `rows` and its like, and of `elements`: the input row's number; of `chunks`: that of the part's first row |
-    /// | `part`, `rows` | likewise | of `chunks` only: the part, from 0, and how many rows it has |
+    /// | `row` | that of Polars' row index | of `rows` and its like, of `elements` and of `windows`: the input row's number; of `chunks`: that of the part's first row; of `groups` and `transform`: that of the group's first row |
+    /// | `part`, `rows` | likewise | of `chunks`, and of `transform` without keys: the part, from 0, and how many rows it has |
+    /// | `group`, `rows` | likewise | of `groups` and `transform`: the group's position among the groups, from 0, and how many rows it has |
+    /// | the [keys](crate::Apply::by), after `row` | their own | of `groups`, `transform` and `windows`: the group's; a key with the name of a column before it has `_input` appended |
     /// | `column` | String | of `columns` and `elements` only: the column's name |
     /// | `error` | String | the error's message and its causes', or the panic's message |
     /// | `panic` | Boolean | whether it was a panic |
     /// | `attempts` | `UInt32` | how often the closure was called for it; never where a value cannot be read |
-    /// | the columns the closure is given | their own | of `rows` and its like only: the row's cells; a column with one of the names above has `_input` appended |
+    /// | the columns the closure is given | their own | of `rows` and its like, and of `windows`: the row's cells; a column with one of the names above has `_input` appended |
     ///
     /// The dtype of Polars' row index is `UInt32`, or `UInt64` where Polars is built with `bigidx`: `row` joins with the
     /// column that `with_row_index` makes, and with [`kept_rows`](Outcome::kept_rows). It is `UInt64` where the call's
@@ -67,7 +69,8 @@ impl<T> Outcome<T> {
     /// failure, and those that a cancelled run never reached. Of `filter_rows`, they are those that the closure has kept; of
     /// `flat_map_rows` and `emit_rows`, the rows that were done and did not fail, whatever number of rows they gave: which row each
     /// comes from, [`source_rows`](crate::Apply::source_rows) says; of `chunks`, the rows of the parts whose result is in the output; of
-    /// `columns`, all rows.
+    /// `groups`, the rows of the groups whose results are in the output, ascending, without those that are in no group
+    /// ([`NullKeys::Drop`](crate::NullKeys)); of `transform` and `windows`, as of `rows`; of `columns`, all rows.
     ///
     /// Where the rows are counted from 0, `df.take(&outcome.kept_rows())?` is the input that goes with the output of `rows`.
     /// With [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) these are the rows' own
@@ -112,8 +115,10 @@ impl<T> Outcome<T> {
     ///
     /// A call of `rows` with [`row_numbers("row")`](crate::Apply::row_numbers) on it goes on where the run was stopped: it
     /// reports the same numbers and draws the same random numbers as one run over all of `df` would. Of `chunks`, the rest
-    /// has the rows of the parts that were never reached, and is cut anew. Where the stopped call was
-    /// given `row_numbers` itself, `df` has the numbers, and no column is added.
+    /// has the rows of the parts that were never reached, and is cut anew. Of `groups` and `transform` it has all rows of
+    /// the groups that were never reached, so a call of the same verb on it goes on likewise. Of `windows` it lacks the rows
+    /// before it that its windows would have: call the verb on `df` again. Where the stopped call was given `row_numbers`
+    /// itself, `df` has the numbers, and no column is added.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -198,10 +203,11 @@ pub(crate) fn kept_mask(dropped: &[Range<usize>], rows: usize) -> BooleanChunked
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The rows done, those that failed included; of [`columns`](crate::Apply::columns), the columns, and of
-    /// [`elements`](crate::Apply::elements), the values.
+    /// The rows done, those that failed included; of [`columns`](crate::Apply::columns), the columns, of
+    /// [`elements`](crate::Apply::elements), the values, and of [`groups`](crate::Apply::groups) and
+    /// [`transform`](crate::Apply::transform), the rows of the groups.
     pub rows: usize,
-    /// The rows (columns, parts) that failed.
+    /// The rows (columns, parts, groups) that failed.
     pub failures: usize,
     /// How many times the closure was called again for a row that had failed.
     pub retries: usize,
@@ -218,6 +224,8 @@ pub struct Stats {
     pub runs: usize,
     /// The run that took longest.
     pub longest_run: Option<LongestRun>,
+    /// Of [`groups`](crate::Apply::groups) and [`transform`](crate::Apply::transform): the group that took longest.
+    pub slowest_group: Option<SlowestGroup>,
 }
 
 /// What one worker did.
@@ -239,6 +247,23 @@ pub struct LongestRun {
     /// What it took.
     pub time: Duration,
     /// Its rows, from the number of the first to that of the last, that one included. Where
-    /// [`row_numbers`](crate::Apply::row_numbers) are not ascending, neither need be a bound of those between; of [`columns`](crate::Apply::columns), its columns.
+    /// [`row_numbers`](crate::Apply::row_numbers) are not ascending, neither need be a bound of those between; of [`columns`](crate::Apply::columns), its columns; of
+    /// [`groups`](crate::Apply::groups) and [`transform`](crate::Apply::transform), its groups by their positions.
     pub rows: Range<usize>,
+}
+
+/// The group that took longest.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SlowestGroup {
+    /// What it took. Where groups take a few microseconds at most, several are timed together, and this is what all of these took.
+    pub time: Duration,
+    /// Its position among the groups, from 0, which are in the order of their first rows.
+    pub index: usize,
+    /// Its keys, as Polars prints them, with a comma between; of a part of the frame, nothing.
+    pub key: String,
+    /// The number of its first row.
+    pub first_row: usize,
+    /// How many rows it has.
+    pub rows: usize,
 }

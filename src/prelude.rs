@@ -16,10 +16,11 @@ pub use crate::RowRng;
 #[cfg(feature = "dtype-struct")]
 pub use crate::Struct;
 pub use crate::{
-    Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, ColumnFn, Emit, EmitFn, EmitRow,
-    ErrorKind, FromRow, IntoCell, IntoColumns, IntoItem, IntoMask, IntoRow, IntoRows, IntoStack,
-    Job, Many, Nulls, OnCancel, OnError, Outcome, ParApply, ParMap, Place, Pool, Progress, Row,
-    RowFn, Stats, Tick, TickState, Values, available_workers,
+    Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, Closed, ColumnFn, Each, Emit,
+    EmitFn, EmitRow, ErrorKind, FromRow, Group, GroupFn, IntoCell, IntoColumns, IntoGroups,
+    IntoItem, IntoMask, IntoRow, IntoRows, IntoStack, IntoTransform, Job, Many, NullKeys, Nulls,
+    OnCancel, OnError, Outcome, ParApply, ParMap, Place, Pool, Progress, Row, RowFn, Rows, Stats,
+    Tick, TickState, Values, Window, WindowFn, available_workers,
 };
 #[cfg(feature = "lazy")]
 pub use crate::{

@@ -30,11 +30,7 @@ impl<'a, C: Cells> Arguments<'a, C> {
         let arguments = C::arguments();
         let shape = Shape {
             verb,
-            over: match given.numbers {
-                None => Over::Frame,
-                // The query has numbered them.
-                Some(_) => Over::Batch,
-            },
+            over: Over::of(given),
             sees_nulls: arguments.is_none(),
             is_whole: false,
             is_seeded,

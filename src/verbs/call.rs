@@ -9,7 +9,7 @@ use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SlowestGroup};
 use crate::partition::Cut;
 use crate::run::{Kernel, Plan, Run};
 use crate::write::Misfit;
@@ -60,7 +60,7 @@ impl<'o> Checks<'o> {
         check_names(self.options, width, &mut self.faults);
         check_duplicates(names, &mut self.faults);
         refuse(self.options, self.shape, &mut self.faults);
-        if self.shape.is_seeded && self.shape.is_of_parts() && plan.asked_cut().is_none() {
+        if self.shape.is_seeded && self.shape.draws_by_part() && plan.asked_cut().is_none() {
             self.faults.push(super::follows::no_cut());
         }
         Error::of_all(self.faults)?;
@@ -87,6 +87,17 @@ pub(crate) trait Verb<C>: Sized {
     fn cut(&self, plan: &Plan) -> Option<Cut> {
         let _ = plan;
         Some(Cut::ChunkRows(1))
+    }
+
+    /// Where items may take so long that each is claimed before it is done: those that are expected to take longest, ascending.
+    fn claims(&self, plan: &Plan) -> Option<Vec<usize>> {
+        let _ = plan;
+        None
+    }
+
+    /// The group that took longest, of a verb that has groups.
+    fn slowest(&self) -> Option<SlowestGroup> {
+        None
     }
 
     /// Whether the first items show whether the rest is worth waking other workers for, also where there is a cut.
@@ -128,6 +139,9 @@ where
     if verb.tries_first() {
         run = run.tries_first();
     }
+    if let Some(first) = verb.claims(plan) {
+        run = run.claimed(first);
+    }
     let halt = run.halt_flag();
     let ended = {
         let kernel = verb.kernel(&contexts, halt.as_deref());
@@ -136,7 +150,8 @@ where
     let report = report(ended, options, items, V::WHOLE);
     // The states are finished whatever has become of the run; its own error comes first.
     let finished = finish(contexts.into_all());
-    let (gaps, told) = report?;
+    let (gaps, mut told) = report?;
+    told.stats.slowest_group = verb.slowest();
     finished?;
     Ok(told.with(verb.output(&gaps)?))
 }

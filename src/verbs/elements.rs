@@ -15,6 +15,7 @@ use super::follows::{Kind, Over, Shape};
 use super::names_of;
 use super::report::{Gaps, Items};
 use super::rows::{BlockStrides, Part};
+use super::stride::ByRow;
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -220,6 +221,7 @@ where
             }
         };
         let verb = self.verb;
+        let body = ByRow::<M, F>::new(verb.f);
         let mut start = items.start;
         while start < items.end {
             let column = start / verb.items.rows;
@@ -251,13 +253,12 @@ where
             while let Some((row, len, places)) = blocks.next() {
                 let reader = F::Cells::open(bound, places, row, len, &mut scratch);
                 let mut strides = BlockStrides {
-                    f: verb.f,
+                    body: &body,
                     context: &mut *context,
                     reader,
                     sink,
                     before,
                     writer: &mut writer,
-                    marker: PhantomData,
                 };
                 let block = before + row..before + row + len;
                 // SAFETY: the reader is open for the block's rows, which are the writer's next ones.

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
+use crate::read::Given;
 
 /// What a call is, as far as it decides which options it follows.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,11 @@ pub(crate) enum Kind {
     Chunks,
     FoldRows,
     Elements,
+    Groups,
+    Transform,
+    /// `transform` of parts of the frame, and not of groups.
+    TransformParts,
+    Windows,
 }
 
 /// What a call is made over.
@@ -47,6 +53,16 @@ pub(crate) enum Over {
     Stream,
     /// One batch of one of these three, whose options were checked before. Queries have their own ways to report failures.
     Batch,
+}
+
+impl Over {
+    /// That of a call over these columns: a batch, where the query has numbered its rows.
+    pub(super) fn of(given: Given<'_>) -> Self {
+        match given.numbers {
+            None => Over::Frame,
+            Some(_) => Over::Batch,
+        }
+    }
 }
 
 impl Shape {
@@ -70,6 +86,21 @@ impl Shape {
 
     pub(super) fn is_of_parts(self) -> bool {
         self.verb == Kind::Chunks
+    }
+
+    /// Whether what is drawn at random depends on how the rows are cut.
+    pub(super) fn draws_by_part(self) -> bool {
+        matches!(self.verb, Kind::Chunks | Kind::TransformParts)
+    }
+
+    /// Whether the verb looks at keys.
+    fn has_keys(self) -> bool {
+        matches!(self.verb, Kind::Groups | Kind::Transform | Kind::Windows)
+    }
+
+    /// Whether the closure is given several rows at once, by the types of its arguments.
+    fn is_of_spans(self) -> bool {
+        self.has_keys() || self.verb == Kind::TransformParts
     }
 
     fn is_of_rows(self) -> bool {
@@ -269,7 +300,64 @@ const RULES: &[Rule] = &[
         is_for: |call| call.verb == Kind::FoldRows && call.sees_nulls,
         instead: "a closure that takes Row is given the values as they are, so nothing is converted; take typed arguments",
     },
+    Rule {
+        option: "by",
+        is_given: |options| options.call.by.is_none(),
+        is_for: |call| call.verb == Kind::Groups,
+        instead: "groups need keys, which say which rows belong together: .by([\"key\"]).groups(f); for parts of the frame there is \
+                  .chunks(f)",
+    },
+    Rule {
+        option: "by",
+        is_given: |options| options.call.by.is_some(),
+        is_for: |call| !call.has_keys(),
+        instead: "only .groups(f), .transform(f) and .windows(window, f) look at keys; call one of these, or leave it out",
+    },
+    Rule {
+        option: "null_keys",
+        is_given: |options| options.call.null_keys.is_some() && options.call.by.is_none(),
+        is_for: |_| true,
+        instead: "there are no keys; give them by .by([\"key\"]), or leave it out",
+    },
+    Rule {
+        option: "without_keys",
+        is_given: |options| options.call.without_keys.is_some(),
+        is_for: |call| call.verb != Kind::Groups,
+        instead: "only the output of .groups(f) has the keys; leave it out",
+    },
+    Rule {
+        option: "partitions",
+        is_given: |options| options.call.partitions.is_some(),
+        is_for: |call| matches!(call.verb, Kind::Groups | Kind::Transform),
+        instead: "groups are handed out one by one, and their rows follow from the keys; leave it out",
+    },
+    Rule {
+        option: "chunk_rows",
+        is_given: |options| options.call.chunk_rows.is_some(),
+        is_for: |call| matches!(call.verb, Kind::Groups | Kind::Transform),
+        instead: "groups are handed out one by one, and their rows follow from the keys; leave it out",
+    },
+    Rule {
+        option: "nulls",
+        is_given: |options| options.nulls() == Nulls::Error,
+        is_for: |call| call.is_of_spans() && call.sees_nulls,
+        instead: "a closure of whole groups is given frames with their nulls; look at their null counts, or take typed \
+                  arguments",
+    },
     // Of calls in a query.
+    Rule {
+        option: "by",
+        is_given: |options| options.call.by.is_none(),
+        is_for: |call| call.is_lazy() && call.verb == Kind::Transform,
+        instead: "the groups of .transform(f) follow from keys: give them by .by([\"key\"]); for parts of a query's frame there is \
+                  .row_wise().chunks(schema, f)",
+    },
+    Rule {
+        option: "numbered",
+        is_given: |options| options.of_query.numbered,
+        is_for: |call| call.is_lazy() && call.has_keys(),
+        instead: "the call is made over the whole frame, whose rows always are numbered; leave it out",
+    },
     Rule {
         option: "names",
         is_given: |options| options.call.names.is_some(),

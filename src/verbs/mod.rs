@@ -8,11 +8,15 @@ mod elements;
 mod filter_rows;
 mod fold_rows;
 mod follows;
+mod groups;
 mod many;
 mod report;
 mod results;
 mod rows;
+mod spans;
 mod stride;
+mod transform;
+mod windows;
 mod with_columns;
 
 use polars::prelude::{Column, DataType, PlSmallStr};
@@ -26,9 +30,12 @@ pub use fold_rows::FoldLead;
 pub(crate) use fold_rows::{Fold, fold_rows};
 #[cfg(feature = "lazy")]
 pub(crate) use follows::{GivenOptions, Kind, OfQuery, Over, Rule, Shape, unfit};
+pub(crate) use groups::groups;
 pub(crate) use many::{emit_rows, flat_map_rows};
 pub(crate) use report::{Gaps, Items};
 pub(crate) use rows::rows;
+pub(crate) use transform::transform;
+pub(crate) use windows::windows;
 pub(crate) use with_columns::with_columns;
 
 use crate::error::{Error, ErrorKind, Failure, Place, counted};

@@ -40,6 +40,19 @@ pub(crate) trait Items: Sync {
     /// The positions of the input rows that are not in the output where neighbouring items are not.
     fn rows_of(&self, items: Range<usize>) -> Range<usize>;
 
+    /// The same of items that need not be neighbours, ascending.
+    fn rows_in(&self, items: &[Range<usize>]) -> Vec<Range<usize>> {
+        items
+            .iter()
+            .map(|items| self.rows_of(items.clone()))
+            .collect()
+    }
+
+    /// The positions of the input rows that no item stands for, and that are not in the output, ascending.
+    fn left_out(&self) -> Vec<Range<usize>> {
+        Vec::new()
+    }
+
     /// What progress counts when neighbouring items are done: rows, or columns.
     fn done_of(&self, items: Range<usize>) -> Range<usize> {
         self.rows_of(items)
@@ -83,7 +96,7 @@ pub(crate) struct Gaps {
 /// What an [`Outcome`] has beside the output.
 pub(super) struct Told {
     failures: DataFrame,
-    stats: Stats,
+    pub(super) stats: Stats,
     dropped: Vec<Range<usize>>,
     undone: Vec<Range<usize>>,
     numbers: RowNumbers,
@@ -128,12 +141,9 @@ pub(super) fn report(
         dropped.extend(failures.iter().map(|record| record.item..record.item + 1));
         dropped.sort_unstable_by_key(|items| items.start);
     }
-    let rows_of = |items_: &[Range<usize>]| -> Vec<Range<usize>> {
-        items_
-            .iter()
-            .map(|range| items.rows_of(range.clone()))
-            .collect()
-    };
+    let mut dropped_rows = items.left_out();
+    dropped_rows.extend(items.rows_in(&dropped));
+    dropped_rows.sort_unstable_by_key(|rows| rows.start);
     let told = Told {
         failures: if options.told {
             frame(&failures, items)?
@@ -141,8 +151,8 @@ pub(super) fn report(
             DataFrame::empty()
         },
         stats,
-        dropped: rows_of(&dropped),
-        undone: rows_of(&undone),
+        dropped: dropped_rows,
+        undone: items.rows_in(&undone),
         // Only an outcome is asked for numbers later.
         numbers: match options.told {
             true => items.numbers().clone(),
@@ -221,15 +231,20 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
     columns.push(errors.into_column());
     columns.push(Column::new("panic".into(), panics.collect::<Vec<_>>()));
     columns.push(Column::new("attempts".into(), attempts.collect::<Vec<_>>()));
-    for mut given in items.given(&which)? {
-        let mut name = given.name().clone();
-        while columns.iter().any(|column| *column.name() == name) {
-            name = PlSmallStr::from(format!("{name}_input"));
-        }
-        given.rename(name);
-        columns.push(given);
+    for given in items.given(&which)? {
+        columns.push(apart(given, &columns));
     }
     Ok(DataFrame::new(records.len(), columns)?)
+}
+
+/// A column of the input beside others, under another name where one of them has its own.
+pub(super) fn apart(mut given: Column, others: &[Column]) -> Column {
+    let mut name = given.name().clone();
+    while others.iter().any(|column| *column.name() == name) {
+        name = PlSmallStr::from(format!("{name}_input"));
+    }
+    given.rename(name);
+    given
 }
 
 /// What a failure says.

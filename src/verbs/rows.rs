@@ -10,7 +10,7 @@ use super::arguments::Arguments;
 use super::call::{Verb, call};
 use super::follows::Kind;
 use super::report::{Gaps, Items, gather};
-use super::stride::{Stretch, Stride, run_stride};
+use super::stride::{Body, ByRow, Stretch, Stride, run_stride};
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -135,7 +135,7 @@ where
         items,
         marker: PhantomData,
     };
-    let verb = Rows {
+    let verb = RowCalls {
         calls,
         plan: &plan,
         ending,
@@ -203,7 +203,7 @@ impl Items for RowItems<'_, '_> {
 }
 
 /// A closure called for rows, and what their results become.
-struct Rows<'r, 'a, M, C, F, E>
+struct RowCalls<'r, 'a, M, C, F, E>
 where
     F: RowFn<M, C>,
     F::Out: IntoRow,
@@ -229,7 +229,7 @@ where
     marker: PhantomData<fn(M, C)>,
 }
 
-impl<M, C, F, E> Verb<C> for Rows<'_, '_, M, C, F, E>
+impl<M, C, F, E> Verb<C> for RowCalls<'_, '_, M, C, F, E>
 where
     C: Context + Send,
     F: RowFn<M, C>,
@@ -335,18 +335,18 @@ where
         // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
         // given back (from the row returned on) are handed out again, but not written here.
         let mut writer = Some(unsafe { sink.writer(start, rows.len()) });
+        let body = ByRow::<M, F>::new(*f);
         let mut scratch = <F::Cells as Cells>::Scratch::default();
         let mut blocks = layout.blocks(rows);
         while let Some((row, len, places)) = blocks.next() {
             let reader = F::Cells::open(bound, places, row, len, &mut scratch);
             let mut strides = BlockStrides {
-                f: *f,
+                body: &body,
                 context: &mut *context,
                 reader,
                 sink,
                 before: 0,
                 writer: &mut writer,
-                marker: PhantomData,
             };
             // SAFETY: the reader is open for the block's rows, which are the writer's next ones.
             if let Some(reached) = unsafe { part.block(row..row + len, worker, &mut strides) } {
@@ -394,27 +394,23 @@ pub(super) trait Strides {
 }
 
 /// One block's reader, and the writer.
-pub(super) struct BlockStrides<'b, 's, M, C, F, R>
-where
-    F: RowFn<M, C>,
-    F::Out: IntoRow,
-{
-    pub(super) f: &'b F,
+pub(super) struct BlockStrides<'b, 's, C, B, R, S: Sinks> {
+    pub(super) body: &'b B,
     pub(super) context: &'b mut C,
     pub(super) reader: R,
-    pub(super) sink: &'s <F::Out as IntoRow>::Sink,
+    pub(super) sink: &'s S,
     /// How many items come before the sink's first row.
     pub(super) before: usize,
-    pub(super) writer: &'b mut Option<<<F::Out as IntoRow>::Sink as Sinks>::Writer<'s>>,
-    pub(super) marker: PhantomData<fn(M)>,
+    pub(super) writer: &'b mut Option<S::Writer<'s>>,
 }
 
-impl<'c, M, C, F, R> Strides for BlockStrides<'_, '_, M, C, F, R>
+impl<C, B, R, S> Strides for BlockStrides<'_, '_, C, B, R, S>
 where
     C: Context,
-    F: RowFn<M, C>,
-    F::Out: IntoRow,
-    R: Reader<Item = <F::Cells as Cells>::Of<'c>>,
+    B: Body<C, R::Item>,
+    B::Out: IntoRow<Sink = S>,
+    R: Reader,
+    S: Sinks,
 {
     fn has_nulls(&self) -> bool {
         self.reader.has_nulls()
@@ -422,12 +418,13 @@ where
 
     unsafe fn run(&mut self, careful: bool, stretch: Stretch<'_>) -> (usize, Stride) {
         let run = match careful {
-            true => run_stride::<true, M, C, F, _, _>,
-            false => run_stride::<false, M, C, F, _, _>,
+            true => run_stride::<true, C, B, _, _>,
+            false => run_stride::<false, C, B, _, _>,
         };
         let writer = self.writer.take().expect("the part is not at its end");
         // SAFETY: as the caller vouches; the sink is nullable where an argument has nulls (`rows`).
-        let (i, writer, ended) = unsafe { run(self.f, self.context, self.reader, writer, stretch) };
+        let (i, writer, ended) =
+            unsafe { run(self.body, self.context, self.reader, writer, stretch) };
         *self.writer = Some(writer);
         (i, ended)
     }

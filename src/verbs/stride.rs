@@ -1,5 +1,6 @@
 //! The innermost loop of `rows`: one closure, one reader, one writer.
 
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 
@@ -40,6 +41,41 @@ pub(super) enum Stride {
     Broken(Failure),
 }
 
+/// What is called for an item, with what a reader has of it.
+///
+/// It stands for `Fn`: through a closure around a user's function, that is inlined into the closure, and not into the loop.
+pub(super) trait Body<C, Item> {
+    type Out: IntoRow;
+
+    fn call(&self, context: &mut C, item: Item) -> Self::Out;
+}
+
+/// A closure called for rows.
+pub(super) struct ByRow<'f, M, F> {
+    f: &'f F,
+    marker: PhantomData<fn(M)>,
+}
+
+impl<'f, M, F> ByRow<'f, M, F> {
+    pub(super) fn new(f: &'f F) -> Self {
+        let marker = PhantomData;
+        ByRow { f, marker }
+    }
+}
+
+impl<'a, M, C, F> Body<C, <F::Cells as Cells>::Of<'a>> for ByRow<'_, M, F>
+where
+    F: RowFn<M, C>,
+    F::Out: IntoRow,
+{
+    type Out = F::Out;
+
+    #[inline(always)]
+    fn call(&self, context: &mut C, cells: <F::Cells as Cells>::Of<'a>) -> F::Out {
+        self.f.call(context, cells)
+    }
+}
+
 /// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in registers.
 struct Kept<'a, W> {
     i: usize,
@@ -65,8 +101,8 @@ impl<W> Drop for Kept<'_, W> {
 /// # Safety
 /// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null; the writer's rows before
 /// the stretch are written, and its sink is nullable where the reader has nulls.
-pub(super) unsafe fn run_stride<'s, const CAREFUL: bool, M, C, F, R, W>(
-    f: &F,
+pub(super) unsafe fn run_stride<const CAREFUL: bool, C, B, R, W>(
+    body: &B,
     context: &mut C,
     reader: R,
     writer: W,
@@ -74,10 +110,9 @@ pub(super) unsafe fn run_stride<'s, const CAREFUL: bool, M, C, F, R, W>(
 ) -> (usize, W, Stride)
 where
     C: Context,
-    F: RowFn<M, C>,
-    F::Out: IntoRow,
-    R: Reader<Item = <F::Cells as Cells>::Of<'s>>,
-    W: Writer<Item = <<F::Out as IntoRow>::Sink as Sinks>::Item>,
+    B: Body<C, R::Item>,
+    R: Reader,
+    W: Writer<Item = <<B::Out as IntoRow>::Sink as Sinks>::Item>,
 {
     let Stretch {
         block,
@@ -133,7 +168,7 @@ where
                         continue;
                     }
                     context.at(numbers, block + i);
-                    let result = f.call(context, reader.read::<CAREFUL>(i));
+                    let result = body.call(context, reader.read::<CAREFUL>(i));
                     let items = match returns {
                         Some(dtypes) if CAREFUL => encoded(result, dtypes, casts),
                         _ => result.into_items(casts),

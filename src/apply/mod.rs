@@ -1,5 +1,7 @@
 //! The builder: options, then one verb.
 
+mod keys;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -24,7 +26,8 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 
 /// A call in the making: options, then one verb: [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
 /// [`with_columns`](Apply::with_columns), [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows),
-/// [`columns`](Apply::columns), [`chunks`](Apply::chunks), [`elements`](Apply::elements) or [`fold_rows`](Apply::fold_rows). Made by
+/// [`columns`](Apply::columns), [`chunks`](Apply::chunks), [`elements`](Apply::elements), [`fold_rows`](Apply::fold_rows),
+/// [`groups`](Apply::groups), [`transform`](Apply::transform) or [`windows`](Apply::windows). Made by
 /// [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
@@ -56,11 +59,12 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 ///
 /// [`returns`](Apply::returns) gives the output's columns dtypes of their own: a time unit and zone, an Enum, an Array.
 /// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) say which input row each output row comes from, where there are
-/// any number of them.
+/// any number of them. [`by`](Apply::by), [`without_keys`](Apply::without_keys) and [`null_keys`](Apply::null_keys) say which rows
+/// belong together, and what becomes of their keys.
 ///
-/// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns) and of the parts of
-/// [`chunks`](Apply::chunks), whose unit they are: one bad row in a part fails the part, and a part that has begun is
-/// finished before cancellation takes effect.
+/// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns), of the parts of
+/// [`chunks`](Apply::chunks), and of the groups of [`groups`](Apply::groups) and [`transform`](Apply::transform), whose unit they are: one
+/// bad row in a part or a group fails all of it, and what has begun is finished before cancellation takes effect.
 ///
 /// [The guide's table](crate::guide::options) shows which verb follows which option; what a verb cannot follow, it refuses
 /// before it calls the closure. Options that are plain data can also be kept as a value: [`CallOptions`].
@@ -282,11 +286,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     }
 
     /// Cuts the rows into this many partitions, as NumPy's `array_split` does: the first `height % n` are one row longer,
-    /// and those past the height empty. A partition is what a worker takes at a time, and what [`chunks`](Apply::chunks)
-    /// calls the closure with.
+    /// and those past the height empty. A partition is what a worker takes at a time, and what [`chunks`](Apply::chunks) and, without
+    /// keys, [`transform`](Apply::transform) call the closure with.
     ///
     /// By default `chunks` has a part for each worker, but no empty ones, and `rows` is cut as it runs. Columns are not
-    /// cut.
+    /// cut, and groups are cut by their keys alone.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.options.call = self.options.call.partitions(partitions);
         self
@@ -514,7 +518,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Says what becomes of a row (column, part) that fails; by default its error ends the call. The verb then gives an
+    /// Says what becomes of a row (column, part, group) that fails; by default its error ends the call. The verb then gives an
     /// [`Outcome`], which tells and counts every failure.
     ///
     /// Panics are failures like errors. Of many panics in a call the program's panic hook sees the first, and at most one
@@ -549,7 +553,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Tries a row (column, part) again for which the closure returned an error. Only what has failed is called again; a
+    /// Tries a row (column, part, group) again for which the closure returned an error. Only what has failed is called again; a
     /// panic is not, nor a value that cannot be read or written. A row whose last attempt fails, fails with that error, and
     /// [`on_error`](Apply::on_error) says what becomes of it.
     ///
@@ -593,7 +597,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Gives the call a token that cancels it: each worker ends after the row (column, part) that it is in. Where the rows
+    /// Gives the call a token that cancels it: each worker ends after the row (column, part, group) that it is in. Where the rows
     /// before took but nanoseconds, it looks at the token every 32 rows only, so up to 31 more are run.
     ///
     /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
@@ -655,7 +659,8 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// Says who is told how far the run is: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`], such as
     /// the `ProgressBar` of the feature `progress`.
     ///
-    /// It is told by the workers, each after 65,536 rows or ten milliseconds, and once at the end.
+    /// It is told by the workers, each after 65,536 rows or ten milliseconds, and once at the end. Of groups it counts the rows that
+    /// are in them.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -761,7 +766,7 @@ impl<'a, 'p, State, Seed, G> Apply<'a, 'p, Leading<State, Seed>, G> {
     ///
     /// Of `columns`, the number is the column's position among those used. Of `chunks`, it is the part's first row, so the
     /// cut must be given by [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows): another cut gives
-    /// other numbers.
+    /// other numbers; so it is of `transform` without keys. Of `groups`, and of `transform` with keys, it is the group's first row.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
