@@ -1,10 +1,9 @@
 //! The builder of calls on a `LazyFrame`.
 
-use polars::prelude::{
-    DataFrame, DataType, Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, all, by_name,
-};
+use polars::prelude::{DataFrame, DataType, Expr, LazyFrame, PlSmallStr, all, by_name};
 
 use super::batches::Batches;
+use super::beside::{AddedColumns, beside};
 use super::chunks::{self, OutputSchema};
 use super::expr::{RowsExpr, rows};
 use super::failures::Failures;
@@ -26,7 +25,8 @@ use crate::read::Cells;
 use crate::write::{IntoRow, IntoRows, IntoStack};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
-/// [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows), [`chunks`](LazyApply::chunks),
+/// [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows), [`groups`](LazyApply::groups),
+/// [`transform`](LazyApply::transform), [`windows`](LazyApply::windows), [`chunks`](LazyApply::chunks),
 /// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
 /// [`par_apply`](crate::ParApplyLazy::par_apply).
 ///
@@ -67,7 +67,9 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// The names of the columns that [`rows`](LazyApply::rows) and [`row_batches`](LazyApply::row_batches) add or replace.
+    /// The names of the columns that [`rows`](LazyApply::rows), [`transform`](LazyApply::transform),
+    /// [`windows`](LazyApply::windows) and [`row_batches`](LazyApply::row_batches) add or replace; and of those that
+    /// [`flat_map_rows`](LazyApply::flat_map_rows) and [`groups`](LazyApply::groups) make of the results.
     pub fn names<I, N>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = N>,
@@ -100,7 +102,8 @@ impl<S> LazyApply<S> {
     /// [`flat_map_rows`](LazyApply::flat_map_rows) number the frame's rows, so that errors and [`failures`](LazyApply::failures)
     /// name the row of the whole frame: the one that the call is made on, from 0. By default they do where the closure takes
     /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, with [`Nulls::Error`], and with
-    /// [`returns`](LazyApply::returns). Without numbers, an
+    /// [`returns`](LazyApply::returns). (The rows of [`groups`](LazyApply::groups), [`transform`](LazyApply::transform) and
+    /// [`windows`](LazyApply::windows), which have the whole frame, always are numbered.) Without numbers, an
     /// error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an error.
     ///
     /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
@@ -128,6 +131,11 @@ impl<S> LazyApply<S> {
     pub fn row_wise(mut self) -> Self {
         self.settings.row_wise = true;
         self
+    }
+
+    /// The frame that the call is made on, its options, and what its closure is lent.
+    pub(super) fn into_parts(self) -> (LazyFrame, Settings, S) {
+        (self.frame, self.settings, self.state)
     }
 
     /// The frame, with the columns that are asked for alone.
@@ -196,47 +204,22 @@ impl<L> LazyApply<L> {
         let names = names.unwrap_or_else(|| <F::Out as IntoRow>::names().numbered("column"));
         let name = output_name(settings);
         let skips = settings.options.on_error() == OnError::Skip;
-        let (frame, mut call, mut temporary) = self.of_columns::<M, C, F>();
+        let (frame, mut call, temporary) = self.of_columns::<M, C, F>();
         call.kept = skips.then(|| unused_name("kept"));
         let kept = call.kept.clone();
         let results = call.expression::<M, C, F>(f);
         let is_frame = <F::Out as IntoRow>::Output::IS_FRAME;
-        let frame = if is_frame || skips {
-            // The Struct that a row's several results are, before its fields are taken out.
-            let together = unused_name("results");
-            temporary.push(together.clone());
-            // By the name itself, where Polars' own method would take it for a pattern.
-            let field = |name: &PlSmallStr| {
-                let function = StructFunction::FieldByName(name.clone());
-                let field = Expr::Function {
-                    input: vec![Expr::Column(together.clone())],
-                    function: FunctionExpr::StructExpr(function),
-                };
-                field.alias(name.clone())
-            };
-            let names = match is_frame {
-                true => names,
-                false => vec![name],
-            };
-            let frame = frame
-                .with_columns([results.alias(together.clone())])
-                .with_columns(names.iter().map(field).collect::<Vec<Expr>>());
-            match &kept {
-                Some(kept) => frame.filter(field(kept)),
-                None => frame,
-            }
-        } else {
-            frame.with_columns([results])
+        let names = match is_frame {
+            true => names,
+            false => vec![name],
         };
-        without(frame, temporary)
-    }
-}
-
-/// The frame without columns that were there for a while.
-pub(super) fn without(frame: LazyFrame, temporary: Vec<PlSmallStr>) -> LazyFrame {
-    match temporary.is_empty() {
-        true => frame,
-        false => frame.drop(by_name(temporary, true, false)),
+        let columns = AddedColumns {
+            names,
+            is_frame,
+            kept,
+            temporary,
+        };
+        beside(frame, results, columns)
     }
 }
 
@@ -256,8 +239,8 @@ impl LazyApply {
     /// the rows before: a running total, a session number, the last price seen. `init` is called once, at the first batch, and
     /// the state is dropped at the end of the stream.
     ///
-    /// Of [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows) and [`chunks`](LazyApply::chunks), there is a state for each worker, as of
-    /// [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a connection. Rows come to it in no order.
+    /// Of the other verbs there is a state for each worker, as of [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a connection.
+    /// Rows (or groups) come to it in no order.
     ///
     /// `init` returns the state, or a `Result` of it.
     ///

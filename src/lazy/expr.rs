@@ -6,6 +6,7 @@ use std::time::Instant;
 use polars::prelude::{
     Column, DataType, Expr, Field, PlSmallStr, PlanCallback, PolarsError, PolarsResult, Schema,
 };
+use polars_plan::prelude::FunctionOptions;
 
 use super::failures::Failures;
 use super::lends::Lends;
@@ -322,7 +323,8 @@ impl<L> RowsExpr<L> {
             }
             Ok(planned.plan::<M, C>(fields)?)
         };
-        let function = named(linked(run, arguments, plan), plan_name);
+        let function = linked(FunctionOptions::elementwise(), run, arguments, plan);
+        let function = named(function, plan_name);
         // Not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
         let rename = PlanCallback::new(move |_: PlSmallStr| Ok(output_name.clone()));
         function.name().map(rename)

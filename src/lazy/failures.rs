@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use polars::prelude::{DataFrame, DataType, IDX_DTYPE, IdxSize, SortMultipleOptions};
+use polars::prelude::{Column, DataFrame, DataType, IDX_DTYPE, IdxSize, SortMultipleOptions};
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -16,6 +16,9 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// Its rows have the numbers of the whole frame, or stream; of an expression, those of
 /// [`row_numbers`](crate::RowsExpr::row_numbers), without which a row is counted in its batch, and numbers repeat.
+///
+/// Of [`groups`](crate::LazyApply::groups) and [`transform`](crate::LazyApply::transform), each is a group: `row` is the number of
+/// its first row, and beside it are `group`, the keys, and `rows`, which says how many it has.
 ///
 /// It keeps every failure that it is told of, so a table of which every row is bad is better given a
 /// [limit](Failures::max_failures). A query that is collected twice, or joined with itself, tells of its failures twice.
@@ -192,7 +195,10 @@ fn indexed(mut frame: DataFrame) -> Result<DataFrame> {
 fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
     let row = frame.column("row")?.u64()?.get(limit).unwrap_or_default() as usize;
     let message = frame.column("error")?.str()?.get(limit).unwrap_or_default();
-    let place = Place::Row(row);
+    let place = match frame.columns().first() {
+        Some(first) if first.name() == "group" => group_place(frame, limit, row),
+        _ => Place::Row(row),
+    };
     let last: Error = match frame.column("panic")?.bool()?.get(limit) {
         Some(true) => ErrorKind::Panic {
             place,
@@ -210,6 +216,23 @@ fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
         last: Box::new(last),
     }
     .into())
+}
+
+/// The place of a failure of a group, whose keys stand between the columns `row` and that of how many rows it has, which is before
+/// the errors.
+fn group_place(frame: &DataFrame, failure: usize, first_row: usize) -> Place {
+    let said = |column: &Column| {
+        let value = column.get(failure);
+        value.map_or_else(|_| String::new(), |value| value.to_string())
+    };
+    let columns = frame.columns();
+    let errors = columns.iter().position(|column| column.name() == "error");
+    let keys = &columns[2..errors.map_or(2, |errors| errors - 1)];
+    Place::Group {
+        index: said(&columns[0]).parse().unwrap_or_default(),
+        first_row,
+        key: keys.iter().map(said).collect::<Vec<String>>().join(", "),
+    }
 }
 
 impl fmt::Debug for Failures {

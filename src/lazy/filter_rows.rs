@@ -2,7 +2,8 @@
 
 use polars::prelude::{Expr, LazyFrame};
 
-use super::apply::{LazyApply, without};
+use super::apply::LazyApply;
+use super::beside::without;
 use super::lends::Lends;
 use super::unused_name::unused_name;
 use crate::context::{Context, IntoState, NoContext, NoFinish, State, WithState};

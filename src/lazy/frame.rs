@@ -17,7 +17,9 @@ use crate::write::{IntoRow, IntoStack};
 /// shows which is for what.
 pub trait ParApplyLazy: Sealed {
     /// Starts a call with options, which one of the verbs [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows),
-    /// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches) ends.
+    /// [`flat_map_rows`](LazyApply::flat_map_rows), [`groups`](LazyApply::groups), [`transform`](LazyApply::transform),
+    /// [`windows`](LazyApply::windows), [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and
+    /// [`row_batches`](LazyApply::row_batches) ends.
     fn par_apply(self) -> LazyApply;
 
     /// Adds the closure's results to the frame's columns, or replaces those of the same names. The closure takes all columns,

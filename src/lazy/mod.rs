@@ -2,6 +2,7 @@
 
 mod apply;
 mod batches;
+mod beside;
 mod channel;
 mod chunks;
 mod expr;
@@ -10,6 +11,7 @@ mod filter_rows;
 mod flat_map;
 mod frame;
 mod item;
+mod keys;
 mod lends;
 mod map;
 mod marker;
@@ -17,6 +19,7 @@ mod one_column;
 mod query_rows;
 mod run_link;
 mod settings;
+mod spans;
 mod stream;
 mod unused_name;
 

@@ -37,8 +37,34 @@ impl OneColumn for DataFrame {
     }
 }
 
+/// The dtype of the column that results become, by those of a frame of no rows. Where rows that fail are dropped, `kept` is the
+/// field that says which are kept.
+pub(super) fn column_dtype<T: OneColumn>(
+    output: T,
+    name: &PlSmallStr,
+    kept: Option<&PlSmallStr>,
+) -> DataType {
+    let dtype = output.one_column(name.clone()).dtype().clone();
+    match kept {
+        None => dtype,
+        Some(kept) => dtype_with_kept(name, dtype, T::IS_FRAME, kept),
+    }
+}
+
+/// The column that the results of a call become.
+pub(super) fn results_column<T: OneColumn>(
+    outcome: Outcome<T>,
+    name: PlSmallStr,
+    kept: Option<&PlSmallStr>,
+) -> Result<Column> {
+    match kept {
+        None => Ok(outcome.output.one_column(name)),
+        Some(kept) => with_kept(outcome, name, kept.clone()),
+    }
+}
+
 /// The dtype of the results with a field that says which rows are kept.
-pub(super) fn dtype_with_kept(
+fn dtype_with_kept(
     name: &PlSmallStr,
     results: DataType,
     is_frame: bool,
@@ -54,7 +80,7 @@ pub(super) fn dtype_with_kept(
 
 /// The results as one Struct with a row for each row of the batch, as a column of a query must have, and a field that says
 /// which rows are kept.
-pub(super) fn with_kept<T: OneColumn>(
+fn with_kept<T: OneColumn>(
     outcome: Outcome<T>,
     name: PlSmallStr,
     kept: PlSmallStr,

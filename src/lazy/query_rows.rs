@@ -6,7 +6,7 @@ use polars::prelude::{
     Column, DataFrame, DataType, Field, PlSmallStr, PolarsResult, Schema, SchemaExt,
 };
 
-use super::one_column::{OneColumn, dtype_with_kept, with_kept};
+use super::one_column::{OneColumn, column_dtype, results_column};
 use super::settings::{QueryOptions, Settings};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,22 +53,10 @@ impl<F> QueryRows<F> {
         let options = &self.shared.options;
         let outcome = verbs::rows::<M, C, _, F>(empty, options, lead, &self.f);
         let output = outcome.map_err(Error::in_query)?.output;
-        let output = output.one_column(self.name.clone());
         if <<F::Out as IntoRow>::Sink as Sinks>::FIXED || options.call.returns.is_some() {
-            let dtype = output.dtype().clone();
-            let is_frame = <F::Out as IntoRow>::Output::IS_FRAME;
-            return Ok(match &self.kept {
-                None => dtype,
-                Some(kept) => dtype_with_kept(&self.name, dtype, is_frame, kept),
-            });
+            return Ok(column_dtype(output, &self.name, self.kept.as_ref()));
         }
-        let message =
-            "the closure's type does not tell the output's dtype; give it with .returns([dtype])";
-        Err(ErrorKind::Option {
-            option: "returns",
-            message: message.into(),
-        }
-        .into())
+        Err(no_dtype())
     }
 
     /// The results of a batch, as one column.
@@ -84,11 +72,7 @@ impl<F> QueryRows<F> {
         F::Out: IntoRow<Output: OneColumn>,
     {
         let outcome = self.outcome::<M, C>(given, lead, since, false)?;
-        let name = self.name.clone();
-        match &self.kept {
-            None => Ok(outcome.output.one_column(name)),
-            Some(kept) => with_kept(outcome, name, kept.clone()),
-        }
+        results_column(outcome, self.name.clone(), self.kept.as_ref())
     }
 
     /// What a call over a batch gives.
@@ -113,6 +97,15 @@ impl<F> QueryRows<F> {
             verbs::rows::<M, C, _, F>(given, &options, lead, &self.f)
         })
     }
+}
+
+/// The closure's type does not tell what a query is planned with.
+pub(super) fn no_dtype() -> Error {
+    let option = "returns";
+    let message =
+        "the closure's type does not tell the output's dtype; give it with .returns([dtype])";
+    let message = message.into();
+    ErrorKind::Option { option, message }.into()
 }
 
 /// The name of the one column of a call.

@@ -128,7 +128,12 @@ impl Planned {
 
 /// A function of columns that knows the run of the query in which it is called, and what is kept for it as long as that run
 /// lasts; otherwise as Polars' `map_multiple`.
-pub(super) fn linked<T, R, P>(run: R, arguments: Vec<Expr>, plan: P) -> Expr
+pub(super) fn linked<T, R, P>(
+    options: FunctionOptions,
+    run: R,
+    arguments: Vec<Expr>,
+    plan: P,
+) -> Expr
 where
     T: Default + Send + Sync + 'static,
     R: Fn(&Arc<QueryRun>, &Arc<T>, &mut [Column]) -> PolarsResult<Column> + Send + Sync + 'static,
@@ -141,7 +146,7 @@ where
             plan,
             kept: PhantomData,
         }),
-        options: FunctionOptions::elementwise(),
+        options,
         fmt_str: Box::new(PlSmallStr::EMPTY),
     }
 }
@@ -181,7 +186,13 @@ impl<T: Default + Send + Sync + 'static> RunColumn<T> {
         };
         let name = self.name.clone();
         let plan = move |_: &Schema, _: &[Field]| Ok(Field::new(name.clone(), DataType::UInt64));
-        linked(run, vec![Expr::Column(any)], plan).alias(self.name.clone())
+        linked(
+            FunctionOptions::elementwise(),
+            run,
+            vec![Expr::Column(any)],
+            plan,
+        )
+        .alias(self.name.clone())
     }
 
     /// Takes the column out of a frame of rows, and gives the run, and what is kept for it.

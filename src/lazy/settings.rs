@@ -108,7 +108,7 @@ impl fmt::Debug for Settings {
 macro_rules! settings {
     () => {
         /// The name of the function in the plan that `explain()` shows; by default that of the call: `par_apply_rows`,
-        /// `filter_rows`, `par_apply_chunks`.
+        /// `filter_rows`, `par_apply_chunks`, `par_apply_groups`, `par_apply_transform`, `par_apply_windows`.
         pub fn plan_name(mut self, name: impl Into<PlSmallStr>) -> Self {
             self.settings().name = Some(name.into());
             self
@@ -153,7 +153,7 @@ macro_rules! settings {
         /// What becomes of a row that fails: [`OnError::Fail`], by default, fails the query; with [`OnError::Null`] the
         /// row's results are null; with [`OnError::Skip`] it is dropped from the frame, or from its batch of a stream. An
         /// expression has as many rows as its frame, and refuses `Skip`; [`OnError::Collect`] is refused, since a query has
-        /// no outcome.
+        /// no outcome. Of `groups` and `transform`, all of this is said of a group.
         ///
         /// ```
         /// use polars_par_apply::prelude::*;
@@ -172,7 +172,7 @@ macro_rules! settings {
             self
         }
 
-        /// Collects the rows that fail, and implies [`OnError::Null`], or [`OnError::Skip`] of `flat_map_rows`, unless
+        /// Collects the rows (or groups) that fail, and implies [`OnError::Null`], or [`OnError::Skip`] of `flat_map_rows`, unless
         /// [`on_error`](Self::on_error) says another policy. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
         ///
         /// [`Failures::max_failures`] fails the query when there are too many.
@@ -213,7 +213,8 @@ macro_rules! settings {
         /// fails. A `LazyFrame` that is collected again has the whole time again.
         ///
         /// The time counts from the first batch that a call of the query is made for, whichever of its calls that is, so what
-        /// the query reads and sorts before is not in it; for a function of the whole frame, from its own call; and of a stream, from its
+        /// the query reads and sorts before is not in it; for a function of the whole frame, and for `groups`, `transform` and
+        /// `windows`, from its own call; and of a stream, from its
         /// first `next`: the stream then ends also where it waits for the query.
         ///
         /// ```
