@@ -3,6 +3,7 @@
 // Programs that share a file.
 #![allow(clippy::duplicate_mod)]
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use polars_par_apply::prelude::*;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/background_report.rs"]
 mod background_report_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/carriers.rs"]
+mod carriers_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/chunk_shapes.rs"]
 mod chunk_shapes_program;
@@ -30,6 +34,9 @@ mod flights_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/hypotenuse.rs"]
 mod hypotenuse_program;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/inherited_delay.rs"]
+mod inherited_delay_program;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/long_run.rs"]
 mod long_run_program;
@@ -124,10 +131,136 @@ fn data() -> &'static Path {
 #[test]
 fn words() {
     let out = printed(|out| words_program::run(data(), out));
-    let docs = include_str!("../../examples/words.rs").lines();
-    let printed = docs.skip_while(|line| *line != "//! ```text").skip(1);
-    let printed = printed.map_while(|line| line.strip_prefix("//! ").filter(|line| *line != "```"));
-    assert!(out.lines().eq(printed), "{out}");
+    assert!(
+        out.lines()
+            .eq(said(include_str!("../../examples/words.rs"))),
+        "{out}"
+    );
+}
+
+/// What a program's documentation says that it prints.
+fn said(program: &str) -> impl Iterator<Item = &str> {
+    let lines = program
+        .lines()
+        .skip_while(|line| *line != "//! ```text")
+        .skip(1);
+    lines.map_while(|line| line.strip_prefix("//! ").filter(|line| *line != "```"))
+}
+
+/// A year of flights.
+fn year() -> DataFrame {
+    let file = std::fs::File::open(data().join("flights.parquet")).unwrap();
+    ParquetReader::new(file).finish().unwrap()
+}
+
+#[test]
+fn carriers() {
+    let out = printed(|out| carriers_program::run(data(), out));
+    assert!(
+        out.lines()
+            .eq(said(include_str!("../../examples/carriers.rs"))),
+        "{out}"
+    );
+}
+
+/// A flight's row, and its delay at the arrival.
+type Arrival = (usize, Option<i64>);
+
+/// The groups of `carriers` are those of a plain loop, in the order of their first flights.
+#[test]
+fn carriers_by_hand() {
+    let flights = year();
+    let text = |name: &str| flights.column(name).unwrap().str().unwrap();
+    let number = |name: &str| flights.column(name).unwrap().i64().unwrap();
+    let (months, departures, arrivals) =
+        (number("month"), number("dep_delay"), number("arr_delay"));
+
+    let mut keys: Vec<(&str, i64)> = Vec::new();
+    let mut places = HashMap::new();
+    let mut delays: Vec<Vec<(i64, i64)>> = Vec::new();
+    let mut of_carrier: Vec<(&str, Vec<Arrival>)> = Vec::new();
+    for (row, carrier) in text("carrier").iter().enumerate() {
+        let key = (carrier.unwrap(), months.get(row).unwrap());
+        let place = *places.entry(key).or_insert(keys.len());
+        if place == keys.len() {
+            keys.push(key);
+            delays.push(Vec::new());
+        }
+        if let (Some(departure), Some(arrival)) = (departures.get(row), arrivals.get(row)) {
+            delays[place].push((departure, arrival));
+        }
+        if !of_carrier.iter().any(|(carrier, _)| *carrier == key.0) {
+            of_carrier.push((key.0, Vec::new()));
+        }
+        let own = of_carrier.iter_mut().find(|(carrier, _)| *carrier == key.0);
+        own.unwrap().1.push((row, arrivals.get(row)));
+    }
+
+    let slopes = carriers_program::slopes(&flights).unwrap();
+    assert_eq!(
+        slopes.get_column_names(),
+        ["carrier", "month", "flights", "slope"]
+    );
+    assert_eq!(slopes.height(), keys.len());
+    for (group, key) in keys.iter().enumerate() {
+        let is = slopes.get_row(group).unwrap().0;
+        let count = delays[group].len() as u64;
+        let slope = carriers_program::slope(delays[group].iter().copied());
+        let slope = slope.map_or(AnyValue::Null, AnyValue::Float64);
+        assert_eq!(is[..2], [AnyValue::String(key.0), AnyValue::Int64(key.1)]);
+        assert_eq!(is[2..], [AnyValue::UInt64(count), slope]);
+    }
+
+    // The latest, of equal delays the first; flights that did not arrive last.
+    let latest = carriers_program::latest(&flights).unwrap();
+    let mut rows = Vec::new();
+    for (_, own) in &mut of_carrier {
+        own.sort_by_key(|(_, delay)| std::cmp::Reverse(*delay));
+        rows.extend(own.iter().take(3).map(|(row, _)| *row as IdxSize));
+    }
+    let names = latest.get_column_names_owned();
+    assert_eq!(
+        names,
+        [
+            "carrier",
+            "month",
+            "day",
+            "flight",
+            "origin",
+            "dest",
+            "arr_delay"
+        ]
+    );
+    let by_hand = flights.select(names).unwrap();
+    let by_hand = by_hand.take(&IdxCa::from_vec("".into(), rows)).unwrap();
+    assert!(latest.equals_missing(&by_hand), "{latest} {by_hand}");
+}
+
+/// The slope of a line is the line's, also where some points are far from it.
+#[test]
+fn carriers_slope() {
+    let line = |x: i64| (x, 3 * x - 7);
+    assert_eq!(carriers_program::slope((0..11).map(line)), Some(3.0));
+    let far = (0..40).map(|x| if x % 9 == 0 { (x, 100_000) } else { line(x) });
+    assert_eq!(carriers_program::slope(far), Some(3.0));
+    // 1 is paired with 3, 2 with 4.
+    assert_eq!(
+        carriers_program::slope([(4, 9), (3, 4), (1, 0), (2, 1)]),
+        Some(3.0)
+    );
+    assert_eq!(carriers_program::slope([(5, 1), (5, 2)]), None);
+    assert_eq!(carriers_program::slope([(5, 1)]), None);
+}
+
+/// The program compares its windows with a plain loop itself.
+#[test]
+fn inherited_delay() {
+    let out = printed(|out| inherited_delay_program::run(data(), out));
+    assert!(
+        out.lines()
+            .eq(said(include_str!("../../examples/inherited_delay.rs"))),
+        "{out}"
+    );
 }
 
 #[test]
@@ -293,9 +426,7 @@ fn smooth() {
 
 #[test]
 fn totals() {
-    let file = std::fs::File::open(data().join("flights.parquet")).unwrap();
-    let flights = ParquetReader::new(file).finish().unwrap();
-    let grouped = flights.lazy().group_by([col("carrier")]).agg([
+    let grouped = year().lazy().group_by([col("carrier")]).agg([
         len().cast(DataType::UInt64).alias("flights"),
         col("distance").sum(),
         col("arr_delay")

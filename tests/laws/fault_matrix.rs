@@ -32,6 +32,9 @@ enum Verb {
     Chunks,
     Elements,
     FoldRows,
+    Groups,
+    Transform,
+    Windows,
 }
 
 impl Verb {
@@ -63,7 +66,7 @@ enum Place {
 }
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Panic, Fault::Cancel, Fault::Deadline];
-const VERBS: [Verb; 9] = [
+const VERBS: [Verb; 12] = [
     Verb::Rows,
     Verb::FilterRows,
     Verb::WithColumns,
@@ -73,6 +76,9 @@ const VERBS: [Verb; 9] = [
     Verb::Chunks,
     Verb::Elements,
     Verb::FoldRows,
+    Verb::Groups,
+    Verb::Transform,
+    Verb::Windows,
 ];
 const PLACES: [Place; 4] = [Place::OneWorker, Place::All, Place::Many, Place::Nested];
 const POLICIES: [OnError; 4] = [
@@ -247,6 +253,18 @@ impl Cell {
             Verb::Elements => apply
                 .elements(|_: &mut Alive, i: i64| step(i as usize))
                 .map(Told::of_frame),
+            Verb::Groups => apply
+                .by(["i"])
+                .without_keys()
+                .groups(|_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_frame),
+            Verb::Transform => apply
+                .by(["i"])
+                .transform(|_: &mut Alive, i: i64| step(i as usize).map(Each))
+                .map(Told::of_column),
+            Verb::Windows => apply
+                .windows(Window::rows(1), |_: &mut Alive, i: i64| step(i as usize))
+                .map(Told::of_column),
             // Its accumulators are counted in the place of states.
             Verb::FoldRows => fold
                 .fold_rows(
@@ -318,6 +336,8 @@ impl Cell {
                     Verb::Elements => "row 1, column \"c0\"",
                     Verb::Columns => "column \"c1\"",
                     Verb::Chunks => "part 1 (from row 3)",
+                    Verb::Groups | Verb::Transform => "group 1 (from row 1)",
+                    Verb::Windows => "the window of row 1",
                 };
                 assert_eq!(place, expected, "{self:?}");
             }

@@ -19,6 +19,8 @@
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
 //! | parts with rows of their neighbours: as over the whole, each its own rows | `overlap` |
+//! | groups: each row in one, one call for each, results in their rows' places, nobody waits behind a slow one | `groups` |
+//! | windows: the rows that a plain loop says | `windows` |
 //! | every value of the columns used is mapped; a predicate says which these are | `elements` |
 //! | retries: only what failed, as often as asked, nobody sleeps | `retrying` |
 //! | every fault, verb, place and policy together | `fault_matrix` |
@@ -45,6 +47,7 @@
 //! | results beside the frame's columns, rows dropped from both | `with_columns` |
 //! | a column's values, one by one, are the column of its name | `par_map` |
 //! | closures on a lazy frame: the eager answer, failures by the frame's rows, what is written | `lazy_frames` |
+//! | groups, transforms and windows of a lazy frame: the eager answer, of the whole frame, planned by types alone | `lazy_groups` |
 //! | such an expression goes wherever an elementwise one of Polars goes | `places` |
 //! | no name of a user's column is special | `column_names` |
 //! | too many failures stop a query early; failures join with their rows | `failure_limits` |
@@ -89,6 +92,7 @@ mod fold_rows;
 mod frames;
 mod futures;
 mod gaps;
+mod groups;
 mod hostile_errors;
 mod imap;
 mod jobs;
@@ -96,6 +100,7 @@ mod layouts;
 mod lazy_control;
 mod lazy_dtypes;
 mod lazy_frames;
+mod lazy_groups;
 mod lifecycle;
 mod messages;
 mod nested;
@@ -135,4 +140,5 @@ mod turns;
 mod types;
 mod untyped;
 mod waits;
+mod windows;
 mod with_columns;

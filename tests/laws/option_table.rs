@@ -109,6 +109,9 @@ fn a_call_over_a_frame_follows_the_guide() {
     found.insert("outcome", every_call!(.outcome()));
     found.insert("keep", every_call!(.keep(["line"])));
     found.insert("source_rows", every_call!(.source_rows("from")));
+    found.insert("by", every_call!(.by(["line"])));
+    found.insert("without_keys", every_call!(.without_keys()));
+    found.insert("null_keys", every_call!(.null_keys(NullKeys::Drop)));
 
     let mut table = table("| option | rows, typed");
     // These change what the closure takes, or depend on how many columns come out: below.
@@ -200,6 +203,9 @@ fn folds_and_single_values_follow_the_guide() {
     );
     found.insert("progress", every_fold!(.progress(|_: Tick| ())));
     found.insert("outcome", every_fold!(.outcome()));
+    found.insert("by", every_fold!(.by(["line"])));
+    found.insert("without_keys", every_fold!(.without_keys()));
+    found.insert("null_keys", every_fold!(.null_keys(NullKeys::Drop)));
     let mut table = table("| option | `fold_rows`, typed");
     // These change what the closure takes: the verbs have laws of them.
     assert_eq!(table.remove("seed").unwrap(), ["yes", "yes", "yes"]);
@@ -216,6 +222,113 @@ fn folds_and_single_values_follow_the_guide() {
             assert_eq!(*found, expected, "{option}");
         }
     }
+}
+
+/// Makes every kind of call of groups and of windows, with what `with` adds to it.
+macro_rules! every_span {
+    ($($with:tt)*) => {{
+        let df = frame();
+        let calls = AtomicUsize::new(0);
+        let count = || calls.fetch_add(1, Relaxed) as i64;
+        let call = || df.par_apply().select(["x", "y"]);
+        let by = || call().by(["line"]);
+        [
+            what(by()$($with)*.groups(|_: Values<'_, i64>, _: Values<'_, i64>| count()), &calls),
+            what(
+                by()$($with)*.groups(|group: DataFrame| {
+                    count();
+                    group
+                }),
+                &calls,
+            ),
+            what(by()$($with)*.transform(|_: Rows<'_, (i64, i64)>| Each(count())), &calls),
+            what(call()$($with)*.transform(|_: Rows<'_, (i64, i64)>| Each(count())), &calls),
+            what(
+                by()$($with)*.windows(Window::expanding(), |_: i64, _: Values<'_, i64>| count()),
+                &calls,
+            ),
+        ]
+    }};
+}
+
+#[test]
+fn groups_and_windows_follow_the_guide() {
+    let pool = Pool::new(2).unwrap();
+    let token = CancelToken::new();
+    let mut found: BTreeMap<&str, [String; 5]> = BTreeMap::new();
+    found.insert("select", every_span!(.select(["y", "x"])));
+    let ints = |field: &Field| field.dtype() == &DataType::Int64;
+    found.insert("select_where", every_span!(.select_where(ints)));
+    found.insert("nulls(Nulls::Error)", every_span!(.nulls(Nulls::Error)));
+    found.insert("casts(Casts::Lossy)", every_span!(.casts(Casts::Lossy)));
+    found.insert("pool", every_span!(.pool(&pool)));
+    found.insert("workers", every_span!(.workers(2)));
+    found.insert("sequential", every_span!(.sequential()));
+    found.insert("partitions", every_span!(.partitions(2)));
+    found.insert("chunk_rows", every_span!(.chunk_rows(2)));
+    found.insert("overlap", every_span!(.overlap(1, 1)));
+    found.insert("first_row", every_span!(.first_row(9)));
+    found.insert("row_numbers", every_span!(.row_numbers("line")));
+    for (name, policy) in [
+        ("on_error(OnError::Null)", OnError::Null),
+        ("on_error(OnError::Skip)", OnError::Skip),
+        ("on_error(OnError::Collect)", OnError::Collect),
+    ] {
+        found.insert(name, every_span!(.on_error(policy)));
+    }
+    found.insert("retry", every_span!(.retry(Retry::attempts(2))));
+    found.insert("cancel_token", every_span!(.cancel_token(&token)));
+    found.insert("deadline", every_span!(.deadline(Duration::from_secs(600))));
+    found.insert(
+        "on_cancel(OnCancel::Partial)",
+        every_span!(.on_cancel(OnCancel::Partial)),
+    );
+    found.insert("progress", every_span!(.progress(|_: Tick| ())));
+    found.insert("outcome", every_span!(.outcome()));
+    found.insert("keep", every_span!(.keep(["line"])));
+    found.insert("source_rows", every_span!(.source_rows("from")));
+    found.insert("without_keys", every_span!(.without_keys()));
+    found.insert("null_keys", every_span!(.null_keys(NullKeys::Drop)));
+
+    let mut table = table("| option | `groups`, typed");
+    // These change what the closure takes, or depend on how many columns come out: the verbs have laws of them.
+    for own in ["names", "state", "seed"] {
+        assert_eq!(table.remove(own).unwrap(), ["yes"; 5]);
+    }
+    assert_eq!(
+        table.remove("returns").unwrap(),
+        ["yes", "no", "yes", "yes", "yes"]
+    );
+    assert_eq!(table.len(), found.len());
+    for (option, cells) in table {
+        let method = option.split('(').next().unwrap();
+        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
+            let expected = match cell.as_str() {
+                "yes" | "as is" => "followed".to_string(),
+                "no" => format!("refused: {method}"),
+                other => panic!("{option}: {other}"),
+            };
+            assert_eq!(*found, expected, "{option}");
+        }
+    }
+    // Keys are needed, or can be left out; without them there are no null ones.
+    let (df, calls) = (frame(), AtomicUsize::new(0));
+    let sum = |x: Values<'_, i64>| x.iter().sum::<i64>();
+    let call = || df.par_apply().select(["x"]);
+    assert_eq!(what(call().groups(sum), &calls), "refused: by");
+    assert_eq!(
+        what(call().by(["line"; 0]).groups(sum), &calls),
+        "refused: by"
+    );
+    let no_keys = call().null_keys(NullKeys::Drop);
+    assert_eq!(
+        what(no_keys.windows(Window::rows(2), sum), &calls),
+        "refused: null_keys"
+    );
+    let uncut = call()
+        .seed(1)
+        .transform(|_: &mut RowRng, x: Values<'_, i64>| Each(x.len() as u64));
+    assert_eq!(what(uncut, &calls), "refused: seed");
 }
 
 /// A state that a function makes.
@@ -452,8 +565,8 @@ fn what_lazily(result: anyhow::Result<()>, calls: &AtomicUsize) -> String {
     "no".into()
 }
 
-/// Makes every kind of lazy call with what is added to it: `[rows([…]), rows, filter_rows, flat_map_rows, chunks, row_batches,
-/// batches]`.
+/// Makes every kind of lazy call with what is added to it: `[rows([…]), rows, filter_rows, flat_map_rows, groups, transform, windows,
+/// chunks, row_batches, batches]`.
 macro_rules! every_lazy_call {
     ($calls:ident, $lf:ident, expression [$($of_expression:tt)*], frame [$($of_frame:tt)*]) => {{
         let count = |_: i64| $calls.fetch_add(1, Relaxed) as i64;
@@ -464,24 +577,36 @@ macro_rules! every_lazy_call {
         let _ = &part;
         [
             every_lazy_call!(@expression $calls, $lf, count, $($of_expression)*),
-            every_lazy_call!(@frame $calls, $lf, call, call.rows(count).collect().map(drop).map_err(Into::into), $($of_frame)*),
-            every_lazy_call!(@frame $calls, $lf, call, {
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, call.rows(count).collect().map(drop).map_err(Into::into), $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, {
                 let keep = move |i: i64| count(i) >= 0;
                 call.filter_rows(keep).collect().map(drop).map_err(Into::into)
             }, $($of_frame)*),
-            every_lazy_call!(@frame $calls, $lf, call, {
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, {
                 let lf = call.flat_map_rows(move |x: i64| [count(x)]);
                 lf.collect().map(drop).map_err(Into::into)
             }, $($of_frame)*),
-            every_lazy_call!(@frame $calls, $lf, call, {
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x"), col("line")]), call, {
+                let lf = call.by(["line"]).groups(move |_: Values<'_, i64>| count(0));
+                lf.collect().map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x"), col("line")]), call, {
+                let lf = call.by(["line"]).transform(move |_: Values<'_, i64>| Each(count(0)));
+                lf.collect().map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x"), col("line")]), call, {
+                let lf = call.by(["line"]).windows(Window::rows(1), move |_: Values<'_, i64>| count(0));
+                lf.collect().map(drop).map_err(Into::into)
+            }, $($of_frame)*),
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, {
                 let lf = call.chunks(|input: &Schema| input.clone(), part);
                 lf.collect().map(drop).map_err(Into::into)
             }, $($of_frame)*),
-            every_lazy_call!(@frame $calls, $lf, call, {
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, {
                 let batches: Result<Vec<DataFrame>> = call.row_batches(count).collect();
                 batches.map(drop).map_err(Into::into)
             }, $($of_frame)*),
-            every_lazy_call!(@frame $calls, $lf, call, {
+            every_lazy_call!(@frame $calls, $lf.clone().select([col("x")]), call, {
                 let batches: Result<Vec<DataFrame>> = call.batches(part).collect();
                 batches.map(drop).map_err(Into::into)
             }, $($of_frame)*),
@@ -493,9 +618,9 @@ macro_rules! every_lazy_call {
         let out = $lf.clone().select([call.apply($count)]).collect();
         what_lazily(out.map(drop).map_err(Into::into), $calls)
     }};
-    (@frame $calls:ident, $lf:ident, $call:ident, $made:expr, -) => { "–".to_string() };
-    (@frame $calls:ident, $lf:ident, $call:ident, $made:expr, $($with:tt)*) => {{
-        let $call = $lf.clone().select([col("x")]).par_apply()$($with)*;
+    (@frame $calls:ident, $lf:expr, $call:ident, $made:expr, -) => { "–".to_string() };
+    (@frame $calls:ident, $lf:expr, $call:ident, $made:expr, $($with:tt)*) => {{
+        let $call = $lf.par_apply()$($with)*;
         what_lazily($made, $calls)
     }};
 }
@@ -506,9 +631,8 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
     let calls = &CALLS;
     let lf = frame().lazy();
     let token = CancelToken::new();
-    let failures = Failures::new();
     let hour = Duration::from_secs(3600);
-    let mut found: BTreeMap<&str, [String; 7]> = BTreeMap::new();
+    let mut found: BTreeMap<&str, [String; 10]> = BTreeMap::new();
     macro_rules! both {
         ($name:literal, $($with:tt)*) => {
             found.insert($name, every_lazy_call!(calls, lf, expression [$($with)*], frame [$($with)*]));
@@ -526,6 +650,18 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
     found.insert(
         "source_rows",
         every_lazy_call!(calls, lf, expression [-], frame [.source_rows("from")]),
+    );
+    found.insert(
+        "by",
+        every_lazy_call!(calls, lf, expression [-], frame [.by(["line"])]),
+    );
+    found.insert(
+        "without_keys",
+        every_lazy_call!(calls, lf, expression [-], frame [.without_keys()]),
+    );
+    found.insert(
+        "null_keys",
+        every_lazy_call!(calls, lf, expression [-], frame [.null_keys(NullKeys::Drop)]),
     );
     both!("nulls(Nulls::Error)", .nulls(Nulls::Error));
     both!("casts(Casts::Lossy)", .casts(Casts::Lossy));
@@ -550,7 +686,7 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
     both!("on_error(OnError::Null)", .on_error(OnError::Null));
     both!("on_error(OnError::Skip)", .on_error(OnError::Skip));
     both!("on_error(OnError::Collect)", .on_error(OnError::Collect));
-    both!("failures", .failures(&failures));
+    both!("failures", .failures(&Failures::new()));
     both!("cancel_token", .cancel_token(&token));
     both!("deadline", .deadline(hour));
     both!("progress", .progress(|_: Tick| ()));
