@@ -22,7 +22,7 @@ fn main() {
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
-    let checks: [(&str, Check); 18] = [
+    let checks: &[(&str, Check)] = &[
         ("rows_f64", checks::rows_f64::check),
         ("control", checks::control::check),
         ("rows_count_in_range", checks::rows_count_in_range::check),
@@ -40,6 +40,9 @@ fn main() {
         ("peak_memory", checks::peak_memory::check),
         ("pool", checks::pool::check),
         ("turns", checks::turns::check),
+        ("keyed", checks::keyed::check),
+        #[cfg(feature = "rolling")]
+        ("windows", checks::windows::check),
         ("lazy", checks::lazy::check),
     ];
     for (name, check) in checks {

@@ -5,6 +5,7 @@ pub(crate) mod elements;
 pub(crate) mod expression;
 pub(crate) mod filter_rows;
 pub(crate) mod fold_rows;
+pub(crate) mod keyed;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod many_rows;
@@ -18,4 +19,6 @@ pub(crate) mod rows_text;
 pub(crate) mod rows_untyped;
 pub(crate) mod small;
 pub(crate) mod turns;
+#[cfg(feature = "rolling")]
+pub(crate) mod windows;
 pub(crate) mod with_columns;

@@ -8,6 +8,7 @@ pub(crate) mod fill;
 pub(crate) mod filter_rows;
 pub(crate) mod fold_rows;
 pub(crate) mod group;
+pub(crate) mod keyed;
 pub(crate) mod lazy;
 pub(crate) mod many_chunks;
 pub(crate) mod many_rows;
@@ -22,5 +23,7 @@ pub(crate) mod rows_text;
 pub(crate) mod rows_untyped;
 pub(crate) mod skewed;
 pub(crate) mod small;
+#[cfg(feature = "rolling")]
+pub(crate) mod windows;
 pub(crate) mod with_columns;
 pub(crate) mod workers;
