@@ -3,6 +3,9 @@
 #[doc = include_str!("which_verb.md")]
 pub mod which_verb {}
 
+#[doc = include_str!("groups_and_windows.md")]
+pub mod groups_and_windows {}
+
 #[doc = include_str!("coming_from_multiprocessing.md")]
 pub mod coming_from_multiprocessing {}
 
