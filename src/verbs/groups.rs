@@ -311,7 +311,7 @@ pub(super) trait GroupOutput<R>: Sync {
     /// A result of a group of so many rows.
     fn encode(&self, result: R, group: usize, rows: usize) -> Result<Self::Item, Failure>;
 
-    /// A writer for neighbouring groups.
+    /// A writer for neighbouring groups. Some of them may be taken over by another worker at any time, so none is its alone.
     ///
     /// # Safety
     /// No group has two writers that write it. A writer may be finished before it has written all of its groups.
@@ -722,7 +722,7 @@ impl<R: IntoRow> GroupOutput<R> for OneRowEach<'_, '_, R> {
         OneRowWriter {
             first: groups.start,
             // SAFETY: as the caller vouches; the sink has a row for each group.
-            writer: unsafe { self.cells.sink.writer(groups.start, groups.len()) },
+            writer: unsafe { self.cells.sink.writer(groups.start, 0) },
         }
     }
 

@@ -198,15 +198,11 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
             true => order.grouped_rows(),
             false => order.span(groups.start).start,
         };
-        let end = match groups.is_empty() {
-            true => first,
-            false => order.span(groups.end - 1).end,
-        };
         RowsWriter {
             first,
             // SAFETY: as the caller vouches; the sink has a row for each position, and groups of neighbouring numbers have
             // neighbouring positions.
-            writer: unsafe { self.sink.writer(first, end - first) },
+            writer: unsafe { self.sink.writer(first, 0) },
         }
     }
 

@@ -130,7 +130,7 @@ impl Bits {
         Bits { bytes, len }
     }
 
-    /// Writes bits from `start` on, to no more than `len` of them.
+    /// Writes bits from `start` on. Until it is finished, the first `len` of them are this writer's alone.
     pub(super) fn writer(&self, start: usize, len: usize) -> BitWriter<'_> {
         assert!(start + len <= self.len);
         BitWriter {
@@ -209,7 +209,7 @@ impl Validity {
         }))
     }
 
-    /// Marks rows from `start` on, no more than `len` of them; until it is finished, they are this writer's alone.
+    /// Marks rows from `start` on. Until it is finished, the first `len` of them are this writer's alone.
     pub(super) fn writer(&self, start: usize, len: usize) -> ValidityWriter<'_> {
         let nulls = self.0.as_ref();
         assert!(nulls.is_none_or(|nulls| start + len <= nulls.rows));
@@ -237,7 +237,7 @@ impl Validity {
 pub(super) struct ValidityWriter<'s> {
     nulls: Option<&'s NullBits>,
     start: usize,
-    /// The bytes whose rows are all this writer's.
+    /// The bytes whose rows are all this writer's alone.
     own: Range<usize>,
     any: bool,
 }
@@ -271,6 +271,7 @@ impl ValidityWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::atomic::AtomicUsize;
 
     #[test]
     fn writers_share_bytes_without_losing_bits() {
@@ -330,6 +331,38 @@ mod tests {
                 "{cuts:?}"
             );
         }
+    }
+
+    /// As when one worker takes over rows that another one was handed, and each goes on marking.
+    #[test]
+    fn writers_of_rows_that_others_take_over_lose_no_nulls() {
+        let bytes = 20_000;
+        let validity = Validity::new(8 * bytes, true);
+        let arrived = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for half in [0, 4] {
+                let (validity, arrived) = (&validity, &arrived);
+                scope.spawn(move || {
+                    let mut writer = validity.writer(half, 0);
+                    for byte in 0..bytes {
+                        // Both are at the same byte.
+                        arrived.fetch_add(1, Ordering::Relaxed);
+                        let mut spins = 0;
+                        while arrived.load(Ordering::Relaxed) < 2 * (byte + 1) {
+                            // On one core, the other has to have its turn.
+                            spins += 1;
+                            match spins % 4096 {
+                                0 => std::thread::yield_now(),
+                                _ => std::hint::spin_loop(),
+                            }
+                        }
+                        (0..4).for_each(|row| writer.set_null(8 * byte + row));
+                    }
+                    writer.finish();
+                });
+            }
+        });
+        assert_eq!(validity.into_bitmap().unwrap().unset_bits(), 8 * bytes);
     }
 
     #[test]

@@ -192,11 +192,13 @@ pub trait CellSink: Sealed + Sync + Sized {
     /// Room for so many rows; `nullable` where a row's null can come from anything but the item itself.
     fn new(rows: usize, nullable: bool) -> Self;
 
-    /// A writer of up to `len` rows from `start`, the first of them first.
+    /// A writer of rows from `start` on, the first of them first. The first `len` of them are its alone until it is finished. It
+    /// may write further ones, which others may write up to from both sides at the same time: what shares a byte with theirs it
+    /// then sets atomically.
     ///
     /// # Safety
-    /// The rows are within the sink's, and no row is written by two writers. A writer may be finished before it has
-    /// written all of its rows; those left over may then be another's.
+    /// The rows are within the sink's. No row is written by two writers, and none of the first `len` by another one before this one
+    /// is finished. A writer may be finished before it has written all of its rows; those left over may then be another's.
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
 
     /// The column.
