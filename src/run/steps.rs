@@ -25,6 +25,8 @@ pub(crate) struct Steps {
     clocked: bool,
     began: Instant,
     before: Instant,
+    /// What the last stride took, where there are looks at the clock.
+    pub(crate) time: Duration,
     patience: Duration,
 }
 
@@ -38,7 +40,16 @@ impl Steps {
             clocked: patience < Duration::MAX || worker.tells() || can_halt,
             began: worker.now(),
             before: worker.now(),
+            time: Duration::ZERO,
             patience,
+        }
+    }
+
+    /// The same with a look at the clock after each stride.
+    pub(crate) fn timed(worker: &Worker<'_>, patience: Duration) -> Self {
+        Steps {
+            clocked: true,
+            ..Steps::new(worker, patience, true)
         }
     }
 
@@ -53,6 +64,7 @@ impl Steps {
         }
         let now = Instant::now();
         let time = now - self.before;
+        self.time = time;
         // One slow stride among fast ones is the operating system's: it maps memory for the output.
         let quick = items >= BATCH && time < FAST * BATCH as u32 * (items / BATCH) as u32;
         (self.fast, self.was_quick) = (quick || self.was_quick, quick);

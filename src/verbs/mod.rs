@@ -1,6 +1,7 @@
 //! The verbs, which put the stages together.
 
 mod arguments;
+mod by_group;
 mod call;
 mod chunks;
 mod columns;
@@ -10,6 +11,7 @@ mod fold_rows;
 mod follows;
 mod groups;
 mod many;
+mod prepared;
 mod report;
 mod results;
 mod rows;

@@ -141,7 +141,11 @@ pub(super) fn report(
         dropped.extend(failures.iter().map(|record| record.item..record.item + 1));
         dropped.sort_unstable_by_key(|items| items.start);
     }
-    let mut dropped_rows = items.left_out();
+    // Only an outcome is asked for them later.
+    let mut dropped_rows = match options.told {
+        true => items.left_out(),
+        false => Vec::new(),
+    };
     dropped_rows.extend(items.rows_in(&dropped));
     dropped_rows.sort_unstable_by_key(|rows| rows.start);
     let told = Told {
@@ -275,13 +279,20 @@ fn of_column(column: Option<String>, message: &str) -> String {
 
 /// Rows of columns.
 pub(super) fn gather(columns: &[&Column], rows: &[usize]) -> Result<Vec<Column>> {
+    let rows: Vec<IdxSize> = rows.iter().map(|row| *row as IdxSize).collect();
+    // Column by column: for a frame, Polars would wake its pool.
+    columns
+        .iter()
+        .map(|column| at_rows(column, &rows))
+        .collect()
+}
+
+/// Rows of a column.
+pub(super) fn at_rows(column: &Column, rows: &[IdxSize]) -> Result<Column> {
     if rows.is_empty() {
         // Polars panics where it is to gather no rows of an Array column.
-        return Ok(columns.iter().map(|column| column.clear()).collect());
+        return Ok(column.clear());
     }
-    let rows = rows.iter().map(|row| *row as IdxSize);
-    let rows = IdxCa::from_iter_values("".into(), rows);
-    // Column by column: for a frame, Polars would wake its pool.
-    let columns = columns.iter().map(|column| column.take(&rows));
-    Ok(columns.collect::<Result<_, _>>()?)
+    let rows = IdxCa::from_slice(PlSmallStr::EMPTY, rows);
+    Ok(column.take(&rows)?)
 }

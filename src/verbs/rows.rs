@@ -61,7 +61,7 @@ pub(super) struct Written<'r> {
 }
 
 /// The results by themselves, without the rows that are dropped.
-struct Stacked;
+pub(super) struct Stacked;
 
 impl<S: RowSink> Ending<S> for Stacked {
     const NAME: &'static str = "rows";
@@ -263,22 +263,9 @@ where
             items,
             ..
         } = self.calls;
-        for unwritten in &gaps.unwritten {
-            // SAFETY: the rows are within the frame's, and their one writer is this one, since the run wrote nothing of
-            // them; it writes each in order. The sink is nullable: what can be cut short leaves gaps.
-            unsafe {
-                let mut writer = sink.writer(unwritten.start, unwritten.len());
-                (0..unwritten.len()).for_each(|row| writer.write_null(row));
-                writer.finish();
-            }
-        }
-        let mut columns = Vec::with_capacity(items.names.len());
-        // SAFETY: every row is written: by the run, or here; the run had no failure that it did not make good with a null.
-        let finished = unsafe { sink.finish(&mut columns) };
-        finished.map_err(|error| error.of_item(|row| items.place(row)))?;
-        if let Some(dtypes) = returns {
-            returned(&mut columns, dtypes)?;
-        }
+        // SAFETY: the run has written every row but those of the gaps, since it had no failure that it did not make good with a null.
+        // Where there may be gaps, the sink is nullable.
+        let columns = unsafe { written(sink, returns, &gaps.unwritten, |row| items.place(row))? };
         self.ending.end(Written {
             columns,
             names: items.names,
@@ -287,6 +274,34 @@ where
             plan: self.plan,
         })
     }
+}
+
+/// The columns of a sink, with nulls where the run has written nothing, in the dtypes that results were encoded for.
+///
+/// # Safety
+/// Every row of the sink was written but those that are given, which are within it. Where there are such, it is nullable.
+pub(super) unsafe fn written<S: Sinks>(
+    sink: S,
+    returns: Option<&[DataType]>,
+    unwritten: &[Range<usize>],
+    place_of: impl Fn(usize) -> Place,
+) -> Result<Vec<Finished>> {
+    for rows in unwritten {
+        // SAFETY: as the caller vouches; their one writer is this one, which writes each in order.
+        unsafe {
+            let mut writer = sink.writer(rows.start, rows.len());
+            (0..rows.len()).for_each(|row| writer.write_null(row));
+            writer.finish();
+        }
+    }
+    let mut columns = Vec::new();
+    // SAFETY: every row is written now.
+    let finished = unsafe { sink.finish(&mut columns) };
+    finished.map_err(|error| error.of_item(place_of))?;
+    if let Some(dtypes) = returns {
+        returned(&mut columns, dtypes)?;
+    }
+    Ok(columns)
 }
 
 /// The kernel that calls a closure for rows.

@@ -1,11 +1,11 @@
 //! What closures of groups and of windows are given: the columns of their arguments, in the order of groups.
 
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, IdxCa, IdxSize, NewChunkedArray, PlSmallStr,
-    Series,
+    BooleanChunked, Column, DataFrame, DataType, IdxCa, IdxSize, PlSmallStr, Series,
 };
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
+use super::report::at_rows;
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::groups::check_keys;
 use crate::options::{Nulls, Options};
@@ -167,9 +167,11 @@ impl<'a> Chosen<'a> {
                     source.fit(takes, 0, options.casts())?;
                 }
                 let mut first = None;
-                see(argument, &[source], rows, &mut |row, column| {
+                let mut note = |row: usize, column: &dyn Fn() -> usize| {
                     first.get_or_insert_with(|| (row, column()));
-                });
+                };
+                // SAFETY: the key was just made one that the argument takes.
+                unsafe { see(argument, &[source], rows, &mut note) };
                 refuse_null(first, &[*key], numbers)?;
             }
         }
@@ -192,7 +194,8 @@ impl<'a> Chosen<'a> {
                         .set(row, false);
                 }
             };
-            see(argument, own, rows, &mut hide);
+            // SAFETY: these are the argument's columns. The checks have passed, so each was made one that it takes (`choose`).
+            unsafe { see(argument, own, rows, &mut hide) };
             let own: Vec<&Column> = own.iter().map(|source| source.column).collect();
             refuse_null(first, &own, numbers)?;
         }
@@ -258,8 +261,11 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Tells the rows that are null to an argument, of its columns, which were chosen for it and cast to what it takes.
-fn see(
+/// Tells the rows that are null to an argument.
+///
+/// # Safety
+/// The columns are as many as the argument takes, and `Source::fit` has made each one that its type takes.
+unsafe fn see(
     argument: &SpanArgument,
     columns: &[Source<'_>],
     rows: usize,
@@ -271,7 +277,7 @@ fn see(
         block: CONVERTED_BLOCK,
         columns: columns.iter().map(Source::ends).collect(),
     };
-    // SAFETY: as said.
+    // SAFETY: the chunks are those of the columns, for which the caller vouches.
     unsafe { (argument.see)(&chunks, &layout, hide) };
 }
 
@@ -373,17 +379,7 @@ fn refuse(faults: &mut Vec<Error>, message: String) {
     faults.push(ErrorKind::Option { option, message }.into());
 }
 
-/// A column of the rows.
-pub(super) fn at_rows(column: &Column, rows: &[IdxSize]) -> Result<Column> {
-    if rows.is_empty() {
-        // Polars panics where it is to gather no rows of an Array column.
-        return Ok(column.clear());
-    }
-    let rows = IdxCa::from_slice(PlSmallStr::EMPTY, rows);
-    Ok(column.take(&rows)?)
-}
-
-/// The same for rows that are not there.
+/// Rows of a series; null where there is none.
 pub(super) fn at_rows_or_null(series: &Series, rows: IdxCa) -> Result<Series> {
     if series.is_empty() {
         return Ok(Series::full_null(

@@ -3,16 +3,18 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataType, IdxCa, IdxSize, PlSmallStr, Series};
+use polars::prelude::{BooleanChunked, Column, DataType, IdxCa, IdxSize, PlSmallStr, Series};
 
+use super::by_group::{GroupOutput, GroupsGiven, GroupsVerb};
 use super::call::{Checks, call};
 use super::follows::{Kind, Over, Shape};
-use super::groups::{GroupOutput, GroupsGiven, GroupsVerb, Prepared, without, written};
+use super::prepared::{Prepared, without};
 use super::report::{Gaps, Items};
 use super::results::Results;
+use super::rows::written;
 use super::spans::{Chosen, at_rows_or_null, keys, share_out};
 use crate::context::{Context, Lead};
-use crate::error::{ErrorKind, Result, counted};
+use crate::error::{ErrorKind, Place, Result, counted};
 use crate::function::GroupFn;
 use crate::groups::{Groups, check_height};
 use crate::options::{Casts, Options};
@@ -22,7 +24,7 @@ use crate::read::{Given, SpanArgs};
 use crate::run::{Failure, Plan};
 use crate::write::{
     Finished, IntoRow, IntoStack, IntoTransform, Returns, RowSink, Sinks, Transformed, Writer,
-    fit_all, returned,
+    fit_all,
 };
 
 pub(crate) fn transform<M, C, L, F>(
@@ -233,22 +235,27 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
         let prepared = self.prepared;
         let order = prepared.order();
         let items = prepared.items(self.names);
-        let rows_of =
-            |groups: Range<usize>| order.span(groups.start).start..order.span(groups.end - 1).end;
+        // Groups of neighbouring numbers have neighbouring positions.
+        let unwritten = gaps.unwritten.iter();
+        let unwritten = unwritten
+            .map(|groups| order.span(groups.start).start..order.span(groups.end - 1).end)
+            .collect::<Vec<_>>();
         let numbers = items.numbers();
-        let place_of = |position| crate::error::Place::Row(numbers.of(order.row_at(position)));
-        let mut columns = written(self.sink, gaps, rows_of, place_of)?;
-        if let Some(dtypes) = self.returns {
-            returned(&mut columns, dtypes)?;
-        }
+        let place_of = |position| Place::Row(numbers.of(order.row_at(position)));
+        // SAFETY: the sink is nullable, and has a row for each position, which the run has put unless its group is among the gaps.
+        let columns = unsafe { written(self.sink, self.returns, &unwritten, place_of)? };
+        let kept = prepared.kept(gaps);
         let columns = columns.into_iter().map(|column| {
             let series = column
                 .into_column(PlSmallStr::EMPTY)
                 .take_materialized_series();
-            Ok(Finished::from(prepared.restored(series, gaps, self.plan)?))
+            let series = prepared.restored(series, kept.as_ref(), self.plan)?;
+            Ok(Finished::from(series))
         });
         let columns: Vec<Finished> = columns.collect::<Result<_>>()?;
-        let rows = prepared.rows_kept(gaps);
+        let rows = kept
+            .as_ref()
+            .map_or(items.rows(), BooleanChunked::num_trues);
         <R::Row as IntoRow>::Sink::stack(columns, self.names.to_vec(), rows)
     }
 }
@@ -323,7 +330,8 @@ impl<R: IntoTransform> GroupOutput<R> for ColumnEach<'_, '_, R> {
                 at_rows_or_null(&series, rows)?
             }
         };
-        let series = prepared.restored(series, gaps, self.plan)?;
+        let kept = prepared.kept(gaps);
+        let series = prepared.restored(series, kept.as_ref(), self.plan)?;
         Ok(R::output(Column::from(series.with_name(name))))
     }
 }
@@ -345,23 +353,25 @@ impl Prepared<'_> {
         Failure::Known(kind.into())
     }
 
-    /// A column in group order in the order of the input, without the rows that are dropped.
-    fn restored(&self, series: Series, gaps: &Gaps, plan: &Plan) -> Result<Series> {
-        let share_out = share_out(plan, self.groups.height());
-        let series = self.order().restore(&series, plan.workers(), &share_out)?;
-        if gaps.dropped.is_empty() {
-            return Ok(series);
-        }
-        let kept = kept_mask(
-            &self.items(&[]).rows_in(&gaps.dropped),
-            self.groups.height(),
-        );
-        Ok(series.filter(&kept)?.rechunk())
+    /// Which rows are not dropped, where some are.
+    fn kept(&self, gaps: &Gaps) -> Option<BooleanChunked> {
+        let items = self.items(&[]);
+        let kept = || kept_mask(&items.rows_in(&gaps.dropped), items.rows());
+        (!gaps.dropped.is_empty()).then(kept)
     }
 
-    /// How many rows are not dropped.
-    fn rows_kept(&self, gaps: &Gaps) -> usize {
-        let dropped = self.items(&[]).rows_in(&gaps.dropped);
-        self.groups.height() - dropped.iter().map(Range::len).sum::<usize>()
+    /// A column in group order in the order of the input, without the rows that are dropped.
+    fn restored(
+        &self,
+        series: Series,
+        kept: Option<&BooleanChunked>,
+        plan: &Plan,
+    ) -> Result<Series> {
+        let share_out = share_out(plan, self.groups.height());
+        let series = self.order().restore(&series, plan.workers(), &share_out)?;
+        match kept {
+            None => Ok(series),
+            Some(kept) => Ok(series.filter(kept)?.rechunk()),
+        }
     }
 }

@@ -12,10 +12,9 @@ use polars_arrow::bitmap::Bitmap;
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Over, Shape};
-use super::groups::written;
-use super::report::{Gaps, Items, apart, gather};
-use super::rows::{BlockStrides, Part};
-use super::spans::{Chosen, at_rows, column, columns_but, filtered, keys, share_out};
+use super::report::{Gaps, Items, apart, at_rows, gather};
+use super::rows::{BlockStrides, Ending, Part, Stacked, Written, written};
+use super::spans::{Chosen, column, columns_but, filtered, keys, share_out};
 use super::stride::Body;
 use crate::cancel::Halt;
 use crate::context::{Context, Contexts, Lead};
@@ -23,13 +22,13 @@ use crate::error::{Place, Result};
 use crate::function::WindowFn;
 use crate::groups::{Groups, NOWHERE};
 use crate::options::{Casts, Options};
-use crate::outcome::{Outcome, kept_mask};
+use crate::outcome::Outcome;
 use crate::partition::{BLOCK, Cut};
 use crate::read::{Given, ItemSpans, SpanArgs, SpanColumns, SpanReader, Unreadable, WholeColumns};
 use crate::row_numbers::{RowNumbers, number_column};
 use crate::run::{Kernel, Plan, Steps, Worker};
 use crate::windows::{Bounds, Reading, Spans, Window};
-use crate::write::{Finished, IntoRow, RowSink, Sinks, Writer, fit_all, returned};
+use crate::write::{IntoRow, Sinks, Writer, fit_all};
 
 pub(crate) fn windows<M, C, L, F>(
     given: Given<'_>,
@@ -194,6 +193,7 @@ where
             given: &given,
             height,
         },
+        plan: &plan,
         marker: PhantomData::<fn(M, C)>,
     };
     call(options, &plan, lead, verb)
@@ -215,6 +215,7 @@ where
     casts: Casts,
     returns: Option<&'r [DataType]>,
     items: WindowItems<'r>,
+    plan: &'r Plan,
     marker: PhantomData<fn(M, C)>,
 }
 
@@ -301,19 +302,25 @@ where
     }
 
     fn output(self, gaps: &Gaps) -> Result<Self::Output> {
-        let items = self.items;
-        let mut columns = written(self.sink, gaps, |rows| rows, |row| items.place(row))?;
-        if let Some(dtypes) = self.returns {
-            returned(&mut columns, dtypes)?;
-        }
-        let mut rows = items.height;
-        if !gaps.dropped.is_empty() {
-            let kept = kept_mask(&gaps.dropped, rows);
-            rows = kept.num_trues();
-            let columns_kept = columns.into_iter().map(|column| column.filter(&kept));
-            columns = columns_kept.collect::<Result<Vec<Finished>>>()?;
-        }
-        <F::Out as IntoRow>::Sink::stack(columns, items.names.to_vec(), rows)
+        let WindowsVerb {
+            sink,
+            returns,
+            items,
+            plan,
+            ..
+        } = self;
+        // SAFETY: the sink is nullable, and the run has written every row but those of the gaps.
+        let columns = unsafe { written(sink, returns, &gaps.unwritten, |row| items.place(row))? };
+        Ending::<<F::Out as IntoRow>::Sink>::end(
+            Stacked,
+            Written {
+                columns,
+                names: items.names,
+                gaps,
+                rows: items.height,
+                plan,
+            },
+        )
     }
 }
 

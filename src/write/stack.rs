@@ -353,9 +353,10 @@ fn merge_columns(
         }
         .into())
     };
+    let one = one_of(place);
     if before.len() != part.width() {
         let message = format!(
-            "the result has {}, and those of the parts before it {}; return the same columns for every part",
+            "the result has {}, and those of the {one}s before it {}; return the same columns for every {one}",
             counted(part.width(), "column"),
             before.len()
         );
@@ -364,22 +365,30 @@ fn merge_columns(
     for (position, (is, (name, dtype))) in part.columns().iter().zip(before).enumerate() {
         if is.name() != name {
             let message = format!(
-                "it is column {position} of the result, which in the parts before it is {:?}; return the same columns, in the same order, for every part",
+                "it is column {position} of the result, which in the {one}s before it is {:?}; return the same columns, in the same order, for every {one}",
                 name.as_str()
             );
             return differs(Some(is.name()), message);
         }
         match merged(dtype, is.dtype()) {
             Some(merged) => *dtype = merged,
-            None => return differs(Some(is.name()), other_dtype(is.dtype(), dtype)),
+            None => return differs(Some(is.name()), other_dtype(one, is.dtype(), dtype)),
         }
     }
     Ok(())
 }
 
-fn other_dtype(is: &DataType, was: &DataType) -> String {
+/// What a place is one of.
+fn one_of(place: &Place) -> &'static str {
+    match place {
+        Place::Group { .. } => "group",
+        _ => "part",
+    }
+}
+
+fn other_dtype(one: &str, is: &DataType, was: &DataType) -> String {
     format!(
-        "the result is {}, and in the parts before it {}; cast it, so that every part has the same dtype",
+        "the result is {}, and in the {one}s before it {}; cast it, so that every {one} has the same dtype",
         dtype_name(is),
         dtype_name(was)
     )
@@ -404,7 +413,7 @@ fn stack_series(parts: Vec<Series>, places: &[Place]) -> Result<Series> {
         dtype = merged(&dtype, part.dtype()).ok_or_else(|| ErrorKind::Stack {
             place: places[index].clone(),
             column: Some(part.name().to_string()),
-            message: other_dtype(part.dtype(), &dtype),
+            message: other_dtype(one_of(&places[index]), part.dtype(), &dtype),
         })?;
     }
     let mut parts = parts.iter();

@@ -479,8 +479,8 @@ fn frames_are_stacked_with_their_keys() {
     });
     assert_eq!(
         other.unwrap_err().to_string(),
-        "group \"b\" (from row 1): column \"z\": it is column 0 of the result, which in the parts before it is \"y\"; return the \
-         same columns, in the same order, for every part"
+        "group \"b\" (from row 1): column \"z\": it is column 0 of the result, which in the groups before it is \"y\"; return \
+         the same columns, in the same order, for every group"
     );
 }
 
