@@ -27,6 +27,25 @@ fn frame() -> DataFrame {
     df!["line" => [5u32, 6, 7, 8], "x" => [1i64, 2, 3, 4], "y" => [4i64, 3, 2, 1]].unwrap()
 }
 
+/// Each call does what its cell says.
+fn compare<const N: usize>(
+    table: BTreeMap<String, Vec<String>>,
+    found: &BTreeMap<&str, [String; N]>,
+) {
+    assert_eq!(table.len(), found.len());
+    for (option, cells) in table {
+        let method = option.split('(').next().unwrap();
+        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
+            let expected = match cell.as_str() {
+                "yes" | "as is" => "followed".to_string(),
+                "no" => format!("refused: {method}"),
+                other => panic!("{option}: {other}"),
+            };
+            assert_eq!(*found, expected, "{option}");
+        }
+    }
+}
+
 /// What became of a call: followed, or refused for the option.
 fn what<T>(result: Result<T>, calls: &AtomicUsize) -> String {
     let calls = calls.swap(0, Relaxed);
@@ -40,6 +59,37 @@ fn what<T>(result: Result<T>, calls: &AtomicUsize) -> String {
             _ => panic!("{error}"),
         },
     }
+}
+
+/// What becomes of the options that the tables of calls over a frame have alike, by the macro that makes every kind of call.
+macro_rules! common_options {
+    ($found:ident, $every:ident, $pool:ident, $token:ident) => {
+        let ints = |field: &Field| field.dtype() == &DataType::Int64;
+        $found.insert("select", $every!(.select(["y", "x"])));
+        $found.insert("select_where", $every!(.select_where(ints)));
+        $found.insert("nulls(Nulls::Error)", $every!(.nulls(Nulls::Error)));
+        $found.insert("casts(Casts::Lossy)", $every!(.casts(Casts::Lossy)));
+        $found.insert("pool", $every!(.pool(&$pool)));
+        $found.insert("workers", $every!(.workers(2)));
+        $found.insert("sequential", $every!(.sequential()));
+        $found.insert("partitions", $every!(.partitions(2)));
+        $found.insert("chunk_rows", $every!(.chunk_rows(2)));
+        $found.insert("overlap", $every!(.overlap(1, 1)));
+        $found.insert("first_row", $every!(.first_row(9)));
+        $found.insert("row_numbers", $every!(.row_numbers("line")));
+        $found.insert("retry", $every!(.retry(Retry::attempts(2))));
+        $found.insert("cancel_token", $every!(.cancel_token(&$token)));
+        $found.insert("deadline", $every!(.deadline(Duration::from_secs(600))));
+        $found.insert(
+            "on_cancel(OnCancel::Partial)",
+            $every!(.on_cancel(OnCancel::Partial)),
+        );
+        $found.insert("progress", $every!(.progress(|_: Tick| ())));
+        $found.insert("outcome", $every!(.outcome()));
+        $found.insert("by", $every!(.by(["line"])));
+        $found.insert("without_keys", $every!(.without_keys()));
+        $found.insert("null_keys", $every!(.null_keys(NullKeys::Drop)));
+    };
 }
 
 /// Makes every kind of call with what `with` adds to it.
@@ -78,19 +128,7 @@ fn a_call_over_a_frame_follows_the_guide() {
     let pool = Pool::new(2).unwrap();
     let token = CancelToken::new();
     let mut found: BTreeMap<&str, [String; 10]> = BTreeMap::new();
-    found.insert("select", every_call!(.select(["y", "x"])));
-    let ints = |field: &Field| field.dtype() == &DataType::Int64;
-    found.insert("select_where", every_call!(.select_where(ints)));
-    found.insert("nulls(Nulls::Error)", every_call!(.nulls(Nulls::Error)));
-    found.insert("casts(Casts::Lossy)", every_call!(.casts(Casts::Lossy)));
-    found.insert("pool", every_call!(.pool(&pool)));
-    found.insert("workers", every_call!(.workers(2)));
-    found.insert("sequential", every_call!(.sequential()));
-    found.insert("partitions", every_call!(.partitions(2)));
-    found.insert("chunk_rows", every_call!(.chunk_rows(2)));
-    found.insert("overlap", every_call!(.overlap(1, 1)));
-    found.insert("first_row", every_call!(.first_row(9)));
-    found.insert("row_numbers", every_call!(.row_numbers("line")));
+    common_options!(found, every_call, pool, token);
     for (name, policy) in [
         ("on_error(OnError::Null)", OnError::Null),
         ("on_error(OnError::Skip)", OnError::Skip),
@@ -98,20 +136,8 @@ fn a_call_over_a_frame_follows_the_guide() {
     ] {
         found.insert(name, every_call!(.on_error(policy)));
     }
-    found.insert("retry", every_call!(.retry(Retry::attempts(2))));
-    found.insert("cancel_token", every_call!(.cancel_token(&token)));
-    found.insert("deadline", every_call!(.deadline(Duration::from_secs(600))));
-    found.insert(
-        "on_cancel(OnCancel::Partial)",
-        every_call!(.on_cancel(OnCancel::Partial)),
-    );
-    found.insert("progress", every_call!(.progress(|_: Tick| ())));
-    found.insert("outcome", every_call!(.outcome()));
     found.insert("keep", every_call!(.keep(["line"])));
     found.insert("source_rows", every_call!(.source_rows("from")));
-    found.insert("by", every_call!(.by(["line"])));
-    found.insert("without_keys", every_call!(.without_keys()));
-    found.insert("null_keys", every_call!(.null_keys(NullKeys::Drop)));
 
     let mut table = table("| option | rows, typed");
     // These change what the closure takes, or depend on how many columns come out: below.
@@ -128,18 +154,7 @@ fn a_call_over_a_frame_follows_the_guide() {
         assert!(others.iter().all(|cell| cell == "yes"));
         assert_eq!(whole, if own == "returns" { "no" } else { "yes" });
     }
-    assert_eq!(table.len(), found.len());
-    for (option, cells) in table {
-        let method = option.split('(').next().unwrap();
-        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
-            let expected = match cell.as_str() {
-                "yes" | "as is" => "followed".to_string(),
-                "no" => format!("refused: {method}"),
-                other => panic!("{option}: {other}"),
-            };
-            assert_eq!(*found, expected, "{option}");
-        }
-    }
+    compare(table, &found);
 }
 
 /// Makes every kind of fold, and a call of single values, with what `with` adds to it.
@@ -164,24 +179,12 @@ fn folds_and_single_values_follow_the_guide() {
     let pool = Pool::new(2).unwrap();
     let token = CancelToken::new();
     let mut found: BTreeMap<&str, [String; 3]> = BTreeMap::new();
-    found.insert("select", every_fold!(.select(["y", "x"])));
-    let ints = |field: &Field| field.dtype() == &DataType::Int64;
-    found.insert("select_where", every_fold!(.select_where(ints)));
+    common_options!(found, every_fold, pool, token);
     found.insert("names", every_fold!(.names(["z", "w"])));
-    found.insert("nulls(Nulls::Error)", every_fold!(.nulls(Nulls::Error)));
-    found.insert("casts(Casts::Lossy)", every_fold!(.casts(Casts::Lossy)));
     found.insert(
         "returns",
         every_fold!(.returns([DataType::Null, DataType::Null])),
     );
-    found.insert("pool", every_fold!(.pool(&pool)));
-    found.insert("workers", every_fold!(.workers(2)));
-    found.insert("sequential", every_fold!(.sequential()));
-    found.insert("partitions", every_fold!(.partitions(2)));
-    found.insert("chunk_rows", every_fold!(.chunk_rows(2)));
-    found.insert("overlap", every_fold!(.overlap(1, 1)));
-    found.insert("first_row", every_fold!(.first_row(9)));
-    found.insert("row_numbers", every_fold!(.row_numbers("line")));
     for (name, policy) in [
         ("on_error(OnError::Null)", OnError::Null),
         ("on_error(OnError::Skip)", OnError::Skip),
@@ -194,34 +197,11 @@ fn folds_and_single_values_follow_the_guide() {
         assert_eq!(found[name][..2], found_by_value[..2]);
         assert_eq!(found_by_value[2], "refused: on_error");
     }
-    found.insert("retry", every_fold!(.retry(Retry::attempts(2))));
-    found.insert("cancel_token", every_fold!(.cancel_token(&token)));
-    found.insert("deadline", every_fold!(.deadline(Duration::from_secs(600))));
-    found.insert(
-        "on_cancel(OnCancel::Partial)",
-        every_fold!(.on_cancel(OnCancel::Partial)),
-    );
-    found.insert("progress", every_fold!(.progress(|_: Tick| ())));
-    found.insert("outcome", every_fold!(.outcome()));
-    found.insert("by", every_fold!(.by(["line"])));
-    found.insert("without_keys", every_fold!(.without_keys()));
-    found.insert("null_keys", every_fold!(.null_keys(NullKeys::Drop)));
     let mut table = table("| option | `fold_rows`, typed");
     // These change what the closure takes: the verbs have laws of them.
     assert_eq!(table.remove("seed").unwrap(), ["yes", "yes", "yes"]);
     assert_eq!(table.remove("state").unwrap(), ["no", "no", "yes"]);
-    assert_eq!(table.len(), found.len());
-    for (option, cells) in table {
-        let method = option.split('(').next().unwrap();
-        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
-            let expected = match cell.as_str() {
-                "yes" | "as is" => "followed".to_string(),
-                "no" => format!("refused: {method}"),
-                other => panic!("{option}: {other}"),
-            };
-            assert_eq!(*found, expected, "{option}");
-        }
-    }
+    compare(table, &found);
 }
 
 /// Makes every kind of call of groups and of windows, with what `with` adds to it.
@@ -256,19 +236,9 @@ fn groups_and_windows_follow_the_guide() {
     let pool = Pool::new(2).unwrap();
     let token = CancelToken::new();
     let mut found: BTreeMap<&str, [String; 5]> = BTreeMap::new();
-    found.insert("select", every_span!(.select(["y", "x"])));
-    let ints = |field: &Field| field.dtype() == &DataType::Int64;
-    found.insert("select_where", every_span!(.select_where(ints)));
-    found.insert("nulls(Nulls::Error)", every_span!(.nulls(Nulls::Error)));
-    found.insert("casts(Casts::Lossy)", every_span!(.casts(Casts::Lossy)));
-    found.insert("pool", every_span!(.pool(&pool)));
-    found.insert("workers", every_span!(.workers(2)));
-    found.insert("sequential", every_span!(.sequential()));
-    found.insert("partitions", every_span!(.partitions(2)));
-    found.insert("chunk_rows", every_span!(.chunk_rows(2)));
-    found.insert("overlap", every_span!(.overlap(1, 1)));
-    found.insert("first_row", every_span!(.first_row(9)));
-    found.insert("row_numbers", every_span!(.row_numbers("line")));
+    common_options!(found, every_span, pool, token);
+    // All but one of these calls have keys already.
+    found.remove("by");
     for (name, policy) in [
         ("on_error(OnError::Null)", OnError::Null),
         ("on_error(OnError::Skip)", OnError::Skip),
@@ -276,19 +246,8 @@ fn groups_and_windows_follow_the_guide() {
     ] {
         found.insert(name, every_span!(.on_error(policy)));
     }
-    found.insert("retry", every_span!(.retry(Retry::attempts(2))));
-    found.insert("cancel_token", every_span!(.cancel_token(&token)));
-    found.insert("deadline", every_span!(.deadline(Duration::from_secs(600))));
-    found.insert(
-        "on_cancel(OnCancel::Partial)",
-        every_span!(.on_cancel(OnCancel::Partial)),
-    );
-    found.insert("progress", every_span!(.progress(|_: Tick| ())));
-    found.insert("outcome", every_span!(.outcome()));
     found.insert("keep", every_span!(.keep(["line"])));
     found.insert("source_rows", every_span!(.source_rows("from")));
-    found.insert("without_keys", every_span!(.without_keys()));
-    found.insert("null_keys", every_span!(.null_keys(NullKeys::Drop)));
 
     let mut table = table("| option | `groups`, typed");
     // These change what the closure takes, or depend on how many columns come out: the verbs have laws of them.
@@ -299,18 +258,7 @@ fn groups_and_windows_follow_the_guide() {
         table.remove("returns").unwrap(),
         ["yes", "no", "yes", "yes", "yes"]
     );
-    assert_eq!(table.len(), found.len());
-    for (option, cells) in table {
-        let method = option.split('(').next().unwrap();
-        for (cell, found) in cells.iter().zip(&found[option.as_str()]) {
-            let expected = match cell.as_str() {
-                "yes" | "as is" => "followed".to_string(),
-                "no" => format!("refused: {method}"),
-                other => panic!("{option}: {other}"),
-            };
-            assert_eq!(*found, expected, "{option}");
-        }
-    }
+    compare(table, &found);
     // Keys are needed, or can be left out; without them there are no null ones.
     let (df, calls) = (frame(), AtomicUsize::new(0));
     let sum = |x: Values<'_, i64>| x.iter().sum::<i64>();
