@@ -398,7 +398,9 @@ fn cancelled_and_watched() {
             panic!("{error:?}");
         };
         assert_eq!(*total, 2_000);
-        assert!(*done >= 1_000 && *done < 2_000, "{done}");
+        // Of several workers one may come to the second column before the first is done.
+        let before = if workers == 1 { 1_000 } else { 1 };
+        assert!((before..2_000).contains(done), "{done}");
         assert!(!error.to_string().contains("on_cancel"), "{error}");
         let late = df
             .par_apply()
