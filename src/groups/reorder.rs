@@ -26,10 +26,7 @@ pub(super) fn reorder(
     let moves = match &groups.layout {
         GroupLayout::AsIs => return Ok(column.rechunk()),
         GroupLayout::Positions(positions) => Moves::To(positions, groups.grouped_rows()),
-        GroupLayout::Rows(_) => {
-            let positions = groups.list_positions(workers, share_out)?;
-            Moves::To(positions.unwrap_or_default(), groups.grouped_rows())
-        }
+        GroupLayout::Rows(rows) => Moves::From(rows),
     };
     let mover = Mover {
         moves,

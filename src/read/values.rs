@@ -195,15 +195,18 @@ impl<'a, T: Cell> Values<'a, T> {
     /// The iterator has a `len`: how many values are left.
     #[must_use]
     pub fn iter(&self) -> ValuesIter<'a, T> {
-        let (next, left) = match self.lie {
-            Lie::Side { start, .. } => (start, self.len),
-            Lie::Chunks(runs) => (0, runs.iter().map(|run| run.valid).sum()),
+        let left = match self.lie {
+            Lie::Side { reader, start } => Left::Side {
+                reader,
+                rows: start..start + self.len,
+            },
+            Lie::Chunks(runs) => Left::Chunks {
+                runs,
+                next: 0,
+                left: runs.iter().map(|run| run.valid).sum(),
+            },
         };
-        ValuesIter {
-            lie: self.lie,
-            next,
-            left,
-        }
+        ValuesIter { left }
     }
 }
 
@@ -247,24 +250,47 @@ pub struct ValuesIter<'a, T>
 where
     T: Cell,
 {
-    /// Of runs, those that are not done.
-    lie: Lie<'a, T>,
-    /// The next row, of the first run.
-    next: usize,
-    /// How many values are left.
-    left: usize,
+    left: Left<'a, T>,
+}
+
+/// What an iterator has not given yet.
+enum Left<'a, T: Cell> {
+    Chunks {
+        /// Those that are not done.
+        runs: &'a Runs<'a, T>,
+        /// The next row, of the first run.
+        next: usize,
+        /// How many values are left.
+        left: usize,
+    },
+    /// Rows of a chunk; none is null to `T`, or unreadable.
+    Side {
+        reader: T::Reader<'a>,
+        rows: Range<usize>,
+    },
 }
 
 impl<T: Cell> Clone for ValuesIter<'_, T> {
     fn clone(&self) -> Self {
-        ValuesIter { ..*self }
+        let left = match &self.left {
+            Left::Side { reader, rows } => Left::Side {
+                reader: *reader,
+                rows: rows.clone(),
+            },
+            Left::Chunks { runs, next, left } => Left::Chunks {
+                runs,
+                next: *next,
+                left: *left,
+            },
+        };
+        ValuesIter { left }
     }
 }
 
 impl<T: Cell> fmt::Debug for ValuesIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ValuesIter")
-            .field("left", &self.left)
+            .field("left", &self.len())
             .finish_non_exhaustive()
     }
 }
@@ -274,40 +300,45 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T::Of<'a>> {
+        let (runs, next, left) = match &mut self.left {
+            Left::Side { reader, rows } => {
+                let row = rows.next()?;
+                // SAFETY: the row is one of these (`side_by_side`).
+                return Some(unsafe { reader.read::<true>(row) });
+            }
+            Left::Chunks { runs, next, left } => (runs, next, left),
+        };
+        seldom();
         loop {
-            let runs = match self.lie {
-                Lie::Side { reader, .. } => {
-                    self.left = self.left.checked_sub(1)?;
-                    self.next += 1;
-                    // SAFETY: the row is one of these (`side_by_side`).
-                    return Some(unsafe { reader.read::<true>(self.next - 1) });
-                }
-                Lie::Chunks(runs) => runs,
-            };
             let (run, rest) = runs.split_first()?;
-            if self.next == run.len {
-                self.lie = Lie::Chunks(rest);
-                self.next = 0;
+            if *next == run.len {
+                *runs = rest;
+                *next = 0;
                 continue;
             }
-            let row = self.next;
-            self.next += 1;
+            let row = *next;
+            *next += 1;
             // SAFETY: the view has `len` rows (`runs`), and `row` is less.
             unsafe {
                 if run.view.is_valid(row) {
-                    self.left -= 1;
+                    *left -= 1;
                     return Some(run.view.read::<true>(row));
                 }
             }
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = match &self.left {
+            Left::Side { rows, .. } => rows.len(),
+            Left::Chunks { left, .. } => *left,
+        };
+        (left, Some(left))
     }
 
     fn count(self) -> usize {
-        self.left
+        self.len()
     }
 
     /// Run by run, so that `sum`, `for_each` and the like loop over plain slices where there are no nulls.
@@ -315,21 +346,19 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     where
         F: FnMut(B, T::Of<'a>) -> B,
     {
-        let mut first = self.next;
-        let mut folded = init;
-        let runs = match self.lie {
-            Lie::Side { reader, .. } => {
-                let rows = first..first + self.left;
+        let (runs, mut first) = match self.left {
+            Left::Side { reader, rows } => {
                 // SAFETY: the rows are some of these (`side_by_side`).
                 return unsafe {
-                    reader.fold(rows, folded, |folded, value| match value {
+                    reader.fold(rows, init, |folded, value| match value {
                         Some(value) => f(folded, value),
                         None => folded,
                     })
                 };
             }
-            Lie::Chunks(runs) => runs,
+            Left::Chunks { runs, next, .. } => (runs, next),
         };
+        let mut folded = init;
         for run in runs {
             // SAFETY: the view has `len` rows (`runs`).
             folded = unsafe {
@@ -344,6 +373,10 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
         folded
     }
 }
+
+/// Marks a path that need not be as fast as another beside it.
+#[cold]
+fn seldom() {}
 
 impl<T: Cell> ExactSizeIterator for ValuesIter<'_, T> {}
 
