@@ -601,7 +601,8 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// before took but nanoseconds, it looks at the token every 32 rows only, so up to 31 more are run.
     ///
     /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
-    /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled.
+    /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled. Rows are
+    /// [grouped](Apply::by) before the run, and that is not broken off.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.options.cancel = Some(token.clone());
         self

@@ -67,7 +67,7 @@ impl Run<'_> {
         });
         let told = self.ticker.as_ref().map_or(Ok(()), Ticker::begin);
         let driven = told.and_then(|()| {
-            let _alarm = self.alarm(began)?;
+            let _alarm = self.alarm()?;
             self.all(kernel)
         });
         drop(watches);
@@ -85,11 +85,11 @@ impl Run<'_> {
     }
 
     /// Has the run stopped at the deadline, so that nobody looks at a clock between rows.
-    fn alarm(&self, began: Instant) -> Result<Option<Alarm>> {
-        let (Some(deadline), Some(halt)) = (self.options.call.deadline, &self.halt) else {
+    fn alarm(&self) -> Result<Option<Alarm>> {
+        let deadline = self.options.call.deadline.zip(self.plan.deadline_from());
+        let (Some((deadline, since)), Some(halt)) = (deadline, &self.halt) else {
             return Ok(None);
         };
-        let since = self.options.deadline_from.unwrap_or(began);
         let left = deadline.saturating_sub(since.elapsed());
         let halt = halt.clone();
         if left.is_zero() {

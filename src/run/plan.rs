@@ -1,5 +1,7 @@
 //! How many workers a call has, and how its rows are cut: the options, checked.
 
+use std::time::Instant;
+
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Options};
@@ -23,6 +25,8 @@ pub(crate) struct Plan {
     /// 1: the calling thread.
     pub(super) workers: usize,
     cut: Option<Cut>,
+    /// Since when a deadline counts; what a verb does before its run is within it.
+    deadline_from: Option<Instant>,
 }
 
 impl Plan {
@@ -108,7 +112,9 @@ impl Plan {
                 None
             }
         };
+        let deadline_from = || options.call.deadline.map(|_| Instant::now());
         Plan {
+            deadline_from: options.deadline_from.or_else(deadline_from),
             threads,
             _within: lineage.enter(),
             lineage,
@@ -178,6 +184,11 @@ impl Plan {
     /// Puts a worker within what the call is within.
     pub(super) fn enter(&self) -> Within {
         self.lineage.enter()
+    }
+
+    /// Since when a deadline counts, where there is one.
+    pub(super) fn deadline_from(&self) -> Option<Instant> {
+        self.deadline_from
     }
 
     /// How many workers the call has, at most.
