@@ -19,6 +19,9 @@ fn main() {
     if peak::print_if_asked() {
         return;
     }
+    // SAFETY: no other thread has been made.
+    // A rival needs deep stacks (see `Keyed::polars_sum`).
+    unsafe { std::env::set_var("RUST_MIN_STACK", (1usize << 30).to_string()) };
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), "the system allocator");
     let mut table = Table::new();
@@ -40,7 +43,9 @@ fn main() {
         ("peak_memory", checks::peak_memory::check),
         ("pool", checks::pool::check),
         ("turns", checks::turns::check),
-        ("keyed", checks::keyed::check),
+        ("keyed_calls", checks::keyed::check),
+        ("keyed_keys", checks::keyed::check_keys),
+        ("keyed_small", checks::keyed::check_small),
         #[cfg(feature = "rolling")]
         ("windows", checks::windows::check),
         ("lazy", checks::lazy::check),

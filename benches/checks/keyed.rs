@@ -2,31 +2,41 @@
 
 use crate::groups::keyed::{Keyed, Keys, ROWS};
 use crate::groups::workers::Workers;
+use crate::measure::peak;
 use crate::measure::race::Race;
 use crate::measure::run::Run;
 use crate::measure::table::{Limit, Measured, Table};
 
 const ALL: Workers = Workers::All;
 
-pub(crate) fn check(run: &Run, table: &mut Table) {
+const COUNTS: [usize; 3] = [10, 10_000, 1_000_000];
+
+/// Keys alone.
+pub(crate) fn check_keys(run: &Run, table: &mut Table) {
     let rows = run.rows(ROWS);
-    let counts = [10, 10_000, 1_000_000];
     for (keys, limits) in [
         (Keys::Integers, [0.65, 0.70, 0.20]),
         (Keys::ShortText, [0.35, 0.50, 0.25]),
         (Keys::LongText, [0.8; 3]),
         (Keys::Two, [0.8; 3]),
     ] {
-        for (groups, limit) in counts.into_iter().zip(limits) {
+        for (groups, limit) in COUNTS.into_iter().zip(limits) {
             let case = Keyed::new(keys, rows, groups);
             case.check();
             alone(run, table, &case, keys, Limit::AtMost(limit));
-            if keys == Keys::Integers {
-                sum(run, table, &case);
-                slope(run, table, &case);
-                centred(run, table, &case);
-            }
         }
+    }
+}
+
+/// Whole calls.
+pub(crate) fn check(run: &Run, table: &mut Table) {
+    let rows = run.rows(ROWS);
+    for groups in COUNTS {
+        let case = Keyed::new(Keys::Integers, rows, groups);
+        case.check();
+        sum(run, table, &case);
+        slope(run, table, &case);
+        centred(run, table, &case);
     }
     slope(run, table, &Keyed::new(Keys::Integers, rows, 100_000));
     let sorted = Keyed::new(Keys::Sorted, rows, 10_000);
@@ -40,7 +50,20 @@ pub(crate) fn check(run: &Run, table: &mut Table) {
         Limit::AtMost(1.5),
     );
     table.against("groups, sum, 10,000 sorted keys", &results, &[rival]);
-    small(run, table);
+    drop(sorted);
+    let Some(peak) = peak::of_groups(rows) else {
+        println!("peak memory: not measured, the system does not tell");
+        return;
+    };
+    let bytes = |value| Measured { value, unit: " B" };
+    let name =
+        "groups, sum, 10,000 groups: peak memory (VmHWM) beyond input and output, for each row";
+    table.number(
+        name,
+        bytes(peak.worst),
+        bytes(peak.best),
+        Limit::AtMost(20.0),
+    );
 }
 
 /// Rounds for rivals that take seconds.
@@ -128,7 +151,8 @@ fn centred(run: &Run, table: &mut Table, case: &Keyed) {
     table.against(&name, &results, &[("over", "over", limit)]);
 }
 
-fn small(run: &Run, table: &mut Table) {
+/// A short call.
+pub(crate) fn check_small(run: &Run, table: &mut Table) {
     let case = Keyed::new(Keys::Integers, 1_000, 10);
     case.check();
     let results = Race::new(run.clone())

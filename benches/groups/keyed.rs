@@ -137,7 +137,9 @@ impl Keyed {
             .expect("the column is f64")
     }
 
-    /// Polars' deprecated `GroupBy::par_apply`.
+    /// Polars' deprecated `GroupBy::par_apply`, on a thread of Polars' own pool: called on another thread, it shares its groups out in
+    /// rayon's global pool, whose threads then wait for Polars'. A thread that waits for a group's columns takes other groups up, one
+    /// on top of the other; with 10,000 groups that overflows the usual stack, so `bars` asks for larger ones.
     #[allow(deprecated)]
     pub(crate) fn polars_sum(&self) -> DataFrame {
         let frame = self
@@ -145,12 +147,12 @@ impl Keyed {
             .select(["k", "x"])
             .expect("there are the columns");
         let grouped = frame.group_by_stable(["k"]).expect("rows can be grouped");
-        grouped
-            .par_apply(|group| {
-                let sum: f64 = group.column("x")?.f64()?.into_no_null_iter().sum();
-                Ok(df!["sum" => [sum]]?)
-            })
-            .expect("the column is f64")
+        let sum = |group: DataFrame| {
+            let sum: f64 = group.column("x")?.f64()?.into_no_null_iter().sum();
+            df!["sum" => [sum]]
+        };
+        let sums = Workers::All.install(|| grouped.par_apply(sum));
+        sums.expect("the column is f64")
     }
 
     /// A closure in the `agg` of a lazy query.
@@ -191,6 +193,7 @@ impl Keyed {
         .expect("the columns are f64")
     }
 
+    /// As [`polars_sum`](Self::polars_sum).
     #[allow(deprecated)]
     pub(crate) fn polars_slope(&self) -> DataFrame {
         let frame = self

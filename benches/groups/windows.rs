@@ -26,6 +26,7 @@ pub(crate) enum Of {
     /// The last value less the first: all the time goes into windows.
     Ends,
     Sum,
+    Median,
 }
 
 impl Of {
@@ -33,6 +34,7 @@ impl Of {
         match self {
             Of::Ends => "last - first",
             Of::Sum => "sum",
+            Of::Median => "median",
         }
     }
 
@@ -40,8 +42,17 @@ impl Of {
         match self {
             Of::Ends => x[x.len() - 1] - x[0],
             Of::Sum => x.iter().sum(),
+            Of::Median => median(x.to_vec()),
         }
     }
+}
+
+/// Of as many values as a window has, which is even.
+fn median(mut x: Vec<f64>) -> f64 {
+    let middle = x.len() / 2;
+    let (below, upper, _) = x.select_nth_unstable_by(middle, f64::total_cmp);
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (lower + *upper) / 2.0
 }
 
 /// Windows of 100 rows of one column.
@@ -70,6 +81,9 @@ impl OneColumn {
                 Some(x.get(last)? - x.get(0)?)
             }),
             Of::Sum => call.windows(window, |x: Values<'_, f64>| x.iter().sum::<f64>()),
+            Of::Median => call.windows(window, |x: Values<'_, f64>| {
+                median(x.to_slice().into_owned())
+            }),
         };
         column.expect("the column is f64")
     }
@@ -80,16 +94,13 @@ impl OneColumn {
         match of {
             Of::Ends => by_slices(x.len(), workers, |window| Of::Ends.by_slice(&x[window])),
             Of::Sum => by_slices(x.len(), workers, |window| Of::Sum.by_slice(&x[window])),
+            Of::Median => by_slices(x.len(), workers, |window| Of::Median.by_slice(&x[window])),
         }
     }
 
     /// Polars' own, on one thread.
     pub(crate) fn rolling_map(&self, of: Of) -> Series {
-        let options = RollingOptionsFixedWindow {
-            window_size: WINDOW,
-            min_periods: WINDOW,
-            ..Default::default()
-        };
+        let options = Self::options();
         let ends = |window: &Series| -> PolarsResult<Series> {
             let x = window.f64()?;
             let ends = x.get(x.len() - 1).zip(x.get(0));
@@ -105,8 +116,29 @@ impl OneColumn {
         let mapped = match of {
             Of::Ends => x.rolling_map(&ends, options),
             Of::Sum => x.rolling_map(&sum, options),
+            Of::Median => unreachable!("nobody asks for it"),
         };
         mapped.expect("the column is f64")
+    }
+
+    fn options() -> RollingOptionsFixedWindow {
+        RollingOptionsFixedWindow {
+            window_size: WINDOW,
+            min_periods: WINDOW,
+            ..Default::default()
+        }
+    }
+
+    /// Polars' expression, which moves a result on from row to row.
+    pub(crate) fn expression(&self, of: Of) -> Column {
+        let x = col("x");
+        let rolling = match of {
+            Of::Sum => x.rolling_sum(Self::options()),
+            Of::Median => x.rolling_median(Self::options()),
+            Of::Ends => unreachable!("nobody asks for it"),
+        };
+        let frame = self.frame.clone().lazy().select([rolling]).collect();
+        frame.expect("the column is f64").columns()[0].clone()
     }
 
     pub(crate) fn check(&self, of: Of) {
@@ -115,7 +147,14 @@ impl OneColumn {
             assert_eq!(self.by_hand(workers, of), expected);
             compare(&self.ours(workers, of), &expected);
         }
-        compare(&self.rolling_map(of).into_column(), &expected);
+        match of {
+            Of::Ends => compare(&self.rolling_map(of).into_column(), &expected),
+            Of::Sum => {
+                compare(&self.rolling_map(of).into_column(), &expected);
+                compare(&self.expression(of), &expected);
+            }
+            Of::Median => compare(&self.expression(of), &expected),
+        }
     }
 }
 
@@ -168,6 +207,14 @@ impl Slope {
         .expect("the columns are f64")
     }
 
+    pub(crate) fn ours_by_rows(&self, workers: Workers) -> Column {
+        let call = workers.apply(&self.frame).select(SLOPE);
+        call.windows(Window::rows(WINDOW), |rows: Rows<'_, (f64, f64, f64)>| {
+            slope(rows.iter().map(|(x, y, w)| ((x, y), w)))
+        })
+        .expect("the columns are f64")
+    }
+
     pub(crate) fn by_hand(&self, workers: Workers) -> Vec<f64> {
         let [x, y, w] = SLOPE.map(|name| slice(&self.frame, name));
         by_slices(x.len(), workers, |window| {
@@ -213,6 +260,7 @@ impl Slope {
         for workers in BOTH {
             assert_eq!(self.by_hand(workers), expected);
             compare(&self.ours(workers), &expected);
+            compare(&self.ours_by_rows(workers), &expected);
         }
         compare(&self.lazy_rolling(), &expected);
     }
@@ -251,6 +299,14 @@ impl OverOrder {
         let window = Window::over("t", WINDOW as i64);
         call.windows(window, |x: Values<'_, f64>| x.len() as u32)
             .expect("the columns are of these types")
+    }
+
+    /// The same closure over windows that are not listed beforehand, since they have so many rows.
+    pub(crate) fn counted(&self, workers: Workers) -> Column {
+        let call = workers.apply(&self.frame).select(["x"]);
+        let window = Window::rows(WINDOW).min_rows(1);
+        call.windows(window, |x: Values<'_, f64>| x.len() as u32)
+            .expect("the column is f64")
     }
 
     /// Where windows begin and how many rows they have: what Polars' `rolling` does before any closure is called.

@@ -8,9 +8,10 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use polars_par_apply::prelude::{CancelToken, Column, Engine};
+use polars_par_apply::prelude::{CancelToken, Column, DataFrame, Engine};
 
 use crate::groups::fold_rows::Words;
+use crate::groups::keyed::{Keyed, Keys};
 use crate::groups::pool::imap::ImapSum;
 use crate::groups::pool::map::Cost;
 use crate::groups::rows_f64::RowsF64;
@@ -31,7 +32,8 @@ pub(crate) struct Peaks {
 }
 
 /// Peak memory of several runs: of `rows_f64` beyond input and output, in parts of the input; of `imap` and of words
-/// that are counted beyond what was there before the call, in bytes; of the example `etl` all of it, in bytes.
+/// that are counted beyond what was there before the call, in bytes; of a sum of groups likewise, for each row; of the example
+/// `etl` all of it, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
     pub(crate) worst: f64,
@@ -57,6 +59,11 @@ pub(crate) fn of_words(rows: usize) -> Option<Peaks> {
 /// Measures in three processes; none where the system does not tell.
 pub(crate) fn of_imap(items: usize) -> Option<Peak> {
     of_call("imap", items)
+}
+
+/// Measures in three processes; none where the system does not tell.
+pub(crate) fn of_groups(rows: usize) -> Option<Peak> {
+    of_call("groups", rows)
 }
 
 /// Measures in three processes; none where the system does not tell.
@@ -90,6 +97,7 @@ pub(crate) fn print_if_asked() -> bool {
     let peak = match call.as_str() {
         "imap" => imap(items),
         "etl" => etl(items),
+        "groups" => sums_of_groups(items),
         "words" | "words by hand" => words(call == "words", items),
         call => rows_f64(call == "rows_f64", items),
     };
@@ -111,6 +119,13 @@ fn rows_f64(ours: bool, rows: usize) -> Option<f64> {
     let output = rows * size_of::<f64>();
     let input = 2 * output;
     Some((peak - output as f64) / input as f64)
+}
+
+/// In bytes for each row.
+fn sums_of_groups(rows: usize) -> Option<f64> {
+    let case = Keyed::new(Keys::Integers, rows, 10_000);
+    let (peak, _) = beyond(|| case.sum(Workers::All), DataFrame::height)?;
+    Some(peak / rows as f64)
 }
 
 fn words(ours: bool, rows: usize) -> Option<f64> {
