@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use polars_par_apply::prelude::*;
 use polars_par_apply::{Around, Call, WithSeed, WithState, around, by_ref};
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{assert_same, assert_same_frame, counting};
-use crate::lazy_frames::{ENGINES, collected};
 
 type OfTwo = dyn Fn(i64, &str) -> usize + Send + Sync;
 type OfValues = dyn Fn(Values<'_, i64>) -> f64 + Send + Sync;

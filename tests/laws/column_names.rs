@@ -2,8 +2,8 @@
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected, stacked};
 
 /// Names that this crate uses, has used or might use.
 const NAMES: [&str; 14] = [

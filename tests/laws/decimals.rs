@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use rust_decimal::Decimal;
 
+use crate::cases::check;
+use crate::engines::{ENGINES, collected};
 use crate::frames::{assert_same, layouts};
-use crate::lazy_frames::{ENGINES, collected};
-use crate::properties::check;
 
 fn decimal(precision: usize, scale: usize) -> DataType {
     DataType::Decimal(precision, scale)

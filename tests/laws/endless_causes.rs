@@ -9,8 +9,8 @@ use std::time::Duration;
 use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 macro_rules! error {
     ($Name:ident, |$error:ident| $source:expr) => {

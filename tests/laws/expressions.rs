@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{alone, counting, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Rows enough for several batches, with a null now and then.
 fn frame() -> DataFrame {

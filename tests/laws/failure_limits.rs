@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 const ROWS: usize = 1_000_000;
 

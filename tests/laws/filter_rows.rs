@@ -8,11 +8,11 @@ use polars_par_apply::prelude::*;
 use polars_par_apply::{Error, Result};
 use rand::RngExt;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{
     assert_same, assert_same_frame, counting, every_dtype, faults, held_back, layouts,
     refuse_unless, watched, ways,
 };
-use crate::lazy_frames::{ENGINES, collected};
 
 const LENIENT: [OnError; 3] = [OnError::Null, OnError::Skip, OnError::Collect];
 

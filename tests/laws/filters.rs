@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// What a closure was called with.
 #[derive(Clone, Default)]

@@ -9,11 +9,11 @@ use polars_par_apply::prelude::*;
 use polars_par_apply::rand::RngExt;
 use polars_par_apply::{Result, TickState};
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{
     assert_same, assert_same_frame, counting, cut, each_column, every_dtype, faults, held_back,
     layouts, refuse_unless, watched,
 };
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Between attempts.
 const SOON: Duration = Duration::from_micros(1);

@@ -7,8 +7,8 @@ use std::thread;
 use polars_par_apply::ErrorKind;
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// How often a race is run.
 const TIMES: usize = 30;

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// What an error does that it should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

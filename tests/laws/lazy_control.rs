@@ -9,8 +9,8 @@ use polars_par_apply::ErrorKind;
 use polars_par_apply::Result;
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{counting, cut, each_column, refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected, stacked};
 
 /// Counts its copies that are there.
 struct Counted(Arc<Counts>);

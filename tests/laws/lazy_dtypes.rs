@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{alone, assert_same, every_dtype, layouts, shown_row, watched};
-use crate::lazy_frames::{ENGINES, collected, stacked};
 
 #[derive(FromRow, IntoRow)]
 struct Point {

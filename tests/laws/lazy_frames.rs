@@ -8,23 +8,8 @@ use std::sync::{Arc, Mutex};
 use polars_par_apply::prelude::*;
 use polars_par_apply::{Error, Result, TickState};
 
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{assert_same, assert_same_frame, counting, held_back, refuse_unless, watched};
-
-pub(crate) const ENGINES: [Engine; 2] = [Engine::InMemory, Engine::Streaming];
-
-pub(crate) fn collected(lf: &LazyFrame, engine: Engine) -> PolarsResult<DataFrame> {
-    Ok(lf.clone().collect_with_engine(engine)?.unwrap_single())
-}
-
-/// The batches of a stream, one below the other.
-pub(crate) fn stacked(batches: impl Iterator<Item = Result<DataFrame>>) -> Result<DataFrame> {
-    let mut batches = batches.collect::<Result<Vec<DataFrame>>>()?.into_iter();
-    let mut all = batches.next().expect("there is one at least");
-    for batch in batches {
-        all.vstack_mut(&batch)?;
-    }
-    Ok(all)
-}
 
 #[test]
 fn several_cells_are_columns_by_every_way() {

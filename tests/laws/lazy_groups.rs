@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{
     assert_same, assert_same_frame, cut, each_column, every_dtype, refuse_unless, watched,
 };
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Keys of text, some null; `t` does not decrease; `x` has nulls; `row` is the row, and `other` nobody's.
 fn frame(rows: usize) -> DataFrame {

@@ -30,6 +30,7 @@
 //! | any number of rows for each: in order, and none of a row that fails | `flat_map_rows`, `emit_rows` |
 //! | each verb follows an option, or refuses it | `option_table` |
 //! | a closure may come from anywhere, and be called through another | `closures` |
+//! | a closure of the wrong kind gets one sentence from the compiler | `compiler` |
 //! | who watches a run sees how far it is, and how it ended | `progress` |
 //! | what happened is counted; what is small wakes nobody | `stats` |
 //! | spans say what the stats say | `traces` |
@@ -63,22 +64,29 @@
 //!
 //! What closures take and return has `rows_in`, `rows_out`, `columns`, `chunks`, `cells`, `temporal` and
 //! `run_time_cells`. `properties` puts random frames through it all. `examples` runs the programs in `examples/`.
-//! `frames` is no law: it makes frames of every dtype in awkward layouts.
+//! `frames`, `engines` and `cases` are no laws: they make frames of every dtype in awkward layouts, collect lazy ones, and run
+//! properties on random cases.
+//!
+//! `memory.rs` and `threads.rs` beside this file have some of the laws again, which is less to build: what the gate runs under the
+//! sanitizers.
 
 mod allocations;
 mod cancelling;
+mod cases;
 mod cells;
 mod checks_first;
 mod chunks;
 mod closures;
 mod column_names;
 mod columns;
+mod compiler;
 mod copies;
 mod decimals;
 mod elements;
 mod emit_rows;
 mod empty;
 mod endless_causes;
+mod engines;
 mod errors;
 mod exactly_once;
 mod examples;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::watched;
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Makes an expression of its argument.
 type Of = Arc<dyn Fn(Expr) -> Expr>;

@@ -9,10 +9,11 @@ use polars_par_apply::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::{Just, prop_oneof};
 
+use crate::cases::check;
 use crate::frames::{
     self, assert_same, assert_same_frame, counting, cut, each_column, every_dtype, faults, layouts,
 };
-use crate::properties::{check, run, way};
+use crate::properties::{run, way};
 
 const LENIENT: [OnError; 3] = [OnError::Null, OnError::Skip, OnError::Collect];
 

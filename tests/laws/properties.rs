@@ -3,27 +3,9 @@
 use polars_par_apply::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
+use crate::cases::check;
 use crate::frames::{assert_same, assert_same_frame, cut, inside, shown};
-
-/// Runs a property on so many cases, the same ones each time.
-pub(crate) fn check<S: Strategy>(
-    cases: u32,
-    strategy: &S,
-    property: impl Fn(S::Value) -> TestCaseResult,
-) {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 400,
-        ..Config::default()
-    };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    TestRunner::new_with_rng(config, rng)
-        .run(strategy, property)
-        .unwrap_or_else(|error| panic!("{error}"));
-}
 
 /// How a column lies in memory.
 #[derive(Clone, Debug)]

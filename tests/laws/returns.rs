@@ -10,9 +10,9 @@ use polars_par_apply::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 
+use crate::cases::check;
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{assert_same, counting, every_dtype, faults, layouts, watched, ways};
-use crate::lazy_frames::{ENGINES, collected, stacked};
-use crate::properties::check;
 
 const UNITS: [TimeUnit; 3] = [
     TimeUnit::Nanoseconds,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use polars_par_apply::prelude::*;
 use polars_par_apply::{Error, ErrorKind};
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Three errors, each the cause of the one before it.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use polars_par_apply::prelude::*;
 
+use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{assert_same_frame, every_dtype, refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected, stacked};
 
 fn wide(folder: &Path) -> LazyFrame {
     let path = folder.join("wide.parquet");

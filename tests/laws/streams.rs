@@ -9,8 +9,8 @@ use std::time::Duration;
 use polars_par_apply::prelude::*;
 use polars_par_apply::{Error, Result, TickState};
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{alone, counting, refuse_unless, watched};
-use crate::lazy_frames::{ENGINES, collected};
 
 /// Batches of a thousand rows, and how many of the rows the query has come to.
 fn counted(rows: usize) -> (LazyFrame, Arc<AtomicUsize>) {

@@ -6,9 +6,9 @@ use polars_par_apply::prelude::*;
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq};
 
+use crate::cases::check;
+use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, every_dtype};
-use crate::lazy_frames::{ENGINES, collected};
-use crate::properties::check;
 
 /// A dtype of which parts may be missing.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use polars_par_apply::prelude::*;
 use rand::RngExt;
 
+use crate::engines::{ENGINES, collected};
 use crate::frames::{
     assert_same_frame, counting, every_dtype, faults, held_back, layouts, refuse_unless, watched,
     ways,
 };
-use crate::lazy_frames::{ENGINES, collected};
 
 /// The frame with columns of another beside its own, or in their place, by Polars.
 fn beside(df: &DataFrame, columns: &DataFrame) -> DataFrame {
