@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use polars::prelude::DataType;
+use polars::prelude::{AnyValue, DataType};
 
 use super::{Causes, Error, ErrorKind, Place};
 
@@ -215,6 +215,33 @@ impl fmt::Display for Place {
             Place::Job => f.write_str("job"),
         }
     }
+}
+
+/// A value as Polars prints it; one that it cannot print, since a date is beyond what its calendar has, by its number.
+pub(crate) fn value_shown(value: &AnyValue<'_>) -> String {
+    // Asked beforehand: the panic's message would be seen, of a call in which nothing is wrong.
+    let beyond = match value {
+        #[cfg(feature = "dtype-date")]
+        AnyValue::Date(days) => {
+            let is_date = chrono::DateTime::from_timestamp(i64::from(*days) * 86_400, 0).is_some();
+            (!is_date).then(|| format!("{days} days after 1970-01-01"))
+        }
+        #[cfg(feature = "dtype-datetime")]
+        AnyValue::Datetime(time, unit, _) | AnyValue::DatetimeOwned(time, unit, _) => {
+            use polars::prelude::TimeUnit;
+            let is_time = match unit {
+                TimeUnit::Milliseconds => chrono::DateTime::from_timestamp_millis(*time).is_some(),
+                TimeUnit::Microseconds => chrono::DateTime::from_timestamp_micros(*time).is_some(),
+                TimeUnit::Nanoseconds => true,
+            };
+            (!is_time).then(|| format!("{time} {unit} after 1970-01-01"))
+        }
+        _ => None,
+    };
+    beyond.unwrap_or_else(|| {
+        let shown = catch_unwind(AssertUnwindSafe(|| value.to_string()));
+        shown.unwrap_or_else(|_| format!("a {} that cannot be printed", dtype_name(&value.dtype())))
+    })
 }
 
 /// A dtype by the name that Polars' Rust users type.

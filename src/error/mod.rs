@@ -16,7 +16,7 @@ use chain::{unsaid, unsaid_by_polars};
 pub use failure::Failure;
 pub(crate) use failure::{Cause, Fault, Refused};
 use message::said;
-pub(crate) use message::{counted, dtype_name};
+pub(crate) use message::{counted, dtype_name, value_shown};
 
 /// A result whose error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

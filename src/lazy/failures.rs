@@ -5,7 +5,7 @@ use std::fmt;
 use polars::prelude::{Column, DataFrame, DataType, IDX_DTYPE, IdxSize, SortMultipleOptions};
 
 use crate::cancel::CancelToken;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result, value_shown};
 use crate::run::quietly_drop;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -223,7 +223,7 @@ fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
 fn group_place(frame: &DataFrame, failure: usize, first_row: usize) -> Place {
     let said = |column: &Column| {
         let value = column.get(failure);
-        value.map_or_else(|_| String::new(), |value| value.to_string())
+        value.map_or_else(|_| String::new(), |value| value_shown(&value))
     };
     let columns = frame.columns();
     let errors = columns.iter().position(|column| column.name() == "error");

@@ -805,10 +805,13 @@ impl<'s, A: SpanArgs, S: ItemSpans> Reader for SpanReader<'s, A, S> {
     #[cold]
     unsafe fn fault(&self, i: usize) -> Fault {
         let item = self.first + i;
+        // Where the closure is not to be called, nothing is read.
+        let Some(rows) = self.spans.rows_of(item) else {
+            return Fault::default();
+        };
         // SAFETY: the caller vouches for the item.
         let of_cell = unsafe { A::fault(&self.opened, item) };
-        let rows = self.spans.rows_of(item);
-        let of_row = rows.and_then(|rows| self.unreadable.first_in(&rows));
+        let of_row = self.unreadable.first_in(&rows);
         match (of_cell, of_row) {
             (Some(fault), None) => fault,
             (Some(fault), _) if fault.message.is_some() => fault,

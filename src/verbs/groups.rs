@@ -57,7 +57,11 @@ where
     let chosen = Chosen::new::<F::Arguments>(by_default, options, Some(&keys), &mut checks.faults);
     let own = F::Out::names().unwrap_or_default();
     let returns = checks.returns(own.len(), &own, F::Out::fit);
-    let names = options.call.names.clone().or_else(F::Out::names);
+    let names = match <F::Out as IntoStack>::WHOLE {
+        // What is whole has names of its own.
+        true => options.call.names.clone(),
+        false => options.call.names.clone().or_else(F::Out::names),
+    };
     if options.has_keys() {
         let own = names.as_deref().unwrap_or_default().iter();
         let same = own.filter(|name| keys.iter().any(|key| key.name() == *name));

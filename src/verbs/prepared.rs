@@ -8,7 +8,7 @@ use polars::prelude::{Column, DataFrame, IdxSize, PlSmallStr};
 use super::follows::Kind;
 use super::report::{Items, apart, at_rows};
 use super::spans::{Arranged, Chosen, columns_but, share_out};
-use crate::error::{Place, Result};
+use crate::error::{Place, Result, value_shown};
 use crate::groups::Groups;
 use crate::options::Options;
 use crate::outcome::SlowestGroup;
@@ -149,7 +149,7 @@ impl GroupItems<'_> {
         let keys = self.prepared.keys.columns().iter();
         let keys = keys.map(|key| {
             key.get(group)
-                .map_or_else(|_| String::new(), |key| key.to_string())
+                .map_or_else(|_| String::new(), |key| value_shown(&key))
         });
         keys.collect::<Vec<String>>().join(", ")
     }

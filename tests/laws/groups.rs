@@ -860,3 +860,95 @@ fn states_seeds_progress_and_cancels_are_as_of_rows() {
         );
     assert_eq!(retried.unwrap().stats.retries, 2);
 }
+
+/// Polars panics where it prints a date that its calendar does not have.
+#[test]
+fn a_key_that_cannot_be_printed_is_told_by_its_number() {
+    let stored = |values: &[i64], dtype: DataType| {
+        let values = Series::new("k".into(), values);
+        values.cast(&dtype).unwrap().into_column()
+    };
+    let us = DataType::Datetime(TimeUnit::Microseconds, None);
+    let ms = DataType::Datetime(TimeUnit::Milliseconds, None);
+    let zoned = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+    let days = i64::from(i32::MAX);
+    let list = Series::new("k".into(), [days])
+        .cast(&DataType::Date)
+        .unwrap();
+    let list = Column::new("k".into(), [list]);
+    for (key, said) in [
+        (
+            stored(&[days], DataType::Date),
+            "2147483647 days after 1970-01-01",
+        ),
+        (
+            stored(&[-days], DataType::Date),
+            "-2147483647 days after 1970-01-01",
+        ),
+        (
+            stored(&[i64::MAX], us),
+            "9223372036854775807 μs after 1970-01-01",
+        ),
+        (
+            stored(&[i64::MIN], ms),
+            "-9223372036854775808 ms after 1970-01-01",
+        ),
+        (
+            stored(&[i64::MAX], zoned),
+            "9223372036854775807 ms after 1970-01-01",
+        ),
+        (list, "a List(Date) that cannot be printed"),
+    ] {
+        let x = Column::new("x".into(), [1.5]);
+        let df = DataFrame::new(1, vec![key, x]).unwrap();
+        let told = df.par_apply().by(["k"]).outcome();
+        let told = told.groups(|x: Values<'_, f64>| x.len() as u32).unwrap();
+        assert_eq!(told.output.height(), 1);
+        assert_eq!(told.stats.slowest_group.unwrap().key, said);
+        let call = df.par_apply().by(["k"]);
+        let each = call
+            .transform(|x: Values<'_, f64>| Each(x.len() as u32))
+            .unwrap();
+        assert_eq!(each.len(), 1);
+
+        let fails = |_: Values<'_, f64>| Err::<f64, _>(anyhow::anyhow!("no"));
+        let error = df.par_apply().by(["k"]).groups(fails).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        let lf = df.clone().lazy().par_apply().by(["k"]).groups(fails);
+        assert!(lf.collect().unwrap_err().to_string().contains(said));
+        let failures = Failures::new();
+        let lf = df
+            .clone()
+            .lazy()
+            .par_apply()
+            .by(["k"])
+            .on_error(OnError::Null);
+        lf.failures(&failures).groups(fails).collect().unwrap();
+        assert_eq!(failures.len(), 1);
+    }
+}
+
+/// As in every verb, what is whole has its own name unless another is given.
+#[test]
+fn whole_results_keep_their_names() {
+    let df = df!["k" => ["a", "b", "a"], "par_apply" => [1, 2, 3]].unwrap();
+    let named = |series: Series| series.with_name("own".into());
+    let take = |group: &DataFrame| group.columns()[0].as_materialized_series().clone();
+    let by_series = df
+        .par_apply()
+        .by(["k"])
+        .groups(|g: &DataFrame| named(take(g)));
+    let expected = df!["k" => ["a", "a", "b"], "own" => [1, 3, 2]].unwrap();
+    assert_eq!(by_series.unwrap(), expected);
+    let result = |g: &DataFrame| anyhow::Ok(named(take(g)));
+    assert_eq!(df.par_apply().by(["k"]).groups(result).unwrap(), expected);
+    let column = |g: &DataFrame| named(take(g)).into_column();
+    assert_eq!(df.par_apply().by(["k"]).groups(column).unwrap(), expected);
+    let given = df.par_apply().by(["k"]).names(["given"]);
+    let given = given.groups(|g: &DataFrame| named(take(g))).unwrap();
+    assert_eq!(given.get_column_names(), ["k", "given"]);
+    // A key may have the name that cells have.
+    let key = df.par_apply().by(["par_apply"]);
+    let key = key.groups(|g: &DataFrame| named(take(g))).unwrap();
+    assert_eq!(key.get_column_names(), ["par_apply", "own"]);
+}

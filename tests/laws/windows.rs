@@ -357,3 +357,41 @@ fn untyped_rows_know_their_numbers() {
     let expected: Vec<Option<u64>> = (5..205).map(Some).collect();
     assert_eq!(numbers.u64().unwrap().to_vec(), expected);
 }
+
+/// A current row's value that no type can hold is nothing to a row that has no result anyway.
+#[test]
+fn nothing_is_read_for_a_row_without_a_result() {
+    let beyond = Series::new("now".into(), [0, i32::MAX, 1]);
+    let beyond = beyond.cast(&DataType::Date).unwrap().into_column();
+    let frame = |x: [Option<f64>; 3], k: [Option<&str>; 3]| {
+        let columns = vec![
+            beyond.clone(),
+            Column::new("x".into(), x),
+            Column::new("k".into(), k),
+        ];
+        DataFrame::new(3, columns).unwrap()
+    };
+    let (whole, keyed) = ([Some(1.0), Some(2.0), Some(3.0)], [Some("a"); 3]);
+    let holed = frame([Some(1.0), None, Some(3.0)], keyed);
+    let keyless = frame(whole, [Some("a"), None, Some("a")]);
+    let df = frame(whole, keyed);
+    let count = |_: chrono::NaiveDate, x: Values<'_, f64>| x.len() as u32;
+    for workers in [1, 3] {
+        // The window has no row; the row is not due; the row is in no group.
+        let call = |df| {
+            DataFrame::par_apply(df)
+                .select(["now", "x"])
+                .workers(workers)
+        };
+        let by_rows = call(&holed).windows(Window::rows(1), count).unwrap();
+        let by_step = call(&df).windows(Window::rows(1).step(2), count).unwrap();
+        let by_key = call(&keyless).by(["k"]).null_keys(NullKeys::Drop);
+        let by_key = by_key.windows(Window::rows(1), count).unwrap();
+        for column in [by_rows, by_step, by_key] {
+            let counts: Vec<_> = column.u32().unwrap().iter().collect();
+            assert_eq!(counts, [Some(1), None, Some(1)]);
+        }
+        let error = call(&df).windows(Window::rows(1), count).unwrap_err();
+        assert_eq!(error.row(), Some(1), "{error}");
+    }
+}
