@@ -6,6 +6,7 @@ use polars_par_apply::{Error, ErrorKind};
 
 use crate::faults::{Body, Fault, PANIC, Rule};
 use crate::options::{Options, Token, faults_of};
+use crate::row_call::Results;
 use crate::value::Value;
 
 /// Why an item has no result.
@@ -59,6 +60,18 @@ impl Fate {
 
     pub fn fails(&self) -> bool {
         matches!(self, Fate::Fails { .. })
+    }
+
+    /// The same, of an item whose results are to become columns that may not hold them.
+    pub fn of_results(self, results: &Results, rows: &[Vec<Value>]) -> Self {
+        match (&self, results.unfit(rows)) {
+            (Fate::Done { calls }, Some(column)) => Fate::Fails {
+                why: Why::Value,
+                calls: *calls,
+                column: Some(results.names[column].to_string()),
+            },
+            _ => self,
+        }
     }
 
     /// By the rules, of an item that is given to the closure.
@@ -128,7 +141,7 @@ impl Told {
 
 /// What a verb says of its items, for the comparison.
 pub trait Items {
-    /// The place of an item, as `Debug` shows it.
+    /// The place of an item, as `Debug` shows it, or how that begins.
     fn place(&self, item: usize) -> String;
 
     /// The first columns of the failures, before `error`.
@@ -137,8 +150,13 @@ pub trait Items {
     /// The columns after `attempts`: none of them where the verb has none.
     fn given(&self, item: usize) -> Vec<(String, Value)>;
 
-    /// The input rows that the item stands for; of a column, none.
-    fn rows(&self, item: usize) -> std::ops::Range<usize>;
+    /// The input rows that the item stands for, ascending; of a column, none.
+    fn rows(&self, item: usize) -> Vec<usize>;
+
+    /// Whether the output has the rows that no item stands for.
+    fn has_others(&self) -> bool {
+        true
+    }
 
     /// What is counted as done of it.
     fn weight(&self, item: usize) -> usize;
@@ -163,6 +181,19 @@ pub struct Checked<'c> {
     pub filter: &'c [bool],
     pub body: &'c Body,
     pub ticks: &'c [Tick],
+}
+
+/// What a query is to do.
+#[derive(Debug)]
+pub struct Query {
+    /// Whether it gives something, unless an item fails.
+    pub may: bool,
+    /// Whether it may call the closure before it is refused.
+    pub may_begin: bool,
+    /// Whether its error is that of the lowest item that fails.
+    pub tells_lowest: bool,
+    /// Whether the closure is called for an item in any case.
+    pub needs: Vec<bool>,
 }
 
 /// Which items are in the output, where the call gave one.
@@ -327,14 +358,8 @@ impl Checked<'_> {
                 .collect(),
             true => {
                 failed = self.failed_in(&told.failures, failing, items)?;
-                let is_in = |item: &usize| {
-                    let mut rows = items.rows(*item);
-                    match rows.is_empty() {
-                        // Nothing but the output says it.
-                        true => true,
-                        false => rows.all(|row| told.kept_mask[row]),
-                    }
-                };
+                // Of an item without rows, nothing but the output says it.
+                let is_in = |item: &usize| items.rows(*item).iter().all(|row| told.kept_mask[*row]);
                 all.into_iter().filter(is_in).collect()
             }
         };
@@ -370,12 +395,14 @@ impl Checked<'_> {
             "is_complete is {}",
             told.is_complete
         );
-        let has_parts = (0..self.fates.len()).any(|item| !items.rows(item).is_empty());
         if !cancelled {
-            let mut mask = vec![!has_parts || self.fates.is_empty(); items.height()];
-            for item in &kept {
-                mask[items.rows(*item)].fill(true);
-            }
+            let mut mask = vec![items.has_others(); items.height()];
+            let mut mark = |item, is_kept| {
+                let rows = items.rows(item).into_iter();
+                rows.for_each(|row| mask[row] = is_kept);
+            };
+            (0..self.fates.len()).for_each(|item| mark(item, false));
+            kept.iter().for_each(|item| mark(*item, true));
             ensure!(
                 mask == told.kept_mask,
                 "kept are {:?}, not {mask:?}",
@@ -444,8 +471,9 @@ impl Checked<'_> {
                 }
         };
         let left = (0..self.fates.len()).filter(is_left);
-        let left = left.flat_map(|item| items.rows(item));
-        let left: Vec<Value> = left.map(|row| Value::Int(row as i128)).collect();
+        let mut left: Vec<usize> = left.flat_map(|item| items.rows(item)).collect();
+        left.sort_unstable();
+        let left: Vec<Value> = left.iter().map(|row| Value::Int(*row as i128)).collect();
         let Ok(ids) = rest.column("id") else {
             ensure!(
                 rest.height() == left.len(),
@@ -462,6 +490,72 @@ impl Checked<'_> {
             "the rest has the rows {ids:?}, and not {left:?}"
         );
         Ok(())
+    }
+
+    /// What a query gave, which has one text as its error; none where it is to give nothing.
+    pub fn query(
+        &self,
+        result: Result<DataFrame, String>,
+        query: &Query,
+    ) -> Result<Option<DataFrame>, String> {
+        let findings = self.body.findings();
+        ensure!(findings.is_empty(), "{}", findings.join("\n"));
+        let (calls, fates) = (self.body.calls(), self.fates);
+        let failing: Vec<usize> = (0..fates.len())
+            .filter(|item| fates[*item].fails())
+            .collect();
+        let output = match (result, query.may) {
+            (Ok(_), false) => return Err("the query is to be refused".into()),
+            (Err(error), false) => {
+                let calls: u32 = calls.iter().sum();
+                return match calls == 0 || query.may_begin {
+                    true => Ok(None),
+                    false => Err(format!("it is refused after {calls} calls: {error}")),
+                };
+            }
+            (Err(error), true) => {
+                let says = |item: &usize| match &fates[*item] {
+                    Fate::Fails {
+                        why: Why::Value,
+                        column,
+                        ..
+                    } => column
+                        .as_ref()
+                        .is_some_and(|column| error.contains(column.as_str())),
+                    Fate::Fails {
+                        why: Why::Stack, ..
+                    } => true,
+                    _ => {
+                        error.contains(&format!("fault {item}"))
+                            || error.contains(&format!("{PANIC} {item}"))
+                    }
+                };
+                let candidates = match query.tells_lowest {
+                    true => failing.get(..1).unwrap_or_default(),
+                    false => &failing[..],
+                };
+                let is_so = self.options.on_error == OnError::Fail && candidates.iter().any(says);
+                let few = calls
+                    .iter()
+                    .zip(fates)
+                    .all(|(calls, fate)| *calls <= fate.calls());
+                return match is_so && few {
+                    true => Ok(None),
+                    false => Err(format!("the query is not to fail so: {error}")),
+                };
+            }
+            (Ok(output), true) => output,
+        };
+        let fails = failing.iter().find(|item| query.needs[**item]);
+        if let (OnError::Fail, Some(item)) = (self.options.on_error, fails) {
+            return Err(format!("item {item} fails, and the query does not"));
+        }
+        let mut called = calls.iter().zip(fates).enumerate();
+        let so_often = called.all(|(item, (calls, fate))| {
+            *calls == fate.calls() || (*calls < fate.calls() && !query.needs[item])
+        });
+        ensure!(so_often, "the items were called {calls:?} times");
+        Ok(Some(output))
     }
 
     /// Whether the closure was called as often as the fates say: exactly, of the items below one, and no more, of the others.
@@ -490,7 +584,7 @@ impl Checked<'_> {
             other => return Err(format!("item {item} fails, and the call by {other:?}")),
         };
         ensure!(
-            error.kind().name() == why.kind() && place == items.place(item),
+            error.kind().name() == why.kind() && place.starts_with(&items.place(item)),
             "item {item} fails ({why:?} at {}), and the call by {place}: {error}",
             items.place(item)
         );

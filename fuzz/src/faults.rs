@@ -48,6 +48,20 @@ impl Rule {
             .collect()
     }
 
+    /// The rules as a closure follows them: one that returns no `Result` returns no error.
+    pub fn followed(rules: &[Self], fails: bool) -> Vec<Self> {
+        let rules = rules.iter();
+        let rules = rules.map(|rule| match rule.fault {
+            // A rule still stands before those after it.
+            Fault::Error | Fault::ErrorAtFirst(_) if !fails => Rule {
+                fault: Fault::ErrorAtFirst(0),
+                ..*rule
+            },
+            _ => *rule,
+        });
+        rules.collect()
+    }
+
     /// What the first rule of an item says.
     pub fn fault(rules: &[Rule], item: usize) -> Option<Fault> {
         let is_for = |rule: &&Rule| item % usize::from(rule.every) == usize::from(rule.from);

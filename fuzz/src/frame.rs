@@ -143,7 +143,7 @@ impl Kind {
     }
 
     /// A column without nulls of its own, but in lists, arrays and structs.
-    fn series(self, name: &str, of: &mut Draw, rows: usize) -> Series {
+    pub fn series(self, name: &str, of: &mut Draw, rows: usize) -> Series {
         let name = || name.into();
         macro_rules! numbers {
             ($T:ty) => {
@@ -382,7 +382,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+    pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let lengths = |u: &mut Unstructured<'_>| -> Result<Vec<u8>> {
             let lengths = u.int_in_range(0..=3)?;
             (0..lengths).map(|_| u.int_in_range(0..=9)).collect()
@@ -397,7 +397,7 @@ impl Layout {
         })
     }
 
-    fn lay(&self, series: Series) -> Column {
+    pub fn lay(&self, series: Series) -> Column {
         match self {
             Layout::Scalar if !series.is_empty() => {
                 let value = series.get(0).expect("there is a row").into_static();
@@ -472,10 +472,14 @@ impl ColumnPlan {
     }
 
     pub fn column(&self, name: &str, rows: usize) -> Column {
-        let series = self
+        self.of(self
             .kind
-            .series(name, &mut Draw::new(self.seed.into()), rows);
-        let nulls = self.nulls.of(rows);
+            .series(name, &mut Draw::new(self.seed.into()), rows))
+    }
+
+    /// A column of a series that has no nulls of its own.
+    pub fn of(&self, series: Series) -> Column {
+        let nulls = self.nulls.of(series.len());
         let has_nulls = nulls.contains(&true) && self.kind != Kind::Null;
         let series = match has_nulls {
             false => series,

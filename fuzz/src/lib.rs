@@ -9,13 +9,17 @@ pub mod call;
 pub mod expect;
 pub mod faults;
 pub mod frame;
+pub mod keys;
 pub mod options;
 pub mod results;
 pub mod row_call;
+pub mod span_call;
+pub mod spans;
 pub mod value;
 pub mod verbs;
+pub mod window;
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::Once;
 
@@ -33,7 +37,10 @@ pub fn run(data: &[u8]) {
     if std::env::var_os("FUZZ_SHOW").is_some() {
         eprintln!("{call:#?}");
     }
-    if let Err(wrong) = call.check() {
+    // A call that panics is a finding like others.
+    let checked = panic::catch_unwind(AssertUnwindSafe(|| call.check()));
+    let checked = checked.unwrap_or_else(|_| Err("it panicked".to_owned()));
+    if let Err(wrong) = checked {
         eprintln!("{wrong}\n\nof the case {call:#?}");
         // A panic would be aborted too, after a page of stack.
         process::abort();

@@ -5,14 +5,17 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use polars::prelude::{DataFrame, PlSmallStr};
+use polars::prelude::{DataFrame, DataType, IntoLazy, PlSmallStr};
 use polars_par_apply::prelude::{
-    Apply, CallOptions, Casts, ErrorKind, OnCancel, OnError, ParApply, Pool, Retry, Tick,
+    Apply, CallOptions, Casts, ErrorKind, OnCancel, OnError, ParApply, ParApplyLazy, Pool, Retry,
+    Tick,
 };
-use polars_par_apply::{Error, Nulls, available_workers};
+use polars_par_apply::{Error, Failures, LazyApply, Nulls, available_workers};
 
 use crate::faults::Body;
 use crate::frame::{Lines, NAMES};
+use crate::keys::KEYS;
+use crate::window::ORDER;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select {
@@ -377,7 +380,8 @@ impl Options {
     ) -> Apply<'a, 'static> {
         let mut apply = df.par_apply().with(call);
         if self.select == Select::Where {
-            apply = apply.select_where(|field| field.name() != "other");
+            let of_others = |name: &str| name == "other" || name == ORDER || KEYS.contains(&name);
+            apply = apply.select_where(move |field| !of_others(field.name()));
         }
         if let Workers::Pool(workers, _) = self.workers {
             apply = apply.pool(&POOLS[workers - 1]);
@@ -398,6 +402,43 @@ impl Options {
             });
         }
         apply
+    }
+
+    /// A call in a query, with those that it has an option for.
+    pub fn lazy(
+        &self,
+        df: &DataFrame,
+        columns: &[&str],
+        names: &[&str],
+        returned: Option<Vec<DataType>>,
+        failures: &Failures,
+    ) -> LazyApply {
+        let mut lazy = df.clone().lazy().par_apply().on_error(self.on_error);
+        if let Some(columns) = self.selected(columns) {
+            lazy = lazy.select(columns);
+        }
+        if self.names != Names::Default {
+            lazy = lazy.names(self.output_names(names));
+        }
+        if let Some(dtypes) = returned {
+            lazy = lazy.returns(dtypes);
+        }
+        if self.no_nulls {
+            lazy = lazy.nulls(Nulls::Error);
+        }
+        if self.lossy {
+            lazy = lazy.casts(Casts::Lossy);
+        }
+        if let Some(keep) = &self.keep {
+            lazy = lazy.keep(keep.iter().copied());
+        }
+        if let Some(name) = self.source_rows {
+            lazy = lazy.source_rows(name);
+        }
+        if self.outcome {
+            lazy = lazy.failures(failures);
+        }
+        lazy
     }
 
     /// How often a closure is called for an item at most.

@@ -1,8 +1,10 @@
 //! The types that closures return: the dtype of their column by the words of its table, and values of them.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use polars::prelude::{AnyValue, DataType, Field, PlSmallStr, TimeUnit, TimeZone};
-use polars_par_apply::{Many, Struct};
+use polars::prelude::{
+    AnyValue, Column, DataFrame, DataType, Field, NamedFrom, PlSmallStr, Series, TimeUnit, TimeZone,
+};
+use polars_par_apply::{Each, Many, Struct};
 use rust_decimal::Decimal;
 
 use crate::frame::{Draw, WORDS};
@@ -213,11 +215,11 @@ pub trait MadeRows: Sized {
     type Row: MadeRow;
 
     fn dtypes() -> Vec<DataType> {
-        Self::Row::dtypes()
+        <Self::Row as MadeRow>::dtypes()
     }
 
     fn names() -> Vec<&'static str> {
-        Self::Row::names()
+        <Self::Row as MadeRow>::names()
     }
 
     fn draw_row(draw: &mut Draw) -> Self;
@@ -284,5 +286,188 @@ impl<T: MadeRow> MadeRows for Many<std::vec::IntoIter<T>> {
 
     fn rows(&self) -> Vec<Vec<Value>> {
         values_of(self.0.as_slice())
+    }
+}
+
+/// What a closure's result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Cells of one row.
+    Cells,
+    /// Any number of rows, as a whole frame or column.
+    Whole,
+    /// A row for each that the closure is given.
+    Rows,
+    /// One for all of these.
+    Each,
+    /// A column that has a row for each.
+    Column,
+}
+
+/// What a closure of groups or of windows returns.
+pub trait MadeGroup: Sized {
+    const SHAPE: Shape;
+
+    fn dtypes() -> Vec<DataType>;
+
+    fn names() -> Vec<&'static str>;
+
+    fn draw_span(draw: &mut Draw, rows: usize) -> Self;
+
+    fn rows(&self) -> Vec<Vec<Value>>;
+}
+
+impl<T: MadeRow> MadeGroup for T {
+    const SHAPE: Shape = Shape::Cells;
+
+    fn dtypes() -> Vec<DataType> {
+        <T as MadeRow>::dtypes()
+    }
+
+    fn names() -> Vec<&'static str> {
+        <T as MadeRow>::names()
+    }
+
+    fn draw_span(draw: &mut Draw, _: usize) -> Self {
+        T::draw_row(draw)
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        MadeRow::rows(self)
+    }
+}
+
+impl MadeGroup for DataFrame {
+    const SHAPE: Shape = Shape::Whole;
+
+    fn dtypes() -> Vec<DataType> {
+        vec![DataType::Int64, DataType::String]
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec!["whole", "word"]
+    }
+
+    fn draw_span(draw: &mut Draw, _: usize) -> Self {
+        let rows: Vec<(i64, Option<String>)> = some_rows(draw);
+        let (whole, word): (Vec<i64>, Vec<Option<String>>) = rows.into_iter().unzip();
+        let columns = vec![
+            Column::new("whole".into(), whole),
+            Column::new("word".into(), word),
+        ];
+        DataFrame::new(columns[0].len(), columns).expect("they are of one height")
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        let columns: Vec<Vec<Value>> = self.columns().iter().map(Value::all).collect();
+        let row = |row: usize| columns.iter().map(|column| column[row].clone()).collect();
+        (0..self.height()).map(row).collect()
+    }
+}
+
+/// A whole column of a group, or of what a transform makes of it.
+macro_rules! wholes {
+    ($($Whole:ty)*) => {
+        $(impl MadeGroup for $Whole {
+            const SHAPE: Shape = Shape::Whole;
+
+            fn dtypes() -> Vec<DataType> {
+                vec![DataType::Int64]
+            }
+
+            fn names() -> Vec<&'static str> {
+                vec!["whole"]
+            }
+
+            fn draw_span(draw: &mut Draw, _: usize) -> Self {
+                <$Whole>::new("whole".into(), some_rows::<Option<i64>>(draw))
+            }
+
+            fn rows(&self) -> Vec<Vec<Value>> {
+                let rows = 0..self.len();
+                rows.map(|row| vec![Value::of(&self.get(row).expect("it has the row"))]).collect()
+            }
+        }
+
+        impl MadeTransform for $Whole {
+            const SHAPE: Shape = Shape::Column;
+
+            fn dtypes() -> Vec<DataType> {
+                vec![DataType::Int64]
+            }
+
+            fn names() -> Vec<&'static str> {
+                vec!["whole"]
+            }
+
+            fn draw_span(draw: &mut Draw, rows: usize) -> Self {
+                <$Whole>::new("whole".into(), so_many::<Option<i64>>(draw, rows))
+            }
+
+            fn rows(&self) -> Vec<Vec<Value>> {
+                MadeGroup::rows(self)
+            }
+        })*
+    };
+}
+
+wholes!(Column Series);
+
+/// A row for each of so many; rarely, one more.
+fn so_many<T: MadeRow>(draw: &mut Draw, rows: usize) -> Vec<T> {
+    let more = usize::from(draw.one_in(48));
+    (0..rows + more).map(|_| T::draw_row(draw)).collect()
+}
+
+/// What a closure of `transform` returns.
+pub trait MadeTransform: Sized {
+    const SHAPE: Shape;
+
+    fn dtypes() -> Vec<DataType>;
+
+    fn names() -> Vec<&'static str>;
+
+    fn draw_span(draw: &mut Draw, rows: usize) -> Self;
+
+    fn rows(&self) -> Vec<Vec<Value>>;
+}
+
+impl<T: MadeRow> MadeTransform for Vec<T> {
+    const SHAPE: Shape = Shape::Rows;
+
+    fn dtypes() -> Vec<DataType> {
+        <T as MadeRow>::dtypes()
+    }
+
+    fn names() -> Vec<&'static str> {
+        <T as MadeRow>::names()
+    }
+
+    fn draw_span(draw: &mut Draw, rows: usize) -> Self {
+        so_many(draw, rows)
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        values_of(self)
+    }
+}
+
+impl<T: MadeRow> MadeTransform for Each<T> {
+    const SHAPE: Shape = Shape::Each;
+
+    fn dtypes() -> Vec<DataType> {
+        <T as MadeRow>::dtypes()
+    }
+
+    fn names() -> Vec<&'static str> {
+        <T as MadeRow>::names()
+    }
+
+    fn draw_span(draw: &mut Draw, _: usize) -> Self {
+        Each(T::draw_row(draw))
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        MadeRow::rows(&self.0)
     }
 }

@@ -2,21 +2,20 @@
 //! row and what becomes of it, and the call: in the foreground, in the background, or in a lazy query.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use arbitrary::{Result, Unstructured};
 use polars::prelude::{
-    Column, DataFrame, DataType, Engine, IntoLazy, LazyFrame, PlSmallStr, TimeUnit, col, lit,
+    Column, DataFrame, DataType, Engine, LazyFrame, PlSmallStr, TimeUnit, col, lit,
 };
-use polars_par_apply::prelude::{Apply, CallOptions, OnError, ParApplyLazy, RowRng, Tick};
+use polars_par_apply::prelude::{Apply, CallOptions, OnError, RowRng, Tick};
 use polars_par_apply::{Batches, Casts, Error, Failures, LazyApply, Nulls, RowsExpr};
 use rand::RngExt;
 
 use crate::arguments::{Fit, Read, Taken};
-use crate::expect::{Checked, Fate, Got, Items, Why, is_column};
-use crate::faults::{Body, Fault, PANIC, Rule};
+use crate::expect::{Checked, Fate, Got, Items, Query, Why, is_column};
+use crate::faults::{Body, Rule};
 use crate::frame::{Draw, FramePlan, Kind, NAMES, WORDS};
 use crate::options::{Names, Options, Select, rarely};
 use crate::value::Value;
@@ -39,6 +38,28 @@ pub enum How {
     Expression {
         streaming: bool,
     },
+}
+
+impl How {
+    /// In a query, only where that may be; leaves out of the options what it cannot have.
+    pub fn arbitrary(
+        u: &mut Unstructured<'_>,
+        in_queries: bool,
+        options: &mut Options,
+    ) -> Result<Self> {
+        let how = match u.int_in_range(0..=7)? {
+            0 | 1 => How::Job,
+            2 if in_queries => How::Lazy { streaming: true },
+            3 if in_queries => How::Lazy { streaming: false },
+            _ => How::Call,
+        };
+        match how {
+            How::Lazy { .. } => options.be_of_a_query(),
+            How::Job => options.be_in_background(),
+            _ => {}
+        }
+        Ok(how)
+    }
 }
 
 /// What comes after the call in a query. Polars may move it before the call, which is then made for fewer rows.
@@ -79,7 +100,7 @@ impl After {
     }
 
     /// Which of the rows that the call leaves are left.
-    fn left(self, mut kept: Vec<usize>) -> Vec<usize> {
+    pub fn left(self, mut kept: Vec<usize>) -> Vec<usize> {
         match self {
             After::Nothing => {}
             After::Filter { .. } => kept.retain(|row| self.needs(*row, &[])),
@@ -125,6 +146,68 @@ pub enum Returns {
     Decimal,
     /// Of the first result: a float for an integer, milliseconds for microseconds, an Enum for a text.
     OfAnotherKind,
+}
+
+impl Returns {
+    /// Whether there are too many, or none of a closure whose type does not say a dtype that a column can have.
+    pub fn is_wrong_for(self, closure: &str) -> bool {
+        let returned = closure.split("->").last();
+        let needs = returned.is_some_and(|returned| returned.contains("Decimal"));
+        self == Returns::TooMany || (self == Returns::Default && needs)
+    }
+
+    pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+        Ok(match u.int_in_range(0..=15)? {
+            0..=9 => Returns::Default,
+            10 => Returns::Own,
+            11 => Returns::Int8,
+            12 => Returns::UInt32,
+            13 => Returns::Int128,
+            14 => Returns::Decimal,
+            _ if rarely(u, 4)? => Returns::TooMany,
+            _ => Returns::OfAnotherKind,
+        })
+    }
+
+    /// What `returns` is given, for results that have these dtypes of their own.
+    pub fn dtypes(self, own: Vec<Option<DataType>>, lossy: bool) -> Option<Vec<DataType>> {
+        let mut own: Option<Vec<DataType>> = own.into_iter().collect();
+        if self == Returns::Default {
+            return None;
+        }
+        let own = own.get_or_insert_with(|| vec![DataType::Int64]);
+        let other = match self {
+            Returns::Int8 => DataType::Int8,
+            Returns::UInt32 => DataType::UInt32,
+            Returns::Int128 => DataType::Int128,
+            Returns::Decimal => DataType::Decimal(20, 2),
+            Returns::TooMany => {
+                own.push(DataType::Int64);
+                return Some(own.clone());
+            }
+            Returns::OfAnotherKind => {
+                own[0] = match own[0].clone() {
+                    dtype if dtype.is_integer() => DataType::Float64,
+                    DataType::Datetime(_, zone) if !lossy => {
+                        DataType::Datetime(TimeUnit::Milliseconds, zone)
+                    }
+                    DataType::Duration(_) if !lossy => DataType::Duration(TimeUnit::Milliseconds),
+                    DataType::String => Kind::Enum.dtype(),
+                    DataType::List(items) if *items == DataType::Int64 => DataType::Array(items, 2),
+                    DataType::List(items) if *items == DataType::UInt16 => {
+                        DataType::List(Box::new(DataType::Int8))
+                    }
+                    other => other,
+                };
+                return Some(own.clone());
+            }
+            _ => return Some(own.clone()),
+        };
+        if own[0].is_integer() {
+            own[0] = other;
+        }
+        Some(own.clone())
+    }
 }
 
 /// A call whose closure is called for each row.
@@ -183,9 +266,7 @@ pub struct Run<'r> {
     pub call: CallOptions,
     pub body: Arc<Body>,
     pub ticks: Arc<Mutex<Vec<Tick>>>,
-    /// The states that were made and are not gone, and the calls that all of them have seen.
-    pub states: Arc<AtomicUsize>,
-    pub counted: Arc<AtomicUsize>,
+    pub states: States,
     /// Where a query tells of the failures that it lets pass.
     pub failures: Failures,
 }
@@ -194,26 +275,6 @@ impl<'r> Run<'r> {
     pub fn apply(&self) -> Apply<'r, 'static> {
         let options = &self.case.options;
         options.apply(self.df, &self.call, &self.body, &self.ticks)
-    }
-
-    /// What makes a state that counts calls, and what finishes it.
-    pub fn counters(
-        &self,
-    ) -> (
-        impl Fn() -> usize + Send + Sync + 'static,
-        impl Fn(usize) + Send + Sync + 'static,
-    ) {
-        let (states, finished) = (Arc::clone(&self.states), Arc::clone(&self.states));
-        let counted = Arc::clone(&self.counted);
-        let make = move || {
-            states.fetch_add(1, SeqCst);
-            0
-        };
-        let finish = move |count| {
-            finished.fetch_sub(1, SeqCst);
-            counted.fetch_add(count, SeqCst);
-        };
-        (make, finish)
     }
 
     pub fn in_background(&self) -> bool {
@@ -225,34 +286,14 @@ impl<'r> Run<'r> {
         if !self.case.in_query() {
             return None;
         }
-        let options = &self.case.options;
-        let lazy = self.df.clone().lazy().par_apply();
-        let mut lazy = lazy.on_error(options.on_error);
-        if let Some(columns) = options.selected(&self.case.columns()) {
-            lazy = lazy.select(columns);
-        }
-        if options.names != Names::Default {
-            lazy = lazy.names(options.output_names(&(self.case.closure.names)()));
-        }
-        if let Some(dtypes) = self.case.returned() {
-            lazy = lazy.returns(dtypes);
-        }
-        if options.no_nulls {
-            lazy = lazy.nulls(Nulls::Error);
-        }
-        if options.lossy {
-            lazy = lazy.casts(Casts::Lossy);
-        }
-        if let Some(keep) = &options.keep {
-            lazy = lazy.keep(keep.iter().copied());
-        }
-        if let Some(name) = options.source_rows {
-            lazy = lazy.source_rows(name);
-        }
-        if options.outcome {
-            lazy = lazy.failures(&self.failures);
-        }
-        Some(lazy)
+        let case = self.case;
+        Some(case.options.lazy(
+            self.df,
+            &case.columns(),
+            &(case.closure.names)(),
+            case.returned(),
+            &self.failures,
+        ))
     }
 
     /// The expression with its options, of the columns that the closure takes.
@@ -299,18 +340,75 @@ impl<'r> Run<'r> {
     }
 
     pub fn collect(&self, query: LazyFrame) -> Gave {
-        let engine = match self.case.how {
-            How::Lazy { streaming: true } | How::Expression { streaming: true } => {
-                Engine::Streaming
-            }
-            _ => Engine::InMemory,
-        };
-        let query = self.case.after.apply(query);
-        Gave::Query(match query.collect_with_engine(engine) {
-            Ok(result) => Ok(result.unwrap_single()),
-            Err(error) => Err(error.to_string()),
-        })
+        collect(query, self.case.how, self.case.after)
     }
+}
+
+/// What a query gives.
+pub fn collect(query: LazyFrame, how: How, after: After) -> Gave {
+    let engine = match how {
+        How::Lazy { streaming: true } | How::Expression { streaming: true } => Engine::Streaming,
+        _ => Engine::InMemory,
+    };
+    Gave::Query(match after.apply(query).collect_with_engine(engine) {
+        Ok(result) => Ok(result.unwrap_single()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// States that count the calls that they are given to.
+#[derive(Debug, Default)]
+pub struct States {
+    /// Those that were made and are not gone.
+    pub alive: Arc<AtomicUsize>,
+    /// The calls that all of them have seen that are gone.
+    counted: Arc<AtomicUsize>,
+}
+
+impl States {
+    /// What makes a state, and what finishes it.
+    pub fn counters(
+        &self,
+    ) -> (
+        impl Fn() -> usize + Send + Sync + 'static,
+        impl Fn(usize) + Send + Sync + 'static,
+    ) {
+        let (alive, finished) = (Arc::clone(&self.alive), Arc::clone(&self.alive));
+        let counted = Arc::clone(&self.counted);
+        let make = move || {
+            alive.fetch_add(1, SeqCst);
+            0
+        };
+        let finish = move |count| {
+            finished.fetch_sub(1, SeqCst);
+            counted.fetch_add(count, SeqCst);
+        };
+        (make, finish)
+    }
+
+    /// Whether all are gone, and have seen these calls, where they count any.
+    pub fn are_done(&self, calls: Option<u32>) -> std::result::Result<(), String> {
+        let (alive, counted) = (self.alive.load(SeqCst), self.counted.load(SeqCst));
+        match calls {
+            _ if alive != 0 => Err(format!("{alive} states are left")),
+            Some(calls) if counted != calls as usize => {
+                Err(format!("the states were given {counted} of {calls} calls"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One of the entries of these tables, where an index up to the `weight` of all chooses it.
+pub fn choose<T>(u: &mut Unstructured<'_>, tables: &[(&'static [T], usize)]) -> Result<&'static T> {
+    let weights = tables.iter().map(|(table, weight)| table.len() * weight);
+    let mut index = u.choose_index(weights.sum())?;
+    let entry = tables.iter().find_map(|(table, weight)| {
+        let entry = table.get(index / weight);
+        index = index.saturating_sub(table.len() * weight);
+        entry
+    });
+    Ok(entry.expect("the index is below the weight of all tables"))
 }
 
 /// What is drawn for a row.
@@ -415,31 +513,18 @@ pub struct Done<'d> {
 impl Done<'_> {
     /// Whether the columns are those of the closure's results. A row of which there is none is null, or gives no row.
     pub fn is_results(&self, columns: &[Column], nulls: bool) -> std::result::Result<(), String> {
-        let names = self.case.output_names();
-        if columns.len() != names.len() {
-            return Err(format!("there are {} columns of results", columns.len()));
-        }
-        let returned = self.case.returned();
-        for (position, name) in names.iter().enumerate() {
-            let own = (self.case.closure.dtypes)()[position].clone();
-            let dtype = returned
-                .as_ref()
-                .map_or(own, |dtypes| Some(dtypes[position].clone()));
-            let mut expected = Vec::new();
-            for row in self.kept {
-                match self.fates[*row] {
-                    Fate::Done { .. } => expected.extend(self.rows[*row].iter().map(|cells| {
-                        let value = &cells[position];
-                        let written = dtype.as_ref().map(|dtype| self.case.written(dtype, value));
-                        written.map_or(value.clone(), |written| written.unwrap_or(Value::Null))
-                    })),
-                    _ if nulls => expected.push(Value::Null),
-                    _ => {}
+        let mut rows: Vec<Option<&[Value]>> = Vec::new();
+        for row in self.kept {
+            match self.fates[*row] {
+                Fate::Done { .. } => {
+                    let given = self.rows[*row].iter();
+                    rows.extend(given.map(|cells| Some(cells.as_slice())));
                 }
+                _ if nulls => rows.push(None),
+                _ => {}
             }
-            is_column(&columns[position], name, dtype.as_ref(), &expected)?;
         }
-        Ok(())
+        self.case.results().are(columns, &rows)
     }
 
     /// Whether a column of the output has the values of one of the frame's, of these rows.
@@ -449,33 +534,99 @@ impl Done<'_> {
         name: &str,
         rows: &[usize],
     ) -> std::result::Result<(), String> {
-        let of = self.df.column(name).map_err(|error| error.to_string())?;
-        let all = Value::all(of);
-        let expected: Vec<Value> = rows.iter().map(|row| all[*row].clone()).collect();
-        is_column(column, name, Some(of.dtype()), &expected)
+        is_input(self.df, column, name, rows)
     }
 
-    /// Whether the output has the frame's columns with the results beside them, which take the places of those of the same
-    /// names.
+    /// Whether the output has the frame's columns with the results beside them.
     pub fn is_frame_with_results(&self, output: &DataFrame) -> std::result::Result<(), String> {
         let names = self.case.output_names();
-        let mut expected = self.df.get_column_names_owned();
-        expected.extend(
-            names
-                .iter()
-                .filter(|name| self.df.column(name).is_err())
-                .cloned(),
-        );
-        has_columns(output, &expected)?;
-        for name in &expected {
-            if !names.contains(name) {
-                let column = output.column(name).expect("it has the name");
-                self.is_input(column, name, self.kept)?;
-            }
-        }
-        let results = output.select(names).map_err(|error| error.to_string())?;
+        let results = results_beside(self.df, &names, self.kept, output)?;
         self.is_results(results.columns(), true)
     }
+}
+
+/// What is known of the columns that a closure's results become.
+#[derive(Debug)]
+pub struct Results {
+    pub names: Vec<PlSmallStr>,
+    /// By the closure's type.
+    pub own: Vec<Option<DataType>>,
+    pub returned: Option<Vec<DataType>>,
+    pub lossy: bool,
+}
+
+impl Results {
+    /// Whether these are the columns, of which there are cells in each row, or nulls.
+    pub fn are(
+        &self,
+        columns: &[Column],
+        rows: &[Option<&[Value]>],
+    ) -> std::result::Result<(), String> {
+        if columns.len() != self.names.len() {
+            return Err(format!("there are {} columns of results", columns.len()));
+        }
+        for (position, name) in self.names.iter().enumerate() {
+            let returned = self.returned.as_ref();
+            let dtype = match returned {
+                Some(dtypes) => Some(dtypes[position].clone()),
+                None => self.own[position].clone(),
+            };
+            let values = rows.iter().map(|cells| match (cells, &dtype) {
+                (None, _) => Value::Null,
+                (Some(cells), None) => cells[position].clone(),
+                (Some(cells), Some(dtype)) => {
+                    written(dtype, &cells[position], self.lossy).unwrap_or(Value::Null)
+                }
+            });
+            let values: Vec<Value> = values.collect();
+            is_column(&columns[position], name, dtype.as_ref(), &values)?;
+        }
+        Ok(())
+    }
+
+    /// The first column that cannot hold what there is of it in these rows.
+    pub fn unfit(&self, rows: &[Vec<Value>]) -> Option<usize> {
+        let dtypes = self.returned.as_ref()?;
+        rows.iter().find_map(|cells| {
+            let mut cells = cells.iter().zip(dtypes);
+            cells.position(|(value, dtype)| written(dtype, value, self.lossy).is_none())
+        })
+    }
+}
+
+/// Whether a column has the values of one of the frame's, of these rows.
+pub fn is_input(
+    df: &DataFrame,
+    column: &Column,
+    name: &str,
+    rows: &[usize],
+) -> std::result::Result<(), String> {
+    let of = df.column(name).map_err(|error| error.to_string())?;
+    let all = Value::all(of);
+    let expected: Vec<Value> = rows.iter().map(|row| all[*row].clone()).collect();
+    is_column(column, name, Some(of.dtype()), &expected)
+}
+
+/// The columns of these names, which the output has beside the frame's, of these rows; they take the places of those of the same
+/// names.
+pub fn results_beside(
+    df: &DataFrame,
+    names: &[PlSmallStr],
+    rows: &[usize],
+    output: &DataFrame,
+) -> std::result::Result<DataFrame, String> {
+    let mut expected = df.get_column_names_owned();
+    let new = names.iter().filter(|name| df.column(name).is_err());
+    expected.extend(new.cloned());
+    has_columns(output, &expected)?;
+    for name in &expected {
+        if !names.contains(name) {
+            let column = output.column(name).expect("it has the name");
+            is_input(df, column, name, rows)?;
+        }
+    }
+    let results = output.select(names.iter().cloned());
+    results.map_err(|error| error.to_string())
 }
 
 /// Whether a frame has columns of these names, in this order.
@@ -490,38 +641,18 @@ pub fn has_columns(output: &DataFrame, names: &[PlSmallStr]) -> std::result::Res
 }
 
 impl RowCall {
-    /// A call of one of these closures, where an index up to the `weight` of all chooses one.
+    /// A call of one of these closures.
     pub fn arbitrary(
         u: &mut Unstructured<'_>,
         tables: &[(&'static [Closure], usize)],
     ) -> Result<Self> {
-        let weights = tables.iter().map(|(table, weight)| table.len() * weight);
-        let mut index = u.choose_index(weights.sum())?;
-        let closure = tables.iter().find_map(|(table, weight)| {
-            let closure = table.get(index / weight);
-            index = index.saturating_sub(table.len() * weight);
-            closure
-        });
-        let closure = closure.expect("the index is below the weight of all tables");
+        let closure = choose(u, tables)?;
         let kinds: Vec<Vec<Kind>> = (closure.arguments)().iter().map(Taken::kinds).collect();
         let wished: Vec<&[Kind]> = kinds.iter().map(Vec::as_slice).collect();
         let mut frame = FramePlan::arbitrary(u, &wished)?;
         let mut options = Options::arbitrary(u)?;
         let rules = Rule::some(u)?;
-        let mut how = match u.int_in_range(0..=7)? {
-            0 | 1 => How::Job,
-            2 => How::Lazy { streaming: true },
-            3 => How::Lazy { streaming: false },
-            _ => How::Call,
-        };
-        if !closure.in_queries && matches!(how, How::Lazy { .. }) {
-            how = How::Call;
-        }
-        match how {
-            How::Lazy { .. } => options.be_of_a_query(),
-            How::Job => options.be_in_background(),
-            _ => {}
-        }
+        let how = How::arbitrary(u, closure.in_queries, &mut options)?;
         if !closure.in_queries {
             frame.rows = frame.rows.min(60);
         }
@@ -530,16 +661,7 @@ impl RowCall {
             frame,
             rules,
             seed: u.arbitrary()?,
-            returns: match u.int_in_range(0..=15)? {
-                0..=9 => Returns::Default,
-                10 => Returns::Own,
-                11 => Returns::Int8,
-                12 => Returns::UInt32,
-                13 => Returns::Int128,
-                14 => Returns::Decimal,
-                _ if rarely(u, 4)? => Returns::TooMany,
-                _ => Returns::OfAnotherKind,
-            },
+            returns: Returns::arbitrary(u)?,
             how,
             after: After::Nothing,
             beside: false,
@@ -565,12 +687,6 @@ impl RowCall {
         Ok(self)
     }
 
-    /// Whether its closure's type does not say a dtype that a column can have.
-    fn needs_returns(&self) -> bool {
-        let returned = self.closure.text.split("->").last();
-        returned.is_some_and(|returned| returned.contains("Decimal"))
-    }
-
     /// What the output's columns of results are called.
     pub fn output_names(&self) -> Vec<PlSmallStr> {
         self.options.output_names(&(self.closure.names)())
@@ -586,43 +702,8 @@ impl RowCall {
 
     /// What `returns` is given.
     pub fn returned(&self) -> Option<Vec<DataType>> {
-        let mut own: Option<Vec<DataType>> = (self.closure.dtypes)().into_iter().collect();
-        if self.returns == Returns::Default {
-            return None;
-        }
-        let own = own.get_or_insert_with(|| vec![DataType::Int64]);
-        let other = match self.returns {
-            Returns::Int8 => DataType::Int8,
-            Returns::UInt32 => DataType::UInt32,
-            Returns::Int128 => DataType::Int128,
-            Returns::Decimal => DataType::Decimal(20, 2),
-            Returns::TooMany => {
-                own.push(DataType::Int64);
-                return Some(own.clone());
-            }
-            Returns::OfAnotherKind => {
-                let lossy = self.options.lossy;
-                own[0] = match own[0].clone() {
-                    dtype if dtype.is_integer() => DataType::Float64,
-                    DataType::Datetime(_, zone) if !lossy => {
-                        DataType::Datetime(TimeUnit::Milliseconds, zone)
-                    }
-                    DataType::Duration(_) if !lossy => DataType::Duration(TimeUnit::Milliseconds),
-                    DataType::String => Kind::Enum.dtype(),
-                    DataType::List(items) if *items == DataType::Int64 => DataType::Array(items, 2),
-                    DataType::List(items) if *items == DataType::UInt16 => {
-                        DataType::List(Box::new(DataType::Int8))
-                    }
-                    other => other,
-                };
-                return Some(own.clone());
-            }
-            _ => return Some(own.clone()),
-        };
-        if own[0].is_integer() {
-            own[0] = other;
-        }
-        Some(own.clone())
+        let own = (self.closure.dtypes)();
+        self.returns.dtypes(own, self.options.lossy)
     }
 
     /// Runs the case, and says what is wrong.
@@ -666,8 +747,7 @@ impl RowCall {
             call,
             body: Arc::clone(&body),
             ticks: Arc::default(),
-            states: Arc::default(),
-            counted: Arc::default(),
+            states: States::default(),
             failures: Failures::new(),
         };
         let null = (0..df.height()).find_map(|row| {
@@ -731,12 +811,25 @@ impl RowCall {
         let got = match gave {
             Gave::Call(got) => *got,
             Gave::Query(result) => {
-                let may = !is_refused && null_fault.is_none();
                 let drops = verb.drops() || options.on_error == OnError::Skip;
                 let kept = |row: &usize| is_kept[*row] && !(drops && fates[*row].fails());
                 let left = self.after.left((0..fates.len()).filter(kept).collect());
-                let needs = |row| self.after.needs(row, &left);
-                let Some(output) = self.check_query(result, may, &needs, &fates, &body)? else {
+                let needs = (0..fates.len()).map(|row| self.after.needs(row, &left));
+                // A column of no known dtype is refused when the query is planned.
+                let known = (self.closure.dtypes)().iter().all(Option::is_some)
+                    || self.returned().is_some();
+                let in_memory = matches!(
+                    self.how,
+                    How::Lazy { streaming: false } | How::Expression { streaming: false }
+                );
+                let query = Query {
+                    may: !is_refused && null_fault.is_none() && known,
+                    // Where it streams, a null may come in a later batch.
+                    may_begin: options.no_nulls && !in_memory,
+                    tells_lowest: matches!(self.how, How::Batches { .. }),
+                    needs: needs.collect(),
+                };
+                let Some(output) = checked.query(result, &query)? else {
                     return Ok(());
                 };
                 if options.outcome {
@@ -750,10 +843,7 @@ impl RowCall {
                 return verb.output(&done(&left), &output);
             }
         };
-        let states = run.states.load(SeqCst);
-        if states != 0 {
-            return Err(format!("{states} states are left"));
-        }
+        run.states.are_done(None)?;
         if is_refused {
             return checked.is_refused(&got, &faults);
         }
@@ -766,10 +856,7 @@ impl RowCall {
             return Ok(());
         }
         let kept = checked.check(&got, &items)?;
-        let counted = run.counted.load(SeqCst);
-        if self.closure.counts && counted != calls as usize {
-            return Err(format!("the states were given {counted} of {calls} calls"));
-        }
+        run.states.are_done(self.closure.counts.then_some(calls))?;
         let (Some(kept), Ok(got)) = (kept, got) else {
             return Ok(());
         };
@@ -793,8 +880,7 @@ impl RowCall {
         if options.no_nulls && self.closure.of_row {
             faults.insert("option nulls".into());
         }
-        let is_unsaid = self.returns == Returns::Default && self.needs_returns();
-        if self.returns == Returns::TooMany || is_unsaid {
+        if self.returns.is_wrong_for(self.closure.text) {
             faults.insert("option returns".into());
         }
         if self.closure.of_row {
@@ -832,149 +918,53 @@ impl RowCall {
         if reads.any(|read| *read == Read::Null) {
             return Fate::Null;
         }
-        let fate = Fate::by_rules(&self.body_rules(), row, &self.options);
-        let (Fate::Done { calls }, Some(dtypes)) = (&fate, self.returned()) else {
-            return fate;
-        };
-        let unfit = rows.iter().find_map(|cells| {
-            let mut cells = cells.iter().zip(&dtypes);
-            cells.position(|(value, dtype)| self.written(dtype, value).is_none())
-        });
-        unfit.map_or(fate.clone(), |column| Fate::Fails {
-            why: Why::Value,
-            calls: *calls,
-            column: Some(self.output_names()[column].to_string()),
-        })
+        let rules = Rule::followed(&self.rules, self.closure.fails);
+        Fate::by_rules(&rules, row, &self.options).of_results(&self.results(), rows)
     }
 
-    /// What a column of a dtype has of a value that a closure returned; none where it cannot hold it.
-    pub fn written(&self, dtype: &DataType, value: &Value) -> Option<Value> {
-        let held = |is: bool| is.then(|| value.clone());
-        match (dtype, value) {
-            (DataType::Int8, Value::Int(x)) => held(i8::try_from(*x).is_ok()),
-            (DataType::UInt32, Value::Int(x)) => held(u32::try_from(*x).is_ok()),
-            (DataType::Decimal(precision, scale), Value::Int(x)) => {
-                let fits = x.unsigned_abs() < 10u128.pow((precision - scale) as u32);
-                fits.then(|| Value::decimal(*x, 0))
-            }
-            (DataType::Decimal(precision, scale), Value::Decimal(x, own)) => {
-                let lost = 10i128.pow(own.saturating_sub(*scale) as u32);
-                let more = 10i128.pow(scale.saturating_sub(*own) as u32);
-                let count = x / lost * more;
-                let fits = count.unsigned_abs() < 10u128.pow(*precision as u32);
-                (fits && (x % lost == 0 || self.options.lossy))
-                    .then(|| Value::decimal(count, *scale))
-            }
-            (DataType::Float64, Value::Int(x)) => {
-                let float = *x as f64;
-                // The largest integer is rounded up, and back down.
-                let is_exact = float as i128 == *x && float < 2f64.powi(127);
-                (is_exact || self.options.lossy).then(|| Value::float(float))
-            }
-            (DataType::Datetime(TimeUnit::Milliseconds, _), Value::Datetime(nanoseconds))
-            | (DataType::Duration(TimeUnit::Milliseconds), Value::Duration(nanoseconds)) => {
-                held(nanoseconds % 1_000_000 == 0)
-            }
-            (DataType::Array(_, width), Value::List(items)) => held(items.len() == *width),
-            (DataType::List(of), Value::List(items)) => {
-                held(items.iter().all(|item| self.written(of, item).is_some()))
-            }
-            (DataType::Enum(..), Value::Text(text)) => held(WORDS.contains(&text.as_str())),
-            _ => Some(value.clone()),
+    fn results(&self) -> Results {
+        Results {
+            names: self.output_names(),
+            own: (self.closure.dtypes)(),
+            returned: self.returned(),
+            lossy: self.options.lossy,
         }
     }
+}
 
-    /// The rules as the closure follows them: one that returns no `Result` returns no error.
-    fn body_rules(&self) -> Vec<Rule> {
-        self.rules
-            .iter()
-            .map(|rule| match rule.fault {
-                // A rule still stands before those after it.
-                Fault::Error | Fault::ErrorAtFirst(_) if !self.closure.fails => Rule {
-                    fault: Fault::ErrorAtFirst(0),
-                    ..*rule
-                },
-                _ => *rule,
-            })
-            .collect()
-    }
-
-    /// What a query gave, which has one text as its error, where it is to give something.
-    fn check_query(
-        &self,
-        result: std::result::Result<DataFrame, String>,
-        may: bool,
-        needs: &dyn Fn(usize) -> bool,
-        fates: &[Fate],
-        body: &Body,
-    ) -> std::result::Result<Option<DataFrame>, String> {
-        let findings = body.findings();
-        if !findings.is_empty() {
-            return Err(findings.join("\n"));
+/// What a column of a dtype has of a value that a closure returned; none where it cannot hold it.
+pub fn written(dtype: &DataType, value: &Value, lossy: bool) -> Option<Value> {
+    let held = |is: bool| is.then(|| value.clone());
+    match (dtype, value) {
+        (DataType::Int8, Value::Int(x)) => held(i8::try_from(*x).is_ok()),
+        (DataType::UInt32, Value::Int(x)) => held(u32::try_from(*x).is_ok()),
+        (DataType::Decimal(precision, scale), Value::Int(x)) => {
+            let fits = x.unsigned_abs() < 10u128.pow((precision - scale) as u32);
+            fits.then(|| Value::decimal(*x, 0))
         }
-        let calls = body.calls();
-        let failing: Vec<usize> = (0..fates.len()).filter(|row| fates[*row].fails()).collect();
-        // A column of no known dtype is refused when the query is planned.
-        let known =
-            (self.closure.dtypes)().iter().all(Option::is_some) || self.returned().is_some();
-        let output = match (result, may && known) {
-            (Ok(_), false) => return Err("the query is to be refused".into()),
-            (Err(error), false) => {
-                let calls: u32 = calls.iter().sum();
-                // Where it streams, a null may come in a later batch.
-                let in_memory = matches!(
-                    self.how,
-                    How::Lazy { streaming: false } | How::Expression { streaming: false }
-                );
-                let streams = self.options.no_nulls && !in_memory;
-                return match calls == 0 || streams {
-                    true => Ok(None),
-                    false => Err(format!("it is refused after {calls} calls: {error}")),
-                };
-            }
-            (Err(error), true) => {
-                let says = |row: &usize| match &fates[*row] {
-                    Fate::Fails {
-                        why: Why::Value,
-                        column,
-                        ..
-                    } => column
-                        .as_ref()
-                        .is_some_and(|column| error.contains(column.as_str())),
-                    _ => {
-                        error.contains(&format!("fault {row}"))
-                            || error.contains(&format!("{PANIC} {row}"))
-                    }
-                };
-                // Of a stream, the lowest row is told.
-                let lowest = match self.how {
-                    How::Batches { .. } => failing.get(..1).unwrap_or_default(),
-                    _ => &failing[..],
-                };
-                let is_so = self.options.on_error == OnError::Fail && lowest.iter().any(says);
-                let few = calls
-                    .iter()
-                    .zip(fates)
-                    .all(|(calls, fate)| *calls <= fate.calls());
-                return match is_so && few {
-                    true => Ok(None),
-                    false => Err(format!("the query is not to fail so: {error}")),
-                };
-            }
-            (Ok(output), true) => output,
-        };
-        let fails = failing.iter().find(|row| needs(**row));
-        if let (OnError::Fail, Some(row)) = (self.options.on_error, fails) {
-            return Err(format!("row {row} fails, and the query does not"));
+        (DataType::Decimal(precision, scale), Value::Decimal(x, own)) => {
+            let lost = 10i128.pow(own.saturating_sub(*scale) as u32);
+            let more = 10i128.pow(scale.saturating_sub(*own) as u32);
+            let count = x / lost * more;
+            let fits = count.unsigned_abs() < 10u128.pow(*precision as u32);
+            (fits && (x % lost == 0 || lossy)).then(|| Value::decimal(count, *scale))
         }
-        let mut called = calls.iter().zip(fates).enumerate();
-        let so_often = called.all(|(row, (calls, fate))| {
-            *calls == fate.calls() || (*calls < fate.calls() && !needs(row))
-        });
-        if !so_often {
-            return Err(format!("the rows were called {calls:?} times"));
+        (DataType::Float64, Value::Int(x)) => {
+            let float = *x as f64;
+            // The largest integer is rounded up, and back down.
+            let is_exact = float as i128 == *x && float < 2f64.powi(127);
+            (is_exact || lossy).then(|| Value::float(float))
         }
-        Ok(Some(output))
+        (DataType::Datetime(TimeUnit::Milliseconds, _), Value::Datetime(nanoseconds))
+        | (DataType::Duration(TimeUnit::Milliseconds), Value::Duration(nanoseconds)) => {
+            held(nanoseconds % 1_000_000 == 0)
+        }
+        (DataType::Array(_, width), Value::List(items)) => held(items.len() == *width),
+        (DataType::List(of), Value::List(items)) => {
+            held(items.iter().all(|item| written(of, item, lossy).is_some()))
+        }
+        (DataType::Enum(..), Value::Text(text)) => held(WORDS.contains(&text.as_str())),
+        _ => Some(value.clone()),
     }
 }
 
@@ -1004,10 +994,10 @@ impl Items for RowItems<'_> {
             .collect()
     }
 
-    fn rows(&self, row: usize) -> Range<usize> {
+    fn rows(&self, row: usize) -> Vec<usize> {
         match self.has_no_rows {
-            true => 0..0,
-            false => row..row + 1,
+            true => Vec::new(),
+            false => vec![row],
         }
     }
 

@@ -358,8 +358,8 @@ impl Items for ChunkItems<'_> {
         Vec::new()
     }
 
-    fn rows(&self, part: usize) -> Range<usize> {
-        self.parts[part].clone()
+    fn rows(&self, part: usize) -> Vec<usize> {
+        self.parts[part].clone().collect()
     }
 
     fn weight(&self, part: usize) -> usize {

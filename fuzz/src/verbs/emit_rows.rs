@@ -116,7 +116,7 @@ static SEEDED: [Closure; 1] = [Closure {
             (0..drawn % 3).for_each(|_| out.push(drawn));
             body.enter(id as usize, &[x.seen()])
         };
-        let (made, finished) = run.counters();
+        let (made, finished) = run.states.counters();
         let apply = run.apply().seed(run.case.seed.into());
         let apply = apply.state(made).finish(finished);
         let (in_background, outcome) = (run.in_background(), run.case.options.outcome);

@@ -112,7 +112,7 @@ static OTHERS: [Closure; 3] = [
                 body.enter(id as usize, &[x.seen()])?;
                 Ok(some_rows(&mut draw_of(seed, id as usize)))
             };
-            let (made, finished) = run.counters();
+            let (made, finished) = run.states.counters();
             let apply = run.apply().state(made).finish(finished);
             let (in_background, outcome) = (run.in_background(), run.case.options.outcome);
             Gave::Call(Box::new(

@@ -208,7 +208,7 @@ static OTHERS: [Closure; 2] = [
             vec![vec![Value::Int(drawn.into())]]
         },
         call: |run| {
-            let (body, states) = (Arc::clone(&run.body), Arc::clone(&run.states));
+            let (body, states) = (Arc::clone(&run.body), Arc::clone(&run.states.alive));
             let f = move |folded: &mut Folded,
                           rng: &mut RowRng,
                           id: u32,
@@ -235,7 +235,7 @@ where
     F: RowFn<M, WithState<Folded>> + Send + 'static,
     F::Out: IntoUnit,
 {
-    let states = Arc::clone(&run.states);
+    let states = Arc::clone(&run.states.alive);
     let breaks = run.case.breaks;
     let init = move || Folded::new(&states, breaks);
     let merge = move |folded: Folded, other| folded.merge(other, breaks);

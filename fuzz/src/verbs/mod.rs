@@ -8,9 +8,12 @@ pub mod emit_rows;
 pub mod filter_rows;
 pub mod flat_map_rows;
 pub mod fold_rows;
+pub mod groups;
 pub mod lazy_chunks;
 pub mod par_map;
 pub mod rows;
+pub mod transform;
+pub mod windows;
 pub mod with_columns;
 
 use arbitrary::{Result, Unstructured};
@@ -58,4 +61,7 @@ verbs! {
     Elements: elements::Elements, 2;
     ParMap: par_map::ParMap, 1;
     LazyChunks: lazy_chunks::LazyChunks, 2;
+    Groups: groups::Groups, 4;
+    Transform: transform::Transform, 3;
+    Windows: windows::Windows, 4;
 }

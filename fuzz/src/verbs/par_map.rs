@@ -1,7 +1,6 @@
 //! `par_map`, of a column or a series.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
@@ -190,8 +189,8 @@ impl Items for ValueItems {
         Vec::new()
     }
 
-    fn rows(&self, row: usize) -> Range<usize> {
-        row..row + 1
+    fn rows(&self, row: usize) -> Vec<usize> {
+        vec![row]
     }
 
     fn weight(&self, _: usize) -> usize {

@@ -292,7 +292,7 @@ pub static OTHERS: [Closure; 7] = [
         rows: drawn::<i64>,
         call: |run| {
             let (body, seed) = (Arc::clone(&run.body), run.case.seed);
-            let (made, finished) = run.counters();
+            let (made, finished) = run.states.counters();
             let f = move |count: &mut usize, id: u32, x: Option<i64>| -> anyhow::Result<i64> {
                 *count += 1;
                 body.enter(id as usize, &[x.seen()])?;
