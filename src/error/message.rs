@@ -220,28 +220,36 @@ impl fmt::Display for Place {
 /// A value as Polars prints it; one that it cannot print, since a date is beyond what its calendar has, by its number.
 pub(crate) fn value_shown(value: &AnyValue<'_>) -> String {
     // Asked beforehand: the panic's message would be seen, of a call in which nothing is wrong.
-    let beyond = match value {
-        #[cfg(feature = "dtype-date")]
-        AnyValue::Date(days) => {
-            let is_date = chrono::DateTime::from_timestamp(i64::from(*days) * 86_400, 0).is_some();
-            (!is_date).then(|| format!("{days} days after 1970-01-01"))
-        }
-        #[cfg(feature = "dtype-datetime")]
-        AnyValue::Datetime(time, unit, _) | AnyValue::DatetimeOwned(time, unit, _) => {
-            use polars::prelude::TimeUnit;
-            let is_time = match unit {
-                TimeUnit::Milliseconds => chrono::DateTime::from_timestamp_millis(*time).is_some(),
-                TimeUnit::Microseconds => chrono::DateTime::from_timestamp_micros(*time).is_some(),
-                TimeUnit::Nanoseconds => true,
-            };
-            (!is_time).then(|| format!("{time} {unit} after 1970-01-01"))
-        }
-        _ => None,
-    };
-    beyond.unwrap_or_else(|| {
-        let shown = catch_unwind(AssertUnwindSafe(|| value.to_string()));
-        shown.unwrap_or_else(|_| format!("a {} that cannot be printed", dtype_name(&value.dtype())))
-    })
+    if let Some(number) = beyond_the_calendar(value) {
+        return number;
+    }
+    let shown = catch_unwind(AssertUnwindSafe(|| value.to_string()));
+    shown.unwrap_or_else(|_| format!("a {} that cannot be printed", dtype_name(&value.dtype())))
+}
+
+/// A date or time that no calendar has, by its number.
+fn beyond_the_calendar(value: &AnyValue<'_>) -> Option<String> {
+    #[cfg(feature = "dtype-date")]
+    if let AnyValue::Date(days) = value {
+        let date = chrono::DateTime::from_timestamp(i64::from(*days) * 86_400, 0);
+        return date
+            .is_none()
+            .then(|| format!("{days} days after 1970-01-01"));
+    }
+    #[cfg(feature = "dtype-datetime")]
+    if let AnyValue::Datetime(time, unit, _) | AnyValue::DatetimeOwned(time, unit, _) = value {
+        use polars::prelude::TimeUnit;
+        let date = match unit {
+            TimeUnit::Milliseconds => chrono::DateTime::from_timestamp_millis(*time),
+            TimeUnit::Microseconds => chrono::DateTime::from_timestamp_micros(*time),
+            TimeUnit::Nanoseconds => return None,
+        };
+        return date
+            .is_none()
+            .then(|| format!("{time} {unit} after 1970-01-01"));
+    }
+    let _ = value;
+    None
 }
 
 /// A dtype by the name that Polars' Rust users type.
