@@ -216,7 +216,8 @@ pub struct Stats {
     /// How long the run took, waiting for retries included. What comes before and after it is not in it: the checks, and
     /// putting the output together.
     pub wall: Duration,
-    /// What each worker did. A worker that was never needed has no entry. A worker is a place that threads may take in turn,
+    /// What each worker did, by the numbers that spans of runs have. One that was never needed has no entry, unless one of a higher number
+    /// was. A worker is a place that threads may take in turn,
     /// never two at a time: a call of `rows` that is not cut by an option begins with the calling thread alone, in the
     /// first.
     pub workers: Vec<WorkerStats>,

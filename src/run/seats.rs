@@ -71,12 +71,32 @@ impl Seats {
     pub(super) fn into_stats(self) -> (Vec<WorkerStats>, Option<LongestRun>) {
         let taken = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut stats = taken.stats;
-        // Who found nothing to do was not needed.
-        stats.retain(|worker| worker.runs > 0);
+        // Who found nothing to do was not needed; but the others keep their places, which are their numbers in spans.
+        let needed = stats.iter().rposition(|worker| worker.runs > 0);
+        stats.truncate(needed.map_or(0, |last| last + 1));
         (stats, taken.longest)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_keep_their_places() {
+        let seats = Seats::default();
+        let [idle, busy, late] = [(); 3].map(|()| seats.sit());
+        let mut tally = Tally::default();
+        tally.ran(0..5, Duration::from_millis(1));
+        seats.leave(busy, tally);
+        seats.leave(idle, Tally::default());
+        seats.leave(late, Tally::default());
+        let (stats, _) = seats.into_stats();
+        assert_eq!(stats.len(), 2);
+        assert_eq!((stats[idle].runs, stats[busy].runs), (0, 1));
     }
 }
