@@ -216,10 +216,9 @@ pub struct Stats {
     /// How long the run took, waiting for retries included. What comes before and after it is not in it: the checks, and
     /// putting the output together.
     pub wall: Duration,
-    /// What each worker did, by the numbers that spans of runs have. One that was never needed has no entry, unless one of a higher number
-    /// was. A worker is a place that threads may take in turn,
-    /// never two at a time: a call of `rows` that is not cut by an option begins with the calling thread alone, in the
-    /// first.
+    /// What each worker did; its place here is its number in the spans of runs. A worker that found nothing to do has no entry,
+    /// unless one of a higher number found some. A worker is a place that threads may take in turn, never two at a time: a call
+    /// of `rows` that is not cut by an option begins with the calling thread alone, in the first.
     pub workers: Vec<WorkerStats>,
     /// How many runs of rows were handed out; a row that is tried again is one.
     pub runs: usize,
