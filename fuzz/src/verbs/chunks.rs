@@ -282,8 +282,8 @@ impl Chunks {
             return Ok(());
         }
         let output = &got.output;
-        if whole && kept.is_empty() {
-            // Nothing says what columns there are.
+        if whole && (kept.is_empty() || cancelled && kept.iter().all(empty)) {
+            // Nothing says what columns there are: no part is done, or none of which that can be told.
             return match output.height() {
                 0 => Ok(()),
                 height => Err(format!("nothing is kept, and the output has {height} rows")),
@@ -291,10 +291,7 @@ impl Chunks {
         }
         let done: Vec<&Range<usize>> = kept.iter().map(|part| &parts[*part]).collect();
         let is_null = |part: usize| fates[part].fails();
-        let mut names = options.output_names(&own);
-        if cancelled && whole && output.width() == 0 {
-            names.clear();
-        }
+        let names = options.output_names(&own);
         if output.width() != names.len() {
             return Err(format!(
                 "the output has {} columns, and not {}",
