@@ -48,6 +48,7 @@ fn main() {
         ("keyed_small", checks::keyed::check_small),
         #[cfg(feature = "rolling")]
         ("windows", checks::windows::check),
+        ("arrow", checks::arrow::check),
         ("lazy", checks::lazy::check),
     ];
     for (name, check) in checks {

@@ -1,8 +1,14 @@
 //! The extension trait on `DataFrame`.
 
+#[cfg(feature = "arrow")]
+use arrow_array::RecordBatch;
 use polars::prelude::{DataFrame, PlSmallStr};
 
 use crate::apply::Apply;
+#[cfg(feature = "arrow")]
+use crate::arrow::FromArrow;
+#[cfg(feature = "arrow2")]
+use crate::arrow::{Arrow2Chunk, FromArrow2};
 use crate::error::Result;
 use crate::function::{ChunkFn, ColumnFn, GroupFn, RowFn, WindowFn};
 use crate::partition;
@@ -15,7 +21,10 @@ use crate::write::{IntoColumns, IntoGroups, IntoRow, IntoStack};
 /// Row `i` of the output comes from row `i` of the input, and the closure is called once for it, whatever the workers
 /// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
 ///
-/// The trait is sealed: it is implemented for `DataFrame`.
+/// The trait is sealed: it is implemented for `DataFrame`; and, with the feature `arrow`, for `RecordBatch` and `[RecordBatch]`, with
+/// the feature `arrow2` for `Arrow2Chunk` and `[Arrow2Chunk]`. A call on batches makes a frame that shares their memory; where that
+/// fails, the verb returns the error. The guide's page
+/// [Arrow](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/) has more.
 pub trait ParApply: Sealed {
     /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
     /// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) and [`chunks`](Apply::chunks) ends.
@@ -84,7 +93,10 @@ pub trait ParApply: Sealed {
     fn par_apply_rows<M, F>(&self, f: F) -> Result<<F::Out as IntoRow>::Output>
     where
         F: RowFn<M>,
-        F::Out: IntoRow;
+        F::Out: IntoRow,
+    {
+        self.par_apply().rows(f)
+    }
 
     /// Calls `f` with each column, and gives the results as a `DataFrame` with the same names.
     ///
@@ -112,7 +124,10 @@ pub trait ParApply: Sealed {
     fn par_apply_columns<M, F>(&self, f: F) -> Result<DataFrame>
     where
         F: ColumnFn<M>,
-        F::Out: IntoColumns;
+        F::Out: IntoColumns,
+    {
+        self.par_apply().columns(f)
+    }
 
     /// Calls `f` with each of the frame's partitions, one for each worker, and stacks the results in order.
     ///
@@ -142,7 +157,10 @@ pub trait ParApply: Sealed {
     fn par_apply_chunks<M, F>(&self, f: F) -> Result<<F::Out as IntoStack>::Output>
     where
         F: ChunkFn<M>,
-        F::Out: IntoStack;
+        F::Out: IntoStack,
+    {
+        self.par_apply().chunks(f)
+    }
 
     /// Calls `f` with each group of rows that have the same `keys`, and gives the keys and the results as a `DataFrame`; see
     /// [`Apply::groups`].
@@ -163,7 +181,10 @@ pub trait ParApply: Sealed {
         I: IntoIterator<Item = S>,
         S: Into<PlSmallStr>,
         F: GroupFn<M>,
-        F::Out: IntoGroups;
+        F::Out: IntoGroups,
+    {
+        self.par_apply().by(keys).groups(f)
+    }
 
     /// Calls `f` with the window around each row, and gives the results as a `Column` or a `DataFrame` of the same height; see
     /// [`Apply::windows`].
@@ -182,7 +203,10 @@ pub trait ParApply: Sealed {
     fn par_apply_windows<M, F>(&self, window: Window, f: F) -> Result<<F::Out as IntoRow>::Output>
     where
         F: WindowFn<M>,
-        F::Out: IntoRow;
+        F::Out: IntoRow,
+    {
+        self.par_apply().windows(window, f)
+    }
 
     /// Cuts the frame into `n` parts as NumPy's `array_split` does: the first `height % n` are one row longer, and those
     /// past the height are empty. The parts share the frame's memory.
@@ -207,49 +231,28 @@ impl ParApply for DataFrame {
         Apply::new(self)
     }
 
-    fn par_apply_rows<M, F>(&self, f: F) -> Result<<F::Out as IntoRow>::Output>
-    where
-        F: RowFn<M>,
-        F::Out: IntoRow,
-    {
-        self.par_apply().rows(f)
-    }
-
-    fn par_apply_columns<M, F>(&self, f: F) -> Result<DataFrame>
-    where
-        F: ColumnFn<M>,
-        F::Out: IntoColumns,
-    {
-        self.par_apply().columns(f)
-    }
-
-    fn par_apply_chunks<M, F>(&self, f: F) -> Result<<F::Out as IntoStack>::Output>
-    where
-        F: ChunkFn<M>,
-        F::Out: IntoStack,
-    {
-        self.par_apply().chunks(f)
-    }
-
-    fn par_apply_groups<I, S, M, F>(&self, keys: I, f: F) -> Result<DataFrame>
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<PlSmallStr>,
-        F: GroupFn<M>,
-        F::Out: IntoGroups,
-    {
-        self.par_apply().by(keys).groups(f)
-    }
-
-    fn par_apply_windows<M, F>(&self, window: Window, f: F) -> Result<<F::Out as IntoRow>::Output>
-    where
-        F: WindowFn<M>,
-        F::Out: IntoRow,
-    {
-        self.par_apply().windows(window, f)
-    }
-
     fn array_split(&self, n: usize) -> Result<Vec<DataFrame>> {
         partition::array_split(self, n)
     }
 }
+
+/// Of batches, a frame is made for the call.
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+macro_rules! par_apply_batches {
+    ($($Batches:ty),*) => {$(
+        impl ParApply for $Batches {
+            fn par_apply(&self) -> Apply<'_, 'static> {
+                Apply::of_made(self.to_frame())
+            }
+
+            fn array_split(&self, n: usize) -> Result<Vec<DataFrame>> {
+                partition::array_split(&self.to_frame()?, n)
+            }
+        }
+    )*};
+}
+
+#[cfg(feature = "arrow")]
+par_apply_batches!(RecordBatch, [RecordBatch]);
+#[cfg(feature = "arrow2")]
+par_apply_batches!(Arrow2Chunk, [Arrow2Chunk]);

@@ -27,7 +27,7 @@
 //! | [`flat_map_rows`](Apply::flat_map_rows) | as of rows | [any number of rows](IntoRows): `Vec<T>`, `[T; N]`, `Option<T>`, `Many(iterator)` | a `DataFrame` of all of them, in order |
 //! | [`emit_rows`](Apply::emit_rows) | [`&mut Emit<T>`](Emit), then as of rows | nothing: it pushes any number of rows | likewise |
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
-//! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`] | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
+//! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`]; with their features, `RecordBatch`, `Arrow2Chunk` | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
 //! | [`elements`](Apply::elements) | one cell | a cell | a `DataFrame` of the same names and height |
 //! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
 //! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
@@ -133,11 +133,15 @@
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
+//! | `dtype-decimal` | | Decimal columns; their cells need the next feature |
 //! | `rust_decimal` | | Decimal as `rust_decimal::Decimal` |
 //! | `lazy` | | closures in a lazy query: [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html), an expression; [`ParApplyLazy`](https://docs.rs/polars-par-apply/latest/polars_par_apply/trait.ParApplyLazy.html) on `LazyFrame`: rows, groups, windows, chunks, and streams of batches; brings `dtype-struct` |
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |
 //! | `rand` | | `Apply::seed` and `RowRng`: a random stream for each row |
 //! | `retry` | | `Apply::retry` and `Retry`: a row that returned an error is called again |
+//! | `arrow` | | [Arrow](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/): `RecordBatch` of arrow-rs 60 as a chunk closure's argument and result, to and from frames; brings `ffi` |
+//! | `arrow2` | | the same for the chunks of arrow2 0.18, which is **unmaintained since 2024** and has the advisory RUSTSEC-2025-0038 without a patch; it is in code that this crate does not compile, as the [guide](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/#arrow2) says; brings `ffi` |
+//! | `ffi` | | `column_to_ffi` and `column_from_ffi`: columns as the structs of Arrow's C Data Interface, for any Arrow library |
 //! | `tracing` | | a span `par_apply` for each call (info), with the fields of [`Stats`], and a span `run` in it for each run of rows (debug); their target is `polars_par_apply` |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
@@ -159,6 +163,7 @@
 //! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
+//! | `arrow` | frames to and from record batches, over the C Data Interface |
 //! | `groups` | which rows have which key, and columns in the order of their groups |
 //! | `windows` | which rows stand around a row, and where each row's window begins and ends: [`Window`] |
 //! | `run` | who runs what: the order in which rows are handed out, failures and panics under their policy, retries, cancelling, progress |
@@ -176,6 +181,8 @@
 mod alarm;
 mod apply;
 mod arity;
+#[cfg(feature = "ffi")]
+mod arrow;
 mod cancel;
 mod context;
 mod error;
@@ -205,7 +212,15 @@ mod verbs;
 mod windows;
 mod write;
 
+#[cfg(feature = "arrow2")]
+pub use ::arrow2;
 pub use apply::{Apply, Gives, OutputOnly, WithOutcome};
+#[cfg(feature = "arrow2")]
+pub use arrow::{Arrow2Chunk, FromArrow2, ToArrow2};
+#[cfg(feature = "ffi")]
+pub use arrow::{ArrowArray, ArrowSchema, column_from_ffi, column_to_ffi};
+#[cfg(feature = "arrow")]
+pub use arrow::{FromArrow, ToArrow, frame_of};
 pub use cancel::CancelToken;
 pub use context::{
     Finish, Hook, IntoState, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState, State, WithState,
@@ -251,6 +266,8 @@ pub use write::{
     Each, Emit, EmitRow, IntoCell, IntoColumns, IntoGroups, IntoMask, IntoRow, IntoRows, IntoStack,
     IntoTransform, Many,
 };
+#[cfg(feature = "arrow")]
+pub use {arrow_array, arrow_schema};
 
 /// What derived code uses; not for others.
 #[doc(hidden)]

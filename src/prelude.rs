@@ -22,7 +22,11 @@ pub use crate::{
     OnCancel, OnError, Outcome, ParApply, ParMap, Place, Pool, Progress, Row, RowFn, Rows, Stats,
     Tick, TickState, Values, Window, WindowFn, available_workers,
 };
+#[cfg(feature = "arrow2")]
+pub use crate::{Arrow2Chunk, FromArrow2, ToArrow2};
 #[cfg(feature = "lazy")]
 pub use crate::{
     Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
 };
+#[cfg(feature = "arrow")]
+pub use crate::{FromArrow, ToArrow};

@@ -1,5 +1,6 @@
 //! The bars, by the group whose data they are measured on.
 
+pub(crate) mod arrow;
 pub(crate) mod control;
 pub(crate) mod elements;
 pub(crate) mod expression;

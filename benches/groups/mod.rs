@@ -1,5 +1,6 @@
 //! The groups: each its data, our call, and the rivals on the same data.
 
+pub(crate) mod arrow;
 pub(crate) mod chunks;
 pub(crate) mod columns;
 pub(crate) mod control;

@@ -140,7 +140,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: GroupFn<M, C>,
         F::Out: IntoGroups,
     {
-        verbs::groups(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+        verbs::groups(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each group of rows that have the same [keys](Apply::by), and gives a result for each of its rows, in
@@ -188,7 +188,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: GroupFn<M, C>,
         F::Out: IntoTransform,
     {
-        verbs::transform(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+        verbs::transform(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for the [window](Window) around each row, and gives a result for each row, as [`rows`](Apply::rows) does.
@@ -240,7 +240,14 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: WindowFn<M, C>,
         F::Out: IntoRow,
     {
-        verbs::windows(Given::of(self.frame), &self.options, self.lead, &window, &f).map(G::give)
+        verbs::windows(
+            Given::of(self.frame.get()?),
+            &self.options,
+            self.lead,
+            &window,
+            &f,
+        )
+        .map(G::give)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The builder: options, then one verb.
 
+mod input;
 mod keys;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use polars::prelude::{Column, DataFrame, DataType, Field, PlSmallStr};
 
+use self::input::Input;
 use crate::cancel::CancelToken;
 use crate::context::{self, Context, Hook, IntoUnit, Lead, Leading, NoFinish, NoSeed, NoState};
 use crate::error::Result;
@@ -104,7 +106,7 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
 pub struct Apply<'a, 'p, L = Leading<NoState, NoSeed>, G = OutputOnly> {
-    frame: &'a DataFrame,
+    frame: Input<'a>,
     options: Options<'p>,
     lead: L,
     gives: PhantomData<fn() -> G>,
@@ -148,6 +150,16 @@ impl Gives for WithOutcome {
 
 impl<'a> Apply<'a, 'static> {
     pub(crate) fn new(frame: &'a DataFrame) -> Self {
+        Apply::of(Input::Given(frame))
+    }
+
+    /// Of a frame that is made for the call; the verb gives the error, where it could not be made.
+    #[cfg(any(feature = "arrow", feature = "arrow2"))]
+    pub(crate) fn of_made(frame: Result<DataFrame>) -> Self {
+        Apply::of(Input::Made(Arc::new(frame)))
+    }
+
+    fn of(frame: Input<'a>) -> Self {
         Apply {
             frame,
             options: Options::default(),
@@ -840,7 +852,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: RowFn<M, C>,
         F::Out: IntoRow,
     {
-        verbs::rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+        verbs::rows(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
     /// Keeps the rows for which the closure returns true: `bool`, `Option<bool>`, or a `Result` of one of these. The closure's
@@ -890,7 +902,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: RowFn<M, C>,
         F::Out: IntoMask,
     {
-        verbs::filter_rows(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::filter_rows(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Adds the closure's results to the frame's columns, or replaces those of the same names: what
@@ -936,7 +948,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: RowFn<M, C>,
         F::Out: IntoRow,
     {
-        verbs::with_columns(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::with_columns(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each row, which returns any number of rows, and gives all of them as a `DataFrame`, in the order of
@@ -983,7 +995,8 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: RowFn<M, C>,
         F::Out: IntoRows,
     {
-        verbs::flat_map_rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+        verbs::flat_map_rows(Given::of(self.frame.get()?), &self.options, self.lead, &f)
+            .map(G::give)
     }
 
     /// Calls the closure for each row, which pushes any number of rows, and gives all of them as a `DataFrame`, in the order of
@@ -1019,7 +1032,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         C: Context + Send,
         F: EmitFn<M, C>,
     {
-        verbs::emit_rows(Given::of(self.frame), &self.options, self.lead, &f).map(G::give)
+        verbs::emit_rows(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
@@ -1033,7 +1046,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: ColumnFn<M, C>,
         F::Out: IntoColumns,
     {
-        verbs::columns(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::columns(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Calls the closure for each part of the rows; see
@@ -1048,7 +1061,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: ChunkFn<M, C>,
         F::Out: IntoStack,
     {
-        verbs::chunks(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::chunks(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 }
 
@@ -1089,7 +1102,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         F: RowFn<M, C, Cells: OneCell>,
         F::Out: IntoRow<Output = Column>,
     {
-        verbs::elements(self.frame, &self.options, self.lead, &f).map(G::give)
+        verbs::elements(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
     /// Folds every row into an accumulator, and gives that: a sum, a map, a histogram, whatever `A` is.
@@ -1145,7 +1158,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         R: Fn(A, A) -> A + Sync,
     {
         let fold = Fold { init, f, merge };
-        verbs::fold_rows(self.frame, &self.options, self.lead, &fold).map(G::give)
+        verbs::fold_rows(self.frame.get()?, &self.options, self.lead, &fold).map(G::give)
     }
 }
 
@@ -1403,7 +1416,7 @@ where
             lead,
             ..
         } = self;
-        let frame = frame.clone();
+        let frame = frame.owned();
         let given = options.pool.take();
         options.pool = given.as_ref().map(Pool::within);
         let pool = given.unwrap_or_default();
@@ -1416,7 +1429,7 @@ where
         job::spawn(&pool, terms, move |control| {
             options.job = Some(control.token.clone());
             options.progress = Some(Arc::new(control.meter.and(options.progress.take())));
-            verb(&frame, &options, lead)
+            verb(frame.get()?, &options, lead)
         })
     }
 }

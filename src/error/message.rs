@@ -154,6 +154,19 @@ impl fmt::Display for Error {
                 }
                 f.write_str(message)
             }
+            ErrorKind::Arrow {
+                column,
+                batch,
+                message,
+            } => {
+                if let Some(batch) = batch {
+                    write!(f, "batch {batch}: ")?;
+                }
+                if let Some(column) = column {
+                    write!(f, "column {column:?}: ")?;
+                }
+                f.write_str(message)
+            }
             ErrorKind::Several(faults) => {
                 write!(f, "{}:", counted(faults.len(), "fault"))?;
                 faults

@@ -251,6 +251,16 @@ pub enum ErrorKind {
         /// How they differ.
         message: String,
     },
+    /// Data that cannot be converted between Polars and Arrow: because of a column's type, its name, or its values.
+    #[non_exhaustive]
+    Arrow {
+        /// The column, where one is at fault.
+        column: Option<String>,
+        /// The batch at fault, counted from 0, where there are several.
+        batch: Option<usize>,
+        /// What is wrong, and how to mend it.
+        message: String,
+    },
     /// Several faults of one call, all found before the closure was called.
     Several(Vec<Error>),
     /// An error of Polars.
@@ -296,6 +306,7 @@ impl ErrorKind {
             ErrorKind::State { .. } => "state",
             ErrorKind::Finish { .. } => "finish",
             ErrorKind::Stack { .. } => "stack",
+            ErrorKind::Arrow { .. } => "arrow",
             ErrorKind::Several(_) => "several",
             ErrorKind::Polars(_) => "polars",
             ErrorKind::Other(_) => "other",
@@ -439,6 +450,10 @@ impl Error {
             | ErrorKind::Stack {
                 column: Some(column),
                 ..
+            }
+            | ErrorKind::Arrow {
+                column: Some(column),
+                ..
             } => Some(column),
             ErrorKind::TooManyFailures { last, .. } => last.column(),
             _ => match self.place() {
@@ -458,6 +473,32 @@ impl Error {
             partial: true,
         }
         .into()
+    }
+
+    /// The same error once more, of data that a frame could not be made of: of others, what it says.
+    #[cfg(any(feature = "arrow", feature = "arrow2"))]
+    pub(crate) fn again(&self) -> Error {
+        let kind = match self.kind() {
+            ErrorKind::Arrow {
+                column,
+                batch,
+                message,
+            } => ErrorKind::Arrow {
+                column: column.clone(),
+                batch: *batch,
+                message: message.clone(),
+            },
+            ErrorKind::DuplicateName { name } => ErrorKind::DuplicateName { name: name.clone() },
+            ErrorKind::Several(faults) => {
+                ErrorKind::Several(faults.iter().map(Error::again).collect())
+            }
+            _ => ErrorKind::Arrow {
+                column: None,
+                batch: None,
+                message: self.to_string(),
+            },
+        };
+        kind.into()
     }
 
     /// An error of results that do not go together, which has the position of the one at fault, as of the place of that

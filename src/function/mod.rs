@@ -10,12 +10,19 @@ use crate::sync::Arc;
 use std::fmt;
 use std::marker::PhantomData;
 
-use polars::prelude::{Column, DataFrame};
+#[cfg(feature = "arrow")]
+use arrow_array::RecordBatch;
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use crate::arity::for_each_arity;
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+use crate::arrow;
+#[cfg(feature = "arrow2")]
+use crate::arrow::Arrow2Chunk;
 use crate::context::{IntoUnit, NoContext, WithState};
 #[cfg(feature = "rand")]
 use crate::context::{RowRng, WithSeed, WithStateAndSeed};
+use crate::error::Error;
 use crate::partition::Chunk;
 use crate::read::tuple::{list, pairs};
 use crate::read::{
@@ -455,13 +462,15 @@ macro_rules! column_fn {
 
 for_each_context!(column_fn! {});
 
-/// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`].
+/// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`]; with the
+/// feature `arrow` of a `RecordBatch`, with `arrow2` of an `Arrow2Chunk`.
 ///
 /// It is implemented for every such `Fn`; its parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a part of a frame",
     label = "its one argument must be `DataFrame`, `&DataFrame` or `Chunk`",
     note = "annotate the argument: `|part: DataFrame| …`",
+    note = "`RecordBatch` of arrow-array 60 needs the feature `arrow` of this crate, and `Arrow2Chunk` the feature `arrow2`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
 pub trait ChunkFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
@@ -472,14 +481,23 @@ pub trait ChunkFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     #[doc(hidden)]
     const TAKES_PLACE: bool;
 
+    /// The columns that a part cannot have as its argument has them.
     #[doc(hidden)]
-    fn call(&self, context: &mut Context, chunk: Chunk) -> Self::Out;
+    fn faults(fields: Fields<'_>) -> Vec<Error>;
+
+    /// Calls it; or says why its argument cannot be made of the part.
+    #[doc(hidden)]
+    fn call(&self, context: &mut Context, chunk: Chunk) -> Result<Self::Out, Error>;
 }
+
+/// The names and dtypes of columns.
+#[doc(hidden)]
+pub(crate) type Fields<'f> = &'f [(&'f PlSmallStr, &'f DataType)];
 
 macro_rules! chunk_fn {
     (
         @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
-        $Part:ty, $takes_place:literal, |$chunk:ident| $part:expr
+        $Part:ty, $takes_place:literal, $faults:path, |$chunk:ident| $part:expr
     ) => {
         impl<Function, Out, $($G)?> ChunkFn<(OfWhole, fn($Part) -> Out), $Context> for Function
         where
@@ -491,17 +509,34 @@ macro_rules! chunk_fn {
 
             const TAKES_PLACE: bool = $takes_place;
 
-            fn call(&self, $context: &mut $Context, $chunk: Chunk) -> Out {
+            fn faults(fields: Fields<'_>) -> Vec<Error> {
+                $faults(fields)
+            }
+
+            fn call(&self, $context: &mut $Context, $chunk: Chunk) -> Result<Out, Error> {
                 let _ = &$context;
-                self($($lead,)* $part)
+                Ok(self($($lead,)* $part))
             }
         }
     };
 }
 
-for_each_context!(chunk_fn! { DataFrame, false, |chunk| chunk.into_frame() });
-for_each_context!(chunk_fn! { &DataFrame, false, |chunk| chunk.frame() });
-for_each_context!(chunk_fn! { Chunk, true, |chunk| chunk });
+/// A frame is a part as it is.
+fn no_faults(_: Fields<'_>) -> Vec<Error> {
+    Vec::new()
+}
+
+for_each_context!(chunk_fn! { DataFrame, false, no_faults, |chunk| chunk.into_frame() });
+for_each_context!(chunk_fn! { &DataFrame, false, no_faults, |chunk| chunk.frame() });
+for_each_context!(chunk_fn! { Chunk, true, no_faults, |chunk| chunk });
+#[cfg(feature = "arrow")]
+for_each_context!(
+    chunk_fn! { RecordBatch, false, arrow::faults, |chunk| arrow::batch_of(&chunk)? }
+);
+#[cfg(feature = "arrow2")]
+for_each_context!(
+    chunk_fn! { Arrow2Chunk, false, arrow::faults, |chunk| arrow::chunk_of(&chunk)? }
+);
 
 /// A row, column or chunk function behind a reference; made by [`by_ref`].
 #[derive(Debug)]
@@ -617,7 +652,11 @@ macro_rules! pointer {
 
             const TAKES_PLACE: bool = F::TAKES_PLACE;
 
-            fn call(&self, context: &mut C, chunk: Chunk) -> F::Out {
+            fn faults(fields: Fields<'_>) -> Vec<Error> {
+                F::faults(fields)
+            }
+
+            fn call(&self, context: &mut C, chunk: Chunk) -> Result<F::Out, Error> {
                 let $pointer = self;
                 $target.call(context, chunk)
             }

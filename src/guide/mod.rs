@@ -15,6 +15,12 @@ pub mod when_something_goes_wrong {}
 #[doc = include_str!("options.md")]
 pub mod options {}
 
+// Its programs are run by examples/arrow, which has another version of arrow-rs as well.
+#[cfg(feature = "ffi")]
+#[cfg_attr(not(doctest), doc = include_str!("arrow.md"))]
+#[allow(clippy::doc_markdown, reason = "its tables are full of types")]
+pub mod arrow {}
+
 #[cfg(feature = "lazy")]
 #[doc = include_str!("in_a_lazy_pipeline.md")]
 pub mod in_a_lazy_pipeline {}

@@ -113,6 +113,8 @@ where
     let planned = chunks.clone();
     let schema = move |input: &Schema| {
         planned.shared.check()?;
+        let fields: Vec<_> = input.iter().collect();
+        Error::of_all(F::faults(&fields))?;
         schema.of(input)
     };
     let run = move |frame: &DataFrame, schema: &Schema, kept: &L::Kept, since: Instant| {

@@ -11,7 +11,7 @@ use crate::sync::Arc;
 /// | it returns | the stream's items |
 /// |---|---|
 /// | `Result<T, E>` of any `T`, with `E: Into<anyhow::Error>` | `T`; the first error ends the stream |
-/// | `DataFrame`, `Column`, `Series`, `()`, a number, `bool`, `String`, a tuple, `Vec<T>`, `Option<T>`, `Box<T>`, `Arc<T>` | as it is |
+/// | `DataFrame`, `Column`, `Series`, `()`, a number, `bool`, `String`, a tuple, `Vec<T>`, `Option<T>`, `Box<T>`, `Arc<T>`; with their features `RecordBatch`, `Arrow2Chunk` | as it is |
 ///
 /// Any other type is returned as a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -59,6 +59,11 @@ as_it_is! {
     [] f32; [] f64;
     [T] Vec<T>; [T] Option<T>; [T] Box<T>;
 }
+
+#[cfg(feature = "arrow")]
+as_it_is! { [] arrow_array::RecordBatch; }
+#[cfg(feature = "arrow2")]
+as_it_is! { [] crate::arrow::Arrow2Chunk; }
 
 impl<T: Send + Sync + 'static> IntoBatch for Arc<T> {
     type Item = Self;

@@ -293,8 +293,9 @@ where
         index: chunk.index(),
         row_offset: chunk.row_offset(),
     };
-    let called = catch(|| f.call(context, chunk).into_batch());
-    let called = called.and_then(|result: Result<T, anyhow::Error>| {
+    let called = catch(|| f.call(context, chunk).map(IntoBatch::into_batch));
+    let called = called.and_then(|result: Result<Result<T, anyhow::Error>>| {
+        let result = result.map_err(Failure::Known)?;
         result.map_err(|error| Failure::Closure(Cause::new(error)))
     });
     let result = called.map_err(|failure| failed(failure, place, |_| None, |_| None));

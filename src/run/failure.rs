@@ -17,7 +17,10 @@ impl Failure {
     pub(super) fn is_of_closure(&self) -> bool {
         match self {
             Failure::Read(_) => false,
-            Failure::Known(error) => !matches!(error.kind(), ErrorKind::Value { .. }),
+            Failure::Known(error) => !matches!(
+                error.kind(),
+                ErrorKind::Value { .. } | ErrorKind::Arrow { .. }
+            ),
             _ => true,
         }
     }

@@ -47,6 +47,11 @@ where
     let columns = selected(given, options, &mut checks.faults);
     let own = F::Out::names().unwrap_or_default();
     let returns = checks.returns(own.len(), &own, F::Out::fit);
+    let fields: Vec<_> = columns
+        .iter()
+        .map(|column| (column.name(), column.dtype()))
+        .collect();
+    checks.faults.extend(F::faults(&fields));
     let plan = checks.pass(F::Out::width(), &names_of(&columns))?;
 
     let frame = match columns.len() == frame.width() && options.call.select.is_none() {
@@ -66,12 +71,12 @@ where
         let returns = Returns::new(returns, options.casts());
         let Some(overlap) = options.overlap() else {
             let part = Chunk::new(slice(&frame, rows), index, row_offset);
-            return f.call(context, part).into_part(returns);
+            return called(f, context, part)?.into_part(returns);
         };
         let halo = Halo::new(rows.clone(), overlap, height);
         let first = numbers.span(halo.around.clone()).start;
         let part = Chunk::new(slice(&frame, &halo.around), index, first).with_core(halo.core());
-        let whole = f.call(context, part).into_part(returns)?;
+        let whole = called(f, context, part)?.into_part(returns)?;
         F::Out::cut(whole, &halo).map_err(|message| {
             let place = Place::Part { index, row_offset };
             let column = None;
@@ -98,6 +103,10 @@ where
         out: PhantomData::<fn() -> F::Out>,
     };
     call(options, &plan, lead, verb)
+}
+
+fn called<M, C, F: ChunkFn<M, C>>(f: &F, context: &mut C, part: Chunk) -> Result<F::Out, Failure> {
+    f.call(context, part).map_err(Failure::Known)
 }
 
 /// A closure called for parts, and its results.

@@ -4,12 +4,18 @@ use std::convert::Infallible;
 
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+use super::Refused;
 use super::dtype::{column_with_dtype, merged, with_dtype};
 use super::returns::{Encoding, Misfit, returned};
 use super::rows::IntoRow;
 use super::sinks::{RowSink, Sinks};
 use super::{Finished, Writer};
 use super::{fit_all, fit_each};
+#[cfg(feature = "arrow")]
+use crate::arrow::FromArrow;
+#[cfg(feature = "arrow2")]
+use crate::arrow::FromArrow2;
 use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dtype_name};
 use crate::partition::Halo;
 
@@ -18,6 +24,7 @@ use crate::partition::Halo;
 /// | result | output |
 /// |---|---|
 /// | `DataFrame` | the parts' frames, one below the other; their columns must be the same |
+/// | `RecordBatch` with the feature `arrow`, `Arrow2Chunk` with `arrow2` | a `DataFrame`, as of frames |
 /// | `Column`, `Series` | one `Column`, likewise; its name is the first part's |
 /// | a cell | a `Column` with one row per part |
 /// | a tuple, an array, a struct with `#[derive(IntoRow)]` | a `DataFrame` with one row per part |
@@ -219,6 +226,34 @@ impl IntoFrame for Column {
     }
 }
 
+/// Batches of Arrow as results: they become frames at once.
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+macro_rules! batches {
+    ($Batch:ty) => {
+        whole!(
+            @impl [],
+            $Batch,
+            DataFrame,
+            None,
+            DataFrame::height,
+            stack_frames,
+            |batch| frame_of_batch(batch.to_frame())
+        );
+        whole!(
+            @impl [E: Into<anyhow::Error>],
+            Result<$Batch, E>,
+            DataFrame,
+            None,
+            DataFrame::height,
+            stack_frames,
+            |result| match result {
+                Ok(batch) => frame_of_batch(batch.to_frame()),
+                Err(error) => Err(Failure::Closure(Cause::new(error.into()))),
+            }
+        );
+    };
+}
+
 macro_rules! whole {
     ($Whole:ty, $width:expr, $height:path, $stack:path) => {
         whole!(@impl [], $Whole, $Whole, $width, $height, $stack, |whole| Ok(whole));
@@ -276,7 +311,20 @@ macro_rules! whole {
 }
 
 whole!(DataFrame, None, DataFrame::height, stack_frames);
+#[cfg(feature = "arrow")]
+batches!(arrow_array::RecordBatch);
+#[cfg(feature = "arrow2")]
+batches!(crate::arrow::Arrow2Chunk);
 whole!(Column, Some(1), Column::len, stack_columns);
+
+/// A frame of a batch; one that Polars cannot have is a failure of the part.
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+fn frame_of_batch(frame: Result<DataFrame>) -> Result<DataFrame, Failure> {
+    frame.map_err(|error| {
+        let message = format!("the closure's batch does not become a frame: {error}");
+        Failure::Write(Refused::new(message))
+    })
+}
 
 fn stack_frames(
     parts: Vec<DataFrame>,

@@ -15,6 +15,7 @@
 //! | 11 pool: Polars' own, never rayon's global one, never hangs | `pools`, `nested` |
 //! | 12 cancelling: within a row for each worker, the finished part | `cancelling` |
 //! | results have the dtypes that are asked for, or their row fails | `returns` |
+//! | Arrow in and out: every dtype in every shape, nothing copied that is promised shared, refused by the schema | `arrow` |
 //! | decimals are their column's values, digit for digit, or their row fails | `decimals` |
 //! | failures that pass are told, counted, and null or dropped | `policies` |
 //! | a fold of all rows: the same bits whoever folds which, few accumulators | `fold_rows` |
@@ -71,6 +72,7 @@
 //! sanitizers.
 
 mod allocations;
+mod arrow;
 mod cancelling;
 mod cases;
 mod cells;

@@ -4,6 +4,7 @@
 // Other laws use what these do not.
 #![allow(dead_code)]
 
+mod arrow;
 mod cases;
 mod cells;
 mod chunks;

@@ -1,0 +1,402 @@
+//! Chunks of arrow2.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use ::arrow2::array::{Array, FixedSizeListArray, ListArray, MapArray, StructArray};
+use ::arrow2::bitmap::Bitmap;
+use ::arrow2::chunk::Chunk;
+use ::arrow2::datatypes::{DataType, Field, Metadata, Schema, TimeUnit};
+use ::arrow2::ffi;
+use polars::prelude::{self, CompatLevel, DataFrame};
+use polars_arrow::datatypes::Field as Column;
+use polars_arrow::ffi::{ArrowArray, ArrowSchema};
+
+use super::c::same_struct;
+use super::ffi::{Unfit, column_to_ffi, importable, refused};
+use super::fit::check_name;
+use super::frames::{
+    Batch, Sliceable, all_columns, batches, check_frame, frame_of_batches, in_one_chunk, of_batch,
+};
+use crate::error::Result;
+use crate::sealed::Sealed;
+use crate::sync::Arc;
+
+/// A batch of arrow2: its arrays, and the schema that `arrow2::chunk::Chunk` does not have.
+///
+/// It is a chunk closure's argument and result, as `RecordBatch` is with the feature `arrow`, and goes to and from frames by
+/// [`ToArrow2`] and [`FromArrow2`].
+///
+/// ```
+/// use polars_par_apply::arrow2::array::{Array, Float64Array};
+/// use polars_par_apply::prelude::*;
+///
+/// /// What an older pipeline has.
+/// fn halved(part: Arrow2Chunk) -> polars_par_apply::Result<Arrow2Chunk> {
+///     let halves = part.chunk().arrays().iter().map(|array| {
+///         let array = array.as_any().downcast_ref::<Float64Array>().unwrap();
+///         let halves: Float64Array = array.iter().map(|x| x.map(|x| x / 2.0)).collect();
+///         halves.boxed()
+///     });
+///     let chunk = polars_par_apply::arrow2::chunk::Chunk::new(halves.collect());
+///     Arrow2Chunk::try_new(part.schema().clone(), chunk)
+/// }
+///
+/// let df = df!["x" => [Some(1.0), None, Some(5.0)]]?;
+/// let halves = df.par_apply().partitions(2).chunks(halved)?;
+/// assert_eq!(halves, df!["x" => [Some(0.5), None, Some(2.5)]]?);
+/// # Ok::<(), polars_par_apply::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Arrow2Chunk {
+    schema: Arc<Schema>,
+    chunk: Chunk<Box<dyn Array>>,
+    /// Of a chunk without columns as well.
+    rows: usize,
+}
+
+impl Arrow2Chunk {
+    /// Puts a schema and arrays together. Of no arrays, it has no rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow): other numbers of fields and arrays, or a field of another type than its array.
+    pub fn try_new(schema: Schema, chunk: Chunk<Box<dyn Array>>) -> Result<Self> {
+        let (fields, arrays) = (&schema.fields, chunk.arrays());
+        if fields.len() != arrays.len() {
+            let message = format!(
+                "the schema has {} fields, and the chunk {} arrays; give one for each",
+                fields.len(),
+                arrays.len()
+            );
+            return Err(of_batch(None, None, message));
+        }
+        for (field, array) in fields.iter().zip(arrays) {
+            if field.data_type() != array.data_type() {
+                let message = format!(
+                    "the field is {:?}, and its array {:?}; give them the same type",
+                    field.data_type(),
+                    array.data_type()
+                );
+                return Err(refused(&field.name, message));
+            }
+        }
+        let rows = chunk.len();
+        let schema = Arc::new(schema);
+        Ok(Arrow2Chunk {
+            schema,
+            chunk,
+            rows,
+        })
+    }
+
+    /// The names and types of the columns.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The arrays of the columns.
+    #[must_use]
+    pub fn chunk(&self) -> &Chunk<Box<dyn Array>> {
+        &self.chunk
+    }
+
+    /// The array of the column of a name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&dyn Array> {
+        let position = self
+            .schema
+            .fields
+            .iter()
+            .position(|field| field.name == name)?;
+        Some(&*self.chunk.arrays()[position])
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The schema and the arrays, by value.
+    #[must_use]
+    pub fn into_parts(self) -> (Schema, Chunk<Box<dyn Array>>) {
+        (Arc::unwrap_or_clone(self.schema), self.chunk)
+    }
+}
+
+impl fmt::Debug for Arrow2Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: HashMap<&str, &DataType> = self
+            .schema
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.data_type()))
+            .collect();
+        f.debug_struct("Arrow2Chunk")
+            .field("columns", &types)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a frame to arrow2, as chunks that share the memory of its numbers, dates and times.
+///
+/// The trait is sealed: it is implemented for `DataFrame`.
+pub trait ToArrow2: Sealed {
+    /// The frame as chunks, at the oldest level: arrow2 has no views, so text is copied to `LargeUtf8`, and binary values to
+    /// `LargeBinary`. It is cut where a chunk of any column ends, as `ToArrow::to_batches` cuts it.
+    ///
+    /// ```
+    /// use polars_par_apply::prelude::*;
+    ///
+    /// let df = df!["name" => ["oak", "ash"], "height" => [20.5, 18.0]]?;
+    /// let chunks: Vec<Arrow2Chunk> = df.to_arrow2()?;
+    /// assert_eq!(chunks[0].num_rows(), 2);
+    /// assert_eq!(chunks.to_frame()?, df);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column that Arrow cannot have: of Int128, of an Object, of a name with a
+    /// zero byte.
+    fn to_arrow2(&self) -> Result<Vec<Arrow2Chunk>>;
+}
+
+/// Makes a frame of chunks of arrow2, which shares the memory of their numbers, dates and times.
+///
+/// The trait is sealed: it is implemented for [`Arrow2Chunk`] and `[Arrow2Chunk]`.
+pub trait FromArrow2: Sealed {
+    /// The chunks as one frame, below each other, each a chunk of every column; see [`ToArrow2::to_arrow2`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column: a type that Polars does not have, or whose feature is off; nulls in
+    /// a field that is not nullable; a value that Polars cannot hold. Chunks whose columns differ, by name or dtype. No chunks
+    /// at all.
+    fn to_frame(&self) -> Result<DataFrame>;
+}
+
+impl ToArrow2 for DataFrame {
+    fn to_arrow2(&self) -> Result<Vec<Arrow2Chunk>> {
+        let columns = self.columns();
+        check_frame(columns)?;
+        let (schema, chunks) = exported(columns)?;
+        let schema = Arc::new(schema);
+        let batches = batches(chunks, self.height()).into_iter();
+        batches
+            .map(|(rows, arrays)| chunk_of_arrays(schema.clone(), arrays, rows))
+            .collect()
+    }
+}
+
+type Arrays = Vec<Box<dyn Array>>;
+
+/// The columns' schema and chunks.
+fn exported(columns: &[prelude::Column]) -> Result<(Schema, Vec<Arrays>)> {
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut chunks = Vec::with_capacity(columns.len());
+    for column in columns {
+        let (field, arrays) = arrays_of(column)?;
+        fields.push(field);
+        chunks.push(arrays);
+    }
+    let metadata = Metadata::default();
+    Ok((Schema { fields, metadata }, chunks))
+}
+
+fn arrays_of(column: &prelude::Column) -> Result<(Field, Arrays)> {
+    let failed = |error: ::arrow2::error::Error| refused(column.name(), error.to_string());
+    let (arrays, schema) = column_to_ffi(column, CompatLevel::oldest())?;
+    // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down; Polars has made it, so it is valid.
+    let field = unsafe {
+        let schema: ffi::ArrowSchema = same_struct::<ArrowSchema, _>(schema);
+        ffi::import_field_from_c(&schema).map_err(failed)?
+    };
+    let arrays = arrays.into_iter().map(|array| {
+        // SAFETY: as above; and the array is of the field, since both are of one column.
+        let array = unsafe {
+            let array: ffi::ArrowArray = same_struct::<ArrowArray, _>(array);
+            ffi::import_array_from_c(array, field.data_type().clone())
+        };
+        array.map_err(failed)
+    });
+    let arrays = arrays.collect::<Result<_>>()?;
+    Ok((field, arrays))
+}
+
+fn chunk_of_arrays(schema: Arc<Schema>, arrays: Arrays, rows: usize) -> Result<Arrow2Chunk> {
+    let chunk = Chunk::try_new(arrays).map_err(|error| of_batch(None, None, error.to_string()))?;
+    Ok(Arrow2Chunk {
+        schema,
+        chunk,
+        rows,
+    })
+}
+
+/// A frame as one chunk.
+pub(crate) fn chunk_of(frame: &DataFrame) -> Result<Arrow2Chunk> {
+    let (schema, chunks) = exported(&in_one_chunk(frame))?;
+    let arrays = chunks
+        .into_iter()
+        .filter_map(|chunks| chunks.into_iter().next());
+    chunk_of_arrays(Arc::new(schema), arrays.collect(), frame.height())
+}
+
+impl Sliceable for Box<dyn Array> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn rows_of(&self, offset: usize, len: usize) -> Self {
+        match (offset, len == self.len()) {
+            (0, true) => self.clone(),
+            _ => self.sliced(offset, len),
+        }
+    }
+}
+
+impl FromArrow2 for Arrow2Chunk {
+    fn to_frame(&self) -> Result<DataFrame> {
+        frame_of_batches(std::slice::from_ref(self))
+    }
+}
+
+impl FromArrow2 for [Arrow2Chunk] {
+    fn to_frame(&self) -> Result<DataFrame> {
+        frame_of_batches(self)
+    }
+}
+
+impl Sealed for Arrow2Chunk {}
+impl Sealed for [Arrow2Chunk] {}
+
+impl Batch for Arrow2Chunk {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn width(&self) -> usize {
+        self.schema.fields.len()
+    }
+
+    fn has_schema_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.schema, &other.schema) || self.schema.fields == other.schema.fields
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        let fields = self.schema.fields.iter();
+        all_columns(fields.map(|field| (field.name.as_str(), column_of(field))))
+    }
+
+    fn to_c(&self, position: usize) -> ArrowArray {
+        let array =
+            ffi::export_array_to_c(without_validity_offset(&*self.chunk.arrays()[position]));
+        // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
+        unsafe { same_struct(array) }
+    }
+}
+
+/// The array with its bits of validity from the first on, and those within it likewise.
+///
+/// Of a slice of structs or of lists of fixed width, arrow2 keeps the slice of the values, and exports the offset of the bits as that
+/// of the whole: who takes it by the format skips as many values once more.
+fn without_validity_offset(array: &dyn Array) -> Box<dyn Array> {
+    let bits = |array: &dyn Array| {
+        array
+            .validity()
+            .map(|valid| valid.iter().collect::<Bitmap>())
+    };
+    let dtype = array.data_type().clone();
+    let any = array.as_any();
+    if let Some(structs) = any.downcast_ref::<StructArray>() {
+        let values = structs
+            .values()
+            .iter()
+            .map(|values| without_validity_offset(&**values));
+        return StructArray::new(dtype, values.collect(), bits(array)).boxed();
+    }
+    if let Some(lists) = any.downcast_ref::<FixedSizeListArray>() {
+        let values = without_validity_offset(&**lists.values());
+        return FixedSizeListArray::new(dtype, values, bits(array)).boxed();
+    }
+    if let Some(lists) = any.downcast_ref::<ListArray<i32>>() {
+        let values = without_validity_offset(&**lists.values());
+        let (offsets, valid) = (lists.offsets().clone(), lists.validity().cloned());
+        return ListArray::new(dtype, offsets, values, valid).boxed();
+    }
+    if let Some(lists) = any.downcast_ref::<ListArray<i64>>() {
+        let values = without_validity_offset(&**lists.values());
+        let (offsets, valid) = (lists.offsets().clone(), lists.validity().cloned());
+        return ListArray::new(dtype, offsets, values, valid).boxed();
+    }
+    if let Some(maps) = any.downcast_ref::<MapArray>() {
+        let entries = without_validity_offset(&**maps.field());
+        let (offsets, valid) = (maps.offsets().clone(), maps.validity().cloned());
+        return MapArray::new(dtype, offsets, entries, valid).boxed();
+    }
+    array.to_boxed()
+}
+
+fn column_of(field: &Field) -> Result<Column> {
+    check_field(field).map_err(|why| refused(&field.name, why))?;
+    // SAFETY: both crates have the struct `repr(C)`; arrow2 has made it, so it is valid.
+    let column = unsafe {
+        let schema: ArrowSchema = same_struct(ffi::export_field_to_c(&as_stored(field)));
+        importable(&schema)
+    };
+    column.map_err(|why| match why {
+        Unfit::Unknown(why) | Unfit::Refused(why) => refused(&field.name, why),
+    })
+}
+
+/// The field with what each extension type is stored as: of one that is stored as a dictionary, arrow2 exports the keys alone.
+fn as_stored(field: &Field) -> Field {
+    Field {
+        data_type: type_as_stored(field.data_type()),
+        ..field.clone()
+    }
+}
+
+fn type_as_stored(dtype: &DataType) -> DataType {
+    use DataType as A;
+
+    let item = |item: &Field| Box::new(as_stored(item));
+    match dtype {
+        A::Extension(_, stored, _) => type_as_stored(stored),
+        A::List(field) => A::List(item(field)),
+        A::LargeList(field) => A::LargeList(item(field)),
+        A::FixedSizeList(field, width) => A::FixedSizeList(item(field), *width),
+        A::Map(field, is_sorted) => A::Map(item(field), *is_sorted),
+        A::Struct(fields) => A::Struct(fields.iter().map(as_stored).collect()),
+        A::Dictionary(keys, values, is_ordered) => {
+            A::Dictionary(*keys, Box::new(type_as_stored(values)), *is_ordered)
+        }
+        other => other.clone(),
+    }
+}
+
+/// What arrow2 panics at as it exports a field is refused.
+fn check_field(field: &Field) -> Result<(), String> {
+    check_name(&field.name)?;
+    check_type(field.data_type())
+}
+
+fn check_type(dtype: &DataType) -> Result<(), String> {
+    use DataType as A;
+
+    match dtype {
+        A::Interval(_) | A::Union(..) => Err(format!("{dtype:?} has no counterpart in Polars")),
+        A::Time32(TimeUnit::Microsecond | TimeUnit::Nanosecond)
+        | A::Time64(TimeUnit::Second | TimeUnit::Millisecond) => {
+            Err(format!("{dtype:?} is no type of Arrow's"))
+        }
+        A::Timestamp(_, Some(zone)) => check_name(zone),
+        A::List(item) | A::LargeList(item) | A::FixedSizeList(item, _) | A::Map(item, _) => {
+            check_field(item)
+        }
+        A::Struct(fields) => fields.iter().try_for_each(check_field),
+        A::Dictionary(_, values, _) => check_type(values),
+        A::Extension(_, stored, _) => check_type(stored),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,310 @@
+//! Whether arrays hold what their field says of them, and values that Polars can hold.
+//!
+//! By the format a field may say that it has no nulls, and nobody checks that where arrays come over the C Data Interface: a null
+//! would come in where the rest of a program relies on there being none. And Polars is silent where it loses values: seconds that
+//! overflow as it makes milliseconds of them, a time that is in no day, a dictionary's key without a value, a text that is not in
+//! an Enum.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use polars::prelude::Series;
+use polars_arrow::array::{
+    Array, DictionaryArray, DictionaryKey, FixedSizeListArray, ListArray, MapArray, PrimitiveArray,
+    StructArray, Utf8Array, Utf8ViewArray,
+};
+use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+use polars_arrow::datatypes::{ArrowDataType, Field, IntegerType, TimeUnit};
+use polars_arrow::types::NativeType;
+
+use super::fit::{arrow_name, enum_categories, is_text};
+
+/// Says what is wrong with an array of the field, if there is anything.
+pub(super) fn check_array(field: &Field, array: &dyn Array) -> Result<(), String> {
+    match is_at_risk(field) {
+        true => check(field, array, None, false),
+        false => Ok(()),
+    }
+}
+
+/// Whether there is anything to check: most fields have nothing, and their arrays are not looked at.
+fn is_at_risk(field: &Field) -> bool {
+    use ArrowDataType as A;
+
+    !field.is_nullable
+        || match field.dtype() {
+            A::Dictionary(..) => true,
+            dtype if range(dtype).is_some() => true,
+            A::List(item) | A::LargeList(item) | A::FixedSizeList(item, _) | A::Map(item, _) => {
+                is_at_risk(item)
+            }
+            A::Struct(fields) => fields.iter().any(is_at_risk),
+            _ => false,
+        }
+}
+
+/// Which counts Polars holds, where it does not hold all: the others it would take for values that they are not, or for nulls.
+fn range(dtype: &ArrowDataType) -> Option<RangeInclusive<i64>> {
+    use ArrowDataType as A;
+
+    const DAY: i64 = 86_400;
+    Some(match dtype {
+        A::Timestamp(TimeUnit::Second, _) | A::Duration(TimeUnit::Second) => {
+            i64::MIN / 1_000..=i64::MAX / 1_000
+        }
+        A::Time32(TimeUnit::Second) => 0..=DAY - 1,
+        A::Time32(_) => 0..=DAY * 1_000 - 1,
+        A::Time64(TimeUnit::Microsecond) => 0..=DAY * 1_000_000 - 1,
+        A::Time64(_) => 0..=DAY * 1_000_000_000 - 1,
+        _ => return None,
+    })
+}
+
+/// Checks the rows that are seen: what lies under a null, or in no list, is nobody's.
+fn check(
+    field: &Field,
+    array: &dyn Array,
+    seen: Option<&Bitmap>,
+    is_nested: bool,
+) -> Result<(), String> {
+    use ArrowDataType as A;
+
+    if !field.is_nullable
+        && let Some(row) = first_null(array, seen)
+    {
+        let where_ = if is_nested {
+            String::new()
+        } else {
+            format!(" in row {row}")
+        };
+        return Err(format!(
+            "the schema says that it has no nulls, and there is one{where_}; make the field nullable"
+        ));
+    }
+    match field.dtype() {
+        A::Struct(fields) => {
+            let array: &StructArray = downcast(array)?;
+            let seen = both(array.validity(), seen);
+            for (field, values) in fields.iter().zip(array.values()) {
+                if is_at_risk(field) {
+                    let place = format!("its field {:?}", field.name.as_str());
+                    let checked = check(field, &**values, seen.as_ref(), true);
+                    checked.map_err(|why| format!("{place}: {why}"))?;
+                }
+            }
+            Ok(())
+        }
+        A::List(item) => {
+            let array: &ListArray<i32> = downcast(array)?;
+            let rows = |row| array.offsets().start_end(row);
+            check_items(item, &**array.values(), array, seen, rows)
+        }
+        A::LargeList(item) => {
+            let array: &ListArray<i64> = downcast(array)?;
+            let rows = |row| array.offsets().start_end(row);
+            check_items(item, &**array.values(), array, seen, rows)
+        }
+        A::FixedSizeList(item, width) => {
+            let array: &FixedSizeListArray = downcast(array)?;
+            let rows = |row| (row * width, (row + 1) * width);
+            check_items(item, &**array.values(), array, seen, rows)
+        }
+        A::Map(entries, _) => {
+            let array: &MapArray = downcast(array)?;
+            let rows = |row| array.offsets().start_end(row);
+            check_items(entries, &**array.field(), array, seen, rows)
+        }
+        A::Dictionary(keys, values, _) => {
+            macro_rules! of_keys {
+                ($K:ty) => {
+                    check_dictionary::<$K>(field, values, array, seen)?
+                };
+            }
+            match keys {
+                IntegerType::Int8 => of_keys!(i8),
+                IntegerType::Int16 => of_keys!(i16),
+                IntegerType::Int32 => of_keys!(i32),
+                IntegerType::Int64 => of_keys!(i64),
+                IntegerType::UInt8 => of_keys!(u8),
+                IntegerType::UInt16 => of_keys!(u16),
+                IntegerType::UInt32 => of_keys!(u32),
+                IntegerType::UInt64 => of_keys!(u64),
+                other => return Err(format!("Dictionary with keys of {other:?}")),
+            }
+            // Within another type Polars panics where it cannot take one, as where there are more categories than fit: so it is
+            // asked for this one alone beforehand.
+            if is_nested && !array.is_empty() {
+                let bare = Field {
+                    name: Default::default(),
+                    ..field.clone()
+                };
+                let alone = Series::try_from((&bare, vec![array.to_boxed()]));
+                alone.map(drop).map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        }
+        dtype => check_range(dtype, array, seen),
+    }
+}
+
+fn downcast<A: 'static>(array: &dyn Array) -> Result<&A, String> {
+    array
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| format!("an array that is not {}", std::any::type_name::<A>()))
+}
+
+fn is_seen(seen: Option<&Bitmap>, row: usize) -> bool {
+    seen.is_none_or(|seen| seen.get_bit(row))
+}
+
+fn first_null(array: &dyn Array, seen: Option<&Bitmap>) -> Option<usize> {
+    let mut rows = 0..array.len();
+    if array.dtype() == &ArrowDataType::Null {
+        return rows.find(|row| is_seen(seen, *row));
+    }
+    let valid = array.validity().filter(|valid| valid.unset_bits() > 0)?;
+    rows.find(|row| is_seen(seen, *row) && !valid.get_bit(*row))
+}
+
+/// The rows of which both say so; none where neither says anything.
+fn both(valid: Option<&Bitmap>, seen: Option<&Bitmap>) -> Option<Bitmap> {
+    match (valid, seen) {
+        (Some(valid), Some(seen)) => Some(valid & seen),
+        (one, other) => one.or(other).cloned(),
+    }
+}
+
+/// Checks the items that lie in lists that are seen.
+fn check_items(
+    item: &Field,
+    values: &dyn Array,
+    lists: &dyn Array,
+    seen: Option<&Bitmap>,
+    rows: impl Fn(usize) -> (usize, usize),
+) -> Result<(), String> {
+    if !is_at_risk(item) {
+        return Ok(());
+    }
+    let seen = both(lists.validity(), seen);
+    let mut items = MutableBitmap::from_len_zeroed(values.len());
+    for list in 0..lists.len() {
+        if is_seen(seen.as_ref(), list) {
+            let (start, end) = rows(list);
+            for item in start..end {
+                items.set(item, true);
+            }
+        }
+    }
+    let checked = check(item, values, Some(&items.freeze()), true);
+    checked.map_err(|why| format!("its items: {why}"))
+}
+
+/// A key that is seen has a value; one that Polars would make a null of none.
+fn check_dictionary<K: DictionaryKey>(
+    field: &Field,
+    dtype: &ArrowDataType,
+    array: &dyn Array,
+    seen: Option<&Bitmap>,
+) -> Result<(), String> {
+    let array: &DictionaryArray<K> = downcast(array)?;
+    let values = &**array.values();
+    let (used, keys) = used_values(array, seen)?;
+    if !field.is_nullable
+        && let Some(value) = first_null(values, Some(&used))
+    {
+        return Err(format!(
+            "the schema says that it has no nulls, and value {value} of its dictionary is one; make the field nullable"
+        ));
+    }
+    if let Some(categories) = enum_categories(field) {
+        let categories: HashSet<&str> = categories?.into_iter().collect();
+        let unknown = texts(values)?.enumerate().find(|(value, text)| {
+            used.get_bit(*value) && text.is_some_and(|text| !categories.contains(text))
+        });
+        if let Some((_, Some(text))) = unknown {
+            return Err(format!(
+                "{text:?} is none of the categories of the Enum that its metadata name; take that key out"
+            ));
+        }
+    }
+    match keys {
+        0 => Ok(()),
+        _ => check_range(dtype, values, Some(&used)),
+    }
+}
+
+/// Which values the keys that are seen stand for, and how many keys those are.
+fn used_values<K: DictionaryKey>(
+    array: &DictionaryArray<K>,
+    seen: Option<&Bitmap>,
+) -> Result<(Bitmap, usize), String> {
+    let count = array.values().len();
+    let mut used = MutableBitmap::from_len_zeroed(count);
+    let mut keys = 0;
+    for (row, key) in array.keys().iter().enumerate() {
+        let Some(key) = key.filter(|_| is_seen(seen, row)) else {
+            continue;
+        };
+        match TryInto::<usize>::try_into(*key) {
+            Ok(value) if value < count => used.set(value, true),
+            _ => {
+                return Err(format!(
+                    "a key of its dictionary, {key:?}, is beyond the {count} values that there are"
+                ));
+            }
+        }
+        keys += 1;
+    }
+    Ok((used.freeze(), keys))
+}
+
+type Texts<'a> = Box<dyn Iterator<Item = Option<&'a str>> + 'a>;
+
+fn texts(values: &dyn Array) -> Result<Texts<'_>, String> {
+    let dtype = values.dtype();
+    if !is_text(dtype) {
+        return Err(format!("an Enum of {}", arrow_name(dtype)));
+    }
+    Ok(match dtype {
+        ArrowDataType::Utf8 => Box::new(downcast::<Utf8Array<i32>>(values)?.iter()),
+        ArrowDataType::LargeUtf8 => Box::new(downcast::<Utf8Array<i64>>(values)?.iter()),
+        _ => Box::new(downcast::<Utf8ViewArray>(values)?.iter()),
+    })
+}
+
+fn check_range(
+    dtype: &ArrowDataType,
+    array: &dyn Array,
+    seen: Option<&Bitmap>,
+) -> Result<(), String> {
+    let Some(range) = range(dtype) else {
+        return Ok(());
+    };
+    let beyond = match dtype {
+        ArrowDataType::Time32(_) => first_beyond::<i32>(downcast(array)?, seen, &range),
+        _ => first_beyond::<i64>(downcast(array)?, seen, &range),
+    };
+    match (beyond, dtype) {
+        (None, _) => Ok(()),
+        (Some(value), ArrowDataType::Time32(_) | ArrowDataType::Time64(_)) => Err(format!(
+            "{value} of {} is no time of a day, which Polars' Time is",
+            arrow_name(dtype)
+        )),
+        (Some(value), _) => Err(format!(
+            "{value} of {} is beyond what Polars holds, which counts in a finer unit",
+            arrow_name(dtype)
+        )),
+    }
+}
+
+fn first_beyond<T: NativeType + Into<i64>>(
+    array: &PrimitiveArray<T>,
+    seen: Option<&Bitmap>,
+    range: &RangeInclusive<i64>,
+) -> Option<i64> {
+    let values = array.iter().enumerate();
+    let mut values = values.filter_map(|(row, value)| Some((row, (*value?).into())));
+    let found = values.find(|(row, value)| !range.contains(value) && is_seen(seen, *row));
+    found.map(|(_, value)| value)
+}

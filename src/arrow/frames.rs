@@ -1,0 +1,194 @@
+//! What arrow-rs and arrow2 have in common: a frame is cut into batches, and batches are stacked to a frame.
+
+use std::collections::HashSet;
+
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Series};
+use polars_arrow::datatypes::Field;
+use polars_arrow::ffi::ArrowArray;
+
+use super::ffi::{imported, refused};
+use super::fit;
+use crate::error::{Error, ErrorKind, Result, counted, dtype_name};
+use crate::partition::{ChunkEnds, Layout};
+
+/// The columns that Arrow cannot be given, as faults.
+pub(crate) fn faults(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
+    let fault = |(name, dtype): &(&PlSmallStr, &DataType)| {
+        Some(refused(name, fit::check_export(name, dtype).err()?))
+    };
+    fields.iter().filter_map(fault).collect()
+}
+
+/// Lets a frame pass all of whose columns Arrow can be given.
+pub(super) fn check_frame(columns: &[Column]) -> Result<()> {
+    let fields = columns.iter().map(|column| (column.name(), column.dtype()));
+    Error::of_all(faults(&fields.collect::<Vec<_>>()))
+}
+
+/// What of an array of some library is needed to cut it.
+pub(super) trait Sliceable {
+    fn rows(&self) -> usize;
+
+    /// Some of its rows, which share its memory.
+    fn rows_of(&self, offset: usize, len: usize) -> Self;
+}
+
+/// The batches of a frame whose columns have these chunks: each lies in one chunk of every column, so nothing is copied. A frame
+/// of no rows is one batch of none, which tells the schema.
+pub(super) fn batches<A: Sliceable>(
+    mut columns: Vec<Vec<A>>,
+    height: usize,
+) -> Vec<(usize, Vec<A>)> {
+    if height == 0 {
+        let firsts = columns
+            .into_iter()
+            .filter_map(|chunks| chunks.into_iter().next());
+        return vec![(0, firsts.collect())];
+    }
+    for chunks in &mut columns {
+        chunks.retain(|chunk| chunk.rows() > 0);
+    }
+    let ends = |chunks: &Vec<A>| {
+        let mut end = 0;
+        let ends = chunks.iter().map(|chunk| {
+            end += chunk.rows();
+            end
+        });
+        ChunkEnds::At(ends.collect())
+    };
+    let layout = Layout {
+        rows: height,
+        block: height,
+        columns: columns.iter().map(ends).collect(),
+    };
+    let mut batches = Vec::new();
+    let mut blocks = layout.blocks(0..height);
+    while let Some((_, rows, places)) = blocks.next() {
+        let arrays = columns.iter().zip(places);
+        let arrays = arrays.map(|(chunks, place)| chunks[place.chunk].rows_of(place.offset, rows));
+        batches.push((rows, arrays.collect()));
+    }
+    batches
+}
+
+/// The frame with each column in one chunk, which a batch needs: copied where it has several.
+pub(super) fn in_one_chunk(frame: &DataFrame) -> Vec<Column> {
+    let columns = frame.columns().iter();
+    columns
+        .map(|column| match column.as_materialized_series().n_chunks() {
+            0 | 1 => column.clone(),
+            _ => column.rechunk(),
+        })
+        .collect()
+}
+
+/// A batch of some library.
+pub(super) trait Batch {
+    fn rows(&self) -> usize;
+
+    fn width(&self) -> usize;
+
+    /// Whether the columns of the other batch are the same, by all that a schema says.
+    fn has_schema_of(&self, other: &Self) -> bool;
+
+    /// The columns, all of which can be taken.
+    fn columns(&self) -> Result<Vec<Field>>;
+
+    /// A column's array, which is of the field at that place.
+    fn to_c(&self, position: usize) -> ArrowArray;
+}
+
+/// The columns of a schema, of whose fields it is known which can be taken; or all of its faults.
+pub(super) fn all_columns<'f>(
+    fields: impl Iterator<Item = (&'f str, Result<Field>)>,
+) -> Result<Vec<Field>> {
+    let mut faults = Vec::new();
+    let mut columns = Vec::new();
+    let mut names = HashSet::new();
+    for (name, field) in fields {
+        if !names.insert(name) {
+            let name = name.to_owned();
+            faults.push(ErrorKind::DuplicateName { name }.into());
+        }
+        match field {
+            Ok(field) => columns.push(field),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    Error::of_all(faults)?;
+    Ok(columns)
+}
+
+/// A frame of no rows that has these columns.
+#[cfg(feature = "arrow")]
+pub(super) fn frame_without_rows(columns: &[Field]) -> Result<DataFrame> {
+    let none = columns.iter().map(|column| {
+        // SAFETY: there are no arrays.
+        let series = unsafe { imported(Vec::new(), column)? };
+        Ok(Column::from(series))
+    });
+    Ok(DataFrame::new(0, none.collect::<Result<_>>()?)?)
+}
+
+/// The batches below each other. Each is a chunk of every column; those without rows are none.
+pub(super) fn frame_of_batches<B: Batch>(batches: &[B]) -> Result<DataFrame> {
+    let Some(first) = batches.first() else {
+        let message = "there are no batches, so it is not known what columns there are; make an empty frame of a schema, or, with arrow-rs, give the reader to frame_of";
+        return Err(of_batch(None, None, message.into()));
+    };
+    let width = first.width();
+    let mut stacked: Vec<Series> = Vec::with_capacity(width);
+    let mut at = 0;
+    // Batches of one reader share their schema, so that there is one run of them.
+    for run in batches.chunk_by(B::has_schema_of) {
+        if run[0].width() != width {
+            let message = format!(
+                "it has {}, and those before it {width}; give batches of the same columns",
+                counted(run[0].width(), "column")
+            );
+            return Err(of_batch(Some(at), None, message));
+        }
+        let mut faults = Vec::new();
+        for (position, column) in run[0].columns()?.iter().enumerate() {
+            let arrays = run.iter().map(|batch| batch.to_c(position));
+            // SAFETY: a library has made the arrays, which are of this column; nobody changes the buffers that they keep.
+            let series = unsafe { imported(arrays.collect(), column) };
+            match (series, stacked.get_mut(position)) {
+                (Err(fault), _) => faults.push(fault),
+                (Ok(series), None) => stacked.push(series),
+                (Ok(series), Some(before)) => append(before, series, at)?,
+            }
+        }
+        Error::of_all(faults)?;
+        at += run.len();
+    }
+    let height = batches.iter().map(B::rows).sum();
+    let columns = stacked.into_iter().map(Column::from).collect();
+    Ok(DataFrame::new(height, columns)?)
+}
+
+/// Puts a column of the batches from `at` on below that of those before it.
+fn append(before: &mut Series, series: Series, at: usize) -> Result<()> {
+    if before.name() != series.name() || before.dtype() != series.dtype() {
+        let message = format!(
+            "it is {}, and in its place the batches before it have {:?} of {}; give batches of the same columns",
+            dtype_name(series.dtype()),
+            before.name().as_str(),
+            dtype_name(before.dtype()),
+        );
+        return Err(of_batch(Some(at), Some(series.name()), message));
+    }
+    before.append_owned(series)?;
+    Ok(())
+}
+
+/// The error of batches.
+pub(super) fn of_batch(batch: Option<usize>, column: Option<&str>, message: String) -> Error {
+    let column = column.map(str::to_owned);
+    ErrorKind::Arrow {
+        column,
+        batch,
+        message,
+    }
+    .into()
+}

@@ -1,0 +1,29 @@
+//! Arrow in and out: frames to and from the record batches of arrow-rs and the chunks of arrow2, without a copy where Polars has the
+//! type as it is.
+//!
+//! All of it goes over the C Data Interface, which both libraries and `polars-arrow` speak: `c` has its structs, `ffi` takes a column
+//! there and back. `fit` says which types go over, and `claims` whether the arrays hold what their schema says.
+
+#[cfg(feature = "arrow2")]
+mod arrow2;
+#[cfg(feature = "arrow")]
+mod batch;
+mod c;
+mod claims;
+mod ffi;
+mod fit;
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+mod frames;
+
+#[cfg(feature = "arrow2")]
+pub(crate) use self::arrow2::chunk_of;
+#[cfg(feature = "arrow2")]
+pub use self::arrow2::{Arrow2Chunk, FromArrow2, ToArrow2};
+#[cfg(feature = "arrow")]
+pub(crate) use batch::batch_of;
+#[cfg(feature = "arrow")]
+pub use batch::{FromArrow, ToArrow, frame_of};
+pub use ffi::{column_from_ffi, column_to_ffi};
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+pub(crate) use frames::faults;
+pub use polars_arrow::ffi::{ArrowArray, ArrowSchema};
