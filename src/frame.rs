@@ -22,8 +22,8 @@ use crate::write::{IntoColumns, IntoGroups, IntoRow, IntoStack};
 /// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
 ///
 /// The trait is sealed: it is implemented for `DataFrame`; and, with the feature `arrow`, for `RecordBatch` and `[RecordBatch]`, with
-/// the feature `arrow2` for `Arrow2Chunk` and `[Arrow2Chunk]`. A call on batches makes a frame that shares their memory; where that
-/// fails, the verb returns the error. The guide's page
+/// the feature `arrow2` for `Arrow2Chunk` and `[Arrow2Chunk]`. A call on batches makes a frame of them first, which shares what Polars need not
+/// copy; where that fails, the verb returns the error. The guide's page
 /// [Arrow](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/) has more.
 pub trait ParApply: Sealed {
     /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! flights: 336776 rows
-//! batches: 330, 1 chunk of each column for each
+//! batches: 329
 //! rows of the batches as of the frame: equal
 //! …
 //! ```

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use ::arrow2::array::{Array, FixedSizeListArray, ListArray, MapArray, StructArray};
+use ::arrow2::array::{
+    Array, BinaryArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray, ListArray,
+    MapArray, StructArray, Utf8Array,
+};
 use ::arrow2::bitmap::Bitmap;
 use ::arrow2::chunk::Chunk;
 use ::arrow2::datatypes::{DataType, Field, Metadata, Schema, TimeUnit};
+use ::arrow2::error::Error as Error2;
 use ::arrow2::ffi;
 use polars::prelude::{self, CompatLevel, DataFrame};
 use polars_arrow::datatypes::Field as Column;
@@ -16,9 +20,11 @@ use super::c::same_struct;
 use super::ffi::{Unfit, column_to_ffi, importable, refused};
 use super::fit::check_name;
 use super::frames::{
-    Batch, Sliceable, all_columns, batches, check_frame, frame_of_batches, in_one_chunk, of_batch,
+    Batch, Sliceable, all_columns, batches, check_frame, faults_of_arrow2, frame_of_batches,
+    in_one_chunk, of_batch,
 };
 use crate::error::Result;
+use crate::run::catch;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 
@@ -179,7 +185,7 @@ pub trait FromArrow2: Sealed {
 impl ToArrow2 for DataFrame {
     fn to_arrow2(&self) -> Result<Vec<Arrow2Chunk>> {
         let columns = self.columns();
-        check_frame(columns)?;
+        check_frame(columns, faults_of_arrow2)?;
         let (schema, chunks) = exported(columns)?;
         let schema = Arc::new(schema);
         let batches = batches(chunks, self.height()).into_iter();
@@ -235,7 +241,8 @@ fn chunk_of_arrays(schema: Arc<Schema>, arrays: Arrays, rows: usize) -> Result<A
 
 /// A frame as one chunk.
 pub(crate) fn chunk_of(frame: &DataFrame) -> Result<Arrow2Chunk> {
-    let (schema, chunks) = exported(&in_one_chunk(frame))?;
+    let columns: Vec<_> = frame.columns().iter().map(in_one_chunk).collect();
+    let (schema, chunks) = exported(&columns)?;
     let arrays = chunks
         .into_iter()
         .filter_map(|chunks| chunks.into_iter().next());
@@ -288,53 +295,99 @@ impl Batch for Arrow2Chunk {
         all_columns(fields.map(|field| (field.name.as_str(), column_of(field))))
     }
 
-    fn to_c(&self, position: usize) -> ArrowArray {
-        let array =
-            ffi::export_array_to_c(without_validity_offset(&*self.chunk.arrays()[position]));
+    fn to_c(&self, position: usize) -> Result<ArrowArray, String> {
+        let array = &*self.chunk.arrays()[position];
+        // What arrow2 panics at is known, and made good; it is not maintained, so there may be more.
+        let array = catch(|| exportable(array).map(ffi::export_array_to_c));
+        let array = array.map_err(|_| "arrow2 panicked as it exported the array".to_owned())?;
+        let array = array.map_err(|error| error.to_string())?;
         // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
-        unsafe { same_struct(array) }
+        Ok(unsafe { same_struct(array) })
     }
 }
 
-/// The array with its bits of validity from the first on, and those within it likewise.
+/// An array that arrow2 exports as the format says.
 ///
-/// Of a slice of structs or of lists of fixed width, arrow2 keeps the slice of the values, and exports the offset of the bits as that
-/// of the whole: who takes it by the format skips as many values once more.
-fn without_validity_offset(array: &dyn Array) -> Box<dyn Array> {
-    let bits = |array: &dyn Array| {
-        array
-            .validity()
-            .map(|valid| valid.iter().collect::<Bitmap>())
-    };
+/// Three kinds it does not: text or bytes whose values are a slice of a buffer are exported from the buffer's start; a slice of
+/// structs or of lists of fixed width keeps the slice of the values, and has the offset of its bits as that of the whole, so that
+/// whoever takes it by the format skips as many values once more; and arrays within others are not aligned, at which it panics. So
+/// the first are copied, the second get bits that begin with the first row, and the third are exported and taken back alone.
+fn exportable(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
     let dtype = array.data_type().clone();
+    let bits = || {
+        let valid = array.validity();
+        valid.map(|valid| valid.iter().collect::<Bitmap>())
+    };
     let any = array.as_any();
     if let Some(structs) = any.downcast_ref::<StructArray>() {
-        let values = structs
-            .values()
-            .iter()
-            .map(|values| without_validity_offset(&**values));
-        return StructArray::new(dtype, values.collect(), bits(array)).boxed();
+        let values = structs.values().iter();
+        let values = values.map(|values| exportable_within(&**values));
+        return Ok(StructArray::try_new(dtype, values.collect::<Result<_, _>>()?, bits())?.boxed());
     }
     if let Some(lists) = any.downcast_ref::<FixedSizeListArray>() {
-        let values = without_validity_offset(&**lists.values());
-        return FixedSizeListArray::new(dtype, values, bits(array)).boxed();
-    }
-    if let Some(lists) = any.downcast_ref::<ListArray<i32>>() {
-        let values = without_validity_offset(&**lists.values());
-        let (offsets, valid) = (lists.offsets().clone(), lists.validity().cloned());
-        return ListArray::new(dtype, offsets, values, valid).boxed();
-    }
-    if let Some(lists) = any.downcast_ref::<ListArray<i64>>() {
-        let values = without_validity_offset(&**lists.values());
-        let (offsets, valid) = (lists.offsets().clone(), lists.validity().cloned());
-        return ListArray::new(dtype, offsets, values, valid).boxed();
+        let values = exportable_within(&**lists.values())?;
+        return Ok(FixedSizeListArray::try_new(dtype, values, bits())?.boxed());
     }
     if let Some(maps) = any.downcast_ref::<MapArray>() {
-        let entries = without_validity_offset(&**maps.field());
+        let entries = exportable_within(&**maps.field())?;
         let (offsets, valid) = (maps.offsets().clone(), maps.validity().cloned());
-        return MapArray::new(dtype, offsets, entries, valid).boxed();
+        return Ok(MapArray::try_new(dtype, offsets, entries, valid)?.boxed());
     }
-    array.to_boxed()
+    if let Some(bytes) = any.downcast_ref::<FixedSizeBinaryArray>()
+        && bytes.values().offset() > 0
+    {
+        let values = bytes.values().as_slice().to_vec();
+        return Ok(FixedSizeBinaryArray::try_new(dtype, values.into(), bits())?.boxed());
+    }
+    macro_rules! of_offsets {
+        ($($O:ty)*) => {$(
+            if let Some(lists) = any.downcast_ref::<ListArray<$O>>() {
+                let values = exportable_within(&**lists.values())?;
+                let (offsets, valid) = (lists.offsets().clone(), lists.validity().cloned());
+                return Ok(ListArray::try_new(dtype, offsets, values, valid)?.boxed());
+            }
+            if let Some(texts) = any.downcast_ref::<Utf8Array<$O>>()
+                && texts.values().offset() > 0
+            {
+                let values = texts.values().as_slice().to_vec().into();
+                let (offsets, valid) = (texts.offsets().clone(), texts.validity().cloned());
+                return Ok(Utf8Array::<$O>::try_new(dtype, offsets, values, valid)?.boxed());
+            }
+            if let Some(bytes) = any.downcast_ref::<BinaryArray<$O>>()
+                && bytes.values().offset() > 0
+            {
+                let values = bytes.values().as_slice().to_vec().into();
+                let (offsets, valid) = (bytes.offsets().clone(), bytes.validity().cloned());
+                return Ok(BinaryArray::<$O>::try_new(dtype, offsets, values, valid)?.boxed());
+            }
+        )*};
+    }
+    of_offsets!(i32 i64);
+    macro_rules! of_keys {
+        ($($K:ty)*) => {$(
+            if let Some(dictionary) = any.downcast_ref::<DictionaryArray<$K>>() {
+                let values = exportable_within(&**dictionary.values())?;
+                let keys = dictionary.keys().clone();
+                // SAFETY: there are as many values as before. What lies under a null is any key, which `try_new` does not take.
+                let dictionary =
+                    unsafe { DictionaryArray::<$K>::try_new_unchecked(dtype, keys, values)? };
+                return Ok(dictionary.boxed());
+            }
+        )*};
+    }
+    of_keys!(i8 i16 i32 i64 u8 u16 u32 u64);
+    Ok(array.to_boxed())
+}
+
+/// The same of an array within another: its parts are aligned, which arrow2 does for the outermost alone.
+fn exportable_within(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
+    let array = exportable(array)?;
+    let dtype = array.data_type().clone();
+    if array.is_empty() {
+        return Ok(array);
+    }
+    // SAFETY: arrow2 takes what it has exported, an array of this type.
+    unsafe { ffi::import_array_from_c(ffi::export_array_to_c(array), dtype) }
 }
 
 fn column_of(field: &Field) -> Result<Column> {

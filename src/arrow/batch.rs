@@ -13,8 +13,8 @@ use super::c::same_struct;
 use super::ffi::{Unfit, column_to_ffi, importable, refused};
 use super::fit::check_name;
 use super::frames::{
-    Batch, Sliceable, all_columns, batches, check_frame, frame_of_batches, frame_without_rows,
-    in_one_chunk, of_batch,
+    Batch, Sliceable, all_columns, batches, check_frame, faults, frame_of_batches,
+    frame_without_rows, in_one_chunk, of_batch, with_one_dictionary,
 };
 use crate::error::Result;
 use crate::sealed::Sealed;
@@ -26,9 +26,9 @@ use crate::sync::Arc;
 pub trait ToArrow: Sealed {
     /// The frame as batches, at the newest level: text and binary values stay as they are, as `Utf8View` and `BinaryView`.
     ///
-    /// The frame is cut where a chunk of any column ends, so nothing is copied; a frame of one chunk is one batch, and one of
-    /// no rows a batch of none. A column of a single value repeated, as a literal makes, is written out. Which dtypes become
-    /// which types, says the guide's page [Arrow](crate::guide::arrow).
+    /// The frame is cut where a chunk of any column ends, so numbers, text and lists are not copied; a frame of one chunk is one
+    /// batch, and a frame of no rows one batch of no rows. A column with categories is put into one chunk first, and its batches
+    /// share a dictionary. The guide's page [Arrow](crate::guide::arrow) lists which dtypes become which types, and what is copied.
     ///
     /// ```
     /// use polars_par_apply::{arrow_array::cast::AsArray, prelude::*};
@@ -61,9 +61,9 @@ pub trait ToArrow: Sealed {
 pub trait FromArrow: Sealed {
     /// The batches as one frame, below each other, each a chunk of every column.
     ///
-    /// Numbers, views of text, lists, structs and times are not copied. Text with offsets (Utf8, `LargeUtf8`), dictionaries and
-    /// small decimals are, since Polars has them otherwise; the guide's page [Arrow](crate::guide::arrow) has the table. A
-    /// dictionary of text becomes a Categorical, also where each batch has a dictionary of its own.
+    /// Numbers, views of text, large lists and structs are not copied. Text with offsets (Utf8, `LargeUtf8`), dictionaries and what
+    /// Polars counts in another unit are; the guide's page [Arrow](crate::guide::arrow) has the table. A dictionary of text becomes
+    /// a Categorical, also where each batch has a dictionary of its own.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -127,8 +127,9 @@ pub fn frame_of(reader: impl RecordBatchReader) -> Result<DataFrame> {
 impl ToArrow for DataFrame {
     fn to_batches_with(&self, level: CompatLevel) -> Result<Vec<RecordBatch>> {
         let columns = self.columns();
-        check_frame(columns)?;
-        let (fields, chunks) = exported(columns, level)?;
+        check_frame(columns, faults)?;
+        let columns = with_one_dictionary(columns);
+        let (fields, chunks) = exported(&columns, level)?;
         let schema = Arc::new(Schema::new(fields));
         let batches = batches(chunks, self.height()).into_iter();
         batches
@@ -175,7 +176,7 @@ fn batch_of_arrays(schema: Arc<Schema>, arrays: Vec<ArrayRef>, rows: usize) -> R
 
 /// A frame as one batch: without a copy where each column has one chunk.
 pub(crate) fn batch_of(frame: &DataFrame) -> Result<RecordBatch> {
-    let columns = in_one_chunk(frame);
+    let columns: Vec<_> = frame.columns().iter().map(in_one_chunk).collect();
     let (fields, chunks) = exported(&columns, CompatLevel::newest())?;
     let arrays = chunks
         .into_iter()
@@ -233,10 +234,10 @@ impl Batch for RecordBatch {
         schema_of(self.schema_ref())
     }
 
-    fn to_c(&self, position: usize) -> ArrowArray {
+    fn to_c(&self, position: usize) -> Result<ArrowArray, String> {
         let array = FFI_ArrowArray::new(&self.column(position).to_data());
         // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
-        unsafe { same_struct(array) }
+        Ok(unsafe { same_struct(array) })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::ffi::{CStr, c_char, c_void};
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_arrow::ffi::{ArrowArray, ArrowSchema};
@@ -123,24 +124,154 @@ fn children(dtype: &ArrowDataType) -> impl Iterator<Item = &ArrowDataType> {
     one.into_iter().chain(many.iter().map(Field::dtype))
 }
 
-/// Makes an array that somebody else made fit to be taken: one that says that it does not know how many nulls it has, and has no
-/// bits that say which, has none. Gives its length, or says why it cannot be taken.
+/// Refuses a schema that Polars would panic at: one that was released, or that has a text which is not UTF-8.
 ///
 /// # Safety
-/// The array is valid by the format, and nobody else uses it.
-pub(super) unsafe fn normalize(array: &mut ArrowArray) -> Result<i64, &'static str> {
+/// The schema is valid by the format, or was released.
+pub(super) unsafe fn check_schema(schema: &ArrowSchema) -> Result<(), &'static str> {
+    // SAFETY: the two are the same struct.
+    let schema = unsafe { &*(&raw const *schema).cast::<Schema>() };
+    // SAFETY: as the caller vouches.
+    return unsafe { walk(schema) };
+
+    /// # Safety
+    /// As of the function around it.
+    unsafe fn walk(schema: &Schema) -> Result<(), &'static str> {
+        if schema.release.is_none() || schema.format.is_null() {
+            return Err("the schema was released before; keep it as long as it is used");
+        }
+        // SAFETY: by the format both end with a zero, and the name may be missing.
+        let (format, name) = unsafe {
+            let name = match schema.name.is_null() {
+                true => c"",
+                false => CStr::from_ptr(schema.name),
+            };
+            (CStr::from_ptr(schema.format), name)
+        };
+        let Ok(format) = format.to_str() else {
+            return Err("the schema's format is not UTF-8");
+        };
+        if name.to_str().is_err() {
+            return Err("a name in the schema is not UTF-8");
+        }
+        // SAFETY: metadata that are there are as the format says.
+        if !unsafe { has_text_as_metadata(schema.metadata.cast()) } {
+            return Err("the metadata of the schema are not UTF-8; take them out");
+        }
+        let children = usize::try_from(schema.n_children).unwrap_or(0);
+        let has_items = ["+l", "+L", "+m", "+w"]
+            .iter()
+            .any(|code| format.starts_with(code));
+        if children > 0 && schema.children.is_null() || has_items && children == 0 {
+            return Err("the schema lacks the type of what is within");
+        }
+        for position in 0..children {
+            // SAFETY: there are so many, each valid by the format.
+            unsafe { walk(&**schema.children.add(position))? };
+        }
+        match schema.dictionary.is_null() {
+            true => Ok(()),
+            // SAFETY: one that is there is valid.
+            false => unsafe { walk(&*schema.dictionary) },
+        }
+    }
+
+    /// # Safety
+    /// The pointer is null, or is to metadata: their number, and for each a key and a value, of a length each.
+    unsafe fn has_text_as_metadata(mut at: *const u8) -> bool {
+        if at.is_null() {
+            return true;
+        }
+        // SAFETY: lengths and bytes follow each other, as the caller vouches.
+        unsafe {
+            let Ok(pairs) = usize::try_from(at.cast::<i32>().read_unaligned()) else {
+                return false;
+            };
+            at = at.add(4);
+            for _ in 0..2 * pairs {
+                let Ok(length) = usize::try_from(at.cast::<i32>().read_unaligned()) else {
+                    return false;
+                };
+                at = at.add(4);
+                if std::str::from_utf8(std::slice::from_raw_parts(at, length)).is_err() {
+                    return false;
+                }
+                at = at.add(length);
+            }
+        }
+        true
+    }
+}
+
+/// Makes an array that another library made fit to be taken, and gives the rows of it that are then its own; none where it has no
+/// rows. Or says why it cannot be taken.
+///
+/// An array that does not know its number of nulls, and has no bits for them, has none. Of lists of fixed width `polars-arrow` takes as
+/// many as there are items for, whatever the offset and the length are.
+///
+/// # Safety
+/// The array is valid by the format, of the dtype, and nobody else uses it.
+pub(super) unsafe fn normalize(
+    array: &mut ArrowArray,
+    dtype: &ArrowDataType,
+) -> Result<Option<Range<usize>>, &'static str> {
     // SAFETY: the two are the same struct.
     let array = unsafe { &mut *(&raw mut *array).cast::<Array>() };
     if array.release.is_none() {
         return Err("the array was released before; give each array once");
     }
+    if array.length == 0 {
+        // It may have no buffers at all.
+        return Ok(None);
+    }
+    let mut rows = 0..usize::try_from(array.length).unwrap_or(0);
+    if let ArrowDataType::FixedSizeList(..) = dtype
+        && array.offset > 0
+    {
+        // The rows before come along, and are cut off afterwards.
+        let offset = usize::try_from(array.offset).map_err(|_| "an array is longer than memory")?;
+        rows = offset..offset + rows.len();
+        array.length += array.offset;
+        (array.offset, array.null_count) = (0, -1);
+    }
     // SAFETY: as the caller vouches.
-    unsafe { walk(array)? };
-    return Ok(array.length);
+    unsafe {
+        fit_lists(array, dtype)?;
+        fit_nulls(array)?;
+    }
+    return Ok(Some(rows));
+
+    /// # Safety
+    /// The array is valid, is of the dtype, and its children are nobody else's.
+    unsafe fn fit_lists(array: &mut Array, dtype: &ArrowDataType) -> Result<(), &'static str> {
+        for (position, dtype_within) in children(dtype).enumerate().take(array.n_children as usize)
+        {
+            // SAFETY: there are so many children, by the format; each is a valid array of its dtype.
+            let child = unsafe { &mut **array.children.add(position) };
+            if let ArrowDataType::FixedSizeList(_, width) = dtype {
+                if array.offset > 0 {
+                    return Err(
+                        "a FixedSizeList within another type that begins at an offset; copy it first",
+                    );
+                }
+                let items = i64::try_from(*width).ok();
+                let items = items.and_then(|width| array.length.checked_mul(width));
+                let Some(items) = items.filter(|items| *items <= child.length) else {
+                    return Err("a FixedSizeList with fewer items than its length needs");
+                };
+                if items < child.length {
+                    (child.length, child.null_count) = (items, -1);
+                }
+            }
+            // SAFETY: as above.
+            unsafe { fit_lists(child, dtype_within)? };
+        }
+        Ok(())
+    }
 
     /// # Safety
     /// As of the function around it.
-    unsafe fn walk(array: &mut Array) -> Result<(), &'static str> {
+    unsafe fn fit_nulls(array: &mut Array) -> Result<(), &'static str> {
         if array.length < 0 || array.offset < 0 {
             return Err("an array's length or offset is negative");
         }
@@ -157,12 +288,12 @@ pub(super) unsafe fn normalize(array: &mut ArrowArray) -> Result<i64, &'static s
         if !array.children.is_null() {
             for position in 0..usize::try_from(array.n_children).unwrap_or(0) {
                 // SAFETY: there are so many children, each valid by the format.
-                unsafe { walk(&mut **array.children.add(position))? };
+                unsafe { fit_nulls(&mut **array.children.add(position))? };
             }
         }
         if !array.dictionary.is_null() {
             // SAFETY: a dictionary that is there is a valid array.
-            unsafe { walk(&mut *array.dictionary)? };
+            unsafe { fit_nulls(&mut *array.dictionary)? };
         }
         Ok(())
     }

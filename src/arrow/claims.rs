@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use polars::prelude::Series;
+use polars::prelude::{DataType, Series};
 use polars_arrow::array::{
     Array, DictionaryArray, DictionaryKey, FixedSizeListArray, ListArray, MapArray, PrimitiveArray,
     StructArray, Utf8Array, Utf8ViewArray,
@@ -19,10 +19,19 @@ use polars_arrow::types::NativeType;
 
 use super::fit::{arrow_name, enum_categories, is_text};
 
-/// Says what is wrong with an array of the field, if there is anything.
-pub(super) fn check_array(field: &Field, array: &dyn Array) -> Result<(), String> {
+/// The dtypes of dictionaries within other types, of arrays that were checked: as long as they are kept, their categories are known
+/// to Polars, so that a series of all those arrays needs no more of them.
+pub(super) type Known = Vec<DataType>;
+
+/// Says what is wrong with an array of the field, if there is anything. What it makes of arrays within it is kept, so that the
+/// categories of all of them count.
+pub(super) fn check_array(
+    field: &Field,
+    array: &dyn Array,
+    known: &mut Known,
+) -> Result<(), String> {
     match is_at_risk(field) {
-        true => check(field, array, None, false),
+        true => check(field, array, None, false, known),
         false => Ok(()),
     }
 }
@@ -66,6 +75,7 @@ fn check(
     array: &dyn Array,
     seen: Option<&Bitmap>,
     is_nested: bool,
+    known: &mut Known,
 ) -> Result<(), String> {
     use ArrowDataType as A;
 
@@ -88,7 +98,7 @@ fn check(
             for (field, values) in fields.iter().zip(array.values()) {
                 if is_at_risk(field) {
                     let place = format!("its field {:?}", field.name.as_str());
-                    let checked = check(field, &**values, seen.as_ref(), true);
+                    let checked = check(field, &**values, seen.as_ref(), true, known);
                     checked.map_err(|why| format!("{place}: {why}"))?;
                 }
             }
@@ -97,22 +107,22 @@ fn check(
         A::List(item) => {
             let array: &ListArray<i32> = downcast(array)?;
             let rows = |row| array.offsets().start_end(row);
-            check_items(item, &**array.values(), array, seen, rows)
+            check_items(item, &**array.values(), array, seen, rows, known)
         }
         A::LargeList(item) => {
             let array: &ListArray<i64> = downcast(array)?;
             let rows = |row| array.offsets().start_end(row);
-            check_items(item, &**array.values(), array, seen, rows)
+            check_items(item, &**array.values(), array, seen, rows, known)
         }
         A::FixedSizeList(item, width) => {
             let array: &FixedSizeListArray = downcast(array)?;
             let rows = |row| (row * width, (row + 1) * width);
-            check_items(item, &**array.values(), array, seen, rows)
+            check_items(item, &**array.values(), array, seen, rows, known)
         }
         A::Map(entries, _) => {
             let array: &MapArray = downcast(array)?;
             let rows = |row| array.offsets().start_end(row);
-            check_items(entries, &**array.field(), array, seen, rows)
+            check_items(entries, &**array.field(), array, seen, rows, known)
         }
         A::Dictionary(keys, values, _) => {
             macro_rules! of_keys {
@@ -139,7 +149,7 @@ fn check(
                     ..field.clone()
                 };
                 let alone = Series::try_from((&bare, vec![array.to_boxed()]));
-                alone.map(drop).map_err(|error| error.to_string())?;
+                known.push(alone.map_err(|error| error.to_string())?.dtype().clone());
             }
             Ok(())
         }
@@ -182,6 +192,7 @@ fn check_items(
     lists: &dyn Array,
     seen: Option<&Bitmap>,
     rows: impl Fn(usize) -> (usize, usize),
+    known: &mut Known,
 ) -> Result<(), String> {
     if !is_at_risk(item) {
         return Ok(());
@@ -196,7 +207,7 @@ fn check_items(
             }
         }
     }
-    let checked = check(item, values, Some(&items.freeze()), true);
+    let checked = check(item, values, Some(&items.freeze()), true, known);
     checked.map_err(|why| format!("its items: {why}"))
 }
 
@@ -234,7 +245,8 @@ fn check_dictionary<K: DictionaryKey>(
     }
 }
 
-/// Which values the keys that are seen stand for, and how many keys those are.
+/// Which values the keys that are seen stand for, and how many keys those are. The others that are not null have values too, by
+/// the format, and Polars panics where they have none.
 fn used_values<K: DictionaryKey>(
     array: &DictionaryArray<K>,
     seen: Option<&Bitmap>,
@@ -243,18 +255,22 @@ fn used_values<K: DictionaryKey>(
     let mut used = MutableBitmap::from_len_zeroed(count);
     let mut keys = 0;
     for (row, key) in array.keys().iter().enumerate() {
-        let Some(key) = key.filter(|_| is_seen(seen, row)) else {
+        let Some(key) = key else {
             continue;
         };
         match TryInto::<usize>::try_into(*key) {
-            Ok(value) if value < count => used.set(value, true),
+            Ok(value) if value < count => {
+                if is_seen(seen, row) {
+                    used.set(value, true);
+                    keys += 1;
+                }
+            }
             _ => {
                 return Err(format!(
                     "a key of its dictionary, {key:?}, is beyond the {count} values that there are"
                 ));
             }
         }
-        keys += 1;
     }
     Ok((used.freeze(), keys))
 }

@@ -7,9 +7,10 @@ use polars_arrow::array::Array;
 use polars_arrow::datatypes::Field;
 use polars_arrow::ffi::{self, ArrowArray, ArrowSchema};
 
-use super::c::{name_of, normalize, strip_null_buffers};
+use super::c::{check_schema, name_of, normalize, strip_null_buffers};
 use super::{claims, fit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::catch;
 
 /// Gives a column to any Arrow library, as the structs of the
 /// [C Data Interface](https://arrow.apache.org/docs/format/CDataInterface.html): an array for each chunk of the column, and the
@@ -88,16 +89,20 @@ fn to_c(array: Box<dyn Array>) -> ArrowArray {
 /// none; a value that Polars cannot hold, as seconds that overflow; an array that was released.
 ///
 /// # Safety
-/// The schema and the arrays are valid by the format, the arrays are of the schema's type, and nobody changes their buffers. What
-/// another Arrow library exports is that.
+/// The schema and the arrays are valid by the format, the arrays are of the schema's type, and nobody changes their buffers. That holds
+/// for what Arrow C++, `pyarrow` and arrow-rs export. It does not hold for all that arrow2 exports, of slices; the feature `arrow2` makes
+/// these good.
 pub unsafe fn column_from_ffi(arrays: Vec<ArrowArray>, schema: &ArrowSchema) -> Result<Column> {
     // SAFETY: as the caller vouches.
     let (name, field) = unsafe { (name_of(schema), importable(schema)) };
+    let count = arrays.len();
     let field = field.map_err(|why| match why {
         Unfit::Unknown(why) | Unfit::Refused(why) => refused(&name, why),
     })?;
     // SAFETY: as the caller vouches.
-    Ok(unsafe { imported(arrays, &field)? }.into())
+    let series = unsafe { imported(arrays.into_iter().map(Ok), &field) };
+    let series = series.map_err(|(index, why)| refused(&name, in_array(index, count, why)))?;
+    Ok(series.into())
 }
 
 /// Why a schema's column cannot be taken.
@@ -113,38 +118,84 @@ pub(super) enum Unfit {
 /// The schema is valid by the format.
 pub(super) unsafe fn importable(schema: &ArrowSchema) -> Result<Field, Unfit> {
     // SAFETY: as the caller vouches.
+    unsafe { check_schema(schema) }.map_err(|why| Unfit::Refused(why.into()))?;
+    // SAFETY: as the caller vouches.
     let field = unsafe { ffi::import_field_from_c(schema) };
     let field = field.map_err(|error| Unfit::Unknown(error.to_string()))?;
     fit::import_field(&field).map_err(Unfit::Refused)
 }
 
-/// A series of arrays of a field that can be taken.
+/// A series of arrays of a field that can be taken; or why not, and which of the arrays is at fault.
+///
+/// Each array is taken alone, and then appended: of several together Polars loses the empty ones within lists.
 ///
 /// # Safety
 /// The arrays are valid by the format, of the field's type, and nobody changes their buffers.
-pub(super) unsafe fn imported(arrays: Vec<ArrowArray>, field: &Field) -> Result<Series> {
-    let mut chunks = Vec::with_capacity(arrays.len());
-    for mut array in arrays {
-        // SAFETY: as the caller vouches; the array is this function's.
-        let len = unsafe { normalize(&mut array) };
-        if len.map_err(|why| refused(&field.name, why.into()))? == 0 {
-            // It may have no buffers at all.
-            continue;
-        }
+pub(super) unsafe fn imported(
+    arrays: impl Iterator<Item = Result<ArrowArray, String>>,
+    field: &Field,
+) -> Result<Series, (usize, String)> {
+    let mut stacked: Option<Series> = None;
+    // Of all the arrays together.
+    let mut known = claims::Known::new();
+    for (index, array) in arrays.enumerate() {
         // SAFETY: as the caller vouches.
-        let chunk = unsafe { ffi::import_array_from_c(array, field.dtype().clone()) };
-        let chunk = chunk.map_err(|error| refused(&field.name, error.to_string()))?;
-        claims::check_array(field, &*chunk).map_err(|why| refused(&field.name, why))?;
-        chunks.push(chunk);
+        let series = array.and_then(|array| unsafe { imported_alone(array, field, &mut known) });
+        let Some(series) = series.map_err(|why| (index, why))? else {
+            continue;
+        };
+        match &mut stacked {
+            None => stacked = Some(series),
+            Some(stacked) => {
+                let appended = stacked.append_owned(series).map(drop);
+                appended.map_err(|error| (index, error.to_string()))?;
+            }
+        }
     }
-    if chunks.is_empty() {
+    Ok(stacked.unwrap_or_else(|| {
         let dtype = DataType::from_arrow_field(field);
-        return Ok(Series::new_empty(field.name.clone(), &dtype));
-    }
-    Series::try_from((field, chunks)).map_err(|error| refused(&field.name, error.to_string()))
+        Series::new_empty(field.name.clone(), &dtype)
+    }))
 }
 
-/// The error of a column that does not go over.
+/// A series of one array; none where it has no rows.
+///
+/// # Safety
+/// As of `imported`.
+unsafe fn imported_alone(
+    mut array: ArrowArray,
+    field: &Field,
+    known: &mut claims::Known,
+) -> Result<Option<Series>, String> {
+    // SAFETY: as the caller vouches; the array is this function's.
+    let Some(rows) = (unsafe { normalize(&mut array, field.dtype())? }) else {
+        return Ok(None);
+    };
+    // What Polars panics at is refused beforehand; a set of categories may be filled up by another thread meanwhile.
+    let series = catch(|| {
+        // SAFETY: as the caller vouches.
+        let chunk = unsafe { ffi::import_array_from_c(array, field.dtype().clone()) };
+        let chunk = chunk.map_err(|error| error.to_string())?;
+        let chunk = match rows == (0..chunk.len()) {
+            true => chunk,
+            false => chunk.sliced(rows.start, rows.len()),
+        };
+        claims::check_array(field, &*chunk, known)?;
+        Series::try_from((field, vec![chunk])).map_err(|error| error.to_string())
+    });
+    let series =
+        series.map_err(|panic| format!("Polars panicked as it took the array: {panic:?}"))?;
+    Ok(Some(series?))
+}
+
+fn in_array(index: usize, count: usize, why: String) -> String {
+    match count {
+        1 => why,
+        _ => format!("array {index}: {why}"),
+    }
+}
+
+/// The error of a column that cannot be converted.
 pub(super) fn refused(column: &str, message: String) -> Error {
     ErrorKind::Arrow {
         column: Some(column.to_owned()),

@@ -59,8 +59,43 @@ pub(super) fn check_export(name: &str, dtype: &DataType) -> Result<(), String> {
             refused("has no counterpart in Arrow; cast it to Int64, Decimal or String")
         }
         DataType::Float16 => refused("is not given to Arrow; cast it to Float32"),
-        _ => refused("has no counterpart in Arrow; leave the column out with .select([…])"),
+        _ => refused(
+            "has no counterpart in Arrow, or its feature of polars-par-apply is off (`dtype-struct`, `dtype-categorical`, `dtype-array`, `dtype-decimal`); leave the column out with .select([…])",
+        ),
     }
+}
+
+/// Whether there is a Struct without fields in it.
+#[cfg(feature = "arrow2")]
+pub(super) fn contains_empty_struct(dtype: &DataType) -> bool {
+    contains(dtype, &|dtype| match dtype {
+        #[cfg(feature = "dtype-struct")]
+        DataType::Struct(fields) => fields.is_empty(),
+        _ => false,
+    })
+}
+
+/// Whether there is a Categorical or an Enum in it.
+#[cfg(feature = "arrow")]
+pub(super) fn contains_categories(dtype: &DataType) -> bool {
+    contains(dtype, &|dtype| match dtype {
+        #[cfg(feature = "dtype-categorical")]
+        DataType::Categorical(..) | DataType::Enum(..) => true,
+        _ => false,
+    })
+}
+
+#[cfg(any(feature = "arrow", feature = "arrow2"))]
+fn contains(dtype: &DataType, wanted: &dyn Fn(&DataType) -> bool) -> bool {
+    wanted(dtype)
+        || match dtype {
+            DataType::List(item) => contains(item, wanted),
+            #[cfg(feature = "dtype-array")]
+            DataType::Array(item, _) => contains(item, wanted),
+            #[cfg(feature = "dtype-struct")]
+            DataType::Struct(fields) => fields.iter().any(|field| contains(field.dtype(), wanted)),
+            _ => false,
+        }
 }
 
 /// A name goes over as a text that ends with a zero.
@@ -232,6 +267,11 @@ fn import_dictionary(
     if matches!(keys, IntegerType::Int128 | IntegerType::UInt128) {
         return Err("Dictionary with keys of 128 bits".into());
     }
+    // Of an extension type as well, which is what it is stored as.
+    let values = match values {
+        A::Extension(extension) => &extension.inner,
+        values => values,
+    };
     if is_text(values) {
         check_categories(field)?;
     } else if names_categories(field) {
@@ -247,6 +287,7 @@ fn import_dictionary(
             | A::Struct(_)
             | A::Map(..)
             | A::Dictionary(..)
+            | A::Extension(_)
             | A::Null
             | A::Decimal32(..)
             | A::Decimal64(..)

@@ -19,10 +19,42 @@ pub(crate) fn faults(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
     fields.iter().filter_map(fault).collect()
 }
 
-/// Lets a frame pass all of whose columns Arrow can be given.
-pub(super) fn check_frame(columns: &[Column]) -> Result<()> {
+/// The columns that arrow2 cannot be given.
+#[cfg(feature = "arrow2")]
+pub(crate) fn faults_of_arrow2(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
+    let mut faults = faults(fields);
+    let empty = fields
+        .iter()
+        .filter(|(_, dtype)| fit::contains_empty_struct(dtype));
+    faults.extend(empty.map(|(name, _)| {
+        refused(
+            name,
+            "arrow2 has no Struct without fields; leave the column out with .select([…])".into(),
+        )
+    }));
+    faults
+}
+
+/// Refuses a frame some of whose columns have faults.
+pub(super) fn check_frame(
+    columns: &[Column],
+    faults: fn(&[(&PlSmallStr, &DataType)]) -> Vec<Error>,
+) -> Result<()> {
     let fields = columns.iter().map(|column| (column.name(), column.dtype()));
     Error::of_all(faults(&fields.collect::<Vec<_>>()))
+}
+
+/// The columns with categories in one chunk: a dictionary is made for each chunk, and the writers of IPC files take one for all
+/// batches.
+#[cfg(feature = "arrow")]
+pub(super) fn with_one_dictionary(columns: &[Column]) -> Vec<Column> {
+    let columns = columns.iter();
+    columns
+        .map(|column| match fit::contains_categories(column.dtype()) {
+            true => in_one_chunk(column),
+            false => column.clone(),
+        })
+        .collect()
 }
 
 /// What of an array of some library is needed to cut it.
@@ -71,15 +103,12 @@ pub(super) fn batches<A: Sliceable>(
     batches
 }
 
-/// The frame with each column in one chunk, which a batch needs: copied where it has several.
-pub(super) fn in_one_chunk(frame: &DataFrame) -> Vec<Column> {
-    let columns = frame.columns().iter();
-    columns
-        .map(|column| match column.as_materialized_series().n_chunks() {
-            0 | 1 => column.clone(),
-            _ => column.rechunk(),
-        })
-        .collect()
+/// The column in one chunk, which a batch needs: copied where it has several.
+pub(super) fn in_one_chunk(column: &Column) -> Column {
+    match column.as_materialized_series().n_chunks() {
+        0 | 1 => column.clone(),
+        _ => column.rechunk(),
+    }
 }
 
 /// A batch of some library.
@@ -94,8 +123,8 @@ pub(super) trait Batch {
     /// The columns, all of which can be taken.
     fn columns(&self) -> Result<Vec<Field>>;
 
-    /// A column's array, which is of the field at that place.
-    fn to_c(&self, position: usize) -> ArrowArray;
+    /// A column's array, which is of the field at that place; or why it cannot be exported.
+    fn to_c(&self, position: usize) -> Result<ArrowArray, String>;
 }
 
 /// The columns of a schema, of whose fields it is known which can be taken; or all of its faults.
@@ -124,7 +153,8 @@ pub(super) fn all_columns<'f>(
 pub(super) fn frame_without_rows(columns: &[Field]) -> Result<DataFrame> {
     let none = columns.iter().map(|column| {
         // SAFETY: there are no arrays.
-        let series = unsafe { imported(Vec::new(), column)? };
+        let series = unsafe { imported(std::iter::empty(), column) };
+        let series = series.map_err(|(_, why)| refused(&column.name, why))?;
         Ok(Column::from(series))
     });
     Ok(DataFrame::new(0, none.collect::<Result<_>>()?)?)
@@ -149,10 +179,19 @@ pub(super) fn frame_of_batches<B: Batch>(batches: &[B]) -> Result<DataFrame> {
             return Err(of_batch(Some(at), None, message));
         }
         let mut faults = Vec::new();
-        for (position, column) in run[0].columns()?.iter().enumerate() {
+        let columns = run[0].columns();
+        let columns = columns.map_err(|error| match at {
+            0 => error,
+            _ => error.in_batch(at),
+        })?;
+        for (position, column) in columns.iter().enumerate() {
             let arrays = run.iter().map(|batch| batch.to_c(position));
             // SAFETY: a library has made the arrays, which are of this column; nobody changes the buffers that they keep.
-            let series = unsafe { imported(arrays.collect(), column) };
+            let series = unsafe { imported(arrays, column) };
+            let series = series.map_err(|(index, why)| {
+                let batch = (batches.len() > 1).then_some(at + index);
+                of_batch(batch, Some(&column.name), why)
+            });
             match (series, stacked.get_mut(position)) {
                 (Err(fault), _) => faults.push(fault),
                 (Ok(series), None) => stacked.push(series),

@@ -24,6 +24,8 @@ pub(crate) use batch::batch_of;
 #[cfg(feature = "arrow")]
 pub use batch::{FromArrow, ToArrow, frame_of};
 pub use ffi::{column_from_ffi, column_to_ffi};
-#[cfg(any(feature = "arrow", feature = "arrow2"))]
+#[cfg(feature = "arrow")]
 pub(crate) use frames::faults;
+#[cfg(feature = "arrow2")]
+pub(crate) use frames::faults_of_arrow2;
 pub use polars_arrow::ffi::{ArrowArray, ArrowSchema};

@@ -475,6 +475,20 @@ impl Error {
         .into()
     }
 
+    /// The error as of a batch, where it says none yet.
+    #[cfg(any(feature = "arrow", feature = "arrow2"))]
+    pub(crate) fn in_batch(mut self, at: usize) -> Error {
+        match &mut self.0.kind {
+            ErrorKind::Arrow { batch, .. } => *batch = Some(at),
+            ErrorKind::Several(faults) => {
+                let all = std::mem::take(faults).into_iter();
+                *faults = all.map(|fault| fault.in_batch(at)).collect();
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The same error once more, of data that a frame could not be made of: of others, what it says.
     #[cfg(any(feature = "arrow", feature = "arrow2"))]
     pub(crate) fn again(&self) -> Error {

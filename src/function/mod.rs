@@ -535,7 +535,7 @@ for_each_context!(
 );
 #[cfg(feature = "arrow2")]
 for_each_context!(
-    chunk_fn! { Arrow2Chunk, false, arrow::faults, |chunk| arrow::chunk_of(&chunk)? }
+    chunk_fn! { Arrow2Chunk, false, arrow::faults_of_arrow2, |chunk| arrow::chunk_of(&chunk)? }
 );
 
 /// A row, column or chunk function behind a reference; made by [`by_ref`].

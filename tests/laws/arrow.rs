@@ -1181,3 +1181,376 @@ fn an_array_of_no_width_does_not_leave() {
     assert_eq!((error.kind().name(), error.column()), ("arrow", Some("a")));
     assert!(column.into_frame().to_arrow2().is_err());
 }
+
+#[test]
+fn slices_of_buffers_of_arrow2_are_what_they_show() {
+    use arrow2::array::*;
+    use arrow2::bitmap::Bitmap;
+    use arrow2::buffer::Buffer;
+    use arrow2::chunk::Chunk;
+    use arrow2::datatypes::{DataType as D, Field, Schema};
+
+    let frame = |array: Box<dyn Array>| {
+        let schema = Schema::from(vec![Field::new("c", array.data_type().clone(), true)]);
+        let chunk = Arrow2Chunk::try_new(schema, Chunk::new(vec![array])).unwrap();
+        chunk.to_frame().unwrap()
+    };
+    // The byte before is no UTF-8.
+    let bytes = || Buffer::from(vec![0xFF, b'a', b'b', b'c', b'd']).sliced(1, 4);
+    let text = || Utf8Array::<i32>::new(D::Utf8, vec![0, 1, 4].try_into().unwrap(), bytes(), None);
+    assert_eq!(frame(text().boxed()), df!["c" => ["a", "bcd"]].unwrap());
+    let binary = BinaryArray::<i64>::new(
+        D::LargeBinary,
+        vec![0, 1, 4].try_into().unwrap(),
+        bytes(),
+        None,
+    );
+    assert_eq!(
+        frame(binary.boxed()),
+        df!["c" => [&b"a"[..], b"bcd"]].unwrap()
+    );
+    let fixed = FixedSizeBinaryArray::new(D::FixedSizeBinary(2), bytes(), None);
+    assert_eq!(
+        frame(fixed.boxed()),
+        df!["c" => [&b"ab"[..], b"cd"]].unwrap()
+    );
+    let keys = Int8Array::from_slice([1, 0, 1]);
+    let dictionary = DictionaryArray::try_from_keys(keys, text().boxed()).unwrap();
+    let texts = frame(dictionary.boxed());
+    let texts: Vec<_> = (0..3)
+        .map(|row| texts["c"].get(row).unwrap().get_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(texts, ["bcd", "a", "bcd"]);
+
+    // Bits that do not begin where the values do, at every depth.
+    let valid = || Some(Bitmap::from([true, false, true, false, true, true]).sliced(2, 4));
+    let numbers = || Int64Array::new(D::Int64, vec![1, 2, 3, 4].into(), valid()).boxed();
+    let sliced = || {
+        Int64Array::new(
+            D::Int64,
+            Buffer::from(vec![9, 1, 2, 3, 4]).sliced(1, 4),
+            valid(),
+        )
+        .boxed()
+    };
+    let flags = BooleanArray::new(
+        D::Boolean,
+        Bitmap::from([true, true, false, true, false]).sliced(1, 4),
+        valid(),
+    )
+    .boxed();
+    let expected = df![
+        "a" => [Some(1i64), None, Some(3), Some(4)],
+        "b" => [Some(1i64), None, Some(3), Some(4)],
+        "f" => [Some(true), None, Some(true), Some(false)],
+    ]
+    .unwrap();
+    let fields = ["a", "b", "f"].map(|name| {
+        let dtype = if name == "f" { D::Boolean } else { D::Int64 };
+        Field::new(name, dtype, true)
+    });
+    let structs = StructArray::new(
+        D::Struct(fields.to_vec()),
+        vec![numbers(), sliced(), flags],
+        valid(),
+    );
+    let out = frame(structs.clone().boxed());
+    assert_eq!(out["c"].null_count(), 1);
+    let unnested = out["c"].struct_().unwrap().clone().unnest();
+    assert_eq!(unnested, expected, "the null row is null in each field too");
+    let item = |dtype: D| Box::new(Field::new("item", dtype, true));
+    let dtype = D::LargeList(item(structs.data_type().clone()));
+    let lists = ListArray::<i64>::new(
+        dtype.clone(),
+        vec![0, 1, 4].try_into().unwrap(),
+        structs.boxed(),
+        None,
+    );
+    let within = D::Struct(vec![Field::new("lists", dtype, true)]);
+    let deep = StructArray::new(
+        within,
+        vec![lists.boxed()],
+        Some(Bitmap::from([false, true, true]).sliced(1, 2)),
+    );
+    let out = frame(deep.boxed());
+    assert_eq!(out.height(), 2);
+    let fixed = D::FixedSizeList(item(D::Int64), 2);
+    let fixed = FixedSizeListArray::new(
+        fixed,
+        sliced(),
+        Some(Bitmap::from([true, true, false]).sliced(1, 2)),
+    );
+    let out = frame(fixed.boxed());
+    assert_eq!((out.height(), out["c"].null_count()), (2, 1));
+    // Each of them, sliced once more.
+    for array in [numbers(), sliced()] {
+        let out = frame(array.sliced(1, 3));
+        assert_eq!(out, df!["c" => [None, Some(3i64), Some(4)]].unwrap());
+    }
+}
+
+#[test]
+fn empty_lists_of_categories_keep_their_rows() {
+    let batch = |texts: &[&str]| {
+        let items = DictionaryArray::<Int32Type>::from_iter(texts.iter().copied());
+        let lists = ListArray::new(
+            item(items.data_type().clone()),
+            arrow_offsets(&[texts.len()]),
+            Arc::new(items),
+            None,
+        );
+        nulls_of(lists.data_type().clone(), Arc::new(lists))
+    };
+    let orders: [&[&[&str]]; 4] = [
+        &[&["a", "b"], &[], &["c", "d", "e"], &["f"]],
+        &[&["a"], &[]],
+        &[&[], &["a"], &["b"]],
+        &[&[], &[]],
+    ];
+    for lists in orders {
+        let batches: Vec<RecordBatch> = lists.iter().map(|texts| batch(texts)).collect();
+        let df = batches.to_frame().unwrap();
+        assert_eq!(df.height(), lists.len());
+        let texts: Vec<Vec<String>> = (0..df.height())
+            .map(|row| {
+                let AnyValue::List(list) = df["c"].get(row).unwrap() else {
+                    panic!("row {row} is null")
+                };
+                let texts = list.cast(&DataType::String).unwrap();
+                let texts = texts.str().unwrap().iter().flatten();
+                texts.map(str::to_owned).collect()
+            })
+            .collect();
+        assert_eq!(texts, lists);
+        assert_same_frame(
+            &df.to_batches().unwrap().to_frame().unwrap(),
+            &df,
+            "and back",
+        );
+        assert_same_frame(&df.to_arrow2().unwrap().to_frame().unwrap(), &df, "arrow2");
+    }
+}
+
+#[test]
+fn too_many_categories_are_refused_wherever_they_are() {
+    let texts =
+        |letter: char| -> Vec<String> { (0..200).map(|i| format!("{letter}{i}")).collect() };
+    let dictionary = |letter: char| {
+        let texts = texts(letter);
+        Arc::new(DictionaryArray::<Int32Type>::from_iter(
+            texts.iter().map(String::as_str),
+        )) as ArrayRef
+    };
+    let metadata = HashMap::from([(
+        "_PL_CATEGORICAL2".to_owned(),
+        "5;small13;laws of arrowu8;".to_owned(),
+    )]);
+    let field = |name: &str| {
+        F::new(name, dictionary('a').data_type().clone(), true).with_metadata(metadata.clone())
+    };
+    let fields = Fields::from(vec![field("a"), field("b")]);
+    let structs = StructArray::new(fields, vec![dictionary('a'), dictionary('b')], None);
+    let error = one(structs).to_frame().unwrap_err();
+    assert_eq!(
+        (error.kind().name(), error.column()),
+        ("arrow", Some("c")),
+        "{error}"
+    );
+    let lists = |letter| {
+        let items = Arc::new(field("item"));
+        nulls_of(
+            A::List(items.clone()),
+            Arc::new(ListArray::new(
+                items,
+                arrow_offsets(&[200]),
+                dictionary(letter),
+                None,
+            )),
+        )
+    };
+    let error = [lists('a'), lists('b')].to_frame().unwrap_err();
+    assert_eq!(
+        (error.kind().name(), error.column()),
+        ("arrow", Some("c")),
+        "{error}"
+    );
+    assert!(error.to_string().starts_with("batch 1: "), "{error}");
+}
+
+#[test]
+fn an_error_in_the_data_names_its_batch() {
+    let good = one(TimestampSecondArray::from(vec![1]));
+    let bad = one(TimestampSecondArray::from(vec![i64::MAX]));
+    let error = [good.clone(), good.slice(0, 0), bad.clone()]
+        .to_frame()
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("batch 2: column \"c\": "),
+        "{error}"
+    );
+    let error = bad.to_frame().unwrap_err();
+    assert!(error.to_string().starts_with("column \"c\": "), "{error}");
+    let error = [good, nulls(&A::Float16)].to_frame().unwrap_err();
+    assert!(
+        error.to_string().starts_with("batch 1: column \"c\": "),
+        "{error}"
+    );
+}
+
+#[test]
+fn batches_of_one_frame_share_a_dictionary() {
+    let df = layouts(&every(40))
+        .swap_remove(1)
+        .1
+        .select(["cat", "enum", "i64", "list of cat"])
+        .unwrap();
+    let batches = df.to_batches().unwrap();
+    assert!(batches.len() > 2);
+    for name in ["cat", "enum"] {
+        let values = |batch: &RecordBatch| batch[name].as_any_dictionary().values().to_data();
+        assert!(
+            batches
+                .iter()
+                .all(|batch| values(batch) == values(&batches[0])),
+            "{name}"
+        );
+    }
+    assert_same_frame(&batches.to_frame().unwrap(), &df, "categories");
+}
+
+#[test]
+fn structs_without_fields() {
+    let df = DataFrame::new(
+        3,
+        vec![Column::full_null("s".into(), 3, &DataType::Struct(vec![]))],
+    )
+    .unwrap();
+    let batches = df.to_batches().unwrap();
+    assert_eq!(batches.to_frame().unwrap().height(), 3);
+    let error = df.to_arrow2().unwrap_err();
+    assert_eq!((error.kind().name(), error.column()), ("arrow", Some("s")));
+    let error = df
+        .par_apply()
+        .chunks(|_: Arrow2Chunk| -> u32 { panic!("it is called") })
+        .unwrap_err();
+    assert_eq!((error.kind().name(), error.column()), ("arrow", Some("s")));
+}
+
+/// An array of arrow-rs as its C struct, and its schema with a name.
+fn exported(array: &dyn Array) -> (Foreign, polars_par_apply::ArrowSchema) {
+    let field = F::new("", array.data_type().clone(), true);
+    let schema = arrow_array::ffi::FFI_ArrowSchema::try_from(&field).unwrap();
+    let array = arrow_array::ffi::FFI_ArrowArray::new(&array.to_data());
+    // SAFETY: they are the same structs.
+    unsafe { (std::mem::transmute(array), std::mem::transmute(schema)) }
+}
+
+fn taken(array: Foreign, schema: &polars_par_apply::ArrowSchema) -> Result<Column, Error> {
+    // SAFETY: it is an array of arrow-rs, of which some rows were left out as the format says.
+    unsafe {
+        column_from_ffi(
+            vec![std::mem::transmute::<Foreign, ArrowArray>(array)],
+            schema,
+        )
+    }
+}
+
+#[test]
+fn lists_of_fixed_width_may_begin_at_an_offset() {
+    for nulls in [None, Some(vec![true, false, true, false].into())] {
+        let values = Int64Array::from_iter_values(0..8);
+        let lists = FixedSizeListArray::new(item(A::Int64), 2, Arc::new(values), nulls);
+        let whole = {
+            let (array, schema) = exported(&lists);
+            taken(array, &schema).unwrap()
+        };
+        for offset in 0..4 {
+            for length in 0..=4 - offset {
+                let (mut array, schema) = exported(&lists);
+                (array.offset, array.length, array.null_count) = (offset, length, -1);
+                let part = taken(array, &schema).unwrap();
+                assert_same(&part, &whole.slice(offset, length as usize), "a slice");
+            }
+        }
+        let (mut array, schema) = exported(&lists);
+        array.length = 5;
+        let error = taken(array, &schema).unwrap_err();
+        assert!(error.to_string().contains("fewer items"), "{error}");
+    }
+}
+
+/// `struct ArrowSchema`.
+#[repr(C)]
+struct ForeignSchema {
+    format: *const std::ffi::c_char,
+    name: *const std::ffi::c_char,
+    metadata: *const std::ffi::c_char,
+    flags: i64,
+    n_children: i64,
+    children: *mut *mut ForeignSchema,
+    dictionary: *mut ForeignSchema,
+    release: Option<unsafe extern "C" fn(*mut ForeignSchema)>,
+    private_data: *mut c_void,
+}
+
+#[test]
+fn schemas_of_strangers_are_read_or_refused() {
+    let (array, schema) = exported(&Int64Array::from(vec![1]));
+    drop(taken(array, &schema).unwrap());
+    // SAFETY: it is the same struct.
+    let mut schema: ForeignSchema = unsafe { std::mem::transmute(schema) };
+    // One key, of a byte that is no UTF-8.
+    let mut metadata = vec![0u8; 0];
+    for number in [1i32, 1] {
+        metadata.extend(number.to_ne_bytes());
+    }
+    metadata.push(0xFF);
+    metadata.extend(0i32.to_ne_bytes());
+    let own = std::mem::replace(&mut schema.metadata, metadata.as_ptr().cast());
+    let with = |schema: &ForeignSchema| {
+        let (array, _) = exported(&Int64Array::from(vec![1]));
+        // SAFETY: it is the same struct.
+        taken(array, unsafe { &*(&raw const *schema).cast() })
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(with(&schema).contains("metadata of the schema are not UTF-8"));
+    schema.metadata = own;
+    let name = std::mem::replace(&mut schema.name, c"\xFF".as_ptr());
+    assert!(with(&schema).contains("a name in the schema is not UTF-8"));
+    schema.name = name;
+    let release = schema.release.take();
+    assert!(with(&schema).contains("released"));
+    schema.release = release;
+    // SAFETY: it is the same struct, and as it was.
+    drop(unsafe { std::mem::transmute::<ForeignSchema, polars_par_apply::ArrowSchema>(schema) });
+
+    // A dictionary of an extension type.
+    let dictionary = DictionaryArray::<Int8Type>::from_iter(["a", "b", "a"]);
+    let (array, schema) = exported(&dictionary);
+    // SAFETY: it is the same struct.
+    let schema: ForeignSchema = unsafe { std::mem::transmute(schema) };
+    let mut metadata = Vec::new();
+    metadata.extend(1i32.to_ne_bytes());
+    for text in ["ARROW:extension:name", "arrow.json"] {
+        metadata.extend((text.len() as i32).to_ne_bytes());
+        metadata.extend(text.as_bytes());
+    }
+    // SAFETY: the dictionary is there, and nobody else's.
+    let own =
+        unsafe { std::mem::replace(&mut (*schema.dictionary).metadata, metadata.as_ptr().cast()) };
+    // SAFETY: it is the same struct.
+    let column = taken(array, unsafe { &*(&raw const schema).cast() }).unwrap();
+    assert_eq!(
+        column.dtype(),
+        &DataType::from_categories(Categories::global())
+    );
+    // SAFETY: as above.
+    unsafe {
+        (*schema.dictionary).metadata = own;
+        drop(std::mem::transmute::<
+            ForeignSchema,
+            polars_par_apply::ArrowSchema,
+        >(schema));
+    }
+}
