@@ -300,7 +300,7 @@ impl Draw {
         }
     }
 
-    fn float(&mut self) -> f64 {
+    pub fn float(&mut self) -> f64 {
         let x = self.bits();
         match x % 16 {
             0 => f64::NAN,
@@ -316,11 +316,11 @@ impl Draw {
         }
     }
 
-    fn word(&mut self) -> &'static str {
+    pub fn word(&mut self) -> &'static str {
         WORDS[(self.bits() % 6) as usize]
     }
 
-    fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         match self.bits() % 4 {
             0 => self.word().repeat(2),
             1 => self.bits().to_string(),

@@ -5,6 +5,8 @@
 #![allow(missing_docs, reason = "it is no library for others")]
 
 pub mod arguments;
+pub mod arrow_data;
+pub mod arrow_values;
 pub mod call;
 pub mod expect;
 pub mod faults;

@@ -368,9 +368,10 @@ fn exportable(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
             if let Some(dictionary) = any.downcast_ref::<DictionaryArray<$K>>() {
                 let values = exportable_within(&**dictionary.values())?;
                 let keys = dictionary.keys().clone();
-                // SAFETY: there are as many values as before. What lies under a null is any key, which `try_new` does not take.
-                let dictionary =
-                    unsafe { DictionaryArray::<$K>::try_new_unchecked(dtype, keys, values)? };
+                // What lies under a null is any key, which `try_new` does not take.
+                let dictionary = DictionaryArray::<$K>::try_new_unchecked;
+                // SAFETY: the keys are those of a dictionary of as many values.
+                let dictionary = unsafe { dictionary(dtype, keys, values)? };
                 return Ok(dictionary.boxed());
             }
         )*};

@@ -1442,7 +1442,13 @@ fn exported(array: &dyn Array) -> (Foreign, polars_par_apply::ArrowSchema) {
     let schema = arrow_array::ffi::FFI_ArrowSchema::try_from(&field).unwrap();
     let array = arrow_array::ffi::FFI_ArrowArray::new(&array.to_data());
     // SAFETY: they are the same structs.
-    unsafe { (std::mem::transmute(array), std::mem::transmute(schema)) }
+    unsafe {
+        use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+        (
+            std::mem::transmute::<FFI_ArrowArray, Foreign>(array),
+            std::mem::transmute::<FFI_ArrowSchema, polars_par_apply::ArrowSchema>(schema),
+        )
+    }
 }
 
 fn taken(array: Foreign, schema: &polars_par_apply::ArrowSchema) -> Result<Column, Error> {

@@ -1,6 +1,7 @@
 //! The verbs: each has a file, with a plan of a call, a plain loop that says what the call is to give, and the comparison. The
 //! table below is the one place where another is added.
 
+pub mod arrow;
 pub mod chunks;
 pub mod columns;
 pub mod elements;
@@ -64,4 +65,6 @@ verbs! {
     Groups: groups::Groups, 4;
     Transform: transform::Transform, 3;
     Windows: windows::Windows, 4;
+    ArrowOut: arrow::ArrowOut, 2;
+    ArrowIn: arrow::ArrowIn, 2;
 }
