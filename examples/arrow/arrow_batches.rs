@@ -167,39 +167,3 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     run(data, folder.path(), &mut io::stdout().lock())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_way_gives_the_same() {
-        let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data"));
-        let folder = tempfile::tempdir().unwrap();
-        let mut out = Vec::new();
-        run(data, folder.path(), &mut out).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        let mut lines = out.lines();
-        assert_eq!(lines.next(), Some("flights: 336776 rows"));
-        assert!(
-            lines
-                .next()
-                .is_some_and(|line| line.starts_with("batches: "))
-        );
-        let said: Vec<&str> = lines.collect();
-        assert_eq!(said.len(), 5);
-        assert!(said.iter().all(|line| line.ends_with(": equal")), "{out}");
-
-        // And the speeds are right, of which arrow-rs has computed some.
-        let miles =
-            ArrayRef::from(Arc::new(arrow_array::Int64Array::from(vec![100, 100])) as ArrayRef);
-        let minutes = Arc::new(arrow_array::Int64Array::from(vec![Some(60), None])) as ArrayRef;
-        let batch =
-            RecordBatch::try_from_iter([("distance", miles), ("air_time", minutes)]).unwrap();
-        let speeds = batch.par_apply_chunks(speeds).unwrap();
-        assert_eq!(
-            speeds["speed"].f64().unwrap().to_vec(),
-            [Some(160.934_4), None]
-        );
-    }
-}
