@@ -53,6 +53,9 @@
 //! [`imap`](Pool::imap), [`apply_async`](Pool::apply_async) and the rest; the page
 //! [coming from multiprocessing](guide::coming_from_multiprocessing) has a row for each Python call.
 //!
+//! A closure may have a name: a [`Registry`] has the functions of a program, and [`call`](Apply::call) calls one over a frame or in a
+//! query, as its verb does. So a program may choose by a configuration what it calls, and processes on several machines may have the same functions.
+//!
 //! A closure takes part in a lazy query, with the feature `lazy`: as an expression, on a `LazyFrame`, over the batches that
 //! stream out of it; the page
 //! [in a lazy pipeline](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/in_a_lazy_pipeline/) shows which is
@@ -142,6 +145,7 @@
 //! | `arrow` | | [Arrow](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/): `RecordBatch` of arrow-rs 60 as a chunk closure's argument and result, to and from frames; brings `ffi` |
 //! | `arrow2` | | the same for the chunks of arrow2 0.18, which is **unmaintained since 2024** and has the advisory RUSTSEC-2025-0038 without a patch; it is in code that this crate does not compile, as the [guide](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/#arrow2) says; brings `ffi` |
 //! | `ffi` | | `column_to_ffi` and `column_from_ffi`: columns as the structs of Arrow's C Data Interface, for any Arrow library |
+//! | `serde` | | [`CallOptions`] and, with `retry`, `Retry` are written and read by serde, with the dtypes that they have |
 //! | `tracing` | | a span `par_apply` for each call (info), with the fields of [`Stats`], and a span `run` in it for each run of rows (debug); their target is `polars_par_apply` |
 //!
 //! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
@@ -174,6 +178,7 @@
 //! | `map` | the verbs of a pool, over items |
 //! | `lazy` | closures in a lazy query: expressions, row and chunk functions, streams |
 //! | `apply`, `frame`, `par_map` | the builder, and the traits on `DataFrame`, and on `Column` and `Series` |
+//! | `named` | functions that are called by their name, eagerly and in a query: [`Registry`], [`Function`] |
 //! | [`guide`] | pages of documentation |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -194,6 +199,7 @@ mod job;
 #[cfg(feature = "lazy")]
 mod lazy;
 mod map;
+mod named;
 mod options;
 mod outcome;
 mod par_map;
@@ -234,10 +240,9 @@ pub use function::{
 };
 pub use job::Job;
 #[cfg(feature = "lazy")]
-pub use lazy::{
-    Batches, Failures, IntoBatch, LazyApply, OneColumn, OutputSchema, ParApplyLazy, RowsExpr, rows,
-};
+pub use lazy::{Batches, Failures, IntoBatch, LazyApply, ParApplyLazy, RowsExpr, rows};
 pub use map::{Imap, ImapUnordered, IntoItem, StarFn};
+pub use named::{CallSeed, Function, FunctionBuilder, NamedLead, Registry};
 pub use options::{CallOptions, Casts, NullKeys, Nulls, OnCancel, OnError};
 pub use outcome::{LongestRun, Outcome, SlowestGroup, Stats, WorkerStats};
 pub use par_map::ParMap;
@@ -262,9 +267,11 @@ pub use retry::Retry;
 pub use run::keep_panic_hook;
 pub use verbs::FoldLead;
 pub use windows::{Closed, Span, Window};
+#[cfg(feature = "lazy")]
+pub use write::OneColumn;
 pub use write::{
     Each, Emit, EmitRow, IntoCell, IntoColumns, IntoGroups, IntoMask, IntoRow, IntoRows, IntoStack,
-    IntoTransform, Many,
+    IntoTransform, Many, OutputSchema,
 };
 #[cfg(feature = "arrow")]
 pub use {arrow_array, arrow_schema};

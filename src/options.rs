@@ -16,6 +16,11 @@ use crate::sync::Arc;
 ///
 /// An argument of type `Option<T>` sees its nulls as `None` under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Nulls {
     /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`; of
@@ -29,6 +34,11 @@ pub enum Nulls {
 
 /// Which conversions from a column's dtype to an argument's type, and from a result to its column's dtype, are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Casts {
     /// Those that keep every value: `Int32` as `i64` or `f64`, `Float32` as `f64`. Any other is an error.
@@ -51,6 +61,11 @@ pub enum Casts {
 /// its `stats`. [`max_failures`](crate::Apply::max_failures) says how many are too many. What cannot be checked row by row
 /// is no row's failure, and ends the call whatever the policy: results that do not stack, a state that cannot be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum OnError {
     /// The call returns the error of the lowest failing row; the other workers stop early.
@@ -82,6 +97,11 @@ pub enum OnError {
 
 /// What a cancelled run, or one whose deadline has passed, gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum OnCancel {
     /// An error that says how many rows were done.
@@ -96,6 +116,11 @@ pub enum OnCancel {
 
 /// What becomes of rows whose key is null, of which a call [by keys](crate::Apply::by) has several where it has several keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum NullKeys {
     /// They are a group of their own, as in Polars: a null is equal to a null.
@@ -123,7 +148,21 @@ pub enum NullKeys {
 /// assert_ne!(strict, lengths);
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
+///
+/// With the feature `serde` they can be written to a file, or sent, and read again. Options that are not given are null or
+/// left out; one of an unknown name is an error. Each has the name of its method, but `first_row` and `row_numbers`, which replace
+/// each other, are in one named `numbering`. The values of enums are in snake case, and dtypes are written as Polars writes them.
+/// In JSON, for example:
+///
+/// ```json
+/// {"select": ["x"], "on_error": "null", "numbering": {"first_row": 100}, "deadline": {"secs": 60, "nanos": 0}}
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[must_use = "options do nothing until a call is given them: `df.par_apply().with(&options)`"]
 pub struct CallOptions {
     pub(crate) select: Option<Vec<PlSmallStr>>,

@@ -178,6 +178,21 @@ impl<T> Outcome<T> {
         Ok(rest)
     }
 
+    /// The same of another output.
+    pub(crate) fn try_map<U>(self, change: impl FnOnce(T) -> Result<U>) -> Result<Outcome<U>> {
+        Ok(Outcome {
+            output: change(self.output)?,
+            failures: self.failures,
+            stats: self.stats,
+            dropped: self.dropped,
+            filtered: self.filtered,
+            undone: self.undone,
+            numbers: self.numbers,
+            rows: self.rows,
+            is_of_columns: self.is_of_columns,
+        })
+    }
+
     /// Tells whether every row has its output: nothing failed, and nothing was cancelled.
     #[must_use]
     pub fn is_complete(&self) -> bool {

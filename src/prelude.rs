@@ -17,16 +17,15 @@ pub use crate::RowRng;
 pub use crate::Struct;
 pub use crate::{
     Apply, CallOptions, CancelToken, Casts, Cell, Chunk, ChunkFn, Closed, ColumnFn, Each, Emit,
-    EmitFn, EmitRow, ErrorKind, FromRow, Group, GroupFn, IntoCell, IntoColumns, IntoGroups,
-    IntoItem, IntoMask, IntoRow, IntoRows, IntoStack, IntoTransform, Job, Many, NullKeys, Nulls,
-    OnCancel, OnError, Outcome, ParApply, ParMap, Place, Pool, Progress, Row, RowFn, Rows, Stats,
-    Tick, TickState, Values, Window, WindowFn, available_workers,
+    EmitFn, EmitRow, ErrorKind, FromRow, Function, Group, GroupFn, IntoCell, IntoColumns,
+    IntoGroups, IntoItem, IntoMask, IntoRow, IntoRows, IntoStack, IntoTransform, Job, Many,
+    NullKeys, Nulls, OnCancel, OnError, Outcome, OutputSchema, ParApply, ParMap, Place, Pool,
+    Progress, Registry, Row, RowFn, Rows, Stats, Tick, TickState, Values, Window, WindowFn,
+    available_workers,
 };
 #[cfg(feature = "arrow2")]
 pub use crate::{Arrow2Chunk, FromArrow2, ToArrow2};
 #[cfg(feature = "lazy")]
-pub use crate::{
-    Batches, Failures, IntoBatch, LazyApply, OutputSchema, ParApplyLazy, RowsExpr, rows,
-};
+pub use crate::{Batches, Failures, IntoBatch, LazyApply, ParApplyLazy, RowsExpr, rows};
 #[cfg(feature = "arrow")]
 pub use crate::{FromArrow, ToArrow};

@@ -128,6 +128,47 @@ mod policy {
         }
     }
 
+    /// What a policy says, without its predicate.
+    #[cfg(feature = "serde")]
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename = "Retry", deny_unknown_fields)]
+    struct Plain {
+        attempts: usize,
+        factor: f32,
+        min_delay: Duration,
+        max_delay: Duration,
+    }
+
+    /// A predicate is a closure, and cannot be written: with [`when`](Retry::when), it is an error.
+    #[cfg(feature = "serde")]
+    impl serde::Serialize for Retry {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if self.when.is_some() {
+                return Err(serde::ser::Error::custom(
+                    "the predicate of `Retry::when` is a closure, which cannot be written or sent; leave it out",
+                ));
+            }
+            let plain = Plain {
+                attempts: self.attempts,
+                factor: self.factor,
+                min_delay: self.min_delay,
+                max_delay: self.max_delay,
+            };
+            plain.serialize(serializer)
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    impl<'de> serde::Deserialize<'de> for Retry {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let plain = Plain::deserialize(deserializer)?;
+            Ok(Retry::attempts(plain.attempts)
+                .factor(plain.factor)
+                .min_delay(plain.min_delay)
+                .max_delay(plain.max_delay))
+        }
+    }
+
     impl fmt::Debug for Retry {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("Retry")

@@ -13,10 +13,13 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How the input's rows are numbered, as it was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Numbering {
     /// From this number on.
+    #[cfg_attr(feature = "serde", serde(rename = "first_row"))]
     From(u64),
     /// By a column of the frame.
+    #[cfg_attr(feature = "serde", serde(rename = "row_numbers"))]
     Column(PlSmallStr),
 }
 

@@ -10,10 +10,11 @@ use polars::prelude::{
     Column, DataFrame, DataType, Engine, LazyFrame, PlSmallStr, TimeUnit, col, lit,
 };
 use polars_par_apply::prelude::{Apply, CallOptions, OnError, RowRng, Tick};
-use polars_par_apply::{Batches, Casts, Error, Failures, LazyApply, Nulls, RowsExpr};
+use polars_par_apply::{Batches, Casts, Error, Failures, LazyApply, Nulls, Registry, RowsExpr};
 use rand::RngExt;
 
 use crate::arguments::{Fit, Read, Taken};
+use crate::call::call;
 use crate::expect::{Checked, Fate, Got, Items, Query, Why, is_column};
 use crate::faults::{Body, Rule};
 use crate::frame::{Draw, FramePlan, Kind, NAMES, WORDS};
@@ -279,6 +280,30 @@ impl<'r> Run<'r> {
 
     pub fn in_background(&self) -> bool {
         self.case.how == How::Job
+    }
+
+    /// Whether the call is made by a function's name: in half of the cases, as the seed says, so that no bytes are needed for it.
+    pub fn by_name(&self) -> bool {
+        let is_odd = self.case.seed % 2 == 1;
+        // Results beside the columns have no such call in the background.
+        is_odd && !(self.case.beside && self.in_background())
+    }
+
+    /// Calls the one function of a registry.
+    pub fn named(&self, functions: &Registry) -> Gave {
+        let function = functions.functions().next().expect("it has a function");
+        if let Some(lazy) = self.lazy() {
+            return self.collect(lazy.call(&function));
+        }
+        let (apply, outcome) = (self.apply(), self.case.options.outcome);
+        Gave::Call(Box::new(match self.case.beside {
+            true => {
+                call!(apply, false, outcome, self.df, call_with_columns or spawn_call (&function))
+            }
+            false => {
+                call!(apply, self.in_background(), outcome, self.df, call or spawn_call (&function))
+            }
+        }))
     }
 
     /// The call on a `LazyFrame` with its options, where it is to be made on one.

@@ -29,8 +29,8 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 /// A call in the making: options, then one verb: [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
 /// [`with_columns`](Apply::with_columns), [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows),
 /// [`columns`](Apply::columns), [`chunks`](Apply::chunks), [`elements`](Apply::elements), [`fold_rows`](Apply::fold_rows),
-/// [`groups`](Apply::groups), [`transform`](Apply::transform) or [`windows`](Apply::windows). Made by
-/// [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// [`groups`](Apply::groups), [`transform`](Apply::transform) or [`windows`](Apply::windows); or [`call`](Apply::call), the verb of a
+/// function that has a name. Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
 ///
 /// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
 /// the call at once, before it calls the closure.
@@ -173,6 +173,11 @@ impl<'a> Apply<'a, 'static> {
 }
 
 impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
+    /// The frame, the options and the leading arguments, as given.
+    pub(crate) fn parts(&self) -> Result<(&DataFrame, &Options<'p>, &L)> {
+        Ok((self.frame.get()?, &self.options, &self.lead))
+    }
+
     /// Gives the call options that are kept as a value. Those that were given before hold where `options` has none, and
     /// those that are given after it replace it.
     ///
@@ -1403,6 +1408,16 @@ where
         self.spawn(rows, move |frame, options, lead| {
             verbs::fold_rows(frame, options, lead, &fold).map(G::give)
         })
+    }
+
+    /// A job whose progress counts the frame's rows.
+    pub(crate) fn spawn_over_rows<T, V>(self, verb: V) -> Job<T>
+    where
+        T: Send + 'static,
+        V: FnOnce(&DataFrame, &Options<'_>, L) -> Result<T> + Send + 'static,
+    {
+        let rows = self.frame.height();
+        self.spawn(rows, verb)
     }
 
     fn spawn<T, V>(self, total: usize, verb: V) -> Job<T>

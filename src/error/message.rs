@@ -154,6 +154,9 @@ impl fmt::Display for Error {
                 }
                 f.write_str(message)
             }
+            ErrorKind::Function { function, message } => {
+                write!(f, "function {function:?}: {message}")
+            }
             ErrorKind::Arrow {
                 column,
                 batch,

@@ -261,6 +261,14 @@ pub enum ErrorKind {
         /// What is wrong, and how to mend it.
         message: String,
     },
+    /// A [named function](crate::Registry) that cannot be had, or not called in this way.
+    #[non_exhaustive]
+    Function {
+        /// The name asked for.
+        function: String,
+        /// What is wrong, and how to mend it.
+        message: String,
+    },
     /// Several faults of one call, all found before the closure was called.
     Several(Vec<Error>),
     /// An error of Polars.
@@ -307,6 +315,7 @@ impl ErrorKind {
             ErrorKind::Finish { .. } => "finish",
             ErrorKind::Stack { .. } => "stack",
             ErrorKind::Arrow { .. } => "arrow",
+            ErrorKind::Function { .. } => "function",
             ErrorKind::Several(_) => "several",
             ErrorKind::Polars(_) => "polars",
             ErrorKind::Other(_) => "other",

@@ -1,16 +1,18 @@
 //! The builder of calls on a `LazyFrame`.
 
-use polars::prelude::{DataFrame, DataType, Expr, LazyFrame, PlSmallStr, all, by_name};
+use polars::prelude::{
+    DataFrame, DataType, DslPlan, Expr, LazyFrame, PlSmallStr, PlanCallback, SchemaRef, all,
+    by_name,
+};
 
 use super::batches::Batches;
 use super::beside::{AddedColumns, beside};
-use super::chunks::{self, OutputSchema};
+use super::chunks;
 use super::expr::{RowsExpr, rows};
 use super::failures::Failures;
 use super::flat_map::flat_map;
 use super::item::IntoBatch;
 use super::lends::Lends;
-use super::one_column::OneColumn;
 use super::query_rows::output_name;
 use super::settings::{Settings, settings};
 use super::unused_name::unused_name;
@@ -18,16 +20,18 @@ use crate::cancel::CancelToken;
 use crate::context::{
     Context, Finish, Hook, IntoState, NoContext, NoFinish, NoState, State, WithState,
 };
+use crate::error::Error;
 use crate::function::{ChunkFn, RowFn};
 use crate::options::{Casts, Nulls, OnError};
 use crate::progress::Progress;
 use crate::read::Cells;
-use crate::write::{IntoRow, IntoRows, IntoStack};
+use crate::write::{IntoRow, IntoRows, IntoStack, OneColumn, OutputSchema};
 
 /// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
 /// [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows), [`groups`](LazyApply::groups),
 /// [`transform`](LazyApply::transform), [`windows`](LazyApply::windows), [`chunks`](LazyApply::chunks),
-/// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches). Made by
+/// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches); or [`call`](LazyApply::call), the verb of a function
+/// that has a name. Made by
 /// [`par_apply`](crate::ParApplyLazy::par_apply).
 ///
 /// With a [`state`](LazyApply::state), a verb's closure takes it first; with a [`finish`](LazyApply::finish) too, only the last two
@@ -192,12 +196,53 @@ impl<L> LazyApply<L> {
         (frame, call, temporary)
     }
 
-    fn add_rows<M, C, F>(self, f: F) -> LazyFrame
+    /// The same call, whose closure is lent what `state` has.
+    pub(crate) fn with_state<T>(self, state: T) -> LazyApply<T> {
+        LazyApply {
+            frame: self.frame,
+            settings: self.settings,
+            state,
+        }
+    }
+
+    /// A frame whose plan fails with this error.
+    pub(crate) fn refused<E>(self, error: E) -> LazyFrame
+    where
+        E: Fn() -> Error + Send + Sync + 'static,
+    {
+        self.frame.pipe_with_schema(PlanCallback::new(
+            move |_: (Vec<DslPlan>, Vec<SchemaRef>)| Err::<DslPlan, _>(error().into()),
+        ))
+    }
+
+    pub(crate) fn many_rows<M, C, F>(self, f: F) -> LazyFrame
     where
         L: Lends<C>,
         C: Context + Send,
         F: RowFn<M, C> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRows,
+    {
+        flat_map::<M, C, _, F>(self.frame, self.settings, self.state, f)
+    }
+
+    pub(crate) fn map_chunks<M, C, S, F>(mut self, schema: S, f: F) -> LazyFrame
+    where
+        L: Lends<C>,
+        C: Context + Send,
+        S: OutputSchema,
+        F: ChunkFn<M, C> + Send + 'static,
+        F::Out: IntoStack<Output = DataFrame>,
+    {
+        let frame = self.selected();
+        chunks::map::<M, C, _, _, F>(frame, self.settings, self.state, schema, f)
+    }
+
+    pub(crate) fn add_rows<M, C, F>(self, f: F) -> LazyFrame
+    where
+        L: Lends<C>,
+        C: Context + Send,
+        F: RowFn<M, C> + Send + 'static,
+        F::Out: IntoRow,
     {
         let settings = &self.settings;
         let names = settings.options.call.names.clone();
@@ -285,7 +330,7 @@ impl LazyApply {
     pub fn rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.add_rows::<M, NoContext, F>(f)
     }
@@ -325,7 +370,7 @@ impl LazyApply {
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRows,
     {
-        flat_map::<M, NoContext, _, F>(self.frame, self.settings, self.state, f)
+        self.many_rows::<M, NoContext, F>(f)
     }
 
     /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
@@ -340,14 +385,13 @@ impl LazyApply {
     /// # Errors
     /// When the query is planned: an option that is for functions of rows. When it runs, as a `ComputeError`: the closure's
     /// error or panic; a result whose columns' names, order or dtypes are not those of the schema.
-    pub fn chunks<M, S, F>(mut self, schema: S, f: F) -> LazyFrame
+    pub fn chunks<M, S, F>(self, schema: S, f: F) -> LazyFrame
     where
         S: OutputSchema,
         F: ChunkFn<M> + Send + 'static,
         F::Out: IntoStack<Output = DataFrame>,
     {
-        let frame = self.selected();
-        chunks::map::<M, NoContext, _, _, F>(frame, self.settings, self.state, schema, f)
+        self.map_chunks::<M, NoContext, S, F>(schema, f)
     }
 
     /// Runs the query in the streaming engine, and gives what the closure makes of each batch as an iterator.
@@ -386,7 +430,7 @@ impl LazyApply {
     pub fn row_batches<M, F>(self, f: F) -> Batches<DataFrame>
     where
         F: RowFn<M, NoContext> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         Batches::of_rows(self.frame, self.settings, f)
     }
@@ -404,7 +448,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
         O: IntoState<S>,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.add_rows::<M, WithState<S>, F>(f)
     }
@@ -422,7 +466,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
         F: RowFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoRows,
     {
-        flat_map::<M, WithState<S>, _, F>(self.frame, self.settings, self.state, f)
+        self.many_rows::<M, WithState<S>, F>(f)
     }
 
     /// As [`chunks`](LazyApply::chunks), with the state: the closure takes `&mut S` first. With
@@ -431,7 +475,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
     ///
     /// # Errors
     /// Those of the call without a state; and, when it runs, that a state cannot be made.
-    pub fn chunks<S, O, M, Sch, F>(mut self, schema: Sch, f: F) -> LazyFrame
+    pub fn chunks<S, O, M, Sch, F>(self, schema: Sch, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
         O: IntoState<S>,
@@ -440,8 +484,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
         F: ChunkFn<M, WithState<S>> + Send + 'static,
         F::Out: IntoStack<Output = DataFrame>,
     {
-        let frame = self.selected();
-        chunks::map::<M, WithState<S>, _, _, F>(frame, self.settings, self.state, schema, f)
+        self.map_chunks::<M, WithState<S>, Sch, F>(schema, f)
     }
 
     /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
@@ -518,7 +561,7 @@ impl<I, G> LazyApply<State<I, G>> {
         G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         Batches::of_rows_in_order(self.frame, self.settings, self.state, f)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use polars::prelude::{DataFrame, LazyFrame, PlSmallStr, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{DataFrame, LazyFrame, PlSmallStr, PolarsResult, Schema};
 
 use super::expr::of_batch;
 use super::lends::Lends;
@@ -10,69 +10,12 @@ use super::map::{Mapping, map as map_frames};
 use super::settings::{QueryOptions, Settings};
 use super::unused_name::unused_name;
 use crate::context::Context;
-use crate::error::{Error, Result, counted, dtype_name};
+use crate::error::Error;
 use crate::function::ChunkFn;
 use crate::row_numbers::Numbering;
 use crate::sync::Arc;
 use crate::verbs::{self, Kind, Over};
-use crate::write::{IntoStack, column_with_dtype, merged};
-
-/// What the frame of a [chunk function](crate::ParApplyLazy::par_apply_chunks) will have: a `Schema` or `SchemaRef`, or a
-/// closure that makes one of the input's, `|input: &Schema| …`, or a `PolarsResult` of one.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a schema",
-    note = "give a `Schema`, a `SchemaRef`, or a closure `|input: &Schema| …` that returns a `Schema` or a `PolarsResult<Schema>`"
-)]
-pub trait OutputSchema: Send + Sync + 'static {
-    #[doc(hidden)]
-    fn of(&self, input: &Schema) -> PolarsResult<SchemaRef>;
-}
-
-impl OutputSchema for Schema {
-    fn of(&self, _: &Schema) -> PolarsResult<SchemaRef> {
-        Ok(Arc::new(self.clone()))
-    }
-}
-
-impl OutputSchema for SchemaRef {
-    fn of(&self, _: &Schema) -> PolarsResult<SchemaRef> {
-        Ok(self.clone())
-    }
-}
-
-impl<F, R> OutputSchema for F
-where
-    F: Fn(&Schema) -> R + Send + Sync + 'static,
-    R: IntoSchema,
-{
-    fn of(&self, input: &Schema) -> PolarsResult<SchemaRef> {
-        self(input).into_schema()
-    }
-}
-
-/// What a closure that makes a schema returns.
-#[doc(hidden)]
-pub trait IntoSchema {
-    fn into_schema(self) -> PolarsResult<SchemaRef>;
-}
-
-impl IntoSchema for Schema {
-    fn into_schema(self) -> PolarsResult<SchemaRef> {
-        Ok(Arc::new(self))
-    }
-}
-
-impl IntoSchema for SchemaRef {
-    fn into_schema(self) -> PolarsResult<SchemaRef> {
-        Ok(self)
-    }
-}
-
-impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
-    fn into_schema(self) -> PolarsResult<SchemaRef> {
-        self?.into_schema()
-    }
-}
+use crate::write::{IntoStack, OutputSchema, fitted};
 
 /// Replaces the frame by what the function makes of it.
 pub(super) fn map<M, C, L, S, F>(
@@ -115,7 +58,7 @@ where
         planned.shared.check()?;
         let fields: Vec<_> = input.iter().collect();
         Error::of_all(F::faults(&fields))?;
-        schema.of(input)
+        Ok(verbs::promised(&schema, input)?)
     };
     let run = move |frame: &DataFrame, schema: &Schema, kept: &L::Kept, since: Instant| {
         chunks.run::<M, C>(frame, schema, kept, since)
@@ -164,40 +107,4 @@ impl<F, L> QueryChunks<F, L> {
         })?;
         Ok(fitted(output.output, schema)?)
     }
-}
-
-/// The frame with the schema that the rest of the query was planned with: what has no type takes the schema's.
-fn fitted(output: DataFrame, schema: &Schema) -> Result<DataFrame> {
-    let wrong = |message: String| Err(Error::from(anyhow::Error::msg(message)));
-    if output.width() == 0 && output.height() == 0 {
-        return Ok(DataFrame::empty_with_schema(schema));
-    }
-    if output.width() != schema.len() {
-        return wrong(format!(
-            "the closure's frame has {} ({}), and the schema has {}",
-            counted(output.width(), "column"),
-            output
-                .get_column_names()
-                .iter()
-                .map(|name| name.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-            schema.len(),
-        ));
-    }
-    let mut columns = Vec::with_capacity(schema.len());
-    for (position, (column, (name, dtype))) in
-        output.columns().iter().zip(schema.iter()).enumerate()
-    {
-        if column.name() != name || merged(column.dtype(), dtype).as_ref() != Some(dtype) {
-            return wrong(format!(
-                "column {position} of the closure's frame is {:?} {}, and in the schema it is {name:?} {}",
-                column.name(),
-                dtype_name(column.dtype()),
-                dtype_name(dtype),
-            ));
-        }
-        columns.push(column_with_dtype(column.clone(), dtype)?);
-    }
-    Ok(DataFrame::new(output.height(), columns)?)
 }

@@ -11,7 +11,6 @@ use polars_plan::prelude::FunctionOptions;
 use super::failures::Failures;
 use super::lends::Lends;
 use super::marker::{may_fail, named, refuse_statistics, stays};
-use super::one_column::OneColumn;
 use super::query_rows::{QueryRows, empty_columns};
 use super::run_link::{QueryRun, linked};
 use super::settings::{Settings, settings};
@@ -251,7 +250,7 @@ impl RowsExpr {
     pub fn apply<M, F>(self, f: F) -> Expr
     where
         F: RowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.expression::<M, NoContext, F>(f)
     }
@@ -268,7 +267,7 @@ impl<I> RowsExpr<State<I, NoFinish>> {
         O: IntoState<S>,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.expression::<M, WithState<S>, F>(f)
     }
@@ -280,7 +279,7 @@ impl<L> RowsExpr<L> {
         L: Lends<C>,
         C: Context + Send,
         F: RowFn<M, C> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         let plan_name = self.settings.name_or(match self.verb {
             Kind::FilterRows => "filter_rows",
@@ -365,7 +364,7 @@ impl<F, L> OfBatches<F, L> {
         L: Lends<C>,
         C: Context + Send,
         F: RowFn<M, C>,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         let (fields, numbers) = self.given(fields);
         if fields.is_empty() && !self.of_frame {
@@ -404,7 +403,7 @@ impl<F, L> OfBatches<F, L> {
         L: Lends<C>,
         C: Context + Send,
         F: RowFn<M, C>,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         let rows = height(&columns[..columns.len() - self.hidden])?;
         let stretched = |column: &Column| match column.len() == rows {

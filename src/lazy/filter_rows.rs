@@ -67,7 +67,7 @@ impl<I> LazyApply<State<I, NoFinish>> {
 }
 
 impl<L> LazyApply<L> {
-    fn keep_rows<M, C, F>(mut self, f: F) -> LazyFrame
+    pub(crate) fn keep_rows<M, C, F>(mut self, f: F) -> LazyFrame
     where
         L: Lends<C>,
         C: Context + Send,

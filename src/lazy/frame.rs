@@ -4,12 +4,10 @@ use polars::prelude::{DataFrame, LazyFrame};
 
 use super::apply::LazyApply;
 use super::batches::Batches;
-use super::chunks::OutputSchema;
 use super::item::IntoBatch;
-use super::one_column::OneColumn;
 use crate::function::{ChunkFn, RowFn};
 use crate::sealed::Sealed;
-use crate::write::{IntoRow, IntoStack};
+use crate::write::{IntoRow, IntoStack, OutputSchema};
 
 /// Calls your own closure in a lazy query: for each row, for each chunk, or for each batch that comes out of it.
 ///
@@ -39,7 +37,7 @@ pub trait ParApplyLazy: Sealed {
     fn par_apply_rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>;
+        F::Out: IntoRow;
 
     /// Replaces the frame by what a closure makes of it, whose schema is given, since a query is planned before the closure
     /// is called: a [`Schema`](polars::prelude::Schema), or a closure that makes one of the input's.
@@ -99,7 +97,7 @@ impl ParApplyLazy for LazyFrame {
     fn par_apply_rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.par_apply().rows(f)
     }

@@ -4,7 +4,6 @@ use polars::prelude::{LazyFrame, PlSmallStr};
 
 use super::apply::LazyApply;
 use super::lends::Lends;
-use super::one_column::OneColumn;
 use super::spans::{ResultType, add, needed, replace};
 use crate::context::{Context, IntoState, NoContext, NoFinish, State, WithState};
 use crate::function::{GroupFn, WindowFn};
@@ -12,7 +11,7 @@ use crate::options::{NullKeys, Options};
 use crate::read::Given;
 use crate::verbs::{self, Kind};
 use crate::windows::Window;
-use crate::write::{IntoGroups, IntoRow, IntoTransform, Sinks};
+use crate::write::{IntoGroups, IntoRow, IntoTransform, OneColumn, Sinks};
 
 impl<S> LazyApply<S> {
     /// The keys: columns whose values say which rows belong together, as those of [`Apply::by`](crate::Apply::by).
@@ -209,7 +208,7 @@ impl LazyApply {
     pub fn windows<M, F>(self, window: Window, f: F) -> LazyFrame
     where
         F: WindowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.of_windows::<M, NoContext, F>(window, f)
     }
@@ -257,14 +256,14 @@ impl<I> LazyApply<State<I, NoFinish>> {
         O: IntoState<S>,
         S: Send + 'static,
         F: WindowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.of_windows::<M, WithState<S>, F>(window, f)
     }
 }
 
 impl<L> LazyApply<L> {
-    fn of_groups<M, C, F>(self, f: F) -> LazyFrame
+    pub(crate) fn of_groups<M, C, F>(self, f: F) -> LazyFrame
     where
         L: Lends<C>,
         C: Context + Send,
@@ -310,7 +309,7 @@ impl<L> LazyApply<L> {
         L: Lends<C>,
         C: Context + Send,
         F: WindowFn<M, C> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         let (frame, settings, state) = self.into_parts();
         let order = window.order_column();

@@ -7,7 +7,8 @@ use crate::sealed::Sealed;
 use crate::sync::{Mutex, PoisonError};
 
 /// Lends it to one batch after the other, of one run of a query.
-pub(super) trait Lends<C>: Send + Sync + 'static {
+#[doc(hidden)]
+pub trait Lends<C>: Send + Sync + 'static {
     /// What is kept from one batch to the next.
     type Kept: Default + Send + Sync + 'static;
 
@@ -23,7 +24,7 @@ impl Lends<NoContext> for NoState {
 }
 
 /// The states that no call has at the moment.
-pub(super) type States<S> = Mutex<Vec<WithState<S>>>;
+pub(crate) type States<S> = Mutex<Vec<WithState<S>>>;
 
 impl<S, I, O> Lends<WithState<S>> for State<I, NoFinish>
 where
@@ -34,9 +35,21 @@ where
     type Kept = States<S>;
 
     fn lead<'l>(&'l self, kept: &'l States<S>) -> impl Lead<WithState<S>> + 'l {
-        let init = &self.init;
-        FromStates { kept, init }
+        lead_from(kept, &self.init)
     }
+}
+
+/// What lends the states that are kept, and makes others by `init`.
+pub(crate) fn lead_from<'l, S, I, O>(
+    kept: &'l States<S>,
+    init: &'l I,
+) -> impl Lead<WithState<S>> + 'l
+where
+    S: Send,
+    I: Fn() -> O + Sync,
+    O: IntoState<S>,
+{
+    FromStates { kept, init }
 }
 
 /// A state that is free, or a new one where none is: there are as many as workers of calls that ran at one time.

@@ -25,9 +25,8 @@ mod unused_name;
 
 pub use apply::LazyApply;
 pub use batches::Batches;
-pub use chunks::OutputSchema;
 pub use expr::{RowsExpr, rows};
 pub use failures::Failures;
 pub use frame::ParApplyLazy;
 pub use item::IntoBatch;
-pub use one_column::OneColumn;
+pub(crate) use lends::{Lends, States, lead_from};

@@ -6,36 +6,7 @@ use polars::prelude::{
 
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::sealed::Sealed;
-
-/// What the results of rows become together, in an expression, which is one column: the `Column` of a cell, or a Struct of the
-/// `DataFrame` of several.
-///
-/// A function that is given a closure for an expression says `F::Out: IntoRow<Output: OneColumn>`.
-pub trait OneColumn: Sealed {
-    /// Whether the column is a Struct of several.
-    #[doc(hidden)]
-    const IS_FRAME: bool;
-
-    #[doc(hidden)]
-    fn one_column(self, name: PlSmallStr) -> Column;
-}
-
-impl OneColumn for Column {
-    const IS_FRAME: bool = false;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.with_name(name)
-    }
-}
-
-impl OneColumn for DataFrame {
-    const IS_FRAME: bool = true;
-
-    fn one_column(self, name: PlSmallStr) -> Column {
-        self.into_struct(name).into_column()
-    }
-}
+use crate::write::OneColumn;
 
 /// The dtype of the column that results become, by those of a frame of no rows. Where rows that fail are dropped, `kept` is the
 /// field that says which are kept.

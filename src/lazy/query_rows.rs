@@ -6,7 +6,7 @@ use polars::prelude::{
     Column, DataFrame, DataType, Field, PlSmallStr, PolarsResult, Schema, SchemaExt,
 };
 
-use super::one_column::{OneColumn, column_dtype, results_column};
+use super::one_column::{column_dtype, results_column};
 use super::settings::{QueryOptions, Settings};
 use crate::context::{Context, Lead, Leading, NoSeed, NoState};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +47,7 @@ impl<F> QueryRows<F> {
     where
         C: Context + Send,
         F: RowFn<M, C>,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.shared.check()?;
         let options = &self.shared.options;
@@ -69,7 +69,7 @@ impl<F> QueryRows<F> {
     where
         C: Context + Send,
         F: RowFn<M, C>,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         let outcome = self.outcome::<M, C>(given, lead, since, false)?;
         results_column(outcome, self.name.clone(), self.kept.as_ref())
@@ -86,7 +86,7 @@ impl<F> QueryRows<F> {
     where
         C: Context + Send,
         F: RowFn<M, C>,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         self.shared.call(given.rows, since, |options| {
             if !is_one_of_many {

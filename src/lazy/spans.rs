@@ -14,7 +14,7 @@ use polars_plan::prelude::FunctionOptions;
 use super::beside::{AddedColumns, beside};
 use super::map::{Mapping, map};
 use super::marker::named;
-use super::one_column::{OneColumn, column_dtype, results_column};
+use super::one_column::{column_dtype, results_column};
 use super::query_rows::{empty_columns, empty_frame, no_dtype, output_name};
 use super::run_link::{QueryRun, linked};
 use super::settings::{QueryOptions, Settings};
@@ -26,6 +26,7 @@ use crate::read::{Given, SpanArgs};
 use crate::row_numbers::RowNumbers;
 use crate::sync::Arc;
 use crate::verbs::{Kind, Over};
+use crate::write::OneColumn;
 
 /// What the type of a closure's results says of them.
 pub(super) struct ResultType {

@@ -9,7 +9,6 @@ use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Se
 use super::batches::{Batches, How, ResultIter};
 use super::channel::{Deadline, Query};
 use super::item::IntoBatch;
-use super::one_column::OneColumn;
 use super::query_rows::{NO_LEAD, QueryRows, empty_frame};
 use super::settings::{QueryMeter, QueryOptions, Settings};
 use crate::cancel::CancelToken;
@@ -28,7 +27,7 @@ use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::sealed::Sealed;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::verbs::{Kind, Over, failed};
-use crate::write::IntoRow;
+use crate::write::{IntoRow, OneColumn};
 
 impl<T: Send + 'static> Batches<T> {
     /// Of a function of batches, in parallel.
@@ -90,7 +89,7 @@ impl Batches<DataFrame> {
     pub(super) fn of_rows<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
     where
         F: RowFn<M> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         Batches::new(move |how| {
             let call = QueryRows::new(f, settings.clone(), Kind::Rows, Over::Stream);
@@ -117,7 +116,7 @@ impl Batches<DataFrame> {
         G: Finish<S> + Send + 'static,
         S: Send + 'static,
         F: RowFn<M, WithState<S>> + Send + 'static,
-        F::Out: IntoRow<Output: OneColumn>,
+        F::Out: IntoRow,
     {
         Batches::new(move |how| {
             let State { init, finish } = state;
@@ -320,7 +319,7 @@ fn add_rows<M, C, F>(
 where
     C: Context + Send,
     F: RowFn<M, C>,
-    F::Out: IntoRow<Output: OneColumn>,
+    F::Out: IntoRow,
 {
     let numbers = RowNumbers::from_first(chunk.row_offset() as u64, chunk.height())?;
     let mut frame = chunk.into_frame();

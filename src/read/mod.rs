@@ -53,7 +53,7 @@ pub use list::ListItem;
 pub(crate) use nested::change_within;
 pub use row::{Row, RowIter};
 pub(crate) use source::{
-    Argument, ColumnChunks, Given, Names, NumbersOf, Source, Sources, not_found, selected,
+    Argument, ColumnChunks, Given, Names, NumbersOf, Source, Sources, near, not_found, selected,
 };
 pub(crate) use spans::OneGroup;
 pub use spans::{Group, GroupArg, Rows, RowsIter, SpanArgs};

@@ -394,7 +394,7 @@ pub(crate) fn not_found<'n>(name: &str, columns: impl Iterator<Item = &'n str>) 
 }
 
 /// Up to three names that differ by case alone, or by an edit for every three characters.
-fn near(name: &str, columns: &[String]) -> Vec<String> {
+pub(crate) fn near(name: &str, columns: &[String]) -> Vec<String> {
     let name = name.to_lowercase();
     let farthest = (name.chars().count() / 3).max(1);
     let mut near: Vec<(usize, &String)> = columns

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, DataType, PlSmallStr};
+use polars::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 
 use super::call::{Checks, Verb, call};
 use super::follows::{Kind, Over, Shape};
@@ -17,10 +17,10 @@ use crate::function::ChunkFn;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::partition::{Chunk, Halo, room_for, slice};
-use crate::read::{Given, selected};
+use crate::read::{Given, NumbersOf, selected};
 use crate::row_numbers::{RowNumbers, number_column};
-use crate::run::{Failure, Kernel};
-use crate::write::{IntoStack, Returns};
+use crate::run::{Failure, Kernel, Plan, catch};
+use crate::write::{IntoStack, OutputSchema, Returns};
 
 pub(crate) fn chunks<M, C, L, F>(
     frame: &DataFrame,
@@ -34,30 +34,13 @@ where
     F: ChunkFn<M, C>,
     F::Out: IntoStack,
 {
-    let shape = Shape {
-        verb: Kind::Chunks,
-        over: Over::Frame,
-        sees_nulls: true,
-        is_whole: <F::Out as IntoStack>::WHOLE,
-        is_seeded: L::SEEDED,
-    };
-    let mut checks = Checks::new(options, shape);
-    let given = Given::of(frame);
-    let numbers = given.row_numbers(options, &mut checks.faults);
-    let columns = selected(given, options, &mut checks.faults);
-    let own = F::Out::names().unwrap_or_default();
-    let returns = checks.returns(own.len(), &own, F::Out::fit);
-    let fields: Vec<_> = columns
-        .iter()
-        .map(|column| (column.name(), column.dtype()))
-        .collect();
-    checks.faults.extend(F::faults(&fields));
-    let plan = checks.pass(F::Out::width(), &names_of(&columns))?;
-
-    let frame = match columns.len() == frame.width() && options.call.select.is_none() {
-        true => frame.clone(),
-        false => DataFrame::new(frame.height(), columns.into_iter().cloned().collect())?,
-    };
+    let Checked {
+        numbers,
+        columns,
+        returns,
+        plan,
+    } = check::<M, C, L, F>(frame, options)?;
+    let frame = chosen(frame, columns, options)?;
     let height = frame.height();
     let cut = plan.cut(height);
     let parts = cut.parts(height);
@@ -103,6 +86,93 @@ where
         out: PhantomData::<fn() -> F::Out>,
     };
     call(options, &plan, lead, verb)
+}
+
+/// What a function of parts promises to make of a frame, if the call over it has no fault.
+pub(crate) fn chunks_schema<M, C, L, F>(
+    frame: &DataFrame,
+    options: &Options<'_>,
+    schema: &impl OutputSchema,
+) -> Result<SchemaRef>
+where
+    L: Lead<C>,
+    F: ChunkFn<M, C>,
+    F::Out: IntoStack,
+{
+    let Checked { columns, .. } = check::<M, C, L, F>(frame, options)?;
+    let frame = chosen(frame, columns, options)?;
+    promised(schema, frame.schema())
+}
+
+/// The schema of the output; its closure is a user's.
+pub(crate) fn promised(schema: &impl OutputSchema, input: &Schema) -> Result<SchemaRef> {
+    match catch(|| schema.of(input)) {
+        Ok(schema) => Ok(schema?),
+        Err(failure) => {
+            let what = match failure {
+                Failure::Panic(message) => message,
+                other => format!("{other:?}"),
+            };
+            Err(
+                anyhow::anyhow!("the closure that makes the output's schema panicked: {what}")
+                    .into(),
+            )
+        }
+    }
+}
+
+/// The frame of the columns that the closure is given.
+fn chosen(frame: &DataFrame, columns: Vec<&Column>, options: &Options<'_>) -> Result<DataFrame> {
+    if columns.len() == frame.width() && options.call.select.is_none() {
+        return Ok(frame.clone());
+    }
+    let columns = columns.into_iter().cloned().collect();
+    Ok(DataFrame::new(frame.height(), columns)?)
+}
+
+/// A call that has no fault.
+struct Checked<'c, 'o> {
+    numbers: NumbersOf<'c>,
+    columns: Vec<&'c Column>,
+    returns: Option<&'o [DataType]>,
+    plan: Plan,
+}
+
+/// Finds every fault of a call, before the closure is called.
+fn check<'c, 'o, M, C, L, F>(
+    frame: &'c DataFrame,
+    options: &'o Options<'_>,
+) -> Result<Checked<'c, 'o>>
+where
+    L: Lead<C>,
+    F: ChunkFn<M, C>,
+    F::Out: IntoStack,
+{
+    let shape = Shape {
+        verb: Kind::Chunks,
+        over: Over::Frame,
+        sees_nulls: true,
+        is_whole: <F::Out as IntoStack>::WHOLE,
+        is_seeded: L::SEEDED,
+    };
+    let mut checks = Checks::new(options, shape);
+    let given = Given::of(frame);
+    let numbers = given.row_numbers(options, &mut checks.faults);
+    let columns = selected(given, options, &mut checks.faults);
+    let own = F::Out::names().unwrap_or_default();
+    let returns = checks.returns(own.len(), &own, F::Out::fit);
+    let fields: Vec<_> = columns
+        .iter()
+        .map(|column| (column.name(), column.dtype()))
+        .collect();
+    checks.faults.extend(F::faults(&fields));
+    let plan = checks.pass(F::Out::width(), &names_of(&columns))?;
+    Ok(Checked {
+        numbers,
+        columns,
+        returns,
+        plan,
+    })
 }
 
 fn called<M, C, F: ChunkFn<M, C>>(f: &F, context: &mut C, part: Chunk) -> Result<F::Out, Failure> {

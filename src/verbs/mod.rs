@@ -24,7 +24,7 @@ mod with_columns;
 use polars::prelude::{Column, DataType, PlSmallStr};
 
 pub(crate) use call::{Verb, call};
-pub(crate) use chunks::chunks;
+pub(crate) use chunks::{chunks, chunks_schema, promised};
 pub(crate) use columns::columns;
 pub(crate) use elements::elements;
 pub(crate) use filter_rows::filter_rows;

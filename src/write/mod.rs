@@ -18,7 +18,10 @@ mod many;
 mod mask;
 mod native;
 mod number;
+#[cfg(feature = "lazy")]
+mod one_column;
 mod option;
+mod output_schema;
 mod parts;
 mod returns;
 mod rows;
@@ -47,13 +50,16 @@ use crate::sealed::Sealed;
 
 pub(crate) use crate::error::Refused;
 pub(crate) use buffer::advise_huge_pages;
-#[cfg(feature = "lazy")]
 pub(crate) use dtype::{column_with_dtype, merged};
 pub use emit::{Emit, EmitRow, Owned};
 pub(crate) use emit::{Pushed, fit_pushed, stack_pushed};
 pub use groups::{GroupsOf, IntoGroups};
 pub use many::{IntoRows, Many};
 pub use mask::IntoMask;
+#[cfg(feature = "lazy")]
+pub use one_column::OneColumn;
+pub use output_schema::OutputSchema;
+pub(crate) use output_schema::fitted;
 pub(crate) use parts::Parts;
 pub use returns::Encoding;
 pub(crate) use returns::{Misfit, Returns, returned};

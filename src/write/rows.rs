@@ -2,6 +2,8 @@
 
 use polars::prelude::{Column, DataFrame, PlSmallStr, Series};
 
+#[cfg(feature = "lazy")]
+use super::one_column::OneColumn;
 use super::returns::Encoding;
 use super::sinks::{One, RowSink, SinkCons, SinkNil, SinkRepeat, Sinks};
 use super::{CellSink, IntoCell, Refused};
@@ -48,6 +50,11 @@ use crate::read::tuple::pairs;
 )]
 pub trait IntoRow: Sized {
     /// What the rows' results become together: a `Column` or a `DataFrame`.
+    #[cfg(feature = "lazy")]
+    type Output: OneColumn;
+
+    /// What the rows' results become together: a `Column` or a `DataFrame`.
+    #[cfg(not(feature = "lazy"))]
     type Output;
 
     #[doc(hidden)]

@@ -44,6 +44,7 @@
 //! | a pool's life: made, closed, waited for, terminated | `lifecycle` |
 //! | a frame's verbs in the background: the same answer, a job in hand | `spawned` |
 //! | a job is a future, of any executor | `futures` |
+//! | a function that is called by its name: what its closure gives, by every way; its schema; options as JSON | `named` |
 //! | a row function as an expression: the eager answer in both engines | `expressions` |
 //! | the rows for which a closure is true, whole and in order | `filter_rows` |
 //! | results beside the frame's columns, rows dropped from both | `with_columns` |
@@ -113,6 +114,7 @@ mod lazy_frames;
 mod lazy_groups;
 mod lifecycle;
 mod messages;
+mod named;
 mod nested;
 mod no_threads;
 mod nulls;

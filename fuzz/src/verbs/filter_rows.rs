@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arbitrary::{Result, Unstructured};
 use chrono::NaiveDateTime;
 use polars::prelude::{AnyValue, DataFrame, DataType};
-use polars_par_apply::IntoMask;
 use polars_par_apply::prelude::{Row, RowFn, RowRng};
+use polars_par_apply::{IntoMask, Registry};
 use rand::RngExt;
 use rust_decimal::Decimal;
 
@@ -100,6 +100,9 @@ where
     F: RowFn<M> + Send + 'static,
     F::Out: IntoMask,
 {
+    if run.by_name() {
+        return run.named(&Registry::new().filter_rows("f", f));
+    }
     if let Some(lazy) = run.lazy() {
         return run.collect(lazy.filter_rows(f));
     }

@@ -7,7 +7,7 @@ use arbitrary::{Result, Unstructured};
 use chrono::{DateTime, NaiveDate, Utc};
 use polars::prelude::{AnyValue, DataFrame, DataType, PlSmallStr};
 use polars_par_apply::prelude::{OnError, Row, RowFn};
-use polars_par_apply::{IntoRows, Many};
+use polars_par_apply::{IntoRows, Many, Registry};
 use rust_decimal::Decimal;
 
 use crate::arguments::{Argument, Taken};
@@ -127,6 +127,9 @@ where
     F: RowFn<M> + Send + 'static,
     F::Out: IntoRows,
 {
+    if run.by_name() {
+        return run.named(&Registry::new().flat_map_rows("f", f));
+    }
     if let Some(lazy) = run.lazy() {
         return run.collect(lazy.flat_map_rows(f));
     }

@@ -7,7 +7,7 @@ use arbitrary::{Result, Unstructured};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars::prelude::{AnyValue, Column, DataFrame, DataType, IntoLazy, PlSmallStr, Series};
 use polars_par_apply::prelude::{IntoRow, OnError, Row, RowFn, RowRng};
-use polars_par_apply::{FromRow, OneColumn, Struct};
+use polars_par_apply::{FromRow, OneColumn, Registry, Struct};
 use rand::RngExt;
 use rust_decimal::Decimal;
 
@@ -103,6 +103,7 @@ where
         (Some(_), How::Expression { .. }) => {
             run.collect(run.df.clone().lazy().select([run.expression().apply(f)]))
         }
+        _ if run.by_name() => run.named(&Registry::new().rows("f", f)),
         (Some(lazy), _) => run.collect(lazy.rows(f)),
         (None, _) => eager!(run, run.apply(), f),
     }
