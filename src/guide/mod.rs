@@ -24,3 +24,7 @@ pub mod arrow {}
 #[cfg(feature = "lazy")]
 #[doc = include_str!("in_a_lazy_pipeline.md")]
 pub mod in_a_lazy_pipeline {}
+
+// Its programs are run by cluster/, which has the crate that they use.
+#[cfg_attr(not(doctest), doc = include_str!("on_a_cluster.md"))]
+pub mod on_a_cluster {}

@@ -1,0 +1,502 @@
+//! The driver of a call: it submits what is missing until nothing is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use polars::prelude::{DataFrame, Schema};
+use polars_par_apply::{CancelToken, Registry};
+
+use crate::client::{Client, JobState, Trouble};
+use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::{ClusterTick, PartStats};
+use crate::plan::{Codec, Piece, RunParts, input_batch};
+use crate::scheduler::ClusterStatus;
+use crate::sink::Sink;
+use crate::source::Planned;
+use crate::task::decoded;
+use crate::wire::{Report, WireCall};
+
+/// Who is told how far the call is.
+pub(crate) type OnTick = Arc<dyn Fn(ClusterTick) + Send + Sync>;
+
+/// What a driver is to do.
+pub(crate) struct Work {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    pub(crate) call: WireCall,
+    pub(crate) planned: Planned,
+    pub(crate) sink: Option<Sink>,
+    pub(crate) attempts: usize,
+    pub(crate) patience: Duration,
+    pub(crate) deadline: Option<(Instant, Duration)>,
+    pub(crate) token: CancelToken,
+    pub(crate) on_tick: Option<OnTick>,
+}
+
+/// What it has done.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// The parts' outputs in order; none of a sink.
+    pub(crate) frames: Vec<DataFrame>,
+    pub(crate) failures: Vec<DataFrame>,
+    pub(crate) parts: Vec<PartStats>,
+    pub(crate) jobs: usize,
+    pub(crate) found: usize,
+    pub(crate) sink: Option<Sink>,
+}
+
+/// What is there of a part.
+struct Part {
+    report: Report,
+    failures: Option<DataFrame>,
+    output: Option<DataFrame>,
+}
+
+/// What came of a part in one job.
+#[derive(Default)]
+struct Pieces {
+    report: Option<Report>,
+    bodies: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Pieces {
+    fn add(&mut self, piece: Piece) {
+        match piece.number {
+            0 => self.report = serde_json::from_slice(&piece.body).ok(),
+            number => {
+                self.bodies.insert(number, piece.body);
+            }
+        }
+    }
+
+    /// The part, if all of it came.
+    fn whole(self) -> Option<Part> {
+        let report = self.report?;
+        let pieces = report.failure_pieces + report.output_pieces;
+        if self.bodies.len() != pieces as usize {
+            return None;
+        }
+        let join = |from: u32, to: u32| {
+            let bodies = self.bodies.range(from..to);
+            let bytes: Vec<u8> = bodies.flat_map(|(_, body)| body).copied().collect();
+            match bytes.is_empty() {
+                true => Some(None),
+                false => decoded(&bytes).ok().map(Some),
+            }
+        };
+        let failures = join(1, 1 + report.failure_pieces)?;
+        let output = join(1 + report.failure_pieces, 1 + pieces)?;
+        Some(Part {
+            report,
+            failures,
+            output,
+        })
+    }
+}
+
+/// How a job ended.
+enum Ended {
+    /// All that came of it was taken.
+    Fetched,
+    /// Executors, a connection or the scheduler was lost, or something else went wrong: another attempt may do.
+    Lost(String),
+}
+
+/// How often it is looked how far a job is.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LAST_LOOK: Duration = Duration::from_millis(25);
+/// How often the scheduler is asked for its executors.
+const STATUS_LOOK: Duration = Duration::from_millis(200);
+
+struct Driver {
+    work: Work,
+    registry: Arc<Registry>,
+    done: BTreeMap<u32, Part>,
+    jobs: usize,
+    executors: usize,
+    found: usize,
+    /// What the last attempt ended with.
+    last: Option<String>,
+}
+
+pub(crate) async fn drive(work: Work) -> Result<Finished> {
+    let mut driver = Driver {
+        work,
+        // What a driver sends has names alone.
+        registry: Arc::new(Registry::new()),
+        done: BTreeMap::new(),
+        jobs: 0,
+        executors: 0,
+        found: 0,
+        last: None,
+    };
+    driver.look_into_sink();
+    driver.found = driver.done.len();
+    driver.tick();
+    let mut delays = delays();
+    let mut idle = 0;
+    while !driver.is_over() {
+        let before = driver.done.len();
+        let ended = driver.attempt().await?;
+        driver.look_into_sink();
+        driver.tick();
+        if driver.is_over() {
+            break;
+        }
+        driver.check()?;
+        let message = match ended {
+            Ended::Fetched => "parts of the result did not arrive".to_string(),
+            Ended::Lost(message) => message,
+        };
+        log::warn!(
+            "an attempt ended with {} parts missing: {message}",
+            driver.missing().len()
+        );
+        driver.last = Some(message.clone());
+        if driver.done.len() > before {
+            (idle, delays) = (0, self::delays());
+        }
+        idle += 1;
+        if idle >= driver.work.attempts {
+            return Err(ErrorKind::Lost {
+                missing: driver.missing().len(),
+                parts: driver.work.planned.parts.len(),
+                attempts: idle,
+                message,
+            }
+            .into());
+        }
+        let delay = delays.next().unwrap_or(Duration::from_secs(5));
+        driver.pause(delay).await?;
+    }
+    driver.finish()
+}
+
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Driver {
+    fn tick(&self) {
+        let Some(on_tick) = &self.work.on_tick else {
+            return;
+        };
+        self.tell(on_tick, self.done.len());
+    }
+
+    fn tell(&self, on_tick: &OnTick, parts_done: usize) {
+        let parts = self.work.planned.parts.len();
+        on_tick(ClusterTick {
+            parts_done: parts_done.min(parts),
+            parts,
+            jobs: self.jobs,
+            executors: self.executors,
+        });
+    }
+
+    /// The lowest part that failed.
+    fn failed(&self) -> Option<u32> {
+        let failed = self
+            .done
+            .iter()
+            .find(|(_, part)| part.report.error.is_some());
+        failed.map(|(part, _)| *part)
+    }
+
+    /// The parts without a result; of those after one that failed, none is needed.
+    fn missing(&self) -> Vec<u32> {
+        let end = self.failed().unwrap_or(u32::MAX);
+        let parts = self.work.planned.parts.iter().map(|part| part.part);
+        parts
+            .filter(|part| *part < end && !self.done.contains_key(part))
+            .collect()
+    }
+
+    fn is_over(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    /// Takes what the folder of a sink has.
+    fn look_into_sink(&mut self) {
+        let Some(sink) = &self.work.sink else {
+            return;
+        };
+        for part in self.missing() {
+            if let Some(found) = sink.find(part) {
+                let part_found = Part {
+                    report: found.report,
+                    failures: found.failures,
+                    output: None,
+                };
+                self.done.insert(part, part_found);
+            }
+        }
+    }
+
+    /// Whether the call was cancelled, or is late.
+    fn check(&self) -> Result<()> {
+        let deadline = match self.work.deadline {
+            _ if self.work.token.is_cancelled() => None,
+            Some((at, deadline)) if Instant::now() >= at => Some(deadline),
+            _ => return Ok(()),
+        };
+        Err(ErrorKind::Cancelled {
+            done: self.done.len(),
+            parts: self.work.planned.parts.len(),
+            deadline,
+        }
+        .into())
+    }
+
+    async fn pause(&self, delay: Duration) -> Result<()> {
+        let until = Instant::now() + delay;
+        loop {
+            self.check()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(left.min(Duration::from_millis(20))).await;
+        }
+    }
+
+    /// Waits for a scheduler that has an executor.
+    async fn ready(&mut self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            self.check()?;
+            let status = self.work.client.status(None).await;
+            let waited = began.elapsed();
+            match status {
+                Ok(ClusterStatus { executors, .. }) if executors > 0 => {
+                    self.executors = executors;
+                    return Ok(());
+                }
+                Ok(_) if waited >= self.work.patience => {
+                    let message = self.last.clone();
+                    return Err(ErrorKind::NoExecutors { waited, message }.into());
+                }
+                Err(trouble) => self.unless_patient(trouble, waited)?,
+                Ok(_) => {}
+            }
+            self.pause(Duration::from_millis(50)).await?;
+        }
+    }
+
+    /// The error of what no waiting mends, or of what was waited for too long.
+    fn unless_patient(&self, trouble: Trouble, waited: Duration) -> Result<()> {
+        let url = self.work.url.clone();
+        Err(match trouble {
+            Trouble::Unauthorized => ErrorKind::Unauthorized { url }.into(),
+            Trouble::TooLarge(bytes) => too_large(bytes),
+            Trouble::Scheduler(_) | Trouble::Other(_) if waited < self.work.patience => {
+                return Ok(());
+            }
+            Trouble::Scheduler(message) | Trouble::Other(message) => {
+                ErrorKind::Unreachable { url, message }.into()
+            }
+        })
+    }
+
+    /// Submits what is missing, waits, and takes what comes.
+    async fn attempt(&mut self) -> Result<Ended> {
+        self.ready().await?;
+        let codec = Codec::new(self.registry.clone());
+        let plan = self.plan()?;
+        let job = match self.work.client.submit(plan, &codec).await {
+            Ok(job) => job,
+            Err(Trouble::TooLarge(bytes)) => return Err(too_large(bytes)),
+            Err(Trouble::Unauthorized) => {
+                let url = self.work.url.clone();
+                return Err(ErrorKind::Unauthorized { url }.into());
+            }
+            Err(Trouble::Scheduler(message) | Trouble::Other(message)) => {
+                return Ok(Ended::Lost(message));
+            }
+        };
+        self.jobs += 1;
+        log::info!("job {job} has {} parts", self.missing().len());
+        let ended = self.follow(&job).await;
+        if ended.is_err() {
+            // It goes on by itself otherwise.
+            self.work.client.cancel(&job).await;
+        } else {
+            self.work.client.forget(&job).await;
+        }
+        ended
+    }
+
+    /// The plan of the parts that are missing. Ballista computes what a lost executor had anew where another stage comes
+    /// after it; of a last stage it gives the old places. So the parts are always merged by a stage of its own.
+    fn plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let planned = &self.work.planned;
+        let failed = |error: datafusion::error::DataFusionError| {
+            Error::refused(format!("the plan cannot be made: {error}"))
+        };
+        let partitions = self.missing().into_iter().map(|part| {
+            let frame = planned.frames.get(part as usize).map(Vec::as_slice);
+            let batch = input_batch(&planned.parts[part as usize], frame);
+            batch.map(|batch| vec![batch]).map_err(failed)
+        });
+        let partitions = partitions.collect::<Result<Vec<_>>>()?;
+        let input =
+            MemorySourceConfig::try_new_exec(&partitions, crate::plan::input_schema(), None);
+        let call = Ok(Arc::new(self.work.call.clone()));
+        let run = RunParts::new(call, self.registry.clone(), input.map_err(failed)?);
+        Ok(Arc::new(CoalescePartitionsExec::new(Arc::new(run))))
+    }
+
+    async fn follow(&mut self, job: &str) -> Result<Ended> {
+        let began = Instant::now();
+        let done_before = self.done.len();
+        let mut look = FIRST_LOOK;
+        let mut looked = Instant::now();
+        let mut lonely: Option<Instant> = None;
+        let mut lost: Option<Instant> = None;
+        loop {
+            self.check()?;
+            match self.work.client.job(job).await {
+                Ok(JobState::Done(locations)) => return Ok(self.take(locations).await),
+                Ok(JobState::Failed(message)) => return Ok(Ended::Lost(message)),
+                Ok(JobState::Runs) => lost = None,
+                Ok(JobState::Unknown) => {
+                    // It was not noted yet; or the scheduler is another one, which never had it.
+                    if began.elapsed() > Duration::from_secs(2) {
+                        return Ok(Ended::Lost(
+                            "the scheduler does not know the job".to_string(),
+                        ));
+                    }
+                }
+                Err(trouble) => {
+                    let since = *lost.get_or_insert_with(Instant::now);
+                    self.unless_patient(trouble, since.elapsed())?;
+                }
+            }
+            if looked.elapsed() >= STATUS_LOOK {
+                looked = Instant::now();
+                if let Ok(status) = self.work.client.status(Some(job)).await {
+                    self.executors = status.executors;
+                    if let Some(on_tick) = &self.work.on_tick {
+                        self.tell(on_tick, done_before + status.tasks_done);
+                    }
+                    // A job without executors waits for one for ever.
+                    match status.executors {
+                        0 => {
+                            let since = *lonely.get_or_insert_with(Instant::now);
+                            if since.elapsed() >= self.work.patience {
+                                let (waited, message) = (since.elapsed(), self.last.clone());
+                                return Err(ErrorKind::NoExecutors { waited, message }.into());
+                            }
+                        }
+                        _ => lonely = None,
+                    }
+                }
+            }
+            tokio::time::sleep(look).await;
+            look = (look * 2).min(LAST_LOOK);
+        }
+    }
+
+    /// Takes the parts of a job that is done; those that came whole, where not all came.
+    async fn take(
+        &mut self,
+        locations: Vec<ballista_core::serde::protobuf::PartitionLocation>,
+    ) -> Ended {
+        let mut came: BTreeMap<u32, Pieces> = BTreeMap::new();
+        let client = self.work.client.clone();
+        let fetched = client
+            .fetch(locations, |piece| {
+                came.entry(piece.part).or_default().add(piece);
+            })
+            .await;
+        for (number, pieces) in came {
+            let Some(part) = pieces.whole() else {
+                continue;
+            };
+            let is_stopped = matches!(part.report.error, Some(crate::error::TaskError::Stopped));
+            // What was not run is missing still.
+            if part.report.skipped || is_stopped || part.report.part != number {
+                continue;
+            }
+            // A file counts when it is there.
+            if part.report.is_done() && self.work.sink.is_some() {
+                continue;
+            }
+            self.done.entry(number).or_insert(part);
+        }
+        match fetched {
+            Ok(()) => Ended::Fetched,
+            Err(message) => Ended::Lost(message),
+        }
+    }
+
+    fn finish(mut self) -> Result<Finished> {
+        if let Some(failed) = self.failed()
+            && let Some(part) = self.done.remove(&failed)
+            && let Some(error) = part.report.error
+        {
+            return Err(error.into_error(failed as usize));
+        }
+        let mut finished = Finished {
+            frames: Vec::new(),
+            failures: Vec::new(),
+            parts: Vec::new(),
+            jobs: self.jobs,
+            found: self.found,
+            sink: self.work.sink,
+        };
+        for (_, part) in self.done {
+            let report = part.report;
+            finished.parts.push(PartStats {
+                rows: report.rows_in,
+                output_rows: report.rows_out,
+                failures: report.failures,
+                retries: report.retries,
+                time: Duration::from_nanos(report.nanoseconds),
+                executor: report.executor,
+            });
+            finished.failures.extend(part.failures);
+            finished.frames.extend(part.output);
+        }
+        Ok(finished)
+    }
+}
+
+fn too_large(bytes: usize) -> Error {
+    ErrorKind::TooLarge {
+        bytes,
+        limit: crate::scheduler::MESSAGE_LIMIT as usize,
+        message: "make fewer parts, by .chunk_rows(n) or larger row groups; or write the frame to Parquet files and scan these".to_string(),
+    }
+    .into()
+}
+
+/// The frames of parts as one, of a schema that is known.
+pub(crate) fn stacked(frames: Vec<DataFrame>, schema: &Schema) -> Result<DataFrame> {
+    let mut output = DataFrame::empty_with_schema(schema);
+    for frame in frames {
+        output.vstack_mut_owned(frame)?;
+    }
+    Ok(output)
+}
+
+/// Whether a path can be that of a sink.
+pub(crate) fn folder_of(path: &Path) -> Result<&Path> {
+    match path.as_os_str().is_empty() {
+        true => Err(Error::refused(
+            "the path of the sink is empty; give a folder",
+        )),
+        false => Ok(path),
+    }
+}

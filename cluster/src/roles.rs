@@ -1,0 +1,298 @@
+//! The roles of a process, by its command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use polars_par_apply::Registry;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::executor::{self, ExecutorOptions, address};
+use crate::local::LocalCluster;
+use crate::scheduler::{self, SchedulerOptions};
+use crate::security::{Security, Tls};
+
+/// Runs the role that the command line names: `scheduler`, `executor` or `local`.
+///
+/// It is the `main` of a program that is all processes of a cluster; `--help` says the rest.
+///
+/// ```no_run
+/// use polars_par_apply::Registry;
+///
+/// fn registry() -> Registry {
+///     Registry::new().rows("length", f64::hypot)
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     polars_par_apply_cluster::run(registry())
+/// }
+/// ```
+pub fn run(registry: Registry) -> ExitCode {
+    match Program::try_parse() {
+        Ok(program) => exit(started(registry, program.role)),
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+/// As [`run`], for a program that does something of its own without a role: none, if the first argument names no role.
+///
+/// A driver that starts a [`LocalCluster`] begins with it, since the cluster's processes are the program itself.
+#[must_use = "the process has done its role, and is to end with this"]
+pub fn run_if_role(registry: Registry) -> Option<ExitCode> {
+    let first = std::env::args().nth(1)?;
+    let roles = ["scheduler", "executor", "local"];
+    roles.contains(&first.as_str()).then(|| run(registry))
+}
+
+fn exit(ended: Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A process of a cluster that runs named functions over Parquet files.
+#[derive(Debug, Parser)]
+struct Program {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Hands out the parts of jobs to executors
+    Scheduler(SchedulerArgs),
+    /// Runs parts
+    Executor(ExecutorArgs),
+    /// Runs a scheduler and executors as processes of this machine, until it is told to end
+    Local(LocalArgs),
+}
+
+#[derive(Debug, Args)]
+struct SecurityArgs {
+    /// The certificate of the authority that all processes' certificates are of, as a PEM file
+    #[arg(long, requires_all = ["tls_cert", "tls_key"])]
+    tls_ca: Option<PathBuf>,
+    /// This process's certificate, with the DNS name polars-par-apply-cluster
+    #[arg(long, requires = "tls_ca")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key
+    #[arg(long, requires = "tls_ca")]
+    tls_key: Option<PathBuf>,
+    /// A file with the token that all processes and drivers show; it is read from the environment otherwise
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// The token
+    #[arg(long, env = "POLARS_PAR_APPLY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Ends when its standard input is closed
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+impl SecurityArgs {
+    fn security(&self) -> Result<Security> {
+        let tls = match (&self.tls_ca, &self.tls_cert, &self.tls_key) {
+            (Some(ca), Some(certificate), Some(key)) => {
+                Some(Tls::from_files(ca, certificate, key)?)
+            }
+            _ => None,
+        };
+        let token = match &self.token_file {
+            None => self.token.clone(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Error::refused(format!("file {:?} cannot be read: {error}", path.display()))
+                })?;
+                Some(text.trim().to_string())
+            }
+        };
+        Ok(Security {
+            tls,
+            token: token.filter(|token| !token.is_empty()),
+        })
+    }
+}
+
+#[derive(Debug, Args)]
+struct SchedulerArgs {
+    /// The address that it listens at
+    #[arg(long, default_value = "127.0.0.1:50050", value_parser = address)]
+    bind: SocketAddr,
+    /// The name or IP address by which executors reach it; by default the address of --bind
+    #[arg(long)]
+    host: Option<String>,
+    /// After how many seconds without a sign of life an executor is lost, and its parts are run by others
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    executor_timeout: u64,
+    #[command(flatten)]
+    security: SecurityArgs,
+}
+
+#[derive(Debug, Args)]
+struct ExecutorArgs {
+    /// The scheduler's address
+    #[arg(long, default_value = "127.0.0.1:50050")]
+    scheduler: String,
+    /// The IP address that it listens at
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// The name or IP address by which others reach it; by default that of --bind
+    #[arg(long)]
+    host: Option<String>,
+    /// The port for results; 0 takes one that is free
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The port for tasks; 0 takes one that is free. It is not used with certificates or a token
+    #[arg(long, default_value_t = 0)]
+    task_port: u16,
+    /// How many parts it runs at the same time; by default as many as there are cores
+    #[arg(long)]
+    threads: Option<usize>,
+    /// The folder for intermediate results; by default one that is removed at the end
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// How often, in seconds, it gives the scheduler a sign of life; less than a third of the scheduler's --executor-timeout
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    heartbeat: u64,
+    /// How many seconds it waits for the scheduler when it starts
+    #[arg(long, default_value_t = 30)]
+    patience: u64,
+    #[command(flatten)]
+    security: SecurityArgs,
+}
+
+#[derive(Debug, Args)]
+struct LocalArgs {
+    /// How many executors
+    #[arg(long, default_value_t = 2)]
+    executors: usize,
+    /// How many parts each runs at the same time; by default the cores are shared out
+    #[arg(long)]
+    threads: Option<usize>,
+    /// The scheduler's port
+    #[arg(long, default_value_t = 50050)]
+    port: u16,
+}
+
+fn started(registry: Registry, role: Role) -> Result<()> {
+    registry.check()?;
+    let _ = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error"))
+        .try_init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match role {
+        Role::Scheduler(args) => {
+            let security = args.security.security()?;
+            warn_if_open(args.bind.ip(), &security);
+            end_with_parent(args.security.with_parent);
+            let options = SchedulerOptions {
+                bind: args.bind,
+                host: args.host.unwrap_or_else(|| args.bind.ip().to_string()),
+                executor_timeout: Duration::from_secs(args.executor_timeout),
+                security,
+            };
+            runtime.block_on(scheduler::run(Arc::new(registry), options))
+        }
+        Role::Executor(args) => {
+            let security = args.security.security()?;
+            warn_if_open(args.bind, &security);
+            end_with_parent(args.security.with_parent);
+            let (scheduler_host, scheduler_port) = host_and_port(&args.scheduler)?;
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let options = ExecutorOptions {
+                scheduler_host,
+                scheduler_port,
+                bind: args.bind,
+                host: args.host.unwrap_or_else(|| args.bind.to_string()),
+                port: args.port,
+                task_port: args.task_port,
+                threads: args.threads.unwrap_or(cores).max(1),
+                folder: args.folder,
+                heartbeat: Duration::from_secs(args.heartbeat),
+                security,
+                patience: Duration::from_secs(args.patience),
+            };
+            runtime.block_on(executor::run(Arc::new(registry), options))
+        }
+        Role::Local(args) => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let share = cores.div_ceil(args.executors.max(1));
+            let cluster = LocalCluster::builder()
+                .executors(args.executors)
+                .threads(args.threads.unwrap_or(share))
+                .port(args.port)
+                .start()?;
+            println!("the cluster is ready at {}", cluster.url());
+            runtime.block_on(told_to_end());
+            Ok(())
+        }
+    }
+}
+
+/// A host and port, perhaps written as a URL.
+fn host_and_port(text: &str) -> Result<(String, u16)> {
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    let parts = address.trim_end_matches('/').rsplit_once(':');
+    parts
+        .and_then(|(host, port)| Some((host.to_string(), port.parse().ok()?)))
+        .ok_or_else(|| {
+            Error::refused(format!(
+                "{text:?} is not an address; write it as 127.0.0.1:50050"
+            ))
+        })
+}
+
+fn warn_if_open(bind: IpAddr, security: &Security) {
+    if !bind.is_loopback() && !security.has_tls() {
+        log::error!(
+            "it listens at {bind} without certificates: whoever reaches it can run the registered functions over any file that the \
+             executors read, and read what is sent; see --tls-ca"
+        );
+    }
+}
+
+/// Ends the process when its standard input is closed: then the process that started it is gone.
+fn end_with_parent(wanted: bool) {
+    if !wanted {
+        return;
+    }
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+}
+
+/// Until the process is interrupted or told to terminate.
+pub(crate) async fn told_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// What went wrong with a process.
+pub(crate) fn process_error(message: impl Into<String>) -> Error {
+    let message = message.into();
+    ErrorKind::Process { message }.into()
+}

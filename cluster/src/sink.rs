@@ -1,0 +1,158 @@
+//! The folder that a call writes to: a file for each part, which says of which call it is.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::Planned;
+use crate::task::{FAILURES_KEY, JOB_KEY, REPORT_KEY, decoded, part_path, temporary_prefix};
+use crate::wire::{Named, Report, WireCall, WirePart};
+
+/// All that makes a call the same as one before.
+#[derive(Serialize)]
+struct Identity<'c> {
+    crate_version: &'c str,
+    function: &'c Named,
+    options: &'c polars_par_apply::CallOptions,
+    retry: &'c Option<polars_par_apply::Retry>,
+    seed: Option<u64>,
+    parts: &'c [WirePart],
+    frames: Vec<String>,
+}
+
+/// A call's id: that of the same function, options and input, in whatever run.
+pub(crate) fn job_id(call: &WireCall, planned: &Planned) -> Result<String> {
+    let identity = Identity {
+        crate_version: env!("CARGO_PKG_VERSION"),
+        function: &call.function,
+        options: &call.options,
+        retry: &call.retry,
+        seed: call.seed,
+        parts: &planned.parts,
+        frames: planned.frames.iter().map(|frame| digest(frame)).collect(),
+    };
+    let text = serde_json::to_vec(&identity).map_err(std::io::Error::from)?;
+    Ok(digest(&text)[..32].to_string())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A folder that is a job's.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    folder: PathBuf,
+    job: String,
+}
+
+/// What a part's file says.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) report: Report,
+    pub(crate) failures: Option<DataFrame>,
+}
+
+impl Sink {
+    /// Takes the folder for this job: an empty or new one, or that of a run of the same call that did not finish.
+    pub(crate) fn open(folder: &Path, job: String, parts: &[WirePart]) -> Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        fs::create_dir_all(&folder)?;
+        let sink = Sink { folder, job };
+        let mut parts_there = 0;
+        for entry in fs::read_dir(&sink.folder)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&temporary_prefix(&sink.job)) {
+                continue;
+            }
+            let path = sink.folder.join(&*name);
+            let is_part = name.starts_with("part-") && name.ends_with(".parquet");
+            if !is_part || Said::read(&path).is_none_or(|said| said.job != sink.job) {
+                return Err(sink.refused(format!(
+                    "it has the file {name:?}, which is not of this call: of another function, other options, or other input \
+                     files; give a folder that is empty or new"
+                )));
+            }
+            parts_there += 1;
+        }
+        if parts_there >= parts.len() && parts.iter().all(|part| sink.find(part.part).is_some()) {
+            return Err(sink.refused(
+                "it has the finished output of this call; read it, or give another folder".into(),
+            ));
+        }
+        Ok(sink)
+    }
+
+    fn refused(&self, message: String) -> Error {
+        let folder = self.folder.to_string_lossy().into_owned();
+        ErrorKind::Sink { folder, message }.into()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn job(&self) -> &str {
+        &self.job
+    }
+
+    pub(crate) fn path(&self, part: u32) -> PathBuf {
+        part_path(&self.folder, part)
+    }
+
+    /// What is there of a part, if its file is this job's and that part's.
+    pub(crate) fn find(&self, part: u32) -> Option<Found> {
+        let said = Said::read(&self.path(part))?;
+        (said.job == self.job && said.found.report.part == part).then_some(said.found)
+    }
+
+    /// Removes what tasks that were ended have left.
+    pub(crate) fn finish(self) -> Result<()> {
+        let prefix = temporary_prefix(&self.job);
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file says of itself.
+struct Said {
+    job: String,
+    found: Found,
+}
+
+impl Said {
+    fn read(path: &Path) -> Option<Self> {
+        let mut reader = ParquetReader::new(File::open(path).ok()?);
+        let metadata = reader.get_metadata().ok()?.clone();
+        let said = metadata.key_value_metadata().as_ref()?;
+        let value = |key: &str| {
+            let entry = said.iter().find(|entry| entry.key == key)?;
+            entry.value.clone()
+        };
+        let report: Report = serde_json::from_str(&value(REPORT_KEY)?).ok()?;
+        if report.rows_out != metadata.num_rows as u64 {
+            return None;
+        }
+        let failures = match value(FAILURES_KEY) {
+            None => None,
+            Some(text) => Some(decoded(&BASE64.decode(text).ok()?).ok()?),
+        };
+        Some(Said {
+            job: value(JOB_KEY)?,
+            found: Found { report, failures },
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! Certificates and tokens are asked for.
+
+use std::time::Duration;
+
+use polars_par_apply_cluster::{Cluster, ErrorKind, Tls};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+
+use crate::functions::registry;
+use crate::machines::{assert_same, builder, files, read_folder, rows, wait_until};
+
+crate::laws! {
+    a_token_is_asked_for
+    certificates_are_asked_for
+}
+
+fn a_token_is_asked_for() {
+    let mut processes = builder()
+        .environment("POLARS_PAR_APPLY_TOKEN", "open sesame")
+        .start()
+        .unwrap();
+    let unauthorized = |cluster: Result<Cluster, polars_par_apply_cluster::Error>| {
+        let error = cluster.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Unauthorized { .. }),
+            "{error}"
+        );
+    };
+    unauthorized(Cluster::connect(processes.url()));
+    unauthorized(Cluster::builder(processes.url()).token("open").connect());
+    let cluster = Cluster::builder(processes.url())
+        .token("open sesame")
+        .connect()
+        .unwrap();
+    processes.wait_for(&cluster).unwrap();
+    let same = registry().get("same").unwrap();
+    let call = cluster.of(&rows()).chunk_rows(20).call(&same);
+    assert_same(&call.collect().unwrap().output, &rows());
+    processes.kill_executor(0).unwrap();
+}
+
+/// The certificate of an authority, and one that it has given.
+fn certificates() -> (String, String, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let mut params = CertificateParams::new(vec!["polars-par-apply-cluster".to_string()]).unwrap();
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    (authority.pem(), certificate.pem(), key.serialize_pem())
+}
+
+fn certificates_are_asked_for() {
+    let data = files(rows(), &[30, 30]);
+    let (authority, certificate, key) = certificates();
+    let paths = [("ca", &authority), ("cert", &certificate), ("key", &key)].map(|(name, text)| {
+        let path = data.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    });
+    let [ca, cert, key_path] = paths.clone();
+    let arguments = ["--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key_path];
+    let processes = builder().arguments(arguments).start().unwrap();
+    let tls = Tls::from_pem(authority.as_bytes(), certificate.as_bytes(), key.as_bytes());
+    let cluster = Cluster::builder(processes.url())
+        .tls(tls)
+        .connect()
+        .unwrap();
+    wait_until("the executors are there", || {
+        cluster.executors().unwrap() == 2
+    });
+    let same = registry().get("same").unwrap();
+    let found = cluster
+        .scan_parquet(data.pattern())
+        .call(&same)
+        .collect()
+        .unwrap();
+    assert_same(&found.output, &rows());
+    let folder = data.path("out");
+    cluster
+        .scan_parquet(data.pattern())
+        .call(&same)
+        .sink_parquet(&folder)
+        .unwrap();
+    assert_same(&read_folder(&folder), &rows());
+
+    // Without certificates, and with those of another authority.
+    let patience = Duration::from_millis(300);
+    let plain = Cluster::builder(processes.url())
+        .patience(patience)
+        .connect();
+    assert!(matches!(
+        plain.unwrap_err().kind(),
+        ErrorKind::Unreachable { .. }
+    ));
+    let (other, certificate, key) = certificates();
+    let tls = Tls::from_pem(other.as_bytes(), certificate.as_bytes(), key.as_bytes());
+    let strange = Cluster::builder(processes.url())
+        .tls(tls)
+        .patience(patience)
+        .connect();
+    assert!(matches!(
+        strange.unwrap_err().kind(),
+        ErrorKind::Unreachable { .. }
+    ));
+    let tls = Tls::from_pem(authority.as_bytes(), certificate.as_bytes(), key.as_bytes());
+    let strange = Cluster::builder(processes.url())
+        .tls(tls)
+        .patience(patience)
+        .connect();
+    assert!(matches!(
+        strange.unwrap_err().kind(),
+        ErrorKind::Unreachable { .. }
+    ));
+}

@@ -1,0 +1,126 @@
+//! The files of a sink are whole, there once, and one call's.
+
+use std::path::Path;
+
+use polars_par_apply_cluster::{ClusterCall, ErrorKind};
+
+use crate::functions::registry;
+use crate::machines::{Data, assert_same, read_folder, shared, unequal};
+
+crate::laws! {
+    a_finished_folder_is_not_written_again
+    a_folder_of_other_files_is_left_alone
+    another_call_does_not_go_on
+    a_call_goes_on_with_what_is_missing
+    files_that_are_not_whole_are_not_taken
+}
+
+fn call(data: &Data) -> ClusterCall {
+    let hypot = registry().get("hypot").unwrap();
+    let call = shared().scan_parquet(data.pattern()).select(["x", "y"]);
+    call.names(["length"]).call(&hypot)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+fn refused(call: ClusterCall, folder: &Path, said: &str) {
+    let error = call.sink_parquet(folder).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Sink { .. }), "{error}");
+    assert!(error.to_string().contains(said), "{error}");
+}
+
+fn a_finished_folder_is_not_written_again() {
+    let data = unequal();
+    let folder = data.path("out");
+    call(&data).sink_parquet(&folder).unwrap();
+    let expected: Vec<String> = (0..6)
+        .map(|part| format!("part-{part:05}.parquet"))
+        .collect();
+    assert_eq!(names(&folder), expected);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 6);
+    refused(call(&data), &folder, "finished");
+}
+
+fn a_folder_of_other_files_is_left_alone() {
+    let data = unequal();
+    let folder = data.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("mine.txt"), "mine").unwrap();
+    refused(call(&data), &folder, "mine.txt");
+    assert_eq!(names(&folder), ["mine.txt"]);
+}
+
+/// As if its driver had been lost, when these parts were there.
+fn interrupted(data: &Data, folder: &Path, parts: &[usize]) {
+    call(data).sink_parquet(folder).unwrap();
+    for part in (0..6).filter(|part| !parts.contains(part)) {
+        std::fs::remove_file(folder.join(format!("part-{part:05}.parquet"))).unwrap();
+    }
+}
+
+fn another_call_does_not_go_on() {
+    let data = unequal();
+    let folder = data.path("out");
+    interrupted(&data, &folder, &[1]);
+    let hypot = registry().get("hypot").unwrap();
+    let other = shared()
+        .scan_parquet(data.pattern())
+        .select(["y", "x"])
+        .names(["length"]);
+    refused(other.call(&hypot), &folder, "not of this call");
+    let other = shared()
+        .scan_parquet(data.path("in/001.parquet"))
+        .select(["x", "y"]);
+    refused(
+        other.names(["length"]).call(&hypot),
+        &folder,
+        "not of this call",
+    );
+    assert_eq!(names(&folder), ["part-00001.parquet"]);
+}
+
+fn a_call_goes_on_with_what_is_missing() {
+    let data = unequal();
+    let folder = data.path("out");
+    interrupted(&data, &folder, &[0, 2, 3]);
+    let kept = std::fs::metadata(folder.join("part-00002.parquet"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let written = call(&data).sink_parquet(&folder).unwrap();
+    assert_eq!((written.stats.found, written.output.rows), (3, 60));
+    let after = std::fs::metadata(folder.join("part-00002.parquet"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(kept, after);
+    let collected = call(&data).collect().unwrap();
+    assert_same(&read_folder(&folder), &collected.output);
+}
+
+fn files_that_are_not_whole_are_not_taken() {
+    let data = unequal();
+    let folder = data.path("out");
+    interrupted(&data, &folder, &[0, 1, 2, 3, 4, 5]);
+    let path = |part: usize| folder.join(format!("part-{part:05}.parquet"));
+    let bytes = std::fs::read(path(2)).unwrap();
+    // Half a file, which no task leaves; a file of another program; another part's.
+    std::fs::write(path(2), &bytes[..bytes.len() / 2]).unwrap();
+    refused(call(&data), &folder, "part-00002.parquet");
+    std::fs::copy(data.path("in/001.parquet"), path(2)).unwrap();
+    refused(call(&data), &folder, "part-00002.parquet");
+    std::fs::copy(path(3), path(2)).unwrap();
+    let written = call(&data).sink_parquet(&folder).unwrap();
+    assert_eq!(written.stats.found, 5);
+    assert_same(
+        &read_folder(&folder),
+        &call(&data).collect().unwrap().output,
+    );
+}
