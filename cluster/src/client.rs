@@ -1,5 +1,6 @@
 //! How a driver talks to the scheduler, and fetches what executors have.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,17 @@ pub(crate) enum Trouble {
     Other(String),
 }
 
-/// How far a job is.
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Scheduler(message) | Trouble::Other(message) => f.write_str(message),
+            Trouble::Unauthorized => f.write_str("the token is missing or wrong"),
+            Trouble::TooLarge(bytes) => write!(f, "a message of {bytes} bytes is too large"),
+        }
+    }
+}
+
+/// The state of a job.
 #[derive(Debug)]
 pub(crate) enum JobState {
     /// It is queued or runs; none where the scheduler does not know the job.
@@ -58,7 +69,7 @@ pub(crate) struct Client {
 }
 
 /// Nothing that is asked for takes longer: only results are large.
-const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(5);
 
 async fn within<T>(answer: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, Trouble> {
     match tokio::time::timeout(ANSWER, answer).await {
@@ -105,6 +116,10 @@ impl Client {
             security: security.clone(),
             session: uuid::Uuid::new_v4().to_string(),
         })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn scheduler(&self) -> SchedulerGrpcClient<Channel> {

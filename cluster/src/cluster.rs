@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use polars::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 use polars_par_apply::{CallOptions, CancelToken, Casts, Function, Nulls, OnError, Retry};
@@ -121,7 +121,7 @@ impl ClusterBuilder {
     /// Connects: asks the scheduler for its state.
     ///
     /// # Errors
-    /// [`ErrorKind::Unreachable`], after [`patience`](ClusterBuilder::patience); [`ErrorKind::Unauthorized`]; an address that is none.
+    /// [`ErrorKind::Unreachable`], after [`patience`](ClusterBuilder::patience); [`ErrorKind::Unauthorized`]; an invalid address.
     pub fn connect(self) -> Result<Cluster> {
         if self.attempts == 0 {
             return Err(Error::refused(
@@ -429,13 +429,14 @@ impl ClusterApply {
         self
     }
 
-    /// Who is told how far the call is: a closure, which is called on a thread of the driver about five times a second.
+    /// Sets a callback that reports progress. It is called on a thread of the driver about five times a second, and should return soon; a panic in it
+    /// ends the call with an error.
     pub fn progress(mut self, progress: impl Fn(ClusterTick) + Send + Sync + 'static) -> Self {
         self.on_tick = Some(Arc::new(progress));
         self
     }
 
-    /// The call of a function of a registry, by its name. What the call gives, its verb says, as in a query: one of `rows` adds
+    /// Names the function. Its verb determines the output, as in a query: one of `rows` adds
     /// columns, one of `filter_rows` keeps rows, one of `flat_map_rows` or `chunks` replaces them. A function of `groups` is
     /// refused: the rows of a group may be in several files.
     pub fn call(self, function: &Function) -> ClusterCall {
@@ -454,7 +455,7 @@ pub struct ClusterCall {
     function: Function,
 }
 
-/// What the options say to the driver.
+/// The driver's options, separated from those that are sent.
 struct Said {
     /// What is sent.
     options: CallOptions,
@@ -499,19 +500,15 @@ impl ClusterCall {
         let began = Instant::now();
         let (planned, said) = self.planned()?;
         self.output_schema(&planned.schema)?;
-        if let Source::Frame(_) = self.apply.source
-            && planned.spooled.is_some()
-        {
-            log::info!(
-                "a sink of a large frame does not go on where it was interrupted: its parts are written anew"
-            );
-        }
         let mut call = self.wire_call(&said, GivesBack::Frames)?;
         let job = job_id(&call, &planned)?;
-        let sink = Sink::open(folder_of(folder.as_ref())?, job, &planned.parts)?;
+        let max_failures = said.max_failures.map_or(u64::MAX, |limit| limit as u64);
+        let folder = folder_of(folder.as_ref())?;
+        let sink = Sink::open(folder, job, &planned.parts, max_failures)?;
         call.gives = GivesBack::Files {
             folder: sink.folder().to_string_lossy().into_owned(),
             job: sink.job().to_string(),
+            digits: sink.digits(),
         };
         let paths: Vec<PathBuf> = planned
             .parts
@@ -612,18 +609,12 @@ impl ClusterCall {
     }
 
     fn wire_call(&self, said: &Said, gives: GivesBack) -> Result<WireCall> {
-        let deadline = said.deadline.map(|deadline| {
-            let at = SystemTime::now() + deadline;
-            let since = at.duration_since(UNIX_EPOCH);
-            since.map_or(0, |since| since.as_millis() as u64)
-        });
         Ok(WireCall {
             function: Named::of(&self.function),
             options: said.options.clone(),
             retry: self.apply.retry.clone(),
             seed: self.apply.seed,
-            run: uuid::Uuid::new_v4().simple().to_string(),
-            deadline,
+            run: String::new(),
             columns: self.columns()?,
             gives,
         })
@@ -647,18 +638,15 @@ impl ClusterCall {
             sink,
             attempts: connection.attempts,
             patience: connection.patience,
-            deadline: said.deadline.map(|deadline| (began + deadline, deadline)),
+            deadline: said
+                .deadline
+                .and_then(|deadline| Some((began.checked_add(deadline)?, deadline))),
             token: self.apply.token.clone(),
             on_tick: self.apply.on_tick.clone(),
+            max_failures: said.max_failures,
         };
         let mut finished = self.apply.cluster.block_on(drive(work))??;
-        let failures: u64 = finished.parts.iter().map(|part| part.failures).sum();
-        if let Some(limit) = said.max_failures
-            && failures > limit as u64
-        {
-            let failures = failures as usize;
-            return Err(ErrorKind::TooManyFailures { limit, failures }.into());
-        }
+        let failures = finished.parts.iter().map(|part| part.failures).sum();
         let mut failed: Option<DataFrame> = None;
         for frame in finished.failures.drain(..) {
             match &mut failed {

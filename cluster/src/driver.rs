@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -13,7 +14,7 @@ use polars::prelude::{DataFrame, Schema};
 use polars_par_apply::{CancelToken, Registry};
 
 use crate::client::{Client, JobState, Trouble};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, TaskError};
 use crate::outcome::{ClusterTick, PartStats};
 use crate::plan::{Codec, Piece, RunParts, input_batch};
 use crate::scheduler::ClusterStatus;
@@ -37,6 +38,7 @@ pub(crate) struct Work {
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) token: CancelToken,
     pub(crate) on_tick: Option<OnTick>,
+    pub(crate) max_failures: Option<usize>,
 }
 
 /// What it has done.
@@ -123,9 +125,72 @@ struct Driver {
     found: usize,
     /// What the last attempt ended with.
     last: Option<String>,
+    /// How the closure that is told progress panicked.
+    panicked: Option<String>,
+    /// What an executor could not read or write in the last attempt.
+    trouble: Option<(u32, TaskError)>,
+    /// What others may see of the driver while it waits.
+    seen: Arc<Seen>,
+    /// How many parts were told to be done.
+    told: usize,
+    /// The files that executors say to have written, and which executor.
+    written: BTreeMap<u32, (String, String)>,
 }
 
+/// What is seen of a driver from outside.
+#[derive(Default)]
+struct Seen {
+    /// The job that runs.
+    job: Mutex<Option<String>>,
+    done: AtomicUsize,
+}
+
+impl Seen {
+    fn set(&self, job: Option<&str>) {
+        let mut running = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        *running = job.map(str::to_string);
+    }
+
+    fn job(&self) -> Option<String> {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.clone()
+    }
+}
+
+/// How long a job is asked to end.
+const CANCEL: Duration = Duration::from_secs(2);
+
+/// Makes the call. Whatever it waits for, it ends soon after it was cancelled, or its deadline has passed.
 pub(crate) async fn drive(work: Work) -> Result<Finished> {
+    let seen = Arc::new(Seen::default());
+    let (client, token, deadline) = (work.client.clone(), work.token.clone(), work.deadline);
+    let parts = work.planned.parts.len();
+    let ended = tokio::select! {
+        ended = drive_on(work, seen.clone()) => ended,
+        deadline = stopped(token, deadline) => {
+            let done = seen.done.load(Ordering::Relaxed);
+            Err(ErrorKind::Cancelled { done, parts, deadline }.into())
+        }
+    };
+    if let Some(job) = seen.job() {
+        // It goes on by itself otherwise.
+        let _ = tokio::time::timeout(CANCEL, client.cancel(&job)).await;
+    }
+    ended
+}
+
+/// Returns when the token was cancelled, or the deadline has passed, which is then returned.
+async fn stopped(token: CancelToken, deadline: Option<(Instant, Duration)>) -> Option<Duration> {
+    loop {
+        match deadline {
+            _ if token.is_cancelled() => return None,
+            Some((at, deadline)) if Instant::now() >= at => return Some(deadline),
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn drive_on(work: Work, seen: Arc<Seen>) -> Result<Finished> {
     let mut driver = Driver {
         work,
         // What a driver sends has names alone.
@@ -135,6 +200,11 @@ pub(crate) async fn drive(work: Work) -> Result<Finished> {
         executors: 0,
         found: 0,
         last: None,
+        panicked: None,
+        trouble: None,
+        seen,
+        told: 0,
+        written: BTreeMap::new(),
     };
     driver.look_into_sink();
     driver.found = driver.done.len();
@@ -159,11 +229,14 @@ pub(crate) async fn drive(work: Work) -> Result<Finished> {
             driver.missing().len()
         );
         driver.last = Some(message.clone());
-        if driver.done.len() > before {
-            (idle, delays) = (0, self::delays());
+        match driver.done.len() > before {
+            true => (idle, delays) = (0, self::delays()),
+            false => idle += 1,
         }
-        idle += 1;
         if idle >= driver.work.attempts {
+            if let Some((part, error)) = driver.trouble.take() {
+                return Err(error.into_error(part as usize));
+            }
             return Err(ErrorKind::Lost {
                 missing: driver.missing().len(),
                 parts: driver.work.planned.parts.len(),
@@ -173,7 +246,7 @@ pub(crate) async fn drive(work: Work) -> Result<Finished> {
             .into());
         }
         let delay = delays.next().unwrap_or(Duration::from_secs(5));
-        driver.pause(delay).await?;
+        tokio::time::sleep(delay).await;
     }
     driver.finish()
 }
@@ -188,21 +261,33 @@ fn delays() -> impl Iterator<Item = Duration> {
 }
 
 impl Driver {
-    fn tick(&self) {
+    fn tick(&mut self) {
+        self.seen.done.store(self.done.len(), Ordering::Relaxed);
+        self.tell(self.done.len());
+    }
+
+    fn tell(&mut self, parts_done: usize) {
         let Some(on_tick) = &self.work.on_tick else {
             return;
         };
-        self.tell(on_tick, self.done.len());
-    }
-
-    fn tell(&self, on_tick: &OnTick, parts_done: usize) {
         let parts = self.work.planned.parts.len();
-        on_tick(ClusterTick {
-            parts_done: parts_done.min(parts),
+        // A part that is run again was done before.
+        self.told = self.told.max(parts_done).min(parts);
+        let tick = ClusterTick {
+            parts_done: self.told,
             parts,
             jobs: self.jobs,
             executors: self.executors,
-        });
+        };
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| on_tick(tick)));
+        if let Err(payload) = told {
+            let text = payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_string());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            self.panicked = Some(text.unwrap_or_default());
+            self.work.on_tick = None;
+        }
     }
 
     /// The lowest part that failed.
@@ -244,30 +329,25 @@ impl Driver {
         }
     }
 
-    /// Whether the call was cancelled, or is late.
+    /// Whether the one who is told progress has panicked.
     fn check(&self) -> Result<()> {
-        let deadline = match self.work.deadline {
-            _ if self.work.token.is_cancelled() => None,
-            Some((at, deadline)) if Instant::now() >= at => Some(deadline),
-            _ => return Ok(()),
-        };
-        Err(ErrorKind::Cancelled {
-            done: self.done.len(),
-            parts: self.work.planned.parts.len(),
-            deadline,
+        if let Some(message) = &self.panicked {
+            return Err(Error::refused(format!(
+                "option progress: its closure panicked: {message}"
+            )));
         }
-        .into())
+        Ok(())
     }
 
-    async fn pause(&self, delay: Duration) -> Result<()> {
-        let until = Instant::now() + delay;
-        loop {
-            self.check()?;
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
+    /// Whether more rows failed than may.
+    fn check_failures(&self) -> Result<()> {
+        let failures = self.done.values().map(|part| part.report.failures);
+        let failures = failures.sum::<u64>() as usize;
+        match self.work.max_failures {
+            Some(limit) if failures > limit => {
+                Err(ErrorKind::TooManyFailures { limit, failures }.into())
             }
-            tokio::time::sleep(left.min(Duration::from_millis(20))).await;
+            _ => Ok(()),
         }
     }
 
@@ -290,7 +370,7 @@ impl Driver {
                 Err(trouble) => self.unless_patient(trouble, waited)?,
                 Ok(_) => {}
             }
-            self.pause(Duration::from_millis(50)).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -327,14 +407,11 @@ impl Driver {
         };
         self.jobs += 1;
         log::info!("job {job} has {} parts", self.missing().len());
-        let ended = self.follow(&job).await;
-        if ended.is_err() {
-            // It goes on by itself otherwise.
-            self.work.client.cancel(&job).await;
-        } else {
-            self.work.client.forget(&job).await;
-        }
-        ended
+        self.seen.set(Some(&job));
+        let ended = self.follow(&job).await?;
+        self.seen.set(None);
+        self.work.client.forget(&job).await;
+        Ok(ended)
     }
 
     /// The plan of the parts that are missing. Ballista computes what a lost executor had anew where another stage comes
@@ -352,7 +429,10 @@ impl Driver {
         let partitions = partitions.collect::<Result<Vec<_>>>()?;
         let input =
             MemorySourceConfig::try_new_exec(&partitions, crate::plan::input_schema(), None);
-        let call = Ok(Arc::new(self.work.call.clone()));
+        let call = Ok(Arc::new(WireCall {
+            run: uuid::Uuid::new_v4().simple().to_string(),
+            ..self.work.call.clone()
+        }));
         let run = RunParts::new(call, self.registry.clone(), input.map_err(failed)?);
         Ok(Arc::new(CoalescePartitionsExec::new(Arc::new(run))))
     }
@@ -367,7 +447,11 @@ impl Driver {
         loop {
             self.check()?;
             match self.work.client.job(job).await {
-                Ok(JobState::Done(locations)) => return Ok(self.take(locations).await),
+                Ok(JobState::Done(locations)) => {
+                    let ended = self.take(locations).await;
+                    self.check_unseen().await?;
+                    return Ok(ended);
+                }
                 Ok(JobState::Failed(message)) => return Ok(Ended::Lost(message)),
                 Ok(JobState::Runs) => lost = None,
                 Ok(JobState::Unknown) => {
@@ -387,9 +471,7 @@ impl Driver {
                 looked = Instant::now();
                 if let Ok(status) = self.work.client.status(Some(job)).await {
                     self.executors = status.executors;
-                    if let Some(on_tick) = &self.work.on_tick {
-                        self.tell(on_tick, done_before + status.tasks_done);
-                    }
+                    self.tell(done_before + status.tasks_done);
                     // A job without executors waits for one for ever.
                     match status.executors {
                         0 => {
@@ -424,13 +506,21 @@ impl Driver {
             let Some(part) = pieces.whole() else {
                 continue;
             };
-            let is_stopped = matches!(part.report.error, Some(crate::error::TaskError::Stopped));
+            let is_stopped = matches!(part.report.error, Some(TaskError::Stopped));
             // What was not run is missing still.
             if part.report.skipped || is_stopped || part.report.part != number {
                 continue;
             }
+            if let Some(error @ TaskError::Io { .. }) = &part.report.error {
+                // Another executor may be able to.
+                log::warn!("part {number}: {error:?}");
+                self.trouble = Some((number, error.clone()));
+                continue;
+            }
             // A file counts when it is there.
-            if part.report.is_done() && self.work.sink.is_some() {
+            if let (Some(file), true) = (&part.report.file, part.report.is_done()) {
+                self.written
+                    .insert(number, (file.clone(), part.report.executor.clone()));
                 continue;
             }
             self.done.entry(number).or_insert(part);
@@ -441,12 +531,52 @@ impl Driver {
         }
     }
 
+    /// Whether the driver sees the files that executors say to have written; on some file systems, after a while.
+    async fn check_unseen(&mut self) -> Result<()> {
+        for _ in 0..30 {
+            self.look_into_sink();
+            let missing = self.missing();
+            self.written.retain(|part, _| missing.contains(part));
+            if self.written.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let Some((_, (file, executor))) = self.written.pop_first() else {
+            return Ok(());
+        };
+        let folder = self.work.sink.as_ref().map(Sink::folder);
+        Err(ErrorKind::Sink {
+            folder: folder.map_or_else(String::new, |folder| folder.display().to_string()),
+            message: format!(
+                "executor {executor} has written {file:?}, and the driver does not find it there, or finds that of another call; give a folder that all \
+                 machines see at the same path, to one call at a time"
+            ),
+        }
+        .into())
+    }
+
     fn finish(mut self) -> Result<Finished> {
         if let Some(failed) = self.failed()
             && let Some(part) = self.done.remove(&failed)
             && let Some(error) = part.report.error
         {
             return Err(error.into_error(failed as usize));
+        }
+        self.check_failures()?;
+        if let Some(sink) = &self.work.sink {
+            // Another call that began in the same empty folder writes files of the same names.
+            let parts = self.work.planned.parts.iter();
+            if let Some(part) = parts
+                .map(|part| part.part)
+                .find(|part| sink.find(*part).is_none())
+            {
+                return Err(ErrorKind::Sink {
+                    folder: sink.folder().display().to_string(),
+                    message: format!("part {part} was there, and is gone or replaced by that of another call; give a folder to one call at a time"),
+                }
+                .into());
+            }
         }
         let mut finished = Finished {
             frames: Vec::new(),
@@ -464,10 +594,20 @@ impl Driver {
                 failures: report.failures,
                 retries: report.retries,
                 time: Duration::from_nanos(report.nanoseconds),
-                executor: report.executor,
+                executor: report.executor.clone(),
             });
             finished.failures.extend(part.failures);
-            finished.frames.extend(part.output);
+            if finished.sink.is_none() {
+                let output = part
+                    .output
+                    .filter(|output| output.height() as u64 == report.rows_out);
+                finished.frames.push(output.ok_or_else(|| {
+                    Error::refused(format!(
+                        "the output of part {} did not arrive whole",
+                        report.part
+                    ))
+                })?);
+            }
         }
         Ok(finished)
     }

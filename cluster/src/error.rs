@@ -33,7 +33,7 @@ pub enum ErrorKind {
     /// The scheduler has no executor, for as long as [`patience`](crate::ClusterBuilder::patience) allows.
     #[non_exhaustive]
     NoExecutors {
-        /// How long was waited.
+        /// How long the call waited.
         waited: Duration,
         /// What the last failed attempt said, if there was one: executors may be gone because the function ended their processes.
         message: Option<String>,
@@ -51,6 +51,14 @@ pub enum ErrorKind {
     Refused {
         /// What is wrong, and how to mend it.
         message: String,
+    },
+    /// A part's rows could not be read on an executor, or its file was changed after the call had begun.
+    #[non_exhaustive]
+    Input {
+        /// Which file, on which executor, and why.
+        message: String,
+        /// The part.
+        part: usize,
     },
     /// The call failed on an executor, as it would have on one machine: the closure returned an error or panicked, a value did
     /// not fit, too many rows failed. Of several such parts, the lowest is named.
@@ -107,10 +115,10 @@ pub enum ErrorKind {
         /// The deadline that passed; none where the token was cancelled.
         deadline: Option<Duration>,
     },
-    /// The folder of a sink has other files, or those of another call.
+    /// The folder of a sink has files of another call, or cannot be written by the executors or seen by the driver.
     #[non_exhaustive]
     Sink {
-        /// The folder.
+        /// The folder; empty, where the message names the file.
         folder: String,
         /// What is wrong, and how to mend it.
         message: String,
@@ -162,6 +170,7 @@ impl ErrorKind {
             ErrorKind::NoExecutors { .. } => "no_executors",
             ErrorKind::Mismatch { .. } => "mismatch",
             ErrorKind::Refused { .. } => "refused",
+            ErrorKind::Input { .. } => "input",
             ErrorKind::Call { .. } => "call",
             ErrorKind::TooManyFailures { .. } => "too_many_failures",
             ErrorKind::Lost { .. } => "lost",
@@ -215,7 +224,7 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Unauthorized { url } => write!(
                 f,
-                "the cluster at {url} refuses the token; give the one that its processes were started with"
+                "the cluster at {url} requires a token, and this one is missing or wrong; give the one that its processes were started with"
             ),
             ErrorKind::NoExecutors { waited, message } => {
                 write!(
@@ -232,7 +241,9 @@ impl fmt::Display for Error {
                 "the executors' build differs from the driver's in function {function:?}: {message}; run one build in all processes"
             ),
             ErrorKind::Refused { message } => f.write_str(message),
-            ErrorKind::Call { message, part, .. } => write!(f, "part {part}: {message}"),
+            ErrorKind::Call { message, part, .. } | ErrorKind::Input { message, part } => {
+                write!(f, "part {part}: {message}")
+            }
             ErrorKind::TooManyFailures { limit, failures } => write!(
                 f,
                 "{failures} rows failed in all parts together, and .max_failures({limit}) allows {limit}"
@@ -265,6 +276,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, " when {done} of {parts} parts were done")
             }
+            ErrorKind::Sink { folder, message } if folder.is_empty() => f.write_str(message),
             ErrorKind::Sink { folder, message } => write!(f, "folder {folder:?}: {message}"),
             ErrorKind::Process { message } => f.write_str(message),
             ErrorKind::Io(error) => fmt::Display::fmt(error, f),
@@ -290,8 +302,10 @@ pub(crate) enum TaskError {
     },
     /// The deadline passed, or the job was cancelled.
     Stopped,
-    /// The input is not what was planned: a file that changed or is gone.
-    Input { message: String },
+    /// The input is not what was planned: a file that changed.
+    Changed { message: String },
+    /// A file could not be read or written. Another executor may be able to.
+    Io { message: String, is_sink: bool },
 }
 
 impl TaskError {
@@ -342,7 +356,19 @@ impl TaskError {
                 part,
             }
             .into(),
-            TaskError::Input { message } => Error::refused(format!("part {part}: {message}")),
+            TaskError::Changed { message } => ErrorKind::Input { message, part }.into(),
+            TaskError::Io {
+                message,
+                is_sink: false,
+            } => ErrorKind::Input { message, part }.into(),
+            TaskError::Io {
+                message,
+                is_sink: true,
+            } => {
+                let folder = String::new();
+                let message = format!("part {part}: {message}");
+                ErrorKind::Sink { folder, message }.into()
+            }
             TaskError::Stopped => ErrorKind::Cancelled {
                 done: 0,
                 parts: 0,

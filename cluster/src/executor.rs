@@ -1,6 +1,6 @@
 //! The role of an executor.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use polars_par_apply::Registry;
 use tonic::service::interceptor::InterceptedService;
 
+use crate::client::{Client, Trouble};
 use crate::error::{ErrorKind, Result};
 use crate::plan::Codec;
 use crate::scheduler::MESSAGE_LIMIT;
@@ -62,7 +63,11 @@ pub(crate) async fn run(registry: Arc<Registry>, options: ExecutorOptions) -> Re
         given => given,
     };
     let security = options.security.clone();
-    wait_for_scheduler(&options).await?;
+    let url = format!(
+        "http://{}:{}",
+        options.scheduler_host, options.scheduler_port
+    );
+    let client = wait_for_scheduler(&options, &url).await?;
     let producer_security = security.clone();
     let config = ExecutorProcessConfig {
         bind_host: options.bind.to_string(),
@@ -92,12 +97,43 @@ pub(crate) async fn run(registry: Arc<Registry>, options: ExecutorOptions) -> Re
         override_arrow_flight_service: security.is_any().then(|| flight(&security)),
         ..ExecutorProcessConfig::default()
     };
-    start_executor_process(Arc::new(config))
-        .await
-        .map_err(|error| {
-            let message = format!("the executor ended: {error}");
-            ErrorKind::Process { message }.into()
-        })
+    eprintln!(
+        "the executor is at {}:{port}, of the scheduler {url}",
+        config.bind_host
+    );
+    let ended = |error: &dyn std::fmt::Display| {
+        let message = format!("the executor ended: {error}");
+        ErrorKind::Process { message }
+    };
+    tokio::select! {
+        run = start_executor_process(Arc::new(config)) => run.map_err(|error| ended(&error).into()),
+        // One that asks for work would ask for ever.
+        lost = watched(client), if security.is_any() => Err(lost),
+    }
+}
+
+/// Returns when the scheduler has not answered for some time.
+async fn watched(client: Client) -> crate::Error {
+    let mut missed = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let message = match client.status(None).await {
+            Ok(_) => {
+                missed = 0;
+                continue;
+            }
+            Err(Trouble::Unauthorized) => {
+                let url = client.url().to_string();
+                return ErrorKind::Unauthorized { url }.into();
+            }
+            Err(trouble) => trouble.to_string(),
+        };
+        missed += 1;
+        if missed == 5 {
+            let url = client.url().to_string();
+            return ErrorKind::Unreachable { url, message }.into();
+        }
+    }
 }
 
 /// What other executors and drivers fetch results from, with certificates and the token.
@@ -129,26 +165,24 @@ fn free_port(bind: IpAddr) -> Result<u16> {
     Ok(TcpListener::bind((bind, 0))?.local_addr()?.port())
 }
 
-/// Waits until something listens at the scheduler's address.
-async fn wait_for_scheduler(options: &ExecutorOptions) -> Result<()> {
+/// Waits until the scheduler answers.
+async fn wait_for_scheduler(options: &ExecutorOptions, url: &str) -> Result<Client> {
     let began = std::time::Instant::now();
-    let address = (options.scheduler_host.as_str(), options.scheduler_port);
+    let url = url.to_string();
+    let client = Client::new(&url, &options.security);
+    let client = client.map_err(|trouble| ErrorKind::Unreachable {
+        url: url.clone(),
+        message: trouble.to_string(),
+    })?;
     loop {
-        let error = match tokio::net::TcpStream::connect(address).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let message = match client.status(None).await {
+            Ok(_) => return Ok(client),
+            Err(Trouble::Unauthorized) => return Err(ErrorKind::Unauthorized { url }.into()),
+            Err(trouble) => trouble.to_string(),
         };
         if began.elapsed() >= options.patience {
-            let url = format!("{}:{}", options.scheduler_host, options.scheduler_port);
-            let message = error.to_string();
             return Err(ErrorKind::Unreachable { url, message }.into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// An address that a socket can be bound to, of a text.
-pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an address; write it as 127.0.0.1:50050"))
 }

@@ -1,5 +1,6 @@
 //! A cluster of processes on this machine.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::error::Result;
-use crate::roles::process_error;
+use crate::roles::{TOKEN, process_error};
 
 /// A scheduler and executors as child processes of this one, for a laptop, an example or a test. They end with it: when it is
 /// dropped, and when this process ends, however it does.
@@ -25,7 +26,7 @@ pub struct LocalCluster {
 }
 
 /// A [`LocalCluster`] in the making: options, then [`start`](LocalBuilder::start).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a builder starts nothing before `.start()`"]
 pub struct LocalBuilder {
     executors: usize,
@@ -35,6 +36,19 @@ pub struct LocalBuilder {
     program: Option<PathBuf>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+}
+
+/// Without the environment and the arguments, which may have secrets.
+impl fmt::Debug for LocalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBuilder")
+            .field("executors", &self.executors)
+            .field("threads", &self.threads)
+            .field("port", &self.port)
+            .field("executor_timeout", &self.executor_timeout)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LocalBuilder {
@@ -91,7 +105,14 @@ impl LocalBuilder {
     pub fn start(self) -> Result<LocalCluster> {
         let port = match self.port {
             0 => free_port()?,
-            port => port,
+            port => {
+                TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+                    process_error(format!(
+                        "port {port} of this machine cannot be used: {error}"
+                    ))
+                })?;
+                port
+            }
         };
         let mut cluster = LocalCluster {
             url: format!("http://127.0.0.1:{port}"),
@@ -129,7 +150,7 @@ impl LocalCluster {
         &self.url
     }
 
-    /// Connects to it, when all its executors are there.
+    /// Connects to it, without certificates or a token, when all its executors are there.
     ///
     /// # Errors
     /// As [`Cluster::connect`]; a process that ended, or executors that are not there after half a minute.
@@ -224,8 +245,11 @@ impl LocalCluster {
     /// Starts the scheduler again, at the same address, after it was ended.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process).
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process): it cannot be started, or runs.
     pub fn start_scheduler(&mut self) -> Result<()> {
+        if self.scheduler.is_some() {
+            return Err(process_error("the scheduler runs; end it first"));
+        }
         let bind = self.url.trim_start_matches("http://").to_string();
         let timeout = self.options.executor_timeout.as_secs().max(1).to_string();
         let arguments = ["scheduler", "--bind", &bind, "--executor-timeout", &timeout];
@@ -244,7 +268,32 @@ impl LocalCluster {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        // It may have been another process that listens there.
+        if let Some(ended) = child.try_wait()? {
+            return Err(process_error(format!("the scheduler ended: {ended}")));
+        }
         self.scheduler = Some(child);
+        Ok(())
+    }
+
+    /// Whether all its processes run that were not ended by a call of this type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process), of the first that has ended.
+    pub fn check(&mut self) -> Result<()> {
+        let scheduler = self
+            .scheduler
+            .iter_mut()
+            .map(|child| ("the scheduler", child));
+        let executors = self
+            .executors
+            .iter_mut()
+            .map(|child| ("an executor", child));
+        for (role, child) in scheduler.chain(executors) {
+            if let Some(ended) = child.try_wait()? {
+                return Err(process_error(format!("{role} ended: {ended}")));
+            }
+        }
         Ok(())
     }
 
@@ -260,6 +309,8 @@ impl LocalCluster {
             .arg("--with-parent")
             .args(&self.options.arguments)
             .env("POLARS_MAX_THREADS", threads)
+            // Its own driver shows none, unless one is given.
+            .env_remove(TOKEN)
             .envs(self.options.environment.iter().cloned())
             // Closed when this process ends, however it does.
             .stdin(Stdio::piped());

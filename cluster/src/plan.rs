@@ -180,7 +180,7 @@ impl ExecutionPlan for RunParts {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let call = self.call.clone().map_err(DataFusionError::Execution)?;
+        let call = self.call.clone();
         let token = stop::token_of(context.task_id().as_deref());
         let input = self.input.execute(partition, context)?;
         let registry = self.registry.clone();
@@ -202,7 +202,7 @@ impl ExecutionPlan for RunParts {
 
 fn run_all(
     registry: &Registry,
-    call: &WireCall,
+    call: &Result<Arc<WireCall>, String>,
     batches_in: &[RecordBatch],
     token: &polars_par_apply::CancelToken,
 ) -> Result<Vec<RecordBatch>> {
@@ -214,7 +214,11 @@ fn run_all(
             let part: WirePart = serde_json::from_str(parts.value(row))
                 .map_err(|error| DataFusionError::External(error.into()))?;
             let frame = frames.is_valid(row).then(|| frames.value(row));
-            out.extend(batches(&task::run(registry, call, &part, frame, token))?);
+            let done = match call {
+                Ok(call) => task::run(registry, call, &part, frame, token),
+                Err(message) => task::unreadable(&part, message),
+            };
+            out.extend(batches(&done)?);
         }
     }
     Ok(out)

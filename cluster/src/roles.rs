@@ -1,6 +1,6 @@
 //! The roles of a process, by its command line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use polars_par_apply::Registry;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{self, ExecutorOptions, address};
+use crate::executor::{self, ExecutorOptions};
 use crate::local::LocalCluster;
 use crate::scheduler::{self, SchedulerOptions};
 use crate::security::{Security, Tls};
@@ -62,6 +62,7 @@ fn exit(ended: Result<()>) -> ExitCode {
 
 /// A process of a cluster that runs named functions over Parquet files.
 #[derive(Debug, Parser)]
+#[command(version)]
 struct Program {
     #[command(subcommand)]
     role: Role,
@@ -69,13 +70,16 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Hands out the parts of jobs to executors
+    /// Runs the scheduler, which assigns the parts of jobs to executors
     Scheduler(SchedulerArgs),
-    /// Runs parts
+    /// Runs an executor, which calls the functions over parts
     Executor(ExecutorArgs),
-    /// Runs a scheduler and executors as processes of this machine, until it is told to end
+    /// Runs a scheduler and executors as processes of this machine, until it receives SIGINT or SIGTERM
     Local(LocalArgs),
 }
+
+/// The environment's variable with the token.
+pub(crate) const TOKEN: &str = "POLARS_PAR_APPLY_TOKEN";
 
 #[derive(Debug, Args)]
 struct SecurityArgs {
@@ -88,12 +92,10 @@ struct SecurityArgs {
     /// The certificate's private key
     #[arg(long, requires = "tls_ca")]
     tls_key: Option<PathBuf>,
-    /// A file with the token that all processes and drivers show; it is read from the environment otherwise
+    /// A file with the token that all processes and drivers show: a long random text. Without it, the variable
+    /// POLARS_PAR_APPLY_TOKEN is read
     #[arg(long)]
     token_file: Option<PathBuf>,
-    /// The token
-    #[arg(long, env = "POLARS_PAR_APPLY_TOKEN", hide_env_values = true)]
-    token: Option<String>,
     /// Ends when its standard input is closed
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -108,30 +110,33 @@ impl SecurityArgs {
             _ => None,
         };
         let token = match &self.token_file {
-            None => self.token.clone(),
+            None => std::env::var(TOKEN).ok(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Error::refused(format!("file {:?} cannot be read: {error}", path.display()))
                 })?;
-                Some(text.trim().to_string())
+                Some(text)
             }
         };
-        Ok(Security {
-            tls,
-            token: token.filter(|token| !token.is_empty()),
-        })
+        let token = token.map(|token| token.trim().to_string());
+        if token.as_deref() == Some("") {
+            return Err(Error::refused(format!(
+                "the token is empty; give one, or leave --token-file and the variable {TOKEN} out"
+            )));
+        }
+        Ok(Security { tls, token })
     }
 }
 
 #[derive(Debug, Args)]
 struct SchedulerArgs {
     /// The address that it listens at
-    #[arg(long, default_value = "127.0.0.1:50050", value_parser = address)]
-    bind: SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:50050")]
+    bind: SocketAddrV4,
     /// The name or IP address by which executors reach it; by default the address of --bind
     #[arg(long)]
     host: Option<String>,
-    /// After how many seconds without a sign of life an executor is lost, and its parts are run by others
+    /// After how many seconds without a heartbeat an executor is lost, and others run its parts; with certificates or a token at least 10
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     executor_timeout: u64,
     #[command(flatten)]
@@ -145,7 +150,7 @@ struct ExecutorArgs {
     scheduler: String,
     /// The IP address that it listens at
     #[arg(long, default_value = "127.0.0.1")]
-    bind: IpAddr,
+    bind: Ipv4Addr,
     /// The name or IP address by which others reach it; by default that of --bind
     #[arg(long)]
     host: Option<String>,
@@ -155,16 +160,18 @@ struct ExecutorArgs {
     /// The port for tasks; 0 takes one that is free. It is not used with certificates or a token
     #[arg(long, default_value_t = 0)]
     task_port: u16,
-    /// How many parts it runs at the same time; by default as many as there are cores
-    #[arg(long)]
-    threads: Option<usize>,
+    /// How many parts it runs at the same time; by default as many as there are cores. Polars' own threads are set by the variable
+    /// POLARS_MAX_THREADS
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// The folder for intermediate results; by default one that is removed at the end
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// How often, in seconds, it gives the scheduler a sign of life; less than a third of the scheduler's --executor-timeout
+    /// How many seconds are between two heartbeats; less than a third of the scheduler's --executor-timeout. With certificates or a
+    /// token it is not used
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     heartbeat: u64,
-    /// How many seconds it waits for the scheduler when it starts
+    /// How many seconds it waits for the scheduler at its start
     #[arg(long, default_value_t = 30)]
     patience: u64,
     #[command(flatten)]
@@ -177,8 +184,8 @@ struct LocalArgs {
     #[arg(long, default_value_t = 2)]
     executors: usize,
     /// How many parts each runs at the same time; by default the cores are shared out
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// The scheduler's port
     #[arg(long, default_value_t = 50050)]
     port: u16,
@@ -194,11 +201,11 @@ fn started(registry: Registry, role: Role) -> Result<()> {
     match role {
         Role::Scheduler(args) => {
             let security = args.security.security()?;
-            warn_if_open(args.bind.ip(), &security);
+            warn_if_open(*args.bind.ip(), &security);
             end_with_parent(args.security.with_parent);
             let options = SchedulerOptions {
-                bind: args.bind,
-                host: args.host.unwrap_or_else(|| args.bind.ip().to_string()),
+                bind: args.bind.into(),
+                host: host_of(args.host, *args.bind.ip())?,
                 executor_timeout: Duration::from_secs(args.executor_timeout),
                 security,
             };
@@ -213,11 +220,11 @@ fn started(registry: Registry, role: Role) -> Result<()> {
             let options = ExecutorOptions {
                 scheduler_host,
                 scheduler_port,
-                bind: args.bind,
-                host: args.host.unwrap_or_else(|| args.bind.to_string()),
+                bind: args.bind.into(),
+                host: host_of(args.host, args.bind)?,
                 port: args.port,
                 task_port: args.task_port,
-                threads: args.threads.unwrap_or(cores).max(1),
+                threads: args.threads.map_or(cores, usize::from),
                 folder: args.folder,
                 heartbeat: Duration::from_secs(args.heartbeat),
                 security,
@@ -228,15 +235,32 @@ fn started(registry: Registry, role: Role) -> Result<()> {
         Role::Local(args) => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             let share = cores.div_ceil(args.executors.max(1));
-            let cluster = LocalCluster::builder()
+            let mut cluster = LocalCluster::builder()
                 .executors(args.executors)
-                .threads(args.threads.unwrap_or(share))
+                .threads(args.threads.map_or(share, usize::from))
                 .port(args.port)
                 .start()?;
             println!("the cluster is ready at {}", cluster.url());
-            runtime.block_on(told_to_end());
-            Ok(())
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        () = told_to_end() => return Ok(()),
+                        () = tokio::time::sleep(Duration::from_millis(500)) => cluster.check()?,
+                    }
+                }
+            })
         }
+    }
+}
+
+/// How others reach a process that listens there.
+fn host_of(host: Option<String>, bind: Ipv4Addr) -> Result<String> {
+    match host {
+        Some(host) => Ok(host),
+        None if bind.is_unspecified() => Err(Error::refused(format!(
+            "it listens at every address ({bind}); give --host, the one by which others reach it"
+        ))),
+        None => Ok(bind.to_string()),
     }
 }
 
@@ -253,13 +277,19 @@ fn host_and_port(text: &str) -> Result<(String, u16)> {
         })
 }
 
-fn warn_if_open(bind: IpAddr, security: &Security) {
-    if !bind.is_loopback() && !security.has_tls() {
-        log::error!(
-            "it listens at {bind} without certificates: whoever reaches it can run the registered functions over any file that the \
-             executors read, and read what is sent; see --tls-ca"
-        );
+fn warn_if_open(bind: Ipv4Addr, security: &Security) {
+    if bind.is_loopback() || security.has_tls() {
+        return;
     }
+    let who = match security.token {
+        None => {
+            "whoever reaches it can run the registered functions over any file that the executors read, and"
+        }
+        Some(_) => "whoever sees the traffic can",
+    };
+    eprintln!(
+        "warning: it listens at {bind} without certificates: {who} read what is sent; see --tls-ca"
+    );
 }
 
 /// Ends the process when its standard input is closed: then the process that started it is gone.

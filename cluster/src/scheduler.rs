@@ -24,12 +24,15 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Codec;
 use crate::security::Security;
 
 /// How large a message between the processes may be.
 pub(crate) const MESSAGE_LIMIT: u32 = 64 << 20;
+
+/// Executors that ask for work are silent for up to 5 seconds while they are busy.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a scheduler is started.
 #[derive(Debug)]
@@ -65,6 +68,12 @@ pub(crate) async fn run(registry: Arc<Registry>, options: SchedulerOptions) -> R
         let message = format!("the scheduler cannot {what} at {bind}: {error}");
         ErrorKind::Process { message }
     };
+    if security.is_any() && executor_timeout < LEAST_TIMEOUT {
+        return Err(Error::refused(format!(
+            "with certificates or a token, executors that are busy are heard of every 5 seconds; give --executor-timeout {} or more",
+            LEAST_TIMEOUT.as_secs()
+        )));
+    }
     let listener = TcpListener::bind(bind)
         .await
         .map_err(|error| failed("listen", &error))?;
@@ -119,7 +128,7 @@ pub(crate) async fn run(registry: Arc<Registry>, options: SchedulerOptions) -> R
             .map_err(|error| failed("use its certificates", &error))?;
     }
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    log::info!("the scheduler listens at {bind}");
+    eprintln!("the scheduler listens at {bind}");
     server
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, crate::roles::told_to_end())

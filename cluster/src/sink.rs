@@ -7,43 +7,49 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::Planned;
+use crate::source::{Planned, digest};
 use crate::task::{FAILURES_KEY, JOB_KEY, REPORT_KEY, decoded, part_path, temporary_prefix};
-use crate::wire::{Named, Report, WireCall, WirePart};
+use crate::wire::{From, Named, Report, WireCall, WirePart};
 
 /// All that makes a call the same as one before.
 #[derive(Serialize)]
 struct Identity<'c> {
     crate_version: &'c str,
     function: &'c Named,
-    options: &'c polars_par_apply::CallOptions,
-    retry: &'c Option<polars_par_apply::Retry>,
+    options: serde_json::Value,
     seed: Option<u64>,
-    parts: &'c [WirePart],
+    parts: Vec<WirePart>,
     frames: Vec<String>,
 }
 
 /// A call's id: that of the same function, options and input, in whatever run.
 pub(crate) fn job_id(call: &WireCall, planned: &Planned) -> Result<String> {
+    let mut options = serde_json::to_value(&call.options).map_err(std::io::Error::from)?;
+    if let Some(options) = options.as_object_mut() {
+        // How it is run, and not what it gives.
+        for option in ["max_failures", "sequential", "workers"] {
+            options.remove(option);
+        }
+    }
+    let mut parts = planned.parts.clone();
+    for part in &mut parts {
+        // Each run has another folder.
+        if let From::Spooled { path, .. } = &mut part.from {
+            path.clear();
+        }
+    }
     let identity = Identity {
         crate_version: env!("CARGO_PKG_VERSION"),
         function: &call.function,
-        options: &call.options,
-        retry: &call.retry,
+        options,
         seed: call.seed,
-        parts: &planned.parts,
+        parts,
         frames: planned.frames.iter().map(|frame| digest(frame)).collect(),
     };
     let text = serde_json::to_vec(&identity).map_err(std::io::Error::from)?;
     Ok(digest(&text)[..32].to_string())
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A folder that is a job's.
@@ -51,6 +57,7 @@ fn digest(bytes: &[u8]) -> String {
 pub(crate) struct Sink {
     folder: PathBuf,
     job: String,
+    digits: usize,
 }
 
 /// What a part's file says.
@@ -62,10 +69,20 @@ pub(crate) struct Found {
 
 impl Sink {
     /// Takes the folder for this job: an empty or new one, or that of a run of the same call that did not finish.
-    pub(crate) fn open(folder: &Path, job: String, parts: &[WirePart]) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        job: String,
+        parts: &[WirePart],
+        max_failures: u64,
+    ) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
         fs::create_dir_all(&folder)?;
-        let sink = Sink { folder, job };
+        let digits = digits(parts.len());
+        let sink = Sink {
+            folder,
+            job,
+            digits,
+        };
         let mut parts_there = 0;
         for entry in fs::read_dir(&sink.folder)? {
             let name = entry?.file_name();
@@ -83,7 +100,16 @@ impl Sink {
             }
             parts_there += 1;
         }
-        if parts_there >= parts.len() && parts.iter().all(|part| sink.find(part.part).is_some()) {
+        if parts_there < parts.len() {
+            return Ok(sink);
+        }
+        let found: Option<Vec<Found>> = parts.iter().map(|part| sink.find(part.part)).collect();
+        // With more failures than are allowed, it is not the output of a call that ended well.
+        let is_finished = found.is_some_and(|found| {
+            let failures = found.iter().map(|part| part.report.failures);
+            failures.sum::<u64>() <= max_failures
+        });
+        if is_finished {
             return Err(sink.refused(
                 "it has the finished output of this call; read it, or give another folder".into(),
             ));
@@ -104,8 +130,12 @@ impl Sink {
         &self.job
     }
 
+    pub(crate) fn digits(&self) -> usize {
+        self.digits
+    }
+
     pub(crate) fn path(&self, part: u32) -> PathBuf {
-        part_path(&self.folder, part)
+        part_path(&self.folder, part, self.digits)
     }
 
     /// What is there of a part, if its file is this job's and that part's.
@@ -125,6 +155,11 @@ impl Sink {
         }
         Ok(())
     }
+}
+
+/// How many digits parts' numbers have, so that the order of names is theirs.
+fn digits(parts: usize) -> usize {
+    parts.saturating_sub(1).to_string().len().max(5)
 }
 
 /// What a file says of itself.

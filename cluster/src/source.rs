@@ -1,11 +1,11 @@
 //! What a call is made over: files, cut into parts, or a frame that is sent along.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{
-    DataFrame, IpcWriter, ParquetReader, Schema, SchemaExt, SchemaRef, SerReader, SerWriter,
-};
+use polars::prelude::{DataFrame, ParquetReader, Schema, SchemaExt, SchemaRef, SerReader};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::encoded;
@@ -30,6 +30,24 @@ impl From<String> for Files {
 impl From<&Path> for Files {
     fn from(path: &Path) -> Self {
         Files(vec![path.to_string_lossy().into_owned()])
+    }
+}
+
+impl From<&PathBuf> for Files {
+    fn from(path: &PathBuf) -> Self {
+        path.as_path().into()
+    }
+}
+
+impl From<&String> for Files {
+    fn from(pattern: &String) -> Self {
+        pattern.as_str().into()
+    }
+}
+
+impl From<Vec<&str>> for Files {
+    fn from(paths: Vec<&str>) -> Self {
+        Files(paths.into_iter().map(str::to_string).collect())
     }
 }
 
@@ -58,6 +76,12 @@ const PART_ROWS: usize = 1_000_000;
 /// How many bytes of frames are sent with a plan; larger frames are written to files.
 const SENT_BYTES: usize = 8 << 20;
 
+/// A digest of what a part is, by which another run finds it again.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What is called.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
@@ -73,7 +97,7 @@ pub(crate) struct Planned {
     /// The bytes of the parts that are sent; as many as parts, or none.
     pub(crate) frames: Vec<Vec<u8>>,
     /// The folder of those that were written, as long as they are needed.
-    pub(crate) spooled: Option<tempfile::TempDir>,
+    pub(crate) _spooled: Option<tempfile::TempDir>,
 }
 
 impl Source {
@@ -105,10 +129,18 @@ fn paths(files: &Files) -> Result<Vec<String>> {
             continue;
         }
         let pattern = match Path::new(given).is_dir() {
-            true => format!("{}/*.parquet", given.trim_end_matches('/')),
+            true => {
+                let folder = glob::Pattern::escape(given.trim_end_matches('/'));
+                format!("{folder}/*.parquet")
+            }
             false => given.clone(),
         };
-        let found = glob::glob(&pattern)
+        let options = glob::MatchOptions {
+            // Files that are being written, and those of other programs.
+            require_literal_leading_dot: true,
+            ..glob::MatchOptions::new()
+        };
+        let found = glob::glob_with(&pattern, options)
             .map_err(|error| Error::refused(format!("pattern {given:?}: {error}")))?;
         let before = paths.len();
         for path in found {
@@ -125,10 +157,16 @@ fn paths(files: &Files) -> Result<Vec<String>> {
     if paths.is_empty() {
         return Err(Error::refused("no files are given"));
     }
+    let mut seen = std::collections::HashSet::new();
     for path in &mut paths {
         // Executors have other working folders.
         let absolute = std::path::absolute(&*path)?;
         *path = absolute.to_string_lossy().into_owned();
+        if !seen.insert(path.clone()) {
+            return Err(Error::refused(format!(
+                "file {path:?} is given twice; its rows would be in the output twice"
+            )));
+        }
     }
     Ok(paths)
 }
@@ -177,7 +215,7 @@ fn of_files(files: &Files, chunk_rows: Option<usize>, first_row: Option<u64>) ->
         schema,
         parts,
         frames: Vec::new(),
-        spooled: None,
+        _spooled: None,
     })
 }
 
@@ -272,7 +310,7 @@ fn of_frame(
             schema,
             frames: frames.collect::<Result<Vec<_>>>()?,
             parts: parts_of(&|_| PartFrom::Sent)?,
-            spooled: None,
+            _spooled: None,
         });
     }
     let Some(spool) = spool else {
@@ -287,20 +325,22 @@ fn of_frame(
         .prefix("polars-par-apply-")
         .tempdir_in(spool)?;
     let path = |part: usize| folder.path().join(format!("{part:05}.arrow"));
+    let mut digests = Vec::with_capacity(offsets.len());
     for (part, offset) in offsets.iter().enumerate() {
-        let mut rows = slice(*offset);
-        rows.rechunk_mut();
+        let bytes = encoded(slice(*offset)).map_err(|error| error.into_error(part))?;
         let mut file = File::create(path(part))?;
-        IpcWriter::new(&mut file).finish(&mut rows)?;
+        file.write_all(&bytes)?;
         file.sync_all()?;
+        digests.push(digest(&bytes));
     }
     let parts = parts_of(&|part| PartFrom::Spooled {
         path: path(part).to_string_lossy().into_owned(),
+        digest: digests[part].clone(),
     })?;
     Ok(Planned {
         schema,
         parts,
         frames: Vec::new(),
-        spooled: Some(folder),
+        _spooled: Some(folder),
     })
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -45,20 +45,7 @@ pub(crate) fn run(
     token: &CancelToken,
 ) -> Done {
     let began = Instant::now();
-    let mut report = Report {
-        part: part.part,
-        rows_in: part.rows,
-        rows_out: 0,
-        failures: 0,
-        retries: 0,
-        nanoseconds: 0,
-        executor: executor_name(),
-        error: None,
-        skipped: false,
-        file: None,
-        failure_pieces: 0,
-        output_pieces: 0,
-    };
+    let mut report = Report::of(part);
     if lowest_failed(&call.run).is_some_and(|lowest| lowest < part.part) {
         report.skipped = true;
         return Done {
@@ -76,16 +63,21 @@ pub(crate) fn run(
             report.failures = *failures as u64;
             report.retries = *retries as u64;
             report.rows_out = outcome.output.height() as u64;
+            // The first part's say which columns there are.
             let failed = match outcome.failures.height() {
-                0 => Vec::new(),
+                0 if part.part > 0 => Vec::new(),
                 _ => encoded(of_part(outcome.failures, part.part))?,
             };
             report.failure_pieces = pieces(&failed);
             report.nanoseconds = began.elapsed().as_nanos() as u64;
             let output = match &call.gives {
                 GivesBack::Frames => encoded(outcome.output)?,
-                GivesBack::Files { folder, job } => {
-                    let path = part_path(Path::new(folder), part.part);
+                GivesBack::Files {
+                    folder,
+                    job,
+                    digits,
+                } => {
+                    let path = part_path(Path::new(folder), part.part, *digits);
                     report.file = Some(path.to_string_lossy().into_owned());
                     write(outcome.output, &path, job, &report, &failed)?;
                     Vec::new()
@@ -101,7 +93,7 @@ pub(crate) fn run(
             output,
         },
         Err(error) => {
-            if !matches!(error, TaskError::Stopped) {
+            if matches!(error, TaskError::Call { .. } | TaskError::Mismatch { .. }) {
                 note_failed(&call.run, part.part);
             }
             report.file = None;
@@ -113,6 +105,21 @@ pub(crate) fn run(
                 output: Vec::new(),
             }
         }
+    }
+}
+
+/// What is said of a part of a call that another build has sent.
+pub(crate) fn unreadable(part: &WirePart, message: &str) -> Done {
+    Done {
+        report: Report {
+            error: Some(TaskError::Mismatch {
+                function: String::new(),
+                message: message.to_string(),
+            }),
+            ..Report::of(part)
+        },
+        failures: Vec::new(),
+        output: Vec::new(),
     }
 }
 
@@ -133,7 +140,7 @@ fn pieces(bytes: &[u8]) -> u32 {
 }
 
 /// Who ran a part.
-fn executor_name() -> String {
+pub(crate) fn executor_name() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "executor",
@@ -159,6 +166,12 @@ fn checked(registry: &Registry, call: &WireCall) -> Result<Function, TaskError> 
             wanted.line, own.line
         )));
     }
+    if own.build != wanted.build {
+        return Err(mismatch(format!(
+            "the driver has polars-par-apply-cluster {}, the executor {}",
+            wanted.build, own.build
+        )));
+    }
     if own.version != wanted.version {
         return Err(mismatch(format!(
             "the driver has version {:?}, the executor {:?}",
@@ -177,14 +190,6 @@ fn called(
     token: &CancelToken,
 ) -> Result<Outcome<DataFrame>, TaskError> {
     let mut options = call.options.clone();
-    if let Some(deadline) = call.deadline {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| now.as_millis() as u64);
-        if deadline <= now {
-            return Err(TaskError::Stopped);
-        }
-        options = options.deadline(Duration::from_millis(deadline - now));
-    }
     if token.is_cancelled() {
         return Err(TaskError::Stopped);
     }
@@ -226,29 +231,33 @@ fn read(
     sent: Option<&[u8]>,
     columns: Option<&[String]>,
 ) -> Result<DataFrame, TaskError> {
-    let input = |message: String| TaskError::Input { message };
+    let input = |message: String| TaskError::Io {
+        message: format!("{message} (on {})", executor_name()),
+        is_sink: false,
+    };
     let frame = match &part.from {
         From::Parquet { file, offset } => {
-            let changed = |message: &str| {
-                input(format!(
-                    "file {:?} {message}; run the call again when its files stay as they are",
+            let changed = || TaskError::Changed {
+                message: format!(
+                    "file {:?} was changed after the call had begun; run the call again when its files stay as they are",
                     file.path
-                ))
+                ),
             };
             let found = FileState::of(&file.path).map_err(|error| {
                 input(format!("file {:?} cannot be read here: {error}; executors read it at the same path as the driver", file.path))
             })?;
             if found != *file {
-                return Err(changed("was changed after the call had begun"));
+                return Err(changed());
             }
-            let opened = File::open(&file.path).map_err(|error| changed(&error.to_string()))?;
+            let opened = File::open(&file.path)
+                .map_err(|error| input(format!("file {:?} cannot be read: {error}", file.path)))?;
             ParquetReader::new(opened)
                 .with_columns(columns.map(<[String]>::to_vec))
                 .with_slice(Some((*offset as usize, part.rows as usize)))
                 .read_parallel(ParallelStrategy::Auto)
                 .finish()
         }
-        From::Spooled { path } => File::open(path)
+        From::Spooled { path, .. } => File::open(path)
             .map_err(Into::into)
             .and_then(|file| IpcReader::new(file).finish()),
         From::Sent => decoded(sent.unwrap_or_default()),
@@ -285,8 +294,8 @@ pub(crate) fn decoded(bytes: &[u8]) -> polars::error::PolarsResult<DataFrame> {
 }
 
 /// Where a part's output is in the folder of a sink.
-pub(crate) fn part_path(folder: &Path, part: u32) -> PathBuf {
-    folder.join(format!("part-{part:05}.parquet"))
+pub(crate) fn part_path(folder: &Path, part: u32, digits: usize) -> PathBuf {
+    folder.join(format!("part-{part:0digits$}.parquet"))
 }
 
 /// What a part's file is called while it is written; other programs pass over it.
@@ -302,14 +311,13 @@ fn write(
     report: &Report,
     failures: &[u8],
 ) -> Result<(), TaskError> {
-    let failed = |error: &dyn std::fmt::Display| TaskError::Call {
-        kind: "sink".to_string(),
+    let failed = |error: &dyn std::fmt::Display| TaskError::Io {
         message: format!(
-            "the output cannot be written to {}: {error}",
-            path.display()
+            "the output cannot be written to {}: {error} (on {})",
+            path.display(),
+            executor_name()
         ),
-        row: None,
-        column: None,
+        is_sink: true,
     };
     let mut said = vec![
         (JOB_KEY.to_string(), job.to_string()),
@@ -334,7 +342,11 @@ fn write(
                 .with_key_value_metadata(Some(KeyValueMetadata::from_static(said)))
                 .finish(&mut frame)?;
             file.sync_all()?;
-            fs::rename(&temporary, path)?;
+            match fs::rename(&temporary, path) {
+                // Another driver of the same call has finished, and cleared up after it: the file is there.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.exists() => {}
+                renamed => renamed?,
+            }
             if let Some(folder) = path.parent() {
                 File::open(folder)?.sync_all()?;
             }

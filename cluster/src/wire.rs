@@ -4,6 +4,7 @@ use polars_par_apply::{CallOptions, Function, Retry};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TaskError;
+use crate::task::executor_name;
 
 /// A call, as executors are given it: the function's name and plain data, never code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -12,10 +13,8 @@ pub(crate) struct WireCall {
     pub(crate) options: CallOptions,
     pub(crate) retry: Option<Retry>,
     pub(crate) seed: Option<u64>,
-    /// Of one run of a driver: parts that fail on an executor end its later parts of the same run.
+    /// Of one job: a part that fails on an executor ends its later parts of the same job.
     pub(crate) run: String,
-    /// When the call is cancelled, in milliseconds since 1970.
-    pub(crate) deadline: Option<u64>,
     /// The columns that are read of files; all, if none are named.
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) gives: GivesBack,
@@ -28,6 +27,8 @@ pub(crate) struct Named {
     /// The name, the verb and the types, as text.
     pub(crate) line: String,
     pub(crate) version: String,
+    /// The version of this crate, whose messages these are.
+    pub(crate) build: String,
 }
 
 impl Named {
@@ -40,6 +41,7 @@ impl Named {
             name: function.name().to_string(),
             line: format!("{function}{seeded}"),
             version: function.version().to_string(),
+            build: env!("CARGO_PKG_VERSION").to_string(),
         }
     }
 }
@@ -50,7 +52,12 @@ pub(crate) enum GivesBack {
     /// It is sent to the driver.
     Frames,
     /// It is written to this folder, for the job of this id.
-    Files { folder: String, job: String },
+    Files {
+        folder: String,
+        job: String,
+        /// How many digits a part's number has in the name of its file.
+        digits: usize,
+    },
 }
 
 /// What a part is.
@@ -68,7 +75,7 @@ pub(crate) enum From {
     /// Rows of a Parquet file, from this one on.
     Parquet { file: FileState, offset: u64 },
     /// A file of Arrow's IPC format, which the driver wrote.
-    Spooled { path: String },
+    Spooled { path: String, digest: String },
     /// The bytes of such a file, which are sent along.
     Sent,
 }
@@ -117,6 +124,24 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// That of a part with which nothing was done yet.
+    pub(crate) fn of(part: &WirePart) -> Self {
+        Report {
+            part: part.part,
+            rows_in: part.rows,
+            rows_out: 0,
+            failures: 0,
+            retries: 0,
+            nanoseconds: 0,
+            executor: executor_name(),
+            error: None,
+            skipped: false,
+            file: None,
+            failure_pieces: 0,
+            output_pieces: 0,
+        }
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.error.is_none() && !self.skipped
     }

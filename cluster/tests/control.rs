@@ -13,8 +13,10 @@ use crate::machines::{assert_same, builder, read_folder, rows, shared, started, 
 crate::laws! {
     a_cancelled_call_ends_soon
     a_late_call_ends_soon
+    a_frozen_scheduler_is_not_waited_for
     what_is_cancelled_stops_on_the_executors
     progress_goes_up
+    a_panic_of_progress_is_an_error
     sixteen_calls_at_once
     calls_within_a_runtime
     a_drivers_connection_outlives_its_builder
@@ -76,6 +78,34 @@ fn a_late_call_ends_soon() {
     assert_eq!(*passed, Some(deadline));
 }
 
+fn a_frozen_scheduler_is_not_waited_for() {
+    let (processes, cluster) = started(builder());
+    let sleep = registry().get("sleep").unwrap();
+    let deadline = Duration::from_secs(1);
+    let call = cluster
+        .of(&slow())
+        .chunk_rows(1)
+        .deadline(deadline)
+        .call(&sleep);
+    let job = std::thread::spawn(move || call.collect());
+    std::thread::sleep(Duration::from_millis(300));
+    let scheduler = processes.scheduler_id().unwrap();
+    // SAFETY: the process is a child of this one that was not waited for, so that its id is its own.
+    let sent = unsafe { libc::kill(scheduler as libc::pid_t, libc::SIGSTOP) };
+    assert_eq!(sent, 0);
+    let began = Instant::now();
+    let error = job.join().unwrap().unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Cancelled { .. }),
+        "{error}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
 /// A part of a thousand rows of 20 ms each would keep an executor busy for 20 seconds.
 fn what_is_cancelled_stops_on_the_executors() {
     let (_processes, cluster) = started(builder());
@@ -115,6 +145,15 @@ fn progress_goes_up() {
     assert!(ticks.is_sorted_by_key(|tick| tick.parts_done));
     assert_eq!(ticks.last().unwrap().parts_done, 10);
     assert!(ticks.len() > 3, "{ticks:?}");
+}
+
+fn a_panic_of_progress_is_an_error() {
+    let cluster = shared();
+    let sleep = registry().get("sleep").unwrap();
+    let call = cluster.of(&slow()).chunk_rows(1);
+    let call = call.progress(|tick| assert!(tick.parts_done < 2, "two are enough"));
+    let error = call.call(&sleep).collect().unwrap_err();
+    assert!(error.to_string().contains("two are enough"), "{error}");
 }
 
 fn sixteen_calls_at_once() {

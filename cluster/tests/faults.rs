@@ -116,6 +116,14 @@ fn failures_that_pass_are_reported() {
         assert_same(&found.output, &local.output);
         assert_same(&found.failures, &local.failures);
         assert_eq!(found.stats.failures, 3);
+        let none = texts(&[]);
+        let clean = parse(&none)
+            .on_error(policy)
+            .call(&parsed)
+            .collect()
+            .unwrap();
+        assert_eq!((clean.failures.height(), clean.stats.failures), (0, 0));
+        assert_eq!(clean.failures.schema(), local.failures.schema());
 
         let folder = data.path(&format!("{policy:?}"));
         let written = parse(&data).on_error(policy).call(&parsed);
@@ -148,6 +156,16 @@ fn max_failures_are_of_all_parts() {
         panic!("{error}");
     };
     assert_eq!((*limit, *failures), (2, 3));
+    // All parts of a sink are there, and it is not taken for done, until more failures are allowed.
+    let folder = data.path("out");
+    for _ in 0..2 {
+        let call = call().max_failures(2).call(&parsed);
+        let error = call.sink_parquet(&folder).unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::TooManyFailures { .. }),
+            "{error}"
+        );
+    }
     let error = call().max_failures(0).call(&parsed).collect().unwrap_err();
     assert_eq!(error.row(), Some(3), "{error}");
 }
@@ -269,6 +287,13 @@ fn files_are_looked_at_first() {
     };
     assert!(error("/nowhere/*.parquet").contains("no file"));
     assert!(error("").contains("no file"));
+    let twice = vec![data.path("in/001.parquet"), data.path("in/001.parquet")];
+    let said = shared()
+        .scan_parquet(twice)
+        .call(&same)
+        .collect()
+        .unwrap_err();
+    assert!(said.to_string().contains("given twice"), "{said}");
     let text = data.path("in/text.parquet");
     std::fs::write(&text, "no table").unwrap();
     assert!(error(&data.pattern()).contains("text.parquet"));

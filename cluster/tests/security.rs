@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use polars::prelude::*;
+use polars_par_apply::ParApply;
 use polars_par_apply_cluster::{Cluster, ErrorKind, Tls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -17,6 +19,7 @@ crate::laws! {
 
 fn a_token_is_asked_for() {
     let mut processes = builder()
+        .executor_timeout(Duration::from_secs(10))
         .environment("POLARS_PAR_APPLY_TOKEN", "open sesame")
         .start()
         .unwrap();
@@ -37,7 +40,24 @@ fn a_token_is_asked_for() {
     let same = registry().get("same").unwrap();
     let call = cluster.of(&rows()).chunk_rows(20).call(&same);
     assert_same(&call.collect().unwrap().output, &rows());
+
+    // An executor without the token ends, and says why.
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["executor", "--scheduler", processes.url()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("token"), "{said}");
+
+    // One that dies costs time here too.
+    let sleep = registry().get("sleep").unwrap();
+    let frame = df!["x" => vec![100i64; 20]].unwrap();
+    let call = cluster.of(&frame).chunk_rows(1).call(&sleep);
+    let job = std::thread::spawn(move || call.collect());
+    std::thread::sleep(Duration::from_millis(500));
     processes.kill_executor(0).unwrap();
+    let expected = frame.par_apply().call_with_columns(&sleep).unwrap();
+    assert_same(&job.join().unwrap().unwrap().output, &expected);
 }
 
 /// The certificate of an authority, and one that it has given.
@@ -65,7 +85,11 @@ fn certificates_are_asked_for() {
     });
     let [ca, cert, key_path] = paths.clone();
     let arguments = ["--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key_path];
-    let processes = builder().arguments(arguments).start().unwrap();
+    let processes = builder()
+        .executor_timeout(Duration::from_secs(10))
+        .arguments(arguments)
+        .start()
+        .unwrap();
     let tls = Tls::from_pem(authority.as_bytes(), certificate.as_bytes(), key.as_bytes());
     let cluster = Cluster::builder(processes.url())
         .tls(tls)

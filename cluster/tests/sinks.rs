@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use polars::prelude::*;
 use polars_par_apply_cluster::{ClusterCall, ErrorKind};
 
 use crate::functions::registry;
@@ -13,6 +14,10 @@ crate::laws! {
     another_call_does_not_go_on
     a_call_goes_on_with_what_is_missing
     files_that_are_not_whole_are_not_taken
+    two_drivers_of_one_call
+    two_calls_in_one_folder
+    a_folder_that_cannot_be_written
+    a_large_frame_goes_on_too
 }
 
 fn call(data: &Data) -> ClusterCall {
@@ -123,4 +128,82 @@ fn files_that_are_not_whole_are_not_taken() {
         &read_folder(&folder),
         &call(&data).collect().unwrap().output,
     );
+}
+
+fn two_drivers_of_one_call() {
+    let data = unequal();
+    for round in 0..4 {
+        let folder = data.path(&format!("out-{round}"));
+        let drivers: Vec<_> = (0..2)
+            .map(|_| {
+                let (call, folder) = (call(&data), folder.clone());
+                std::thread::spawn(move || call.sink_parquet(folder))
+            })
+            .collect();
+        // The second may come when all is done.
+        let ended: Vec<_> = drivers
+            .into_iter()
+            .map(|driver| driver.join().unwrap())
+            .collect();
+        assert!(ended.iter().any(Result::is_ok));
+        for error in ended.iter().filter_map(|ended| ended.as_ref().err()) {
+            assert!(matches!(error.kind(), ErrorKind::Sink { .. }), "{error}");
+        }
+        assert_same(
+            &read_folder(&folder),
+            &call(&data).collect().unwrap().output,
+        );
+    }
+}
+
+/// Not both can have written all files of one folder.
+fn two_calls_in_one_folder() {
+    let data = unequal();
+    let hypot = registry().get("hypot").unwrap();
+    let of = |name: &str| {
+        let call = shared().scan_parquet(data.pattern()).select(["x", "y"]);
+        call.names([name]).call(&hypot)
+    };
+    for round in 0..4 {
+        let folder = data.path(&format!("both-{round}"));
+        let drivers = ["one", "two"].map(|name| {
+            let (call, folder) = (of(name), folder.clone());
+            (name, std::thread::spawn(move || call.sink_parquet(folder)))
+        });
+        let ended = drivers.map(|(name, driver)| (name, driver.join().unwrap()));
+        for (_, ended) in &ended {
+            if let Err(error) = ended {
+                assert!(matches!(error.kind(), ErrorKind::Sink { .. }), "{error}");
+            }
+        }
+        // Whoever ended last has all of it.
+        if let [(name, Ok(_)), (_, Err(_))] | [(_, Err(_)), (name, Ok(_))] = &ended {
+            let expected = of(name).collect().unwrap().output;
+            assert_eq!(names(&folder).len(), 6);
+            assert_eq!(read_folder(&folder).height(), expected.height());
+        }
+    }
+}
+
+fn a_folder_that_cannot_be_written() {
+    let data = unequal();
+    let file = data.path("a_file");
+    std::fs::write(&file, "").unwrap();
+    let error = call(&data).sink_parquet(file.join("out")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Io(_)), "{error}");
+}
+
+fn a_large_frame_goes_on_too() {
+    let rows = 1_500_000;
+    let ids = Column::new("id".into(), (0..rows as i64).collect::<Vec<_>>());
+    let large = DataFrame::new(rows, vec![ids]).unwrap();
+    let same = registry().get("same").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("out");
+    let call = || shared().of(&large).chunk_rows(300_000).call(&same);
+    call().sink_parquet(&folder).unwrap();
+    std::fs::remove_file(folder.join("part-00003.parquet")).unwrap();
+    let written = call().sink_parquet(&folder).unwrap();
+    assert_eq!((written.stats.found, written.output.rows), (4, rows as u64));
+    assert_same(&read_folder(&folder), &large);
 }
