@@ -22,6 +22,7 @@ crate::laws! {
     what_cannot_be_followed_is_refused
     files_are_looked_at_first
     a_file_that_changes_is_an_error
+    a_plan_that_is_too_large_is_refused
     other_builds_are_refused
     addresses_are_looked_at
 }
@@ -322,6 +323,26 @@ fn a_file_that_changes_is_an_error() {
     let error = job.join().unwrap().unwrap_err();
     assert!(error.to_string().contains("005.parquet"), "{error}");
     assert!(error.to_string().contains("changed"), "{error}");
+}
+
+fn a_plan_that_is_too_large_is_refused() {
+    let rows = 100_000;
+    let ids = Column::new("id".into(), (0..rows as i64).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.parquet");
+    let mut frame = DataFrame::new(rows, vec![ids]).unwrap();
+    ParquetWriter::new(std::fs::File::create(&path).unwrap())
+        .finish(&mut frame)
+        .unwrap();
+    let same = registry().get("same").unwrap();
+    let call = shared().scan_parquet(path).chunk_rows(1).call(&same);
+    let error = call.collect().unwrap_err();
+    let ErrorKind::TooLarge { bytes, limit, .. } = error.kind() else {
+        panic!("{error}");
+    };
+    println!("the plan of {rows} parts has {bytes} bytes");
+    assert!(bytes > limit);
+    assert!(error.to_string().contains("fewer parts"), "{error}");
 }
 
 fn other_builds_are_refused() {

@@ -114,6 +114,30 @@ impl<D: CallSeed, G: Gives> Apply<'_, 'static, Leading<NoState, D>, G> {
             function.call(frame, options, lead.seed.seed()).map(G::give)
         })
     }
+
+    /// Calls a function of rows in the background, and adds its results to the frame's columns:
+    /// [`call_with_columns`](Apply::call_with_columns) as a [`Job`]; see [`spawn_rows`](Apply::spawn_rows).
+    ///
+    /// ```
+    /// use polars_par_apply::{Registry, prelude::*};
+    ///
+    /// let functions = Registry::new().rows("twice", |x: i64| 2 * x);
+    /// let df = df!["x" => [1i64, 2]]?;
+    /// let job = df.par_apply().names(["twice"]).spawn_call_with_columns(&functions.get("twice")?);
+    /// assert_eq!(job.get()?, df!["x" => [1i64, 2], "twice" => [2i64, 4]]?);
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    pub fn spawn_call_with_columns(self, function: &Function) -> Job<G::Of<DataFrame>>
+    where
+        G::Of<DataFrame>: Send + 'static,
+    {
+        let function = function.clone();
+        self.spawn_over_rows(move |frame, options, lead| {
+            function
+                .call_with_columns(frame, options, lead.seed.seed())
+                .map(G::give)
+        })
+    }
 }
 
 #[cfg(feature = "lazy")]

@@ -15,7 +15,7 @@ use super::signature::signature_of;
 use crate::context::Seed;
 use crate::context::{Context, Leading, NoFinish, NoSeed, NoState, State};
 use crate::error::{ErrorKind, Result};
-use crate::function::{ChunkFn, GroupFn, RowFn};
+use crate::function::{ChunkFn, GroupFn, RowFn, Through};
 use crate::options::{CallOptions, Options};
 use crate::read::{Given, near};
 use crate::sync::Arc;
@@ -349,12 +349,17 @@ impl<L> FunctionBuilder<L> {
         let f = Arc::new(f);
         let (alone, lead) = (f.clone(), self.lead.clone());
         let call = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
-            let outcome = verbs::rows(Given::of(frame), options, lead.seeded(seed), &*alone)?;
+            let outcome = verbs::rows::<Through<M>, C, _, _>(
+                Given::of(frame),
+                options,
+                lead.seeded(seed),
+                &alone,
+            )?;
             outcome.try_map(|output| Ok(<<F::Out as IntoRow>::Sink as RowSink>::into_frame(output)))
         };
         let (alone, lead) = (f.clone(), self.lead.clone());
         let beside = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
-            verbs::with_columns(frame, options, lead.seeded(seed), &*alone)
+            verbs::with_columns::<Through<M>, C, _, _>(frame, options, lead.seeded(seed), &alone)
         };
         #[cfg(feature = "lazy")]
         let query_lead = self.lead.clone();
@@ -381,7 +386,7 @@ impl<L> FunctionBuilder<L> {
         let f = Arc::new(f);
         let (alone, lead) = (f.clone(), self.lead.clone());
         let call = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
-            verbs::filter_rows(frame, options, lead.seeded(seed), &*alone)
+            verbs::filter_rows::<Through<M>, C, _, _>(frame, options, lead.seeded(seed), &alone)
         };
         #[cfg(feature = "lazy")]
         let query_lead = self.lead.clone();
@@ -408,7 +413,12 @@ impl<L> FunctionBuilder<L> {
         let f = Arc::new(f);
         let (alone, lead) = (f.clone(), self.lead.clone());
         let call = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
-            verbs::flat_map_rows(Given::of(frame), options, lead.seeded(seed), &*alone)
+            verbs::flat_map_rows::<Through<M>, C, _, _>(
+                Given::of(frame),
+                options,
+                lead.seeded(seed),
+                &alone,
+            )
         };
         #[cfg(feature = "lazy")]
         let query_lead = self.lead.clone();
@@ -443,7 +453,8 @@ impl<L> FunctionBuilder<L> {
         let call = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
             let schema = verbs::chunks_schema::<M, C, L, F>(frame, options, &*of_output)?;
             let schema = renamed(schema, &options.call)?;
-            let outcome = verbs::chunks(frame, options, lead.seeded(seed), &*alone)?;
+            let outcome =
+                verbs::chunks::<Through<M>, C, _, _>(frame, options, lead.seeded(seed), &alone)?;
             outcome.try_map(|frame| fitted(frame, &schema))
         };
         #[cfg(feature = "lazy")]
@@ -476,7 +487,12 @@ impl<L> FunctionBuilder<L> {
         let f = Arc::new(f);
         let (alone, lead) = (f.clone(), self.lead.clone());
         let call = move |frame: &DataFrame, options: &Options<'_>, seed: u64| {
-            verbs::groups(Given::of(frame), options, lead.seeded(seed), &*alone)
+            verbs::groups::<Through<M>, C, _, _>(
+                Given::of(frame),
+                options,
+                lead.seeded(seed),
+                &alone,
+            )
         };
         #[cfg(feature = "lazy")]
         let query_lead = self.lead.clone();

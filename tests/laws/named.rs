@@ -119,7 +119,8 @@ macro_rules! alike_beside {
             for (way, apply) in ways(&df.par_apply(), 7, 11) {
                 let what = format!("{function} {layout}, {way}, {}", stringify!($($option)*));
                 let closure = apply.clone()$($option)*.with_columns($f);
-                apply$($option)*.call_with_columns(&function).same(&closure, &what);
+                apply.clone()$($option)*.call_with_columns(&function).same(&closure, &what);
+                apply$($option)*.spawn_call_with_columns(&function).get().same(&closure, &what);
             }
         }
     }};
