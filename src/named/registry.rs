@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::{self, Write};
 
-use polars::prelude::{DataFrame, Schema, SchemaRef};
+#[cfg(feature = "lazy")]
+use polars::prelude::Schema;
+use polars::prelude::{DataFrame, SchemaRef};
 
 #[cfg(feature = "lazy")]
 use super::function::QueryCall;

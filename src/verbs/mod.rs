@@ -24,7 +24,9 @@ mod with_columns;
 use polars::prelude::{Column, DataType, PlSmallStr};
 
 pub(crate) use call::{Verb, call};
-pub(crate) use chunks::{chunks, chunks_schema, promised};
+#[cfg(feature = "lazy")]
+pub(crate) use chunks::promised;
+pub(crate) use chunks::{chunks, chunks_schema};
 pub(crate) use columns::columns;
 pub(crate) use elements::elements;
 pub(crate) use filter_rows::filter_rows;
