@@ -1,10 +1,10 @@
-//! A run over a frame in the background: how far it is, and what is kept when it is cancelled.
+//! A run over a frame in the background: its progress, and the rows that are kept when it is cancelled.
 //!
 //! `cargo run --example background_report`
 //!
 //! The closure takes a millisecond for each of 100,000 rows, as a request to a server might. Meanwhile the main thread
-//! looks for primes, and reports on both. When 1,000 rows are done it has seen enough and cancels the run, which keeps what
-//! is done. The numbers differ from run to run:
+//! counts primes, and reports the progress of both. When 1,000 rows are done, it cancels the run, which keeps the rows that
+//! are done. The numbers differ from run to run:
 //!
 //! ```text
 //! 163 of 100000 rows, 17993 primes

@@ -1,10 +1,10 @@
-//! Groups on real data: what a minute of delay at the departure becomes at the arrival, by carrier and month; and the three
-//! flights of each carrier that were latest.
+//! Groups on real data: how much of a minute's delay at the departure is left at the arrival, by carrier and month; and the three
+//! latest flights of each carrier.
 //!
 //! `cargo run --example carriers`
 //!
-//! The first is a cell for each group, of a typed closure. The second is three rows for each group, of a closure that takes the
-//! group as a frame, and is written with what Polars has. Prints:
+//! The first is computed by a typed closure, which returns cells for each group. The second is computed by a closure that takes
+//! each group as a frame, and returns three of its rows by means of Polars. The example prints:
 //!
 //! ```text
 //! carriers and months: 185
@@ -25,12 +25,12 @@ use std::path::Path;
 use anyhow::Context;
 use polars_par_apply::prelude::*;
 
-/// The number of flights that a slope was taken of, and the slope.
+/// A slope, and the number of flights that it was computed from.
 #[derive(Clone, Copy, Debug, IntoRow)]
 pub struct Slope {
     /// The flights with both delays.
     pub flights: u64,
-    /// Minutes of delay at the arrival for each minute at the departure; null where all left equally late.
+    /// Minutes of delay at the arrival for each minute at the departure; null if all flights left equally late.
     pub slope: Option<f64>,
 }
 
@@ -39,8 +39,8 @@ pub struct Slope {
 /// Theil's incomplete method (H. Theil, "A rank-invariant method of linear and polynomial regression analysis, I", Proceedings of
 /// the Koninklijke Nederlandse Akademie van Wetenschappen 53, 1950, pp. 386–392): with the points in the order of `x`, each of the
 /// lower half is paired with the one that has the same place in the upper half, and the slope is the median of the pairs' slopes.
-/// Where there is an odd number of points, the middle one is left out. Pairs of equal `x` have no slope, and points of equal `x`
-/// stay in the order that they are given in. None where no pair has a slope.
+/// If there is an odd number of points, the middle one is left out. Pairs of equal `x` have no slope, and points of equal `x`
+/// stay in the order in which they are given. Returns `None` if no pair has a slope.
 pub fn slope(points: impl IntoIterator<Item = (i64, i64)>) -> Option<f64> {
     let mut points: Vec<(i64, i64)> = points.into_iter().collect();
     points.sort_by_key(|(x, _)| *x);
@@ -59,20 +59,20 @@ pub fn slope(points: impl IntoIterator<Item = (i64, i64)>) -> Option<f64> {
     }
 }
 
-/// The slope for each carrier and month, in the order in which they first appear: `carrier`, `month`, `flights`, `slope`.
+/// Returns the slope for each carrier and month, in the order in which they first appear: `carrier`, `month`, `flights`, `slope`.
 pub fn slopes(flights: &DataFrame) -> polars_par_apply::Result<DataFrame> {
     flights
         .par_apply()
         .by(["carrier", "month"])
         .select(["dep_delay", "arr_delay"])
-        // A flight that is null in one of its delays is not among the rows.
+        // A flight with a null delay is left out of the rows.
         .groups(|delays: Rows<'_, (i64, i64)>| Slope {
             flights: delays.len() as u64,
             slope: slope(delays),
         })
 }
 
-/// The three flights of each carrier that arrived latest, the latest first.
+/// Returns the three flights of each carrier that arrived latest, the latest first.
 pub fn latest(flights: &DataFrame) -> polars_par_apply::Result<DataFrame> {
     flights
         .par_apply()

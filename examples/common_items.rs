@@ -22,7 +22,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
         "right" => lists(&[&[2, 3, 4, 5], &[6, 9, 10], &[11, 12, 13, 14], &[21, 24, 25]]),
     ]?;
 
-    // A `Vec` in is a List column's cell; a `Vec` out becomes one.
+    // A `Vec` argument takes the cell of a List column, and a `Vec` that is returned becomes one.
     let shared = df
         .par_apply()
         .names(["shared"])
@@ -41,7 +41,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The values of a List column.
+/// Returns the values of a List column.
 fn lists(rows: &[&[i64]]) -> Vec<Series> {
     rows.iter().copied().map(Series::from_iter).collect()
 }

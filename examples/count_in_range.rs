@@ -1,9 +1,9 @@
-//! A function of a row as an array: how many of each row's five digits lie in 4..=8.
+//! A function that takes each row as an array: how many of its five digits are in 4..=8.
 //!
 //! `cargo run --release --example count_in_range`
 //!
-//! Prints the counts of the first ten of 200,000 rows of random digits (PCG64, seed 100: the same everywhere), then the
-//! time of `par_apply_rows` and that of a plain loop, which gives the same counts. Without `--release`, the times say
+//! Prints the counts for the first ten of 200,000 rows of random digits (PCG64, seed 100: the same everywhere), then the
+//! time of `par_apply_rows` and that of a plain loop, which gives the same counts. Without `--release`, the times mean
 //! little.
 //!
 //! ```text
@@ -35,7 +35,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
 
     let in_range = |row: [i64; 5]| row.iter().filter(|n| (4..=8).contains(*n)).count() as u32;
 
-    // Starts the workers, which the first call of a program would do otherwise, within the time taken.
+    // Starts the workers. Otherwise the first call of the program would start them, and the measured time would include it.
     let workers = Pool::default().workers();
 
     let start = Instant::now();

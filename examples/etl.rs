@@ -1,17 +1,17 @@
-//! A pipeline larger than memory: scan, row functions, join, aggregate, sink, streamed from Parquet to Parquet.
+//! A pipeline over more data than memory holds: scan, row functions, join, aggregate and sink, streamed from Parquet to Parquet.
 //!
 //! `cargo run --release --example etl --features lazy,progress -- [OUTPUT] [--rows N] [--engine streaming|memory]`
 //!
-//! Repeats the flights of `data/flights.parquet` in a temporary folder until there are N rows, 20 million by default: 60
-//! files. The query parses each flight's scheduled hour, which is text; joins the places of its two airports; computes the
-//! great-circle distance, and grades the delays; and sums it all up by carrier and month, into the Parquet file OUTPUT, by
-//! default `target/flights_by_month.parquet` beside `Cargo.toml`. A bar shows how far it is.
+//! The example repeats the flights of `data/flights.parquet` in a temporary folder until there are N rows; by default 20 million
+//! rows in 60 files. The query parses each flight's scheduled hour, which is text; joins the places of its two airports; computes
+//! the great-circle distance, and grades the delays; and sums all of it up by carrier and month, into the Parquet file OUTPUT, by
+//! default `target/flights_by_month.parquet` beside `Cargo.toml`. A bar shows the progress.
 //!
-//! OUTPUT is there when it is complete, or as it was before: the query writes to a temporary name beside it, which is renamed
-//! at the end. A text that is no time fails the query with its row, counted over all files; Ctrl-C stops it. Either way
-//! nothing is left behind, not even in the temporary folder.
+//! OUTPUT is either complete or as it was before: the query writes to a temporary name beside it, which is renamed at the end. If
+//! a text is not a time, the query fails with the row's number, counted over all files. Ctrl-C stops the query. In both cases
+//! nothing is left behind, not even the temporary folder.
 //!
-//! Prints what is the same in each run,
+//! It prints the results, which are the same in each run,
 //!
 //! ```text
 //! rows: 20000000
@@ -27,11 +27,11 @@
 //! written: OUTPUT
 //! ```
 //!
-//! and to standard error what is not: the bar, the time, the rows per second, and the most memory that was resident at once.
+//! and to standard error what differs between runs: the bar, the time, the rows per second, and the peak of resident memory.
 //!
-//! That memory does not grow with the rows if the program is built for release. Built for debug it does, on two cores from
-//! 390 MiB at five million rows to 790 MiB at twenty million. The calls do not hold it: with Polars' own `map` in place of
-//! the closures, and nothing of this crate in the query, it was 420 MiB and more than 900 MiB.
+//! In a release build, the memory does not grow with the rows. In a debug build it does: on two cores from 390 MiB at five
+//! million rows to 790 MiB at twenty million. The calls of this crate are not the reason: with Polars' own `map` in place of the
+//! closures, and nothing of this crate in the query, it was 420 MiB and more than 900 MiB.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -81,19 +81,19 @@ pub fn run(
     );
     match peak_memory() {
         Some(bytes) => eprintln!("peak memory: {} MiB", bytes >> 20),
-        None => eprintln!("peak memory: the system does not tell"),
+        None => eprintln!("peak memory: not known on this system"),
     }
     Ok(())
 }
 
-/// The query: what there is to say of each carrier in each month.
+/// Returns the query, which computes the totals of each carrier in each month.
 fn by_month(
     flights: LazyFrame,
     airports: LazyFrame,
     total: usize,
     token: &CancelToken,
 ) -> LazyFrame {
-    // A closure may fail: the first text that is no time fails the query, by the number of its row.
+    // A closure may fail: the first text that is not a time fails the query, with the number of its row.
     let scheduled = flights
         .par_apply()
         .select(["time_hour"])
@@ -104,7 +104,7 @@ fn by_month(
         .total_rows(total)
         .rows(|text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ"));
 
-    // As expressions, on what the joins have added: a null among the coordinates makes the distance null.
+    // These are expressions over the columns that the joins have added. If a coordinate is null, the distance is null.
     let distance = rows(["origin_lat", "origin_lon", "dest_lat", "dest_lon"])
         .plan_name("great_circle")
         .cancel_token(token)
@@ -138,7 +138,7 @@ fn by_month(
         .sort(["carrier", "month"], SortMultipleOptions::default())
 }
 
-/// Adds the coordinates of the airport at one end; null where it is not in the list.
+/// Adds the coordinates of the airport at one end; they are null if the airport is not in the list.
 fn with_places(flights: LazyFrame, airports: &LazyFrame, end: &str) -> LazyFrame {
     let places = airports.clone().select([
         col("faa"),
@@ -148,13 +148,13 @@ fn with_places(flights: LazyFrame, airports: &LazyFrame, end: &str) -> LazyFrame
     flights.left_join(places, col(end), col("faa"))
 }
 
-/// A file beside the final one, whose name it takes when all is written. If that fails, it is removed.
+/// A file beside the final one, which is renamed to it when everything is written, and is removed if that fails.
 fn half(output: &Path) -> anyhow::Result<tempfile::TempPath> {
     let folder = match output.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    // With the permissions that a file has, and not those of a private one.
+    // `File::create_new` gives it the usual permissions; a temporary file's own are private.
     let half = tempfile::Builder::new()
         .make_in(folder, |path| File::create_new(path))
         .with_context(|| format!("cannot write to {}", folder.display()))?;
@@ -172,7 +172,7 @@ fn write(query: LazyFrame, engine: Engine, file: &Path) -> PolarsResult<()> {
     sink.collect_with_engine(engine).map(drop)
 }
 
-/// Writes so many rows of the flights to a folder, the year again and again, a file for each.
+/// Writes `rows` flights to a folder: the year again and again, a file for each.
 fn repeat(year: &Path, rows: usize, folder: &Path, token: &CancelToken) -> anyhow::Result<()> {
     let (years, rest) = (rows / YEAR, rows % YEAR);
     for copy in 0..years {
@@ -217,7 +217,7 @@ fn summarise(report: &DataFrame, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The most bytes that this process has had resident at once, as Linux counts them.
+/// Returns the peak of this process's resident memory in bytes, as Linux counts it.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -232,10 +232,10 @@ fn peak_memory() -> Option<u64> {
 struct Arguments {
     /// The Parquet file that is written [default: `target/flights_by_month.parquet`].
     output: Option<PathBuf>,
-    /// How many flights there are.
+    /// The number of flights.
     #[arg(long, default_value_t = 20_000_000)]
     rows: usize,
-    /// What runs the query.
+    /// The engine that runs the query.
     #[arg(long, value_enum, default_value_t = Runs::Streaming)]
     engine: Runs,
 }
@@ -260,7 +260,7 @@ fn main() -> anyhow::Result<()> {
         Runs::Streaming => Engine::Streaming,
         Runs::Memory => Engine::InMemory,
     };
-    // From here on Ctrl-C does not end the program at once: it fails the query, and the temporary files are removed.
+    // From here on, Ctrl-C does not end the program at once. It makes the query fail, and the temporary files are removed.
     let token = CancelToken::new();
     let cancelled = token.clone();
     ctrlc::set_handler(move || cancelled.cancel())?;

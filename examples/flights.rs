@@ -2,8 +2,8 @@
 //!
 //! `cargo run --example flights [OUTPUT]`
 //!
-//! Computes each flight's great-circle distance, parses its scheduled hour and grades its delays; writes all of it to
-//! the Parquet file OUTPUT, by default `target/flights_graded.parquet` beside `Cargo.toml`; and prints a summary:
+//! The example computes each flight's great-circle distance, parses its scheduled hour and grades its delays. It writes the
+//! results to the Parquet file OUTPUT, by default `target/flights_graded.parquet` beside `Cargo.toml`, and prints a summary:
 //!
 //! ```text
 //! flights: 336776 rows
@@ -18,9 +18,9 @@
 //! written: OUTPUT
 //! ```
 //!
-//! The files read are described in `data/README.md`. The worst difference is a rounding: `distance` is in whole miles,
-//! and that route is short. On every other route the difference is below 0.6 %, from rounding and from the Earth being
-//! no sphere.
+//! `data/README.md` describes the files. The worst difference is due to rounding: `distance` is in whole miles, and that
+//! route is short. On every other route the difference is below 0.6 %, due to rounding and because the Earth is not a
+//! sphere.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -37,7 +37,7 @@ use flight::{GRADES, grade, great_circle};
 pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let flights = read(data)?;
 
-    // Columns by position: the selected are the arguments, in this order. A null among them makes the results null.
+    // Columns by position: the selected columns are the arguments, in this order. If one of them is null, the result is null.
     let distances = flights
         .par_apply()
         .select([
@@ -55,14 +55,14 @@ pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<(
             },
         )?;
 
-    // A closure may fail: the first text that is no time would end the call with an error that names its row.
+    // A closure may fail: the first text that is not a time would end the call with an error that has its row's number.
     let scheduled = flights
         .par_apply()
         .select(["time_hour"])
         .names(["scheduled_utc"])
         .rows(|text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ"))?;
 
-    // Columns by name: the fields of a derived struct, in and out.
+    // Columns by name: a derived struct's fields take columns, and another's become columns.
     let grades = flights.par_apply_rows(graded)?;
 
     let mut graded = flights
@@ -78,7 +78,7 @@ pub fn run(data: &Path, output: &Path, out: &mut impl Write) -> anyhow::Result<(
     Ok(())
 }
 
-/// Reads the flights, each with the coordinates of its two airports; null where the airport is not in the list.
+/// Reads the flights, each with the coordinates of its two airports; they are null if the airport is not in the list.
 fn read(data: &Path) -> anyhow::Result<DataFrame> {
     let open = |name: &str| {
         let path = data.join(name);
@@ -96,7 +96,7 @@ fn read(data: &Path) -> anyhow::Result<DataFrame> {
     Ok(flights)
 }
 
-/// What a grade depends on. The delays, in minutes, are null for a flight that did not leave or did not arrive.
+/// The columns that a grade depends on. The delays, in minutes, are null if the flight did not leave, or did not arrive.
 #[derive(FromRow)]
 struct Flight<'a> {
     carrier: &'a str,

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example hypotenuse`
 //!
-//! Prints one length per row, rounded to two digits: `[9.43, 5.83, 5.0, 5.66, 11.4]`
+//! Prints one length for each row, rounded to two digits: `[9.43, 5.83, 5.0, 5.66, 11.4]`
 
 use std::io::{self, Write};
 

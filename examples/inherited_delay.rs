@@ -1,10 +1,10 @@
-//! Windows on real data: how much of a flight's delay its aeroplane brought with it.
+//! Windows on real data: how much of a flight's delay comes from its aeroplane's earlier flights.
 //!
 //! `cargo run --example inherited_delay`
 //!
-//! For each flight out of New York in 2013 it looks at the flights that the same aeroplane was to make in the 24 hours before. Of the
-//! delay at departure, the minutes that the aeroplane was late when it last landed are inherited; the rest is the flight's own.
-//! Prints:
+//! For each flight out of New York in 2013, the example looks at the flights that were scheduled for the same aeroplane in the 24
+//! hours before. The minutes by which the aeroplane's last landing was late are the inherited part of the delay at departure; the
+//! rest is the flight's own. The example prints:
 //!
 //! ```text
 //! flights: 327346, of 4037 aeroplanes
@@ -12,8 +12,8 @@
 //! those an hour late or more whose aeroplane flew in the 24 hours before: 13495, 1611704 minutes late, 434158 of them inherited (26.9 %)
 //! ```
 //!
-//! The aeroplane's flights to New York are not in the data, so what they add or make up counts as the flight's own. Flights
-//! that did not leave or did not arrive, and those whose aeroplane is not known, are left out.
+//! The aeroplane's flights to New York are not in the data, so the minutes that they add or make up count as the flight's own.
+//! Flights that did not leave or did not arrive, and flights whose aeroplane is not known, are left out.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,14 +24,14 @@ use anyhow::{Context, ensure};
 use chrono::{NaiveDateTime, ParseResult, TimeDelta};
 use polars_par_apply::prelude::*;
 
-/// How far back an aeroplane's flights are looked at.
+/// How long before a flight its aeroplane's earlier flights may be.
 const SPAN: TimeDelta = TimeDelta::hours(24);
 
 /// Runs the example on the files in `data` and prints to `out`.
 pub fn run(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let flights = read(&data.join("flights.parquet"))?;
 
-    // The window is of the aeroplane's own flights. A plain argument is the flight's own value, `Values` are those of its window.
+    // A window has only flights of the same aeroplane. A plain argument is the flight's own value, and `Values` are those of its window.
     let inherited = flights
         .par_apply()
         .by(["tailnum"])
@@ -49,12 +49,12 @@ pub fn run(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     summarise(&flights, &inherited, out)
 }
 
-/// The minutes of a delay that the aeroplane had when it last landed.
+/// Returns the minutes of a delay that the aeroplane already had when it last landed.
 fn inherited(delay: i64, landed: Option<i64>) -> Option<i64> {
     Some(landed?.clamp(0, delay.max(0)))
 }
 
-/// Reads the flights that were made, in the order of when they were to leave.
+/// Reads the flights that took place, in the order of their scheduled departures.
 fn read(file: &Path) -> anyhow::Result<DataFrame> {
     let open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let columns = ["tailnum", "time_hour", "minute", "dep_delay", "arr_delay"];
@@ -70,14 +70,14 @@ fn read(file: &Path) -> anyhow::Result<DataFrame> {
             let hour = NaiveDateTime::parse_from_str(hour, "%Y-%m-%dT%H:%M:%SZ")?;
             Ok(hour + TimeDelta::minutes(minute))
         })?;
-    // Windows over a column need it to ascend, here within each aeroplane's flights.
+    // The order column of a window must ascend, here within each aeroplane's flights.
     Ok(timed.sort(
         ["time"],
         SortMultipleOptions::default().with_maintain_order(true),
     )?)
 }
 
-/// The same by a plain loop.
+/// Computes the same with a plain loop.
 fn by_hand(flights: &DataFrame) -> anyhow::Result<Vec<Option<i64>>> {
     let column = |name: &str| flights.column(name)?.i64();
     let (departures, arrivals) = (column("dep_delay")?, column("arr_delay")?);
@@ -94,7 +94,7 @@ fn by_hand(flights: &DataFrame) -> anyhow::Result<Vec<Option<i64>>> {
         };
         let flown = flown.entry(tail).or_default();
         let in_window = |before: &&(i64, i64)| time - span <= before.0 && before.0 < time;
-        // The last of those in the window, and not the latest: two may be of the same time.
+        // This is the last row in the window, and not the latest: two rows may have the same time.
         let landed = flown.iter().rev().find(in_window).map(|before| before.1);
         inherited_minutes.push(inherited(delay, landed));
         flown.push((time, arrival));

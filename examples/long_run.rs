@@ -1,13 +1,13 @@
-//! A long run kept in hand: progress, a state for each worker, bad rows told, Ctrl-C and a deadline.
+//! A long run under control: progress, a state for each worker, a report of bad rows, Ctrl-C and a deadline.
 //!
 //! `cargo run --example long_run --features progress -- [--times N] [--deadline SECONDS]`
 //!
-//! Parses the scheduled hour of all flights of `data/flights.parquet`, which is text in UTC, and compares it with the
-//! local hour that is beside it: New York is five hours behind in winter and four in summer. Three of the texts are
-//! spoilt first. A bar shows how far it is; Ctrl-C, or the deadline, stops it, and what is done is kept. `--times N`
-//! stacks the year N times: with 100, the run takes long enough to be stopped by hand.
+//! The example parses the scheduled hour of all flights of `data/flights.parquet`, which is text in UTC, and compares it with
+//! the local hour in the same row: New York is five hours behind in winter and four in summer. Three of the texts are spoilt
+//! first. A bar shows the progress. Ctrl-C or the deadline stops the run, and the rows that are done are kept. `--times N`
+//! stacks the year N times; with 100, the run takes long enough to be stopped by hand.
 //!
-//! Prints what is the same in each run:
+//! It prints the results, which are the same in each run:
 //!
 //! ```text
 //! rows done: 336776 of 336776
@@ -19,7 +19,7 @@
 //! and 1 more
 //! ```
 //!
-//! and to standard error what is not: the bar, the wall time, and what each worker did.
+//! and to standard error what differs between runs: the bar, the wall time, and what each worker did.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ const SPOILT: [(u32, &str); 3] = [
 /// How many failures are printed.
 const SHOWN: usize = 2;
 
-/// Runs the example on the file in `data`, its rows stacked so many times, and prints to `out`.
+/// Runs the example on the file in `data`, with its rows stacked `times` times, and prints to `out`.
 pub fn run(
     data: &Path,
     times: usize,
@@ -55,10 +55,10 @@ pub fn run(
         .par_apply()
         .select(["time_hour", "hour"])
         .names(["hours_behind"])
-        // A bad row is null, and told; when the hundred-and-first comes, something else is wrong.
+        // The output of a bad row is null, and the row is reported. With more than a hundred, something else must be wrong.
         .on_error(OnError::Collect)
         .max_failures(100)
-        // Stopped, it keeps what is done.
+        // If the run is stopped, it keeps the rows that are done.
         .cancel_token(token)
         .on_cancel(OnCancel::Partial)
         .progress(ProgressBar::new("parsing").lines_every(Duration::from_secs(10)));
@@ -66,7 +66,7 @@ pub fn run(
         call = call.deadline(deadline);
     }
     let outcome = call
-        // Each worker has a parser of its own; they are added up when the rows are done.
+        // Each worker has its own parser. Their counts are added up when the rows are done.
         .state(Parser::default)
         .finish(|parser: Parser| total.add(&parser))
         .rows(Parser::hours_behind)?;
@@ -110,7 +110,7 @@ pub fn run(
     Ok(())
 }
 
-/// A worker's state: the last text and its hour, which the next flight often shares; and what it has counted.
+/// A worker's state: the last text and its hour, which the next flight often shares, and the worker's counts.
 #[derive(Default)]
 struct Parser {
     text: String,
@@ -121,7 +121,7 @@ struct Parser {
 }
 
 impl Parser {
-    /// How many hours New York is behind UTC.
+    /// Returns how many hours New York is behind UTC.
     fn hours_behind(&mut self, text: &str, local: i64) -> anyhow::Result<u32> {
         if self.text != text || text.is_empty() {
             let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ")?;
@@ -177,11 +177,11 @@ fn main() -> anyhow::Result<()> {
                 let seconds = value.parse::<f64>().context("--deadline")?;
                 deadline = Some(Duration::try_from_secs_f64(seconds).context("--deadline")?);
             }
-            _ => anyhow::bail!("unknown: {argument}; there are --times N and --deadline SECONDS"),
+            _ => anyhow::bail!("unknown argument {argument}; use --times N or --deadline SECONDS"),
         }
     }
 
-    // From here on Ctrl-C does not end the program: it stops the run, and the program goes on with what is done.
+    // From here on, Ctrl-C does not end the program. It stops the run, and the program goes on with the rows that are done.
     let token = CancelToken::new();
     let cancelled = token.clone();
     ctrlc::set_handler(move || cancelled.cancel())?;

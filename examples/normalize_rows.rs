@@ -1,8 +1,8 @@
-//! A function from a row to a row: each row scaled to 0…1 by its least and greatest value.
+//! A function from a row to a row: each row scaled to 0…1 by its minimum and maximum.
 //!
 //! `cargo run --example normalize_rows`
 //!
-//! Prints one line per row, rounded to two digits:
+//! Prints one line for each row, rounded to two digits:
 //!
 //! ```text
 //! [0.00, 0.33, 0.67, 1.00]
@@ -25,7 +25,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
         "d" => [5, 12, 14, 26],
     ]?;
 
-    // An array out becomes as many columns; here they keep the input's names.
+    // An array that is returned becomes one column for each value. Here the columns get the input's names.
     let scaled = df
         .par_apply()
         .names(df.get_column_names_owned())
@@ -38,7 +38,7 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Scales a row to 0…1; to NaN, where all its values are the same.
+/// Scales a row to 0…1, or to NaN if all of its values are equal.
 fn min_max(row: [f64; 4]) -> [f64; 4] {
     let least = row.into_iter().fold(f64::INFINITY, f64::min);
     let greatest = row.into_iter().fold(f64::NEG_INFINITY, f64::max);

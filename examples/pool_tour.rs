@@ -1,11 +1,11 @@
-//! One problem, solved by each call of a pool: how many of each row's five digits lie in 4..=8.
+//! One problem, solved by each method of a pool: how many of each row's five digits are in 4..=8.
 //!
 //! `cargo run --release --example pool_tour`
 //!
-//! The rows are those of the example `count_in_range`: 200,000 of random digits (PCG64, seed 100: the same everywhere).
-//! Prints the counts of the first ten, then how long each way took, all of which give the same counts. `apply` and
-//! `apply_async` are called once per row, so what is measured is the way to a worker and back, some microseconds: they are
-//! for work that takes longer than that. Counting five digits takes nanoseconds, and the maps hand out many at a time.
+//! The rows are those of the example `count_in_range`: 200,000 rows of random digits (PCG64, seed 100: the same everywhere).
+//! The example prints the counts for the first ten, then the time of each method; all of them give the same counts. `apply` and
+//! `apply_async` are called once for each row, so their times are those of the way to a worker and back, some microseconds. They
+//! are for work that takes longer than that. Counting five digits takes nanoseconds, so the maps hand out many rows at a time.
 //!
 //! ```text
 //! [3, 3, 1, 1, 4, 1, 3, 2, 4, 2]
@@ -34,7 +34,7 @@ const HIGH: i64 = 8;
 
 type Digits = [i64; 5];
 
-/// How many of the digits lie in `low..=high`.
+/// Returns how many of the digits are in `low..=high`.
 fn count(digits: Digits, low: i64, high: i64) -> u32 {
     digits.iter().filter(|n| (low..=high).contains(*n)).count() as u32
 }
@@ -55,7 +55,7 @@ fn plain_loop(_: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     Ok(rows.iter().map(|row| count(*row, LOW, HIGH)).collect())
 }
 
-/// One row at a time: the caller waits for each.
+/// Runs one row at a time, and waits for each.
 fn apply(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     let one = |row: &Digits| pool.apply(|| count(*row, LOW, HIGH));
     rows.iter().map(one).collect()
@@ -69,7 +69,7 @@ fn starmap(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     pool.starmap(rows.iter().map(|row| (*row, LOW, HIGH)), count)
 }
 
-/// The callbacks come as the jobs end, in any order: so each result has its row's number.
+/// Callbacks are called when the jobs end, in any order, so each result has its row's number.
 fn apply_async_with_a_callback(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     let results = Arc::new(Mutex::new(Vec::with_capacity(rows.len())));
     for (i, row) in rows.iter().copied().enumerate() {
@@ -86,7 +86,7 @@ fn apply_async_with_a_callback(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>>
 
 fn apply_async_and_get(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     let start = |row: Digits| pool.apply_async(move || count(row, LOW, HIGH));
-    // All are given before the first is asked for.
+    // All jobs are begun before the result of the first is asked for.
     let jobs: Vec<Job<u32>> = rows.iter().copied().map(start).collect();
     jobs.into_iter().map(Job::get).collect()
 }
@@ -96,7 +96,7 @@ fn starmap_async(pool: &Pool, rows: &[Digits]) -> Result<Vec<u32>> {
     job.get()
 }
 
-/// Runs the example on so many rows and prints to `out`.
+/// Runs the example on `rows` rows and prints to `out`.
 pub fn run(rows: usize, out: &mut impl Write) -> anyhow::Result<()> {
     let mut random = Pcg64::seed_from_u64(SEED);
     let rows: Vec<Digits> = (0..rows)

@@ -1,9 +1,9 @@
-//! Scripts run side by side: their exit codes and what they write, in the order in which they were given.
+//! Scripts that run at the same time: their exit codes and their output, in the order in which they were given.
 //!
 //! `cargo run --example run_scripts`
 //!
-//! Runs the three of `examples/scripts` by `sh`, each of which takes a second; one fails. A script that fails is a result
-//! like the others: only one that cannot be run at all is an error.
+//! The example runs the three scripts of `examples/scripts` with `sh`. Each takes a second, and one fails. A script that
+//! fails gives a result like the others; only a script that cannot be run at all is an error.
 //!
 //! ```text
 //! fetch.sh: exit code 0
@@ -29,7 +29,7 @@ const SCRIPTS: [&str; 3] = ["fetch.sh", "check.sh", "pack.sh"];
 
 /// Runs the example on the scripts of a folder and prints to `out`.
 pub fn run(folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    // A worker only waits for its script: so there are as many as scripts, whatever the number of cores.
+    // A worker only waits for its script, so there are as many workers as scripts, whatever the number of cores.
     let pool = Pool::new(SCRIPTS.len())?;
 
     let start = Instant::now();

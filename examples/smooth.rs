@@ -1,9 +1,10 @@
-//! Parts that look at rows of their neighbours: a moving median of the delays of all flights out of New York in 2013.
+//! Parts with rows of their neighbours: a moving median of the delays of all flights out of New York in 2013.
 //!
 //! `cargo run --example smooth`
 //!
-//! The median of a flight is that of the 30 flights before it, itself and the 30 after it, of those that left. It is computed
-//! part by part, each with 30 rows of its neighbours on either side, and once over the whole, which gives the same:
+//! The median of a flight is that of the 30 flights before it, the flight itself and the 30 flights after it, without those that
+//! did not leave. It is computed part by part, each with 30 rows of its neighbours on either side, and once over the whole
+//! frame, which gives the same:
 //!
 //! ```text
 //! flights: 336776 in 34 parts
@@ -19,15 +20,15 @@ use std::path::Path;
 use anyhow::Context;
 use polars_par_apply::prelude::*;
 
-/// How many flights on either side are looked at.
+/// How many flights on either side belong to a median.
 const SIDE: usize = 30;
 
-/// The median of each row's neighbourhood in a column of delays; nulls are left out of it.
+/// Returns the median of each row and its neighbours in a column of delays, without nulls.
 fn moving_median(delays: &Column) -> PolarsResult<Column> {
     let delays: Vec<Option<i64>> = delays.i64()?.iter().collect();
     let mut window: Vec<i64> = Vec::with_capacity(2 * SIDE + 1);
     let mut medians = Vec::with_capacity(delays.len());
-    // Those that are ahead of the first row.
+    // The neighbours after the first row.
     for delay in delays.iter().take(SIDE).flatten() {
         insert(&mut window, *delay);
     }
@@ -62,7 +63,7 @@ pub fn run(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let flights = ParquetReader::new(file).finish()?;
 
-    // The result has a row for each that the part is given; those of its neighbours are cut off.
+    // The result has a row for each row that the closure is given. The results of the neighbours' rows are cut off.
     let medians = flights
         .par_apply()
         .select(["dep_delay"])

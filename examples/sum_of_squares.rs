@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example sum_of_squares`
 //!
-//! Prints one sum per column: `[163, 147]`
+//! Prints one sum for each column: `[163, 147]`
 
 use std::io::{self, Write};
 
@@ -16,14 +16,14 @@ pub fn run(out: &mut impl Write) -> anyhow::Result<()> {
     let sums =
         df.par_apply_columns(|values: Values<'_, i64>| values.iter().map(|x| x * x).sum::<i64>())?;
 
-    // Untyped: the closure takes the column and downcasts it by hand.
+    // Untyped: the closure takes the column, and downcasts it itself.
     let same = df.par_apply_columns(|column: &Column| -> PolarsResult<i64> {
         let values = column.i32()?.iter().flatten().map(i64::from);
         Ok(values.map(|x| x * x).sum())
     })?;
     assert_eq!(sums, same);
 
-    // A cell per column gives a frame of one row, with the input's names.
+    // One cell for each column gives a frame of one row, with the input's names.
     let sums = sums
         .columns()
         .iter()

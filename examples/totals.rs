@@ -10,8 +10,8 @@
 //! …
 //! ```
 //!
-//! It is what Polars' `group_by` gives too, which is the right tool where each total is an expression. A fold is for what no
-//! expression says: a sketch, a state machine, a type of your own.
+//! Polars' `group_by` gives the same, and is the right tool if each total can be written as an expression. A fold is for what
+//! cannot: a sketch, a state machine, a type of your own.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,16 +21,16 @@ use std::path::Path;
 use anyhow::Context;
 use polars_par_apply::prelude::*;
 
-/// What is added up for a carrier.
+/// The totals of a carrier.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Total {
-    /// How many flights.
+    /// How many flights there are.
     pub flights: u64,
-    /// How far, in statute miles.
+    /// How far they went, in statute miles.
     pub miles: i64,
     /// How many flights have a delay at their arrival.
     pub arrived: u64,
-    /// Minutes late at the arrival, of all flights together; early ones count below zero.
+    /// How many minutes all flights together were late at the arrival; a flight that was early counts negative.
     pub late: i64,
 }
 
@@ -43,7 +43,7 @@ impl Total {
     }
 }
 
-/// The totals of a part of the flights.
+/// The totals of some of the flights, by carrier.
 pub type Totals = BTreeMap<String, Total>;
 
 /// Adds up the flights of each carrier.
@@ -54,7 +54,7 @@ pub fn totals(flights: &DataFrame) -> anyhow::Result<Totals> {
     let totals = call.fold_rows(
         Totals::new,
         |totals: &mut Totals, carrier: &str, miles: i64, late: Option<i64>| {
-            // The name is copied for a carrier's first flight alone.
+            // The name is copied only for a carrier's first flight.
             if !totals.contains_key(carrier) {
                 totals.insert(carrier.to_owned(), Total::default());
             }

@@ -1,8 +1,8 @@
-//! Any number of rows for each: the words of the names of 1,458 airports, counted.
+//! Any number of rows for each row: the words of the names of 1,458 airports, counted.
 //!
 //! `cargo run --example words`
 //!
-//! Prints the commonest words, how often they come, and the first airport that has them:
+//! Prints the most frequent words, how often they occur, and the first airport that has them:
 //!
 //! ```text
 //! 4136 words, 1721 of them different
@@ -13,7 +13,7 @@
 //! County 111: Williams County Airport
 //! ```
 //!
-//! The file read is described in `data/README.md`.
+//! `data/README.md` describes the file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,7 +29,7 @@ pub fn run(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let airports = CsvReader::new(file).finish()?;
 
-    // A word is a piece of the name, which is copied once: into the output. Beside it stands the airport that has it.
+    // A word is a slice of the name, and is copied once, into the output. The column beside it has the airport's name.
     let words = airports
         .par_apply()
         .select(["name"])
@@ -43,7 +43,7 @@ pub fn run(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
             }
         })?;
 
-    // The rows are in the order of the input: the first airport of a word comes first.
+    // The rows are in the order of the input, so the first airport with a word comes first.
     let mut counts: HashMap<&str, (usize, IdxSize)> = HashMap::new();
     let rows = words.column("word")?.str()?.iter();
     for (word, airport) in rows.zip(words.column("airport")?.idx()?.iter()) {

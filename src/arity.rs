@@ -1,6 +1,6 @@
-//! The one list of arities: 1 to 12.
+//! The list of arities, 1 to 12, in one place.
 
-/// Calls a macro once for each arity with the names of as many types and values.
+/// Calls a macro once for each arity, with the names of that many types and values.
 macro_rules! for_each_arity {
     ($macro:ident) => {
         $macro!(A a);

@@ -1,4 +1,4 @@
-//! Stopping a run from outside: a token to cancel it, and the flag that the run itself looks at.
+//! Stopping a run from outside: a token that cancels it, and the flag that the run itself looks at.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,15 +8,15 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Cancels the calls that it was given to by [`cancel_token`](crate::Apply::cancel_token).
+/// A token that cancels the calls to which it was given by [`cancel_token`](crate::Apply::cancel_token).
 ///
-/// Clones are the same token. It can be cancelled from any thread, also from the closure itself. It stays cancelled: a
-/// call that is given it later ends before its first row, so a new attempt needs a new token.
+/// Clones are the same token. It can be cancelled from any thread, also from the closure itself. It stays cancelled: a call that
+/// gets it later ends before its first row, so a new attempt needs a new token.
 ///
-/// A call that is cancelled ends when each worker is done with the row (the column, the part) that it is in. A closure
-/// that is running cannot be killed: one that waits for an hour is waited for, unless it looks at
-/// [`is_cancelled`](CancelToken::is_cancelled) or [`check`](CancelToken::check) itself. A closure that calls this crate gives the inner calls a clone of
-/// the token, if they are to end too.
+/// A call that is cancelled ends when each worker is done with the row (column, part) that it is in. A closure that is running
+/// cannot be killed: the call waits for it even if it takes an hour, unless the closure itself looks at
+/// [`is_cancelled`](CancelToken::is_cancelled) or [`check`](CancelToken::check). If a closure calls this crate, and these inner
+/// calls are to end too, give them a clone of the token.
 ///
 /// ```
 /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -46,17 +46,17 @@ struct Token {
     told: Mutex<Listeners>,
 }
 
-/// Who is told when a token is cancelled.
+/// The runs and jobs that are stopped when a token is cancelled.
 #[derive(Default)]
 struct Listeners {
     /// The runs under way.
     runs: Vec<Weak<Halt>>,
-    /// The jobs that are not done, by the order in which they came.
+    /// The jobs that are not done, by the order in which they were registered.
     jobs: BTreeMap<u64, Weak<dyn Stop>>,
     next: u64,
 }
 
-/// Something that can be told to end; which may call the user's code.
+/// Something that can be stopped; stopping it may call the user's code.
 pub(crate) trait Stop: Send + Sync {
     fn stop(&self);
 }
@@ -74,33 +74,33 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Cancels every call that has the token, now and in future; it does not wait for their end.
+    /// Cancels every call that has the token, now and in future, and does not wait for their end.
     pub fn cancel(&self) {
         let jobs = {
             let mut told = self.told();
-            // The runs first: where a closure sees the token cancelled, its run is stopped.
+            // The runs come first, so that a run is already stopped when its closure sees the token cancelled.
             for run in told.runs.iter().filter_map(Weak::upgrade) {
                 run.stop(Why::Cancelled);
             }
             self.0.cancelled.store(true, Ordering::SeqCst);
             std::mem::take(&mut told.jobs)
         };
-        // Without the lock: a job that ends calls the user's code, and lets go of the token.
+        // The lock is not held here, since a job that ends calls the user's code and unregisters from the token.
         let jobs = jobs.values().filter_map(Weak::upgrade);
         jobs.for_each(|job| job.stop());
     }
 
-    /// Tells whether it was cancelled.
+    /// Returns whether the token was cancelled.
     #[must_use]
     #[inline]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// An error if it was cancelled, to be returned with `?` by a closure that takes long.
+    /// Returns an error if the token was cancelled; a long closure calls it between its steps with `?`.
     ///
-    /// Returned when the closure's own call is cancelled, it says that the row was cut off: the row counts as not done, and
-    /// is no failure. So does the error of a call within that was given the same token.
+    /// When the closure's own call is cancelled and the closure returns this error, the row counts as not done, and not as a
+    /// failure. The same holds for the error of an inner call that was given the same token.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -127,7 +127,7 @@ impl CancelToken {
     /// ```
     ///
     /// # Errors
-    /// Of the kind [`Cancelled`](crate::ErrorKind::Cancelled), if the token was cancelled.
+    /// An error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), if the token was cancelled.
     pub fn check(&self) -> Result<()> {
         if !self.is_cancelled() {
             return Ok(());
@@ -135,10 +135,10 @@ impl CancelToken {
         Err(Error::cancelled(0, 0))
     }
 
-    /// Tells `halt` when the token is cancelled, until the guard is dropped.
+    /// Stops `halt` when the token is cancelled, until the guard is dropped.
     pub(crate) fn watched_by(&self, halt: &Arc<Halt>) -> Watch<'_> {
         self.told().runs.push(Arc::downgrade(halt));
-        // After it was entered: a cancel either finds it there, or was over before.
+        // This comes after the registration: a concurrent `cancel` either finds the run in the list, or has already set the flag.
         if self.is_cancelled() {
             halt.stop(Why::Cancelled);
         }
@@ -148,7 +148,8 @@ impl CancelToken {
         }
     }
 
-    /// Stops `job` when the token is cancelled, and gives the number by which it is known; or at once, if it was.
+    /// Stops `job` when the token is cancelled, and returns the number by which the token knows it. If the token was cancelled
+    /// already, it stops `job` at once.
     pub(crate) fn tell(&self, job: Weak<dyn Stop>) -> Option<u64> {
         let mut told = self.told();
         if !self.is_cancelled() {
@@ -164,7 +165,7 @@ impl CancelToken {
         None
     }
 
-    /// Forgets a job that is done.
+    /// Removes a job that is done.
     pub(crate) fn forget(&self, job: u64) {
         self.told().jobs.remove(&job);
     }
@@ -182,7 +183,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// A run's place among those that a token tells.
+/// A run's entry in a token's list, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     token: &'a CancelToken,
@@ -203,7 +204,7 @@ pub(crate) enum Why {
     Deadline,
 }
 
-/// A run's own flag, looked at before each row; and a bell for those who wait.
+/// A run's own flag, which is looked at before each row, and a bell for threads that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Halt {
     state: AtomicU8,
@@ -223,7 +224,7 @@ impl Halt {
         });
     }
 
-    /// The first to say so is the one that counts.
+    /// Sets the reason; only the first one counts.
     fn set(&self, state: u8) {
         let order = Ordering::SeqCst;
         let _ = self.state.compare_exchange(GOING, state, order, order);
@@ -233,7 +234,7 @@ impl Halt {
 
     #[inline(always)]
     pub(crate) fn is_set(&self) -> bool {
-        // Relaxed: it is looked at before every row; what it protects is behind locks.
+        // Relaxed is enough: the flag is read before every row, and what it protects is behind locks.
         self.state.load(Ordering::Relaxed) != GOING
     }
 
@@ -245,7 +246,7 @@ impl Halt {
         }
     }
 
-    /// Waits until then, or until it is set.
+    /// Waits until `time`, or until the flag is set.
     pub(crate) fn wait_until(&self, time: Instant) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

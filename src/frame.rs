@@ -21,13 +21,14 @@ use crate::write::{IntoColumns, IntoGroups, IntoRow, IntoStack};
 /// Row `i` of the output comes from row `i` of the input, and the closure is called once for it, whatever the workers
 /// and the frame's chunks. The [crate's documentation](crate) has the promises in full.
 ///
-/// The trait is sealed: it is implemented for `DataFrame`; and, with the feature `arrow`, for `RecordBatch` and `[RecordBatch]`, with
-/// the feature `arrow2` for `Arrow2Chunk` and `[Arrow2Chunk]`. A call on batches makes a frame of them first, which shares what Polars need not
-/// copy; where that fails, the verb returns the error. The guide's page
+/// The trait is sealed. It is implemented for `DataFrame`. With the feature `arrow` it is also implemented for `RecordBatch` and
+/// `[RecordBatch]`, and with the feature `arrow2` for `Arrow2Chunk` and `[Arrow2Chunk]`. A call on batches first makes a frame of
+/// them, which shares the memory that Polars need not copy; where that fails, the verb returns the error. The guide's page
 /// [Arrow](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/) has more.
 pub trait ParApply: Sealed {
-    /// Starts a call with options, which one of the verbs [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
-    /// [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) and [`chunks`](Apply::chunks) ends.
+    /// Starts a call with options, which ends with one of the verbs of [`Apply`], such as [`rows`](Apply::rows),
+    /// [`filter_rows`](Apply::filter_rows), [`with_columns`](Apply::with_columns), [`columns`](Apply::columns) or
+    /// [`chunks`](Apply::chunks).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -41,17 +42,17 @@ pub trait ParApply: Sealed {
 
     /// Calls `f` with each row's values, and gives the results as a `Column` or a `DataFrame` of the same height.
     ///
-    /// `f` takes 1 to 12 [cells](crate::Cell), to which the columns bind by position, or one [row](crate::FromRow); it
-    /// returns a [cell, a tuple, an array or a derived struct](crate::IntoRow), or a `Result` of one. A row in which an
-    /// argument of a plain type (not an `Option`) is null is not given to `f`: its output is null.
+    /// `f` takes 1 to 12 [cells](crate::Cell), to which the columns are bound by position, or one [row](crate::FromRow). It returns
+    /// a [cell, a tuple, an array or a derived struct](crate::IntoRow), or a `Result` of one. A row in which an argument of a plain
+    /// type (not an `Option`) is null is not given to `f`; its output is null.
     ///
-    /// The first rows run on the calling thread, whatever thread that is, and other workers are woken when it has shown
-    /// that the rest is worth it; so the call's fixed cost is a few microseconds, or one row where a row takes longer.
+    /// The first rows run on the calling thread, whatever thread that is. Other workers are woken once these rows have shown that
+    /// the rest takes long enough. So the call's fixed cost is a few microseconds, or one row where a row takes longer.
     ///
     /// # Errors
-    /// Before `f` is called: a column that is missing, of a dtype that the argument does not take without loss, or
-    /// other than one for each argument. From the run: the error or panic of `f` in the lowest failing row, with the
-    /// row's number; a value that does not fit its Rust type or its output column.
+    /// Before `f` is called: a column that is missing; a column of a dtype that the argument does not take without loss; a number
+    /// of columns that differs from the number of arguments. From the run: the error or panic of `f` in the lowest failing row,
+    /// with the row's number; a value that does not fit its Rust type or its output column.
     ///
     /// # Examples
     /// ```
@@ -84,7 +85,7 @@ pub trait ParApply: Sealed {
     /// let df = df!["x" => [1.0]].unwrap();
     /// let _ = df.par_apply_rows(|x| x);
     /// ```
-    /// nor does one that takes or returns what is no column's value:
+    /// A closure that takes or returns a type that cannot be a column's value does not compile either:
     /// ```compile_fail,E0277
     /// # use polars_par_apply::prelude::*;
     /// let df = df!["x" => ["a"]].unwrap();
@@ -100,8 +101,8 @@ pub trait ParApply: Sealed {
 
     /// Calls `f` with each column, and gives the results as a `DataFrame` with the same names.
     ///
-    /// `f` takes a `&Column`, or the column's typed [`Values`](crate::Values). It returns a cell, which gives a frame of
-    /// one row; or a `Column` or `Series`, which gives a frame of that height; or a `Result` of one.
+    /// `f` takes a `&Column`, or the column's typed [`Values`](crate::Values). It returns a cell, which gives a frame of one row,
+    /// or a `Column` or `Series`, which gives a frame of that height, or a `Result` of one of these.
     ///
     /// Each column is one piece of work: a frame of two columns keeps two workers busy.
     ///
@@ -131,15 +132,15 @@ pub trait ParApply: Sealed {
 
     /// Calls `f` with each of the frame's partitions, one for each worker, and stacks the results in order.
     ///
-    /// `f` takes a `DataFrame`, a `&DataFrame`, or a [`Chunk`](crate::Chunk), which knows its index and row offset. The
-    /// parts are cut as [`array_split`](ParApply::array_split) cuts, and share the frame's memory;
-    /// [`partitions`](Apply::partitions) and [`chunk_rows`](Apply::chunk_rows) cut otherwise. A frame without rows is one
-    /// empty part, so the output's schema is right.
+    /// `f` takes a `DataFrame`, a `&DataFrame`, or a [`Chunk`](crate::Chunk), which knows its index and row offset. The parts are
+    /// cut as [`array_split`](ParApply::array_split) cuts, and share the frame's memory; [`partitions`](Apply::partitions) and
+    /// [`chunk_rows`](Apply::chunk_rows) set another cut. A frame without rows is one empty part, so the output has the right
+    /// schema.
     ///
-    /// Frames and columns stack below each other; a cell, a tuple, an array or a derived struct gives one row per part.
+    /// Frames and columns are stacked below each other; a cell, a tuple, an array or a derived struct gives one row per part.
     ///
     /// # Errors
-    /// The error or panic of `f` in the first failing part; a part whose result has other columns or dtypes than those
+    /// The error or panic of `f` in the first failing part; a part whose result has other columns or dtypes than those of the parts
     /// before it.
     ///
     /// # Examples
@@ -162,8 +163,9 @@ pub trait ParApply: Sealed {
         self.par_apply().chunks(f)
     }
 
-    /// Calls `f` with each group of rows that have the same `keys`, and gives the keys and the results as a `DataFrame`; see
-    /// [`Apply::groups`].
+    /// Calls `f` with each group of rows that have the same `keys`, and gives the keys and the results as a `DataFrame`.
+    ///
+    /// See [`Apply::groups`].
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -175,7 +177,7 @@ pub trait ParApply: Sealed {
     /// ```
     ///
     /// # Errors
-    /// As [`Apply::groups`].
+    /// Those of [`Apply::groups`].
     fn par_apply_groups<I, S, M, F>(&self, keys: I, f: F) -> Result<DataFrame>
     where
         I: IntoIterator<Item = S>,
@@ -186,8 +188,9 @@ pub trait ParApply: Sealed {
         self.par_apply().by(keys).groups(f)
     }
 
-    /// Calls `f` with the window around each row, and gives the results as a `Column` or a `DataFrame` of the same height; see
-    /// [`Apply::windows`].
+    /// Calls `f` with the window around each row, and gives the results as a `Column` or a `DataFrame` of the same height.
+    ///
+    /// See [`Apply::windows`].
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -199,7 +202,7 @@ pub trait ParApply: Sealed {
     /// ```
     ///
     /// # Errors
-    /// As [`Apply::windows`].
+    /// Those of [`Apply::windows`].
     fn par_apply_windows<M, F>(&self, window: Window, f: F) -> Result<<F::Out as IntoRow>::Output>
     where
         F: WindowFn<M>,
@@ -208,11 +211,13 @@ pub trait ParApply: Sealed {
         self.par_apply().windows(window, f)
     }
 
-    /// Cuts the frame into `n` parts as NumPy's `array_split` does: the first `height % n` are one row longer, and those
-    /// past the height are empty. The parts share the frame's memory.
+    /// Cuts the frame into `n` parts, as NumPy's `array_split` does.
+    ///
+    /// The first `height % n` parts are one row longer than the others. Where there are more parts than rows, the last ones are
+    /// empty. The parts share the frame's memory.
     ///
     /// # Errors
-    /// `n` is 0.
+    /// An error is returned if `n` is 0.
     ///
     /// # Examples
     /// ```
@@ -236,7 +241,7 @@ impl ParApply for DataFrame {
     }
 }
 
-/// Of batches, a frame is made for the call.
+/// Implements the traits for batches, of which the call makes a frame.
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 macro_rules! par_apply_batches {
     ($($Batches:ty),*) => {$(

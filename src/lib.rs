@@ -1,5 +1,5 @@
-//! Map your own Rust closure over the rows, columns, partitions, groups or windows of a Polars `DataFrame`, on all cores, and get
-//! a `DataFrame` back.
+//! Run your own Rust closure over the rows, columns, partitions, groups or windows of a Polars `DataFrame`, on all cores, and get a
+//! `DataFrame` back.
 //!
 //! ```
 //! use polars_par_apply::prelude::*;
@@ -16,109 +16,115 @@
 //! # Ok::<(), polars_par_apply::Error>(())
 //! ```
 //!
-//! Where a Polars expression exists, the expression is the right tool: it is optimised with the rest of its query. This
-//! crate is for what no expression says: a parser, a formula of your own, a call into another crate.
+//! Where a Polars expression exists, the expression is the right tool: Polars optimises it with the rest of its query. This crate is
+//! for what no expression says: a parser, a formula of your own, a call into another crate.
+//!
+//! Begin with the [tour](guide::tour), look up a question in the [cookbook](guide::cookbook), or find the verb for your case in
+//! [which verb](guide::which_verb). The [guide] has all pages.
 //!
 //! # Verbs
 //!
-//! | call | the closure takes | it returns | together |
+//! | call | the closure takes | it returns | the call returns |
 //! |---|---|---|---|
 //! | [`par_apply_rows`](ParApply::par_apply_rows) | 1 to 12 [cells](Cell), or one [row](FromRow): a tuple, `[T; N]`, a derived struct, [`Row`] | a [cell, tuple, array or derived struct](IntoRow) | a `Column` or `DataFrame` of the same height |
-//! | [`flat_map_rows`](Apply::flat_map_rows) | as of rows | [any number of rows](IntoRows): `Vec<T>`, `[T; N]`, `Option<T>`, `Many(iterator)` | a `DataFrame` of all of them, in order |
-//! | [`emit_rows`](Apply::emit_rows) | [`&mut Emit<T>`](Emit), then as of rows | nothing: it pushes any number of rows | likewise |
+//! | [`flat_map_rows`](Apply::flat_map_rows) | what closures of `par_apply_rows` take | [any number of rows](IntoRows): `Vec<T>`, `[T; N]`, `Option<T>`, `Many(iterator)` | a `DataFrame` of all of them, in order |
+//! | [`emit_rows`](Apply::emit_rows) | [`&mut Emit<T>`](Emit), then what closures of `par_apply_rows` take | nothing: it pushes any number of rows | a `DataFrame` of all of them, in order |
 //! | [`par_apply_columns`](ParApply::par_apply_columns) | `&Column`, or its typed [`Values`] | a [cell, `Column` or `Series`](IntoColumns) | a `DataFrame` of the same names |
-//! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`]; with their features, `RecordBatch`, `Arrow2Chunk` | a [frame, column, cell, tuple, …](IntoStack) | stacked in order |
+//! | [`par_apply_chunks`](ParApply::par_apply_chunks) | `DataFrame`, `&DataFrame` or [`Chunk`]; with their features, `RecordBatch`, `Arrow2Chunk` | a [frame, column, cell, tuple, …](IntoStack) | all results, stacked in order |
 //! | [`elements`](Apply::elements) | one cell | a cell | a `DataFrame` of the same names and height |
-//! | [`fold_rows`](Apply::fold_rows) | an accumulator, and then as the closure of rows | nothing | the one accumulator that they are merged to |
-//! | [`filter_rows`](Apply::filter_rows) | as `par_apply_rows` | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
-//! | [`with_columns`](Apply::with_columns) | as `par_apply_rows` | as `par_apply_rows` | the frame, with the results as columns added or replaced |
-//! | [`par_apply_groups`](ParApply::par_apply_groups), or [`by`](Apply::by) and [`groups`](Apply::groups) | the keys as cells, [`Values`] and [`Rows`]; or a `DataFrame`, `&DataFrame`, [`Group`] | a [cell, tuple, array, derived struct, frame or column](IntoGroups) | a `DataFrame`: the keys, then a row for each group, or all that is stacked |
-//! | [`transform`](Apply::transform), of groups or of parts | as of groups | [`Vec<T>`, `Each(T)`, a column](IntoTransform) | as of rows |
-//! | [`par_apply_windows`](ParApply::par_apply_windows), [`windows`](Apply::windows) | [`Values`] and [`Rows`] of the [`Window`] around each row, and the row's own cells | as `par_apply_rows` | as of rows |
+//! | [`fold_rows`](Apply::fold_rows) | an accumulator, then what closures of `par_apply_rows` take | nothing | one accumulator, merged from all |
+//! | [`filter_rows`](Apply::filter_rows) | what closures of `par_apply_rows` take | [whether the row is kept](IntoMask) | the frame's rows that are kept, with all columns |
+//! | [`with_columns`](Apply::with_columns) | what closures of `par_apply_rows` take | what they return | the frame, with the results as columns added or replaced |
+//! | [`par_apply_groups`](ParApply::par_apply_groups), or [`by`](Apply::by) and [`groups`](Apply::groups) | the keys as cells, [`Values`] and [`Rows`]; or a `DataFrame`, `&DataFrame`, [`Group`] | a [cell, tuple, array, derived struct, frame or column](IntoGroups) | a `DataFrame`: the keys, then a row for each group, or all frames stacked |
+//! | [`transform`](Apply::transform), of groups or of parts | what closures of `groups` take | [`Vec<T>`, `Each(T)`, a column](IntoTransform) | a value for each row, as from `par_apply_rows` |
+//! | [`par_apply_windows`](ParApply::par_apply_windows), [`windows`](Apply::windows) | [`Values`] and [`Rows`] of the [`Window`] around each row, and the row's own cells | what closures of `par_apply_rows` return | a value for each row, as from `par_apply_rows` |
 //! | [`par_map`](ParMap::par_map), of a `Column` or `Series` | one [cell](Cell) | one [cell](IntoCell) | a `Column` of the same name and length |
 //!
-//! Each may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns, what
-//! names, how many workers, what nulls do; see [`Apply`]. [`array_split`](ParApply::array_split) cuts a frame as NumPy
-//! does.
+//! Each closure may return a `Result` of these. [`par_apply`](ParApply::par_apply) starts a call with options: which columns it uses,
+//! what its results are called, how many workers it has, what nulls do. [`Apply`] has the table of options.
+//! [`array_split`](ParApply::array_split) cuts a frame as NumPy does.
 //!
-//! Options control a long run too: [policies for rows that fail](Apply::on_error), retries,
-//! [cancelling](CancelToken) and [deadlines](Apply::deadline), [progress](Apply::progress),
-//! [a state for each worker](Apply::state), a random stream for each row, and [what happened](Outcome). The page
-//! [when something goes wrong](guide::when_something_goes_wrong) shows them at work; the page
-//! [which verb](guide::which_verb) has a row for each question, and the page
-//! [groups and windows](guide::groups_and_windows) is about the verbs that look at several rows at once.
+//! Options control a long run too: [policies for rows that fail](Apply::on_error), retries, [cancelling](CancelToken) and
+//! [deadlines](Apply::deadline), [progress](Apply::progress), [a state for each worker](Apply::state), a random stream for each row, and
+//! an [outcome](Outcome) that reports what happened. The page [when something goes wrong](guide::when_something_goes_wrong) shows them at
+//! work.
 //!
-//! A call may go on in the background, as a [`Job`]: [`spawn_rows`](Apply::spawn_rows) and its like. And a [`Pool`] calls
-//! closures for items that are no frame's, as `multiprocessing.Pool` does in Python: [`map`](Pool::map),
-//! [`imap`](Pool::imap), [`apply_async`](Pool::apply_async) and the rest; the page
+//! A call may run in the background, as a [`Job`]: [`spawn_rows`](Apply::spawn_rows) and the other `spawn_` methods. A [`Pool`] calls
+//! closures for items that do not come from a frame, as `multiprocessing.Pool` does in Python: [`map`](Pool::map),
+//! [`imap`](Pool::imap), [`apply_async`](Pool::apply_async) and others. The page
 //! [coming from multiprocessing](guide::coming_from_multiprocessing) has a row for each Python call.
 //!
-//! A closure may have a name: a [`Registry`] has the functions of a program, and [`call`](Apply::call) calls one over a frame or in a
-//! query, as its verb does. So a program may choose by a configuration what it calls, and processes on several machines may have the same functions.
+//! A closure may have a name. A [`Registry`] holds the functions of a program by name, and [`call`](Apply::call) calls one over a frame
+//! or in a query, as its verb does. So a configuration may choose what a program calls, and processes on several machines may share
+//! functions: see [on a cluster](guide::on_a_cluster).
 //!
-//! A closure takes part in a lazy query, with the feature `lazy`: as an expression, on a `LazyFrame`, over the batches that
-//! stream out of it; the page
-//! [in a lazy pipeline](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/in_a_lazy_pipeline/) shows which is
-//! for what.
+//! With the feature `lazy`, closures take part in a lazy query: as an expression, on a `LazyFrame`, or over the batches that stream out
+//! of it. The page
+//! [in a lazy pipeline](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/in_a_lazy_pipeline/) says which is for what.
 //!
 //! # Promises
 //!
-//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks; where a row
-//!    gives any number of rows, they stand in the order of the input's. Groups stand in the order of their first rows, and the
-//!    rows within each in the order of the input. Where rows
-//!    are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for, [`kept_rows`](Outcome::kept_rows) says which
-//!    input rows are left, in the same order.
-//! 2. **Exactly once.** The closure is called once per row (column, part, group); never on invented data, never twice
-//!    to probe. `retry` alone calls it again, and only for rows that returned an error. A call that fails or is
-//!    cancelled calls it at most once.
-//! 3. **Same answer** on one worker and on many; with `seed`, random numbers too. [`sequential`](Apply::sequential) runs
-//!    on the calling thread.
+//! 1. **Order.** Output row `i` comes from input row `i`, whatever the workers, the cut, or the frame's chunks. Where a row gives any
+//!    number of rows, they stand in the order of the input's rows. Groups stand in the order of their first rows, and the rows within a
+//!    group in the order of the input. Where rows are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for,
+//!    [`kept_rows`](Outcome::kept_rows) returns the input rows that are left, in the same order.
+//! 2. **Exactly once.** The closure is called once for each row (column, part, group): never on invented data, and never twice to
+//!    probe. Only `retry` calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most
+//!    once for each row.
+//! 3. **The same answer** on one worker and on many; with `seed`, the same random numbers too. [`sequential`](Apply::sequential) runs
+//!    the call on the calling thread.
 //! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
-//! 5. **Types.** What keeps every value is silent (`Int32` as `i64` or `f64`); what can lose is an error that says how to
-//!    mend it, and [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of their
-//!    types: each is held without loss, or its row fails.
-//! 6. **Nulls.** A plain `T` argument: the row is skipped, and its output is null, or no row of the many that it could give. `Option<T>`: the closure sees `None`.
-//!    A row of a group or a window is left out where a `Values` or `Rows` argument of a plain type is null in it, of all arguments.
-//!    [`Nulls::Error`] refuses the first null by column and row. [`Row`], `AnyValue`, `&Column`, parts and whole groups see every row;
-//!    closures of `Row`, `&Column`, parts and whole groups refuse the option.
-//! 7. **Errors.** The error of the lowest failing row is returned, always the same one, with the row's number and the
-//!    closure's error as its [`cause`](Error::cause); of groups, that of the failing group whose first row is the
-//!    lowest, with its keys. The message includes the cause, and [`source`](std::error::Error::source) goes on after
-//!    it, so that a chain of errors says each once; see [`Error`]. The rest of the run is not finished. With another
-//!    [policy](OnError) the run goes on, and each failure is counted and told in the [`Outcome`]: nothing is nulled or
-//!    dropped in silence. (A lazy query has no outcome: it tells a collector that it is given. Of several rows that
-//!    fail in one, the first that is met is named, and where batches run side by side that can be another in the next
-//!    run. A stream that is in order gives the lowest.)
-//! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy; the pool
-//!    stays usable. (A program built with `panic = "abort"` aborts.)
-//! 9. **Empty frames** give the right schema, where the closure's type says it (`AnyValue` and `Series` do not), or
-//!    [`returns`](Apply::returns).
-//! 10. **Nothing is copied that need not be.** Columns are read where they lie, in whatever chunks; fixed-width results and
-//!     text are written into one preallocated column. (The columns that a closure of groups takes are copied once into the groups'
-//!     order, unless each group's rows lie side by side already.)
-//! 11. **The pool is Polars' own**, unless told otherwise ([`Pool`], [`workers`](Apply::workers)). Calls nest; on a thread
-//!     of Polars' streaming engine, which is one of many already, a call runs on that thread. A background job is begun on a
-//!     thread apart from Polars' workers, since it may wait for long, and its rows run on them.
-//! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled or whose [deadline](Apply::deadline) has passed ends
-//!     when each worker is done with the row (column, part, group) that it is in. What is running cannot be killed.
-//! 13. **Jobs** end in a result, always: a value, an error, a panic as an error, or the word that they were cancelled. One
-//!     that is dropped is cancelled, unless it was [detached](Job::detach). Jobs may wait for each other on any pool, of one
-//!     worker too.
+//! 5. **Types.** A conversion that keeps every value is silent (`Int32` as `i64` or `f64`). One that can lose something is an error that
+//!    says how to mend it, unless [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of
+//!    their types: each result is held without loss, or its row fails.
+//! 6. **Nulls.** If an argument has a plain type `T`, a row in which it is null is skipped: its output is null, or none of the many rows
+//!    that it could give. With `Option<T>`, the closure sees `None`. From a group or a window, a row is left out of all arguments where a
+//!    `Values` or `Rows` argument of a plain type is null. [`Nulls::Error`] refuses the first null, with its column and row. [`Row`],
+//!    `AnyValue`, `&Column`, parts and whole groups see every row; closures of `Row`, `&Column`, parts and whole groups refuse the
+//!    option.
+//! 7. **Errors.** The error of the lowest failing row is returned, the same one in every run, with the row's number and with the
+//!    closure's error as its [`cause`](Error::cause). For groups it is that of the failing group whose first row is the lowest, with its
+//!    keys. The message includes the cause, and [`source`](std::error::Error::source) continues after it, so that a chain of errors says
+//!    each once; see [`Error`]. The rest of the run is not finished. With another [policy](OnError) the run goes on, and each failure is
+//!    counted and listed in the [`Outcome`]: nothing becomes null or is dropped in silence. A lazy query has no outcome; it reports
+//!    failures to a collector that it is given. If several rows of a query fail, the first that is met is named, and where batches run
+//!    side by side, this may be another one in the next run. A stream that is in order names the lowest.
+//! 8. **Panics** in the closure become an [`Error`] with the row and the message, or a failure under the policy. The pool stays usable.
+//!    (A program that is built with `panic = "abort"` aborts.)
+//! 9. **Empty frames** give the right schema where the closure's type says it (`AnyValue` and `Series` do not), or where
+//!    [`returns`](Apply::returns) does.
+//! 10. **Nothing is copied without need.** Columns are read where they lie, in whatever chunks. Fixed-width results and text are written
+//!     into one preallocated column. The columns that a closure of groups takes are copied once, into the groups' order, unless the rows
+//!     of each group lie side by side already.
+//! 11. **The pool is Polars' own**, unless an option names another ([`Pool`], [`workers`](Apply::workers)). Calls nest. On a thread of
+//!     Polars' streaming engine, which is one of many already, a call runs on that thread. A background job begins on a thread apart
+//!     from Polars' workers, since it may wait for long, and its rows run on the workers.
+//! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled, or whose [deadline](Apply::deadline) has passed, ends when each
+//!     worker is done with the row (column, part, group) that it is in. A closure that is running cannot be killed.
+//! 13. **Jobs** always end in a result: a value, an error, a panic as an error, or an error that says that they were cancelled. A job that
+//!     is dropped is cancelled, unless it was [detached](Job::detach). Jobs may wait for each other on any pool, also on one of a single
+//!     worker.
 //!
 //! # Output names
 //!
-//! One cell: `par_apply`, also where it is the one column of a frame. A tuple or an array: `column_0`, `column_1`, … A
-//! derived struct: its fields. `columns`: the input's. A `DataFrame`, `Column` or `Series` from `chunks`: its own.
-//! `groups`: the keys, then as `rows` or, of whole frames and columns, as `chunks`. `transform` and `windows`: as
-//! `rows`; a whole column from `transform`: that of the first group's. [`names`](Apply::names) sets others, but for the
-//! keys.
+//! | results | names |
+//! |---|---|
+//! | one cell | `par_apply`, also where it is the only column of a frame |
+//! | a tuple or an array | `column_0`, `column_1`, … |
+//! | a derived struct | its fields' names |
+//! | results of `columns` and `elements` | the input's names |
+//! | a `DataFrame`, `Column` or `Series` from `chunks` | its own names |
+//! | results of `groups` | the keys' names; then those of rows, or for whole frames and columns their own |
+//! | results of `transform` and `windows` | those of rows; for a whole column from `transform`, the name of the first group's |
+//!
+//! [`names`](Apply::names) sets others, except for the keys.
 //!
 //! # Speed
 //!
-//! The closure is compiled into a loop over plain slices, which the compiler can vectorise; where a block of rows has no
-//! nulls, no validity is looked at. Most of what such a loop takes is the kernel mapping fresh memory for the output, so
-//! on Linux large outputs ask for huge pages, and an allocator that keeps memory (mimalloc, jemalloc) helps a program that
-//! makes many columns. `cargo bench` prints the figures; the README has them.
+//! The closure is compiled into a loop over plain slices, which the compiler can vectorise. Where a block of rows has no nulls, no
+//! validity is read. Most of the time of such a loop is spent by the kernel, which maps fresh memory for the output. So large outputs ask
+//! for huge pages on Linux, and an allocator that keeps memory (mimalloc, jemalloc) helps a program that makes many columns.
+//! `cargo bench` prints the figures, and `benches/README.md` in the repository has them.
 //!
 //! # Features
 //!
@@ -146,33 +152,34 @@
 //! | `arrow2` | | the same for the chunks of arrow2 0.18, which is **unmaintained since 2024** and has the advisory RUSTSEC-2025-0038 without a patch; it is in code that this crate does not compile, as the [guide](https://docs.rs/polars-par-apply/latest/polars_par_apply/guide/arrow/#arrow2) says; brings `ffi` |
 //! | `ffi` | | `column_to_ffi` and `column_from_ffi`: columns as the structs of Arrow's C Data Interface, for any Arrow library |
 //! | `serde` | | [`CallOptions`] and, with `retry`, `Retry` are written and read by serde, with the dtypes that they have |
+//! | `report` | | `Report`: a picture of a run as one SVG file, by [`Apply::report`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.Apply.html#method.report) |
 //! | `tracing` | | a span `par_apply` for each call (info), with the fields of [`Stats`], and a span `run` in it for each run of rows (debug); their target is `polars_par_apply` |
 //!
-//! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as
-//! [`polars`].
+//! Each dtype feature switches on the Polars feature of the same name. Polars itself is re-exported as [`polars`].
 //!
-//! # The house
+//! # The modules
 //!
-//! Data flows one way, and a module imports only those before it:
+//! For those who change the crate: data flows one way, and a module imports only those before it.
 //!
 //! | module | what |
 //! |---|---|
 //! | `sync` | atomics, locks and threads, for all that follows |
 //! | `error`, `arity`, `sealed`, `quiet`, `alarm` | what every stage may use |
-//! | `cancel`, `progress`, `retry` | what options take: tokens, who is told, when a row is tried again |
-//! | `pool` | threads: Polars', or a pool's own; what a pool was given, and its end |
+//! | `cancel`, `progress`, `retry` | what options take: tokens, progress listeners, when a row is tried again |
+//! | `pool` | threads: those of Polars, or those of an owned pool; a pool's queue, and its end |
+//! | `row_numbers` | the numbers of rows, in errors, failures, seeds and closures |
+//! | `outcome` | what a call returns beside its output: [`Outcome`], [`Stats`] |
+//! | `report` | a picture of a run |
 //! | `options` | the options of a call, as values |
-//! | `row_numbers` | what rows are called: by errors, failures, seeds and closures |
-//! | `outcome` | what a call gives beside its output: [`Outcome`], [`Stats`] |
-//! | `partition` | where to cut: parts as NumPy cuts them, blocks of rows that lie in one chunk of every column |
+//! | `partition` | where a frame is cut: into parts as NumPy cuts them, and into blocks of rows that lie in one chunk of every column |
 //! | `read` | columns → typed values: [`Cell`], [`FromRow`], [`Row`], [`Values`] |
 //! | `write` | results → columns: [`IntoCell`], [`IntoRow`], stacking |
 //! | `arrow` | frames to and from record batches, over the C Data Interface |
 //! | `groups` | which rows have which key, and columns in the order of their groups |
-//! | `windows` | which rows stand around a row, and where each row's window begins and ends: [`Window`] |
-//! | `run` | who runs what: the order in which rows are handed out, failures and panics under their policy, retries, cancelling, progress |
+//! | `windows` | where the window of each row begins and ends: [`Window`] |
+//! | `run` | which worker runs which rows: how rows are handed out, failures and panics under their policy, retries, cancelling, progress |
 //! | `job` | work in the background: [`Job`] |
-//! | `context` | what a closure is given before its row: its worker's state, the row's random stream |
+//! | `context` | a closure's arguments before its row: its worker's state, the row's random stream |
 //! | `function` | closures as functions of rows, columns and parts |
 //! | `verbs` | `rows`, `filter_rows`, `with_columns`, `flat_map_rows`, `emit_rows`, `columns`, `chunks`, `elements`, `fold_rows`, `groups`, `transform`, `windows`: the stages put together |
 //! | `map` | the verbs of a pool, over items |
@@ -209,6 +216,8 @@ pub mod prelude;
 mod progress;
 mod quiet;
 mod read;
+#[cfg(feature = "report")]
+mod report;
 mod retry;
 mod row_numbers;
 mod run;
@@ -262,6 +271,8 @@ pub use read::{
     Cell, FromRow, Group, GroupArg, ListItem, OneCell, Row, RowIter, Rows, RowsIter, Values,
     ValuesIter,
 };
+#[cfg(feature = "report")]
+pub use report::Report;
 #[cfg(feature = "retry")]
 pub use retry::Retry;
 pub use run::keep_panic_hook;
@@ -276,7 +287,7 @@ pub use write::{
 #[cfg(feature = "arrow")]
 pub use {arrow_array, arrow_schema};
 
-/// What derived code uses; not for others.
+/// Items that derived code uses; they are not for other uses.
 #[doc(hidden)]
 pub mod __private {
     pub use polars::prelude::DataFrame;

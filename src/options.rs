@@ -1,4 +1,4 @@
-//! The options of a call, as values.
+//! The options of a call as values.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,11 +8,13 @@ use polars::prelude::{DataType, PlSmallStr};
 use crate::cancel::CancelToken;
 use crate::pool::Pool;
 use crate::progress::Progress;
+#[cfg(feature = "report")]
+use crate::report::Report;
 use crate::retry::Retry;
 use crate::row_numbers::Numbering;
 use crate::sync::Arc;
 
-/// What a null does to a row whose argument has a plain type (`T`, not `Option<T>`).
+/// The policy for rows in which an argument of a plain type (`T`, not `Option<T>`) is null.
 ///
 /// An argument of type `Option<T>` sees its nulls as `None` under either policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -23,16 +25,19 @@ use crate::sync::Arc;
 )]
 #[non_exhaustive]
 pub enum Nulls {
-    /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`; of
-    /// `flat_map_rows` and `emit_rows`, it gives no rows.
+    /// The closure is not called for the row, and the row's output is null, as in SQL and in Polars' `skip_nulls`.
+    ///
+    /// In `flat_map_rows` and `emit_rows`, the row gives no rows.
     #[default]
     Propagate,
-    /// The call returns an error that names the first such null, before the closure is called at all. Closures that see nulls
-    /// themselves (of `Row`, of `&Column`, of parts, of whole groups) have no such argument, and their calls refuse it.
+    /// The call returns an error that names the first such null, before the closure is called at all.
+    ///
+    /// Closures that see nulls themselves (those of `Row`, of `&Column`, of parts and of whole groups) have no argument of a plain
+    /// type, and their calls refuse this option.
     Error,
 }
 
-/// Which conversions from a column's dtype to an argument's type, and from a result to its column's dtype, are made.
+/// The conversions that are allowed, from a column's dtype to an argument's type and from a result to its column's dtype.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -41,25 +46,29 @@ pub enum Nulls {
 )]
 #[non_exhaustive]
 pub enum Casts {
-    /// Those that keep every value: `Int32` as `i64` or `f64`, `Float32` as `f64`. Any other is an error.
+    /// Allows only conversions that keep every value: `Int32` as `i64` or `f64`, `Float32` as `f64`.
+    ///
+    /// Any other conversion is an error.
     #[default]
     Lossless,
-    /// Also those that can lose: `Int64` and Decimal as `f64` round, `Float64` and Decimal as `i64` cut the fraction off.
+    /// Also allows conversions that can lose something: `Int64` and Decimal as `f64` round, `Float64` and Decimal as `i64` drop the
+    /// fraction.
     ///
-    /// A value that is out of the argument type's range becomes null, as in Polars' non-strict `cast`: NaN and the infinities
-    /// as an integer, but not a `Float64` as `f32`, which becomes infinite. As `bool`, all but zero is true.
+    /// A value out of the argument type's range becomes null, as in Polars' non-strict `cast`. This includes NaN and the infinities
+    /// as an integer, but not a `Float64` as `f32`, which becomes infinite. As `bool`, every value except zero is true.
     ///
-    /// Of results: a time that the output column's unit cannot hold exactly is cut to it, and a number is rounded or cut to
-    /// the dtype that [`returns`](crate::Apply::returns) gives. What is out of the dtype's range is an error all the same.
+    /// For results, a time that the output column's unit cannot hold exactly is cut to the unit, and a number is rounded or cut to
+    /// the dtype that [`returns`](crate::Apply::returns) sets. A value out of the dtype's range is still an error.
     Lossy,
 }
 
-/// What becomes of a row (a column, a part, a group) whose closure returns an error or panics, or whose value cannot be read or
-/// written.
+/// The policy for rows (columns, parts, groups) that fail.
 ///
-/// A failure is never lost: all policies but `Fail` tell each in [`Outcome::failures`](crate::Outcome), and count them in
-/// its `stats`. [`max_failures`](crate::Apply::max_failures) says how many are too many. What cannot be checked row by row
-/// is no row's failure, and ends the call whatever the policy: results that do not stack, a state that cannot be made.
+/// A row fails where its closure returns an error or panics, or where one of its values cannot be read or written.
+///
+/// No failure is lost: all policies except `Fail` list each failure in [`Outcome::failures`](crate::Outcome), and count it in the
+/// outcome's `stats`. [`max_failures`](crate::Apply::max_failures) sets how many are too many. A fault that belongs to no single
+/// row ends the call under every policy: results that cannot be stacked, or a state that cannot be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -71,31 +80,34 @@ pub enum OnError {
     /// The call returns the error of the lowest failing row; the other workers stop early.
     #[default]
     Fail,
-    /// Its output is null, and the output has the input's height.
+    /// The row's output is null, and the output has the input's height.
     ///
-    /// Of `filter_rows`, a null is false: the row is dropped, as by `Skip` and `Collect`.
+    /// In `filter_rows`, a null counts as false, so the row is dropped, as with `Skip` and `Collect`.
     ///
-    /// Of `chunks` and `columns`, this needs a closure that returns cells; for one that returns a frame or a column,
-    /// whose height nobody knows, it is an error before the closure is called. So it is of `flat_map_rows` and `emit_rows`, whose
-    /// failing row gives no rows.
+    /// In `chunks` and `columns`, this policy needs a closure that returns cells. For a closure that returns a frame or a column,
+    /// whose height is not known, it is an error before the closure is called. It is an error too in `flat_map_rows` and
+    /// `emit_rows`, where a failing row gives no rows.
     ///
-    /// Of `groups`, the group's row has its keys, and nulls for the results; for a closure that returns whole frames or
-    /// columns it is refused. Of `transform`, all rows of the group are null; of `windows`, the row is.
+    /// In `groups`, the group's row has its keys, and nulls as its results; for a closure that returns whole frames or columns the
+    /// policy is refused. In `transform`, all rows of the group are null. In `windows`, the row is null.
     Null,
-    /// It is dropped. The output has the rows (columns, parts, groups) that did not fail, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. Of `with_columns`, that row of the frame's own
-    /// columns is dropped too; of `transform`, all rows of the group.
+    /// The row is dropped: the output has the rows (columns, parts, groups) that did not fail.
     ///
-    /// Where every part's result is a whole frame or column and all are dropped, nothing says what columns there were: the
-    /// output is a frame without columns, or an empty column of dtype Null.
+    /// [`kept_rows`](crate::Outcome::kept_rows) says which input rows these are. In `with_columns`, the row is dropped from the
+    /// frame's own columns too. In `transform`, all rows of the group are dropped.
+    ///
+    /// Where every part's result is a whole frame or column and all parts are dropped, the output's columns are not known. The
+    /// output is then a frame without columns, or an empty column of dtype Null.
     Skip,
-    /// The run goes on to the end for the failures' sake, and the output is what there is. Where the closure returns cells
-    /// it is that of `Null`, as it always is for `rows`; where it returns a frame or a column, and of `flat_map_rows` and
-    /// `emit_rows`, that of `Skip`. So it is offered for every closure.
+    /// The run goes on to its end to collect all failures, and the output has the results that there are.
+    ///
+    /// Where the closure returns cells, the output is the same as with `Null`; this is always so for `rows`. Where it returns a
+    /// frame or a column, and in `flat_map_rows` and `emit_rows`, it is the same as with `Skip`. So every closure can be used with
+    /// this policy.
     Collect,
 }
 
-/// What a cancelled run, or one whose deadline has passed, gives.
+/// The policy for a call that was cancelled, or whose deadline has passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -104,17 +116,20 @@ pub enum OnError {
 )]
 #[non_exhaustive]
 pub enum OnCancel {
-    /// An error that says how many rows were done.
+    /// The call returns an error that says how many rows were done.
     #[default]
     Error,
-    /// The finished part: the output has the rows (columns, parts, groups) that were done, in order, and
-    /// [`kept_rows`](crate::Outcome::kept_rows) tells which input rows these are. They are not always the first ones, since
-    /// workers are at different places; of groups, large ones are begun before others. A failure that its policy does not
-    /// let pass is an error all the same.
+    /// The call gives the finished part: the output has the rows (columns, parts, groups) that were done, in order.
+    ///
+    /// [`kept_rows`](crate::Outcome::kept_rows) says which input rows these are. They are not always the first ones, since the
+    /// workers are at different places, and large groups are begun before others. A failure that its policy does not let pass is
+    /// still an error.
     Partial,
 }
 
-/// What becomes of rows whose key is null, of which a call [by keys](crate::Apply::by) has several where it has several keys.
+/// The policy for rows whose key is null.
+///
+/// A call [by several keys](crate::Apply::by) looks at each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -123,18 +138,21 @@ pub enum OnCancel {
 )]
 #[non_exhaustive]
 pub enum NullKeys {
-    /// They are a group of their own, as in Polars: a null is equal to a null.
+    /// The rows form their own group, as in Polars: a null is equal to a null.
     #[default]
     Group,
-    /// They are in no group, as in pandas: `groups` has no row of them, and of `transform` and `windows` their results are null.
+    /// The rows are in no group, as in pandas: `groups` has no row for them, and in `transform` and `windows` their results are
+    /// null.
     Drop,
 }
 
-/// The options of a call that are plain data, as a value: it is built once, kept, cloned, compared and printed, and given
-/// to as many calls as there are, by [`Apply::with`](crate::Apply::with).
+/// The options of a call that are plain data, kept as a value.
 ///
-/// The other half of a call's options is who does the work and who watches it, which no plain data can say: a pool, a
-/// token, progress, states, a seed's generator, and the closure that decides about retries. These are given on the call.
+/// It can be built once, kept, cloned, compared and printed, and given to any number of calls by
+/// [`Apply::with`](crate::Apply::with).
+///
+/// The other options of a call are not plain data: a pool, a token, progress, states, a random seed, and the closure that decides
+/// about retries. These are given on the call.
 ///
 /// ```
 /// use polars_par_apply::{CallOptions, prelude::*};
@@ -149,10 +167,10 @@ pub enum NullKeys {
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// With the feature `serde` they can be written to a file, or sent, and read again. Options that are not given are null or
-/// left out; one of an unknown name is an error. Each has the name of its method, but `first_row` and `row_numbers`, which replace
-/// each other, are in one named `numbering`. The values of enums are in snake case, and dtypes are written as Polars writes them.
-/// In JSON, for example:
+/// With the feature `serde`, options can be written to a file or sent, and read again. Options that are not set are null or left
+/// out; an option with an unknown name is an error. Each has the name of its method, except `first_row` and `row_numbers`: these
+/// replace each other, and are stored as one option, `numbering`. The values of enums are in snake case, and dtypes are written as
+/// Polars writes them. In JSON, for example:
 ///
 /// ```json
 /// {"select": ["x"], "on_error": "null", "numbering": {"first_row": 100}, "deadline": {"secs": 60, "nanos": 0}}
@@ -189,12 +207,12 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Makes options of which none is given.
+    /// Makes options with nothing set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The columns used; see [`Apply::select`](crate::Apply::select).
+    /// Selects the columns that are used; see [`Apply::select`](crate::Apply::select).
     pub fn select<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -204,7 +222,7 @@ impl CallOptions {
         self
     }
 
-    /// The output columns' names; see [`Apply::names`](crate::Apply::names).
+    /// Sets the names of the output columns; see [`Apply::names`](crate::Apply::names).
     pub fn names<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -214,25 +232,25 @@ impl CallOptions {
         self
     }
 
-    /// What nulls do to arguments of a plain type; see [`Apply::nulls`](crate::Apply::nulls).
+    /// Sets what happens where an argument of a plain type is null; see [`Apply::nulls`](crate::Apply::nulls).
     pub fn nulls(mut self, nulls: Nulls) -> Self {
         self.nulls = Some(nulls);
         self
     }
 
-    /// Which conversions are made; see [`Apply::casts`](crate::Apply::casts).
+    /// Sets which conversions are allowed; see [`Apply::casts`](crate::Apply::casts).
     pub fn casts(mut self, casts: Casts) -> Self {
         self.casts = Some(casts);
         self
     }
 
-    /// The dtypes of the output's columns; see [`Apply::returns`](crate::Apply::returns).
+    /// Sets the dtypes of the output's columns; see [`Apply::returns`](crate::Apply::returns).
     pub fn returns(mut self, dtypes: impl IntoIterator<Item = DataType>) -> Self {
         self.returns = Some(dtypes.into_iter().collect());
         self
     }
 
-    /// How many workers call the closure at the same time, at most; see [`Apply::workers`](crate::Apply::workers).
+    /// Sets how many workers, at most, call the closure at the same time; see [`Apply::workers`](crate::Apply::workers).
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -244,63 +262,67 @@ impl CallOptions {
         self
     }
 
-    /// Cuts the rows into `partitions`; see [`Apply::partitions`](crate::Apply::partitions).
+    /// Cuts the rows into `partitions` parts; see [`Apply::partitions`](crate::Apply::partitions).
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.partitions = Some(partitions);
         self
     }
 
-    /// Cuts the rows into chunks of `rows`; see [`Apply::chunk_rows`](crate::Apply::chunk_rows).
+    /// Cuts the rows into chunks of `rows` rows; see [`Apply::chunk_rows`](crate::Apply::chunk_rows).
     pub fn chunk_rows(mut self, rows: usize) -> Self {
         self.chunk_rows = Some(rows);
         self
     }
 
-    /// How many rows of its neighbours a part has; see [`Apply::overlap`](crate::Apply::overlap).
+    /// Sets how many rows of its neighbours each part has; see [`Apply::overlap`](crate::Apply::overlap).
     pub fn overlap(mut self, before: usize, after: usize) -> Self {
         self.overlap = Some((before, after));
         self
     }
 
-    /// The number of the frame's first row; see [`Apply::first_row`](crate::Apply::first_row).
+    /// Sets the number of the frame's first row; see [`Apply::first_row`](crate::Apply::first_row).
     pub fn first_row(mut self, row: u64) -> Self {
         self.numbering = Some(Numbering::From(row));
         self
     }
 
-    /// The column that has the rows' numbers; see [`Apply::row_numbers`](crate::Apply::row_numbers).
+    /// Names the column that has the rows' numbers; see [`Apply::row_numbers`](crate::Apply::row_numbers).
     pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
         self.numbering = Some(Numbering::Column(column.into()));
         self
     }
 
-    /// What becomes of a row that fails; see [`Apply::on_error`](crate::Apply::on_error). A call that is given another policy
-    /// than [`OnError::Fail`] this way needs [`Apply::outcome`](crate::Apply::outcome), which reports the failures.
+    /// Sets what becomes of a row that fails; see [`Apply::on_error`](crate::Apply::on_error).
+    ///
+    /// A call that gets a policy other than [`OnError::Fail`] this way needs [`Apply::outcome`](crate::Apply::outcome), which
+    /// reports the failures.
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.on_error = Some(on_error);
         self
     }
 
-    /// How many failures are let pass; see [`Apply::max_failures`](crate::Apply::max_failures).
+    /// Sets how many failures are let pass; see [`Apply::max_failures`](crate::Apply::max_failures).
     pub fn max_failures(mut self, failures: usize) -> Self {
         self.max_failures = Some(failures);
         self
     }
 
-    /// When the call is cancelled; see [`Apply::deadline`](crate::Apply::deadline).
+    /// Cancels the call when this much time has passed; see [`Apply::deadline`](crate::Apply::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// What a cancelled call gives; see [`Apply::on_cancel`](crate::Apply::on_cancel). A call that is given
-    /// [`OnCancel::Partial`] this way needs [`Apply::outcome`](crate::Apply::outcome), which says which rows were done.
+    /// Sets what a cancelled call gives; see [`Apply::on_cancel`](crate::Apply::on_cancel).
+    ///
+    /// A call that gets [`OnCancel::Partial`] this way needs [`Apply::outcome`](crate::Apply::outcome), which says which rows were
+    /// done.
     pub fn on_cancel(mut self, on_cancel: OnCancel) -> Self {
         self.on_cancel = Some(on_cancel);
         self
     }
 
-    /// Which input columns stand before the output's, of verbs that give any number of rows for each; see
+    /// Names input columns that stand before the output's columns, for verbs that give any number of rows for each input row; see
     /// [`Apply::keep`](crate::Apply::keep).
     pub fn keep<I, S>(mut self, names: I) -> Self
     where
@@ -311,13 +333,13 @@ impl CallOptions {
         self
     }
 
-    /// The column that has the number of each output row's input row; see [`Apply::source_rows`](crate::Apply::source_rows).
+    /// Adds a column with the number of each output row's input row; see [`Apply::source_rows`](crate::Apply::source_rows).
     pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
         self.source_rows = Some(name.into());
         self
     }
 
-    /// The columns whose values say which rows belong together; see [`Apply::by`](crate::Apply::by).
+    /// Sets the columns whose values say which rows belong to one group; see [`Apply::by`](crate::Apply::by).
     pub fn by<I, S>(mut self, keys: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -333,15 +355,15 @@ impl CallOptions {
         self
     }
 
-    /// What becomes of rows whose key is null; see [`Apply::null_keys`](crate::Apply::null_keys).
+    /// Sets what becomes of rows whose key is null; see [`Apply::null_keys`](crate::Apply::null_keys).
     pub fn null_keys(mut self, null_keys: NullKeys) -> Self {
         self.null_keys = Some(null_keys);
         self
     }
 
-    /// These, and where one is not given here, that of `others`.
+    /// Returns these options, with those of `others` where one is not set here.
     pub(crate) fn or(self, others: CallOptions) -> CallOptions {
-        // A cut is one option, whichever way it is said.
+        // A cut is one option, whether it is given in parts or in rows.
         let is_cut = self.partitions.is_some() || self.chunk_rows.is_some();
         let (partitions, chunk_rows) = match is_cut {
             true => (self.partitions, self.chunk_rows),
@@ -372,7 +394,7 @@ impl CallOptions {
     }
 }
 
-/// Those that are given.
+/// Shows only the options that are set.
 impl fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut given = f.debug_struct("CallOptions");
@@ -400,23 +422,25 @@ impl fmt::Debug for CallOptions {
 
 /// All options of a call, as given: nothing is checked before a verb is called, so that every fault is reported at once.
 ///
-/// The lifetime is that of what progress is reported to.
+/// The lifetime is that of the progress listener.
 #[derive(Clone, Default)]
 pub(crate) struct Options<'p> {
-    /// What is said.
+    /// The options that are plain data.
     pub(crate) call: CallOptions,
-    // Who does it.
+    // The rest says who does the work and who watches it.
     pub(crate) pool: Option<Pool>,
-    /// Whether the columns were selected by a predicate; or how that panicked.
+    /// Set if the columns were selected by a predicate: `Ok`, or the message with which the predicate panicked.
     pub(crate) select_where: Option<Result<(), String>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
     /// The token of the job that makes the call.
     pub(crate) job: Option<CancelToken>,
-    /// Since when the deadline counts, where that is not the call's beginning.
+    /// The time from which the deadline counts, where that is not the call's beginning.
     pub(crate) deadline_from: Option<Instant>,
     pub(crate) progress: Option<Arc<dyn Progress + 'p>>,
-    /// Whether what happened is asked for.
+    #[cfg(feature = "report")]
+    pub(crate) report: Option<Report>,
+    /// Whether the verb is to report what happened.
     pub(crate) told: bool,
 }
 
@@ -441,12 +465,12 @@ impl Options<'_> {
         self.call.null_keys == Some(NullKeys::Drop)
     }
 
-    /// Whether the output has the keys.
+    /// Returns whether the output has the keys.
     pub(crate) fn has_keys(&self) -> bool {
         !self.call.without_keys.unwrap_or_default()
     }
 
-    /// How many rows of its neighbours a part has, where it has any.
+    /// Returns how many rows of its neighbours each part has, if any.
     pub(crate) fn overlap(&self) -> Option<(usize, usize)> {
         self.call.overlap.filter(|overlap| *overlap != (0, 0))
     }
@@ -455,7 +479,7 @@ impl Options<'_> {
         self.call.sequential.unwrap_or_default()
     }
 
-    /// Takes the column of the rows' numbers out of the columns that a predicate has selected: it is to be named.
+    /// Removes the column of the rows' numbers from the columns that a predicate has selected; only a name can select it.
     pub(crate) fn leave_numbers_out(&mut self) {
         if let (Some(_), Some(select), Some(Numbering::Column(numbers))) = (
             &self.select_where,
@@ -466,7 +490,7 @@ impl Options<'_> {
         }
     }
 
-    /// How many failures do not end the run.
+    /// Returns how many failures do not end the run.
     pub(crate) fn failures_allowed(&self) -> usize {
         match self.on_error() {
             OnError::Fail => 0,
@@ -474,7 +498,7 @@ impl Options<'_> {
         }
     }
 
-    /// Whether a row may end without a result.
+    /// Returns whether a row may end without a result.
     pub(crate) fn leaves_gaps(&self) -> bool {
         self.on_error() != OnError::Fail || self.on_cancel() == OnCancel::Partial
     }

@@ -11,20 +11,22 @@ use crate::sealed::Sealed;
 use crate::verbs;
 use crate::write::IntoRow;
 
-/// Calls your own closure for each value of a `Column` or `Series`, on all cores: pandas' `Series.apply`, Polars' `map_elements`.
+/// Calls your own closure for each value of a `Column` or `Series`, on all cores.
+///
+/// It is pandas' `Series.apply`, or Polars' `map_elements` in Python, for Rust closures.
 ///
 /// The trait is sealed: it is implemented for `Column` and `Series`.
 pub trait ParMap: Sealed {
     /// Calls `f` with each value, and gives the results as a `Column` of the same name and length.
     ///
-    /// `f` takes one [cell](crate::Cell) and returns one [cell](crate::IntoCell), whose dtype the column then has, or a `Result`
-    /// of one. A null is not given to an `f` whose argument has a plain type, and stays null; one of an `Option` is given it as
-    /// `None`. This is what [`par_apply_rows`](crate::ParApply::par_apply_rows) does with a frame of this column alone: in
-    /// order, once for each value, with the same answer on any number of workers.
+    /// `f` takes one [cell](crate::Cell) and returns one [cell](crate::IntoCell), whose dtype the column then has, or a `Result` of
+    /// one. If the argument has a plain type, a null is not given to `f` and stays null; an `Option` is given it as `None`. This is
+    /// what [`par_apply_rows`](crate::ParApply::par_apply_rows) does with a frame of this column alone: in order, once for each
+    /// value, with the same answer on any number of workers.
     ///
-    /// It has no options: all of Polars' workers, and the first failing row's error or panic ends the call. For others (workers,
-    /// policies, a state, a job in the background) call [`rows`](crate::Apply::rows) on the frame, or on one made of
-    /// the column, which shares its memory:
+    /// It has no options: it uses all of Polars' workers, and the error or panic of the first failing row ends the call. For
+    /// workers, policies, a state or a background job, call [`rows`](crate::Apply::rows) on the frame, or on a frame made of the
+    /// column, which shares its memory:
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -39,8 +41,8 @@ pub trait ParMap: Sealed {
     /// ```
     ///
     /// # Errors
-    /// Before `f` is called: a dtype that its argument does not take without loss. From the run: the error or panic of `f` in
-    /// the lowest failing row, with the row's number; a value that does not fit its Rust type or the output column.
+    /// Before `f` is called: a dtype that the argument does not take without loss. From the run: the error or panic of `f` in the
+    /// lowest failing row, with the row's number; a value that does not fit its Rust type or the output column.
     ///
     /// # Examples
     /// ```
@@ -59,7 +61,7 @@ pub trait ParMap: Sealed {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     ///
-    /// A closure of two cells does not compile, nor does one that returns two:
+    /// A closure that takes two cells does not compile, nor does one that returns two:
     /// ```compile_fail,E0277
     /// # use polars_par_apply::prelude::*;
     /// let _ = Series::new("x".into(), [1]).par_map(|x: i32, y: i32| x + y);

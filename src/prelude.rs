@@ -1,14 +1,15 @@
-//! Everything a user needs with one `use`, Polars' prelude included.
+//! Everything that a user needs with one `use`, including Polars' prelude.
 //!
-//! [`Error`](crate::Error) and [`Result`](crate::Result) are not in it, so that `Result<T, E>` in a program's own signatures
-//! is the standard library's, and `use anyhow::*` is not ambiguous. Name them `polars_par_apply::Error` and
-//! `polars_par_apply::Result`.
+//! [`Error`](crate::Error) and [`Result`](crate::Result) are not included, so `Result<T, E>` in a program's own signatures is the
+//! standard library's, and `use anyhow::*` is not ambiguous. Name them `polars_par_apply::Error` and `polars_par_apply::Result`.
 
 #[doc(no_inline)]
 pub use polars::prelude::*;
 
 #[cfg(feature = "progress")]
 pub use crate::ProgressBar;
+#[cfg(feature = "report")]
+pub use crate::Report;
 #[cfg(feature = "retry")]
 pub use crate::Retry;
 #[cfg(feature = "rand")]

@@ -1,10 +1,10 @@
-//! Drops of values that are the user's.
+//! Dropping values that belong to the user.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Drops what is the user's. Should that panic, the payload of the panic is the user's too, and dropped likewise; one whose
-/// own drop panics leaves a payload that is leaked, since there is no end to that.
+/// Drops a value of the user's without letting a panic out. If the drop panics, the panic's payload is also the user's, and is
+/// dropped in the same way. If dropping the payload panics too, the second payload is leaked, since this could go on without end.
 pub(crate) fn quietly_drop<T>(value: T) {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else {
         return;

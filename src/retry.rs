@@ -1,4 +1,4 @@
-//! When a row that failed is tried again.
+//! The policy for calling a row's closure again after an error.
 
 #[cfg(not(feature = "retry"))]
 pub(crate) use never::{NoDelays as Delays, NoRetry as Retry};
@@ -18,15 +18,15 @@ mod policy {
     /// The delays before a row's further attempts.
     pub(crate) type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
-    /// When, and how often, a row whose closure returned an error is tried again; see
-    /// [`Apply::retry`](crate::Apply::retry).
+    /// A policy that says when and how often a row is tried again whose closure returned an error.
     ///
-    /// The delay before the second attempt is [`min_delay`](Retry::min_delay), and each further one is
-    /// [`factor`](Retry::factor) times the one before, up to [`max_delay`](Retry::max_delay). To each a random part of
-    /// itself is added, at most as much again, so that rows that failed together do not come back together. The policy is
-    /// `backon`'s exponential backoff.
+    /// It is given to [`Apply::retry`](crate::Apply::retry).
     ///
-    /// A row comes back when its delay has passed and a worker is free for it: not sooner, and under load later.
+    /// The delay before the second attempt is [`min_delay`](Retry::min_delay), and each further delay is [`factor`](Retry::factor)
+    /// times the one before, up to [`max_delay`](Retry::max_delay). A random part, at most the delay itself, is added to each
+    /// delay, so that rows that failed together are not tried again together. The policy is `backon`'s exponential backoff.
+    ///
+    /// A row is tried again when its delay has passed and a worker is free for it: never sooner, and under load later.
     ///
     /// ```
     /// use std::time::Duration;
@@ -53,8 +53,9 @@ mod policy {
     type Predicate = dyn Fn(&anyhow::Error) -> bool + Send + Sync;
 
     impl Retry {
-        /// Makes a policy of so many attempts in all, the first included; 1 never tries again, and 0 is an error of the
-        /// call.
+        /// Makes a policy of this many attempts in all, the first included.
+        ///
+        /// With 1 attempt, no row is tried again; 0 is an error of the call.
         pub fn attempts(attempts: usize) -> Self {
             Retry {
                 attempts,
@@ -74,21 +75,23 @@ mod policy {
             self
         }
 
-        /// Sets what no delay grows beyond, the random part not counted; a minute by default, or the first delay where that
-        /// is longer.
+        /// Sets the longest delay, its random part not counted; by default a minute, or the first delay where that is longer.
         pub fn max_delay(mut self, delay: Duration) -> Self {
             self.max_delay = delay;
             self
         }
 
-        /// Sets what a delay is multiplied by to give the next; 2 by default. Less than 1, infinity or NaN is an error of
-        /// the call.
+        /// Sets the factor by which each delay is longer than the one before; 2 by default.
+        ///
+        /// A factor less than 1, infinity or NaN is an error of the call.
         pub fn factor(mut self, factor: f32) -> Self {
             self.factor = factor;
             self
         }
 
-        /// Says which errors are worth another attempt; all, by default. For any other, the row fails at once.
+        /// Sets which errors are worth another attempt; by default all.
+        ///
+        /// With any other error, the row fails at once.
         ///
         /// The predicate sees the error as the closure returned it, so that `error.downcast_ref::<E>()` finds its type.
         /// A panic in it ends the call with an error.
@@ -100,7 +103,7 @@ mod policy {
             self
         }
 
-        /// What is wrong with the policy, if anything.
+        /// Returns what is wrong with the policy, if anything.
         pub(crate) fn fault(&self) -> Option<String> {
             if self.attempts == 0 {
                 return Some("0 attempts cannot run a row; give 1 or more".into());
@@ -122,13 +125,13 @@ mod policy {
             self.backoff
                 .with_factor(self.factor)
                 .with_min_delay(self.min_delay)
-                // `backon` would go back from a first delay that is longer.
+                // With a first delay longer than the maximum, `backon` would shorten the delays.
                 .with_max_delay(self.max_delay.max(self.min_delay))
                 .build()
         }
     }
 
-    /// What a policy says, without its predicate.
+    /// The data of a policy, without its predicate.
     #[cfg(feature = "serde")]
     #[derive(serde::Serialize, serde::Deserialize)]
     #[serde(rename = "Retry", deny_unknown_fields)]
@@ -139,13 +142,13 @@ mod policy {
         max_delay: Duration,
     }
 
-    /// A predicate is a closure, and cannot be written: with [`when`](Retry::when), it is an error.
+    /// Writes the policy; a policy with a predicate ([`when`](Retry::when)) is an error, since a closure cannot be written.
     #[cfg(feature = "serde")]
     impl serde::Serialize for Retry {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             if self.when.is_some() {
                 return Err(serde::ser::Error::custom(
-                    "the predicate of `Retry::when` is a closure, which cannot be written or sent; leave it out",
+                    "the predicate of `Retry::when` is a closure, which cannot be serialized; leave it out",
                 ));
             }
             let plain = Plain {
@@ -182,7 +185,7 @@ mod policy {
     }
 }
 
-/// Without the feature there is no such policy.
+/// Stands in for the policy where the feature is off: no value of it exists.
 #[cfg(not(feature = "retry"))]
 mod never {
     use std::time::Duration;

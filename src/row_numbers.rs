@@ -1,4 +1,4 @@
-//! The numbers of a call's rows: the one source of whatever reports a row.
+//! The numbers of a call's rows: everything that reports a row takes its number from here.
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// How the input's rows are numbered, as it was said.
+/// How the input's rows are numbered, as the options set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Numbering {
-    /// From this number on.
+    /// Rows are counted from this number.
     #[cfg_attr(feature = "serde", serde(rename = "first_row"))]
     From(u64),
-    /// By a column of the frame.
+    /// A column of the frame has the numbers.
     #[cfg_attr(feature = "serde", serde(rename = "row_numbers"))]
     Column(PlSmallStr),
 }
@@ -29,7 +29,7 @@ impl Default for Numbering {
     }
 }
 
-/// The numbers of the rows that a call is given, by their positions.
+/// The numbers of the rows that a call is given, looked up by position.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct RowNumbers(Numbers);
@@ -39,26 +39,26 @@ enum Numbers {
     From(usize),
     Listed {
         numbers: Listed,
-        /// Whether the number of a row that has none was asked for.
+        /// Set where the number was asked for of a row that has none.
         missed: Arc<AtomicBool>,
     },
-    /// Of the values of columns, one column after the other: a row's values have neighbouring numbers.
+    /// The numbers of values in several columns, one column after the other: the values of one row have neighbouring numbers.
     #[cfg(feature = "rand")]
     Elements {
         rows: Arc<RowNumbers>,
         height: usize,
         columns: usize,
     },
-    /// Of rows that nobody reports.
+    /// The numbers of rows that nothing reports.
     #[cfg(feature = "dtype-struct")]
     Unknown,
 }
 
-/// Of rows that nobody reports.
+/// The numbers of rows that nothing reports.
 #[cfg(feature = "dtype-struct")]
 pub(crate) static UNKNOWN: RowNumbers = RowNumbers(Numbers::Unknown);
 
-/// Numbers as they lie in a column; a row that has none is null. A batch of many rows is numbered at no cost.
+/// Numbers kept as the column that has them; a row without a number is null. Numbering a large batch costs nothing.
 #[derive(Clone, Debug)]
 enum Listed {
     Small(UInt32Chunked),
@@ -90,7 +90,7 @@ impl Listed {
     }
 }
 
-/// Counted from 0.
+/// Counts the rows from 0.
 impl Default for RowNumbers {
     fn default() -> Self {
         RowNumbers(Numbers::From(0))
@@ -98,7 +98,7 @@ impl Default for RowNumbers {
 }
 
 impl RowNumbers {
-    /// Counted from a number, of `rows` rows.
+    /// Counts `rows` rows from the number `first`.
     pub(crate) fn from_first(first: u64, rows: usize) -> Result<Self> {
         let from = usize::try_from(first).ok();
         match from.filter(|from| from.checked_add(rows).is_some()) {
@@ -106,7 +106,7 @@ impl RowNumbers {
             None => Err(ErrorKind::Option {
                 option: "first_row",
                 message: format!(
-                    "from {first} on, {rows} rows have numbers of more than {} bits; give a smaller number",
+                    "{rows} rows from number {first} on would have numbers of more than {} bits; give a smaller first number",
                     usize::BITS
                 ),
             }
@@ -114,7 +114,7 @@ impl RowNumbers {
         }
     }
 
-    /// Of a batch's rows, whose place in the whole is not known.
+    /// Numbers the rows of a batch whose place in the whole input is not known: no row has a number.
     #[cfg(feature = "lazy")]
     pub(crate) fn unknown() -> Self {
         RowNumbers(Numbers::Listed {
@@ -123,11 +123,11 @@ impl RowNumbers {
         })
     }
 
-    /// In a column of integers. A row whose number is null or negative has none.
+    /// Takes the numbers from a column of integers. A row whose entry is null or negative has no number.
     pub(crate) fn listed(column: &Column) -> Result<Self> {
         if !column.dtype().is_integer() {
             return Err(refused(format!(
-                "{:?} is {}, and no integer",
+                "column {:?} is {}, but row numbers must be integers",
                 column.name(),
                 column.dtype()
             )));
@@ -142,14 +142,14 @@ impl RowNumbers {
         }))
     }
 
-    /// As [`listed`](RowNumbers::listed), where each row must have a number.
+    /// Does the same as [`listed`](RowNumbers::listed), and requires that each row has a number.
     pub(crate) fn complete(column: &Column) -> Result<Self> {
         let numbers = RowNumbers::listed(column)?;
         if let Numbers::Listed { numbers, .. } = &numbers.0
             && let Some(position) = numbers.first_missing()
         {
             return Err(refused(format!(
-                "{:?} is {} at position {position}; each row needs a number, 0 or more",
+                "column {:?} is {} at position {position}; each row needs a number that is 0 or more",
                 column.name(),
                 column.get(position)?,
             )));
@@ -157,7 +157,7 @@ impl RowNumbers {
         Ok(numbers)
     }
 
-    /// The numbers of some of the rows, by their order.
+    /// Returns the numbers of the rows at these positions, in the order of the positions.
     pub(crate) fn picked(&self, positions: impl Iterator<Item = usize>) -> Self {
         let numbers = positions.map(|position| self.known(position).map(|number| number as u64));
         RowNumbers(Numbers::Listed {
@@ -166,8 +166,8 @@ impl RowNumbers {
         })
     }
 
-    /// The numbers that the values of columns draw by, of which all of a column come before those of the next: where rows are
-    /// numbered as in the whole, so are their values.
+    /// Returns the numbers by which the values of several columns draw, all values of a column before those of the next. Where rows
+    /// have the numbers of the whole frame, so do their values.
     #[cfg(feature = "rand")]
     pub(crate) fn of_elements(&self, height: usize, columns: usize) -> Self {
         RowNumbers(Numbers::Elements {
@@ -177,13 +177,13 @@ impl RowNumbers {
         })
     }
 
-    /// No value draws.
+    /// Returns the rows' own numbers: without the feature `rand`, no value draws.
     #[cfg(not(feature = "rand"))]
     pub(crate) fn of_elements(&self, _: usize, _: usize) -> Self {
         self.clone()
     }
 
-    /// The number of the row at a position; the position, where it has none.
+    /// Returns the number of the row at a position, or the position where the row has no number.
     #[inline]
     pub(crate) fn of(&self, position: usize) -> usize {
         match &self.0 {
@@ -206,7 +206,7 @@ impl RowNumbers {
         }
     }
 
-    /// The number of the row at a position, if it has one.
+    /// Returns the number of the row at a position, if it has one.
     #[inline]
     pub(crate) fn known(&self, position: usize) -> Option<usize> {
         match &self.0 {
@@ -219,14 +219,14 @@ impl RowNumbers {
         }
     }
 
-    /// Whether they are those of a column.
+    /// Returns whether the numbers come from a column.
     pub(crate) fn is_column(&self) -> bool {
         matches!(self.0, Numbers::Listed { .. })
     }
 
-    /// The numbers of a run of rows: from the first one's to the last one's, that one included.
+    /// Returns the numbers of a run of rows, from the first row's to the last row's inclusive.
     pub(crate) fn span(&self, positions: Range<usize>) -> Range<usize> {
-        // Nobody reports these as a row's own.
+        // These are not reported as the number of a single row, so a position may stand in.
         let of = |position| self.known(position).unwrap_or(position);
         match positions.end.checked_sub(1) {
             Some(last) if !positions.is_empty() => of(positions.start)..of(last).saturating_add(1),
@@ -240,7 +240,7 @@ impl RowNumbers {
         }
     }
 
-    /// Whether a position was given in the place of a number that is not known.
+    /// Returns whether a position was given in place of a number that is not known.
     #[cfg(feature = "lazy")]
     pub(crate) fn has_missed(&self) -> bool {
         match &self.0 {
@@ -252,12 +252,12 @@ impl RowNumbers {
     }
 }
 
-/// What a closure unwinds with that asked for the number of a row that has none.
+/// The payload with which a closure unwinds that asked for the number of a row without one.
 #[derive(Debug)]
 pub(crate) struct Unnumbered;
 
 impl Unnumbered {
-    /// Ends the row that is running, without the panic hook: [`error`](Unnumbered::error) is what becomes of it.
+    /// Ends the row that is running, without the panic hook. The row's error is then [`error`](Unnumbered::error).
     #[cold]
     pub(crate) fn end_the_row() -> ! {
         std::panic::resume_unwind(Box::new(Unnumbered))
@@ -265,9 +265,9 @@ impl Unnumbered {
 
     pub(crate) fn error() -> Error {
         refused(
-            "Row::index() asked for the number of a row that has none here; give the expression .row_numbers(col(\"row\")), \
-             where \"row\" is a column of numbers such as .with_row_index(\"row\", None) makes; and of a call on a \
-             LazyFrame, leave .numbered(false) out"
+            "Row::index() was called for a row that has no number; give the expression .row_numbers(col(\"row\")), where \
+             \"row\" is a column of numbers such as .with_row_index(\"row\", None) makes; in a call on a LazyFrame, leave \
+             .numbered(false) out"
                 .into(),
         )
     }
@@ -278,7 +278,8 @@ fn refused(message: String) -> Error {
     ErrorKind::Option { option, message }.into()
 }
 
-/// A column of row numbers. It joins with Polars' row index, unless a number does not fit in that: then it is `UInt64`.
+/// Makes a column of row numbers. Its dtype is that of Polars' row index, so that it can be joined with one; if a number does not
+/// fit in that, it is `UInt64`.
 pub(crate) fn number_column(name: PlSmallStr, numbers: &[usize]) -> Column {
     if numbers
         .iter()

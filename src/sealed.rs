@@ -1,14 +1,14 @@
 //! Keeps traits from being implemented outside this crate.
 //!
-//! A trait with this supertrait can be implemented only for what is listed here or beside its own types. `unsafe` code relies
-//! on what such traits answer.
+//! A trait with this supertrait can be implemented only for the types that are listed here or beside the crate's own types.
+//! `unsafe` code relies on what such traits return.
 
 use std::borrow::Cow;
 
 use crate::sync::Arc;
 use polars::prelude::{AnyValue, Column, DataFrame, PlSmallStr, Series};
 
-/// Not nameable outside this crate, since its module is private.
+/// Seals a trait: it cannot be named outside this crate, since its module is private.
 pub trait Sealed {}
 
 macro_rules! seal {

@@ -1,4 +1,4 @@
-//! Atomics, locks and threads: all of the crate's come from here, so that a model checker's can stand in for std's.
+//! Atomics, locks and threads: the crate imports all of them from here, so that those of a model checker can replace std's.
 
 pub(crate) use std::sync::{
     Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError, Weak,

@@ -2,11 +2,14 @@
 //!
 //! Use them through that crate, which re-exports them beside the traits.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Field, Fields, GenericParam, Ident, Lifetime, LitStr, Result};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Field, Fields, GenericParam, Generics, Ident, Lifetime,
+    LitStr, Meta, Result, Token, Type, parse_quote,
+};
 
 /// Reads a struct from a row: each field takes the column of its name.
 ///
@@ -38,13 +41,14 @@ fn derive(
 /// One column of a derived row.
 struct Column<'a> {
     field: &'a Ident,
-    ty: &'a syn::Type,
+    ty: &'a Type,
     name: String,
+    /// Where the name is written.
+    name_span: Span,
 }
 
 fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
     let columns = columns(input, "FromRow")?;
-    let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     let (ident, names) = (&input.ident, names(&columns));
     let row = Lifetime::new("'__row", ident.span());
     let arguments = input.generics.params.iter().map(|param| match param {
@@ -60,10 +64,25 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
         &columns,
         quote!(::polars_par_apply::__private::Nil),
         |column, rest| {
-            let ty = column.ty;
+            let ty = with_lifetimes(column.ty.to_token_stream());
             quote_spanned!(ty.span()=> ::polars_par_apply::__private::Cons<#ty, #rest>)
         },
     );
+    let read = columns.iter().rev().fold(quote!(()), |rest, column| {
+        let ty = at_lifetime(column.ty.to_token_stream(), &input.generics, &row);
+        quote!((#ty, #rest))
+    });
+    // A type that is not a cell is reported once and at its field, since the implementation takes the types as given.
+    let checks = columns.iter().map(|column| {
+        let ty = column.ty;
+        quote_spanned!(ty.span()=> let _ = <#ty as ::polars_par_apply::Cell>::type_name;)
+    });
+    let mut generics = input.generics.clone();
+    generics.make_where_clause().predicates.push(parse_quote!(
+        for<#row> #cells: ::polars_par_apply::__private::Cells<Of<#row> = #read>
+    ));
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let (check_generics, _, check_where) = input.generics.split_for_impl();
     // Names of our own, which nothing in scope can be mistaken for.
     let bound: Vec<Ident> = (0..columns.len())
         .map(|number| quote::format_ident!("__cell_{number}"))
@@ -74,6 +93,11 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
         .fold(quote!(()), |rest, cell| quote!((#cell, #rest)));
     Ok(quote! {
         const _: () = {
+            #[allow(dead_code)]
+            fn check_fields #check_generics() #check_where {
+                #(#checks)*
+            }
+
             #[automatically_derived]
             impl #impl_generics ::polars_par_apply::FromRow for #ident #ty_generics #where_clause {
                 type Of<#row> = #ident<#(#arguments),*>;
@@ -99,7 +123,19 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
         let message = "`IntoRow` writes owned cells: a field is a `String` or a `&'static str`";
         return Err(Error::new(lifetime.span(), message));
     }
-    let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
+    // A type that is not a cell is reported once and at its field, since the implementation takes the types as given.
+    let mut generics = input.generics.clone();
+    let predicates = &mut generics.make_where_clause().predicates;
+    for column in &columns {
+        let ty = column.ty;
+        predicates.push(parse_quote!(for<'__cell> #ty: ::polars_par_apply::IntoCell));
+    }
+    let checks = columns.iter().map(|column| {
+        let ty = column.ty;
+        quote_spanned!(ty.span()=> let _ = <#ty as ::polars_par_apply::IntoCell>::into_item;)
+    });
+    let (check_generics, _, check_where) = input.generics.split_for_impl();
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let (ident, names) = (&input.ident, names(&columns));
     let sink = fold(
         &columns,
@@ -125,6 +161,11 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
     });
     Ok(quote! {
         const _: () = {
+            #[allow(dead_code)]
+            fn check_fields #check_generics() #check_where {
+                #(#checks)*
+            }
+
             #[automatically_derived]
             impl #impl_generics ::polars_par_apply::IntoRow for #ident #ty_generics #where_clause {
                 type Output = ::polars_par_apply::__private::DataFrame;
@@ -168,6 +209,61 @@ fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
             }
         };
     })
+}
+
+/// The type with this lifetime in place of those of the struct.
+fn at_lifetime(ty: TokenStream, generics: &Generics, lifetime: &Lifetime) -> TokenStream {
+    let mut tokens = with_lifetimes(ty).into_iter();
+    let mut given = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(
+                    group.delimiter(),
+                    at_lifetime(group.stream(), generics, lifetime),
+                );
+                inner.set_span(group.span());
+                given.extend([TokenTree::Group(inner)]);
+            }
+            TokenTree::Punct(quote) if quote.as_char() == '\'' => match tokens.next() {
+                Some(TokenTree::Ident(name))
+                    if generics.lifetimes().any(|it| it.lifetime.ident == name) =>
+                {
+                    given.extend(lifetime.to_token_stream());
+                }
+                name => {
+                    given.extend([TokenTree::Punct(quote)]);
+                    given.extend(name);
+                }
+            },
+            other => given.extend([other]),
+        }
+    }
+    given
+}
+
+/// The type with a lifetime for each reference without one.
+///
+/// The compiler reports the missing lifetime in the struct itself, and would report it again in the implementation.
+fn with_lifetimes(ty: TokenStream) -> TokenStream {
+    let is = |token: Option<&TokenTree>, char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char);
+    let mut tokens = ty.into_iter().peekable();
+    let mut given = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let lacks_lifetime = is(Some(&token), '&') && !is(tokens.peek(), '\'');
+        given.extend([match token {
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), with_lifetimes(group.stream()));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            other => other,
+        }]);
+        if lacks_lifetime {
+            given.extend(quote!('static));
+        }
+    }
+    given
 }
 
 fn names<'a>(columns: &'a [Column<'_>]) -> Vec<&'a str> {
@@ -217,16 +313,28 @@ fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> 
         .find(|it| it.path().is_ident("par_apply"))
     {
         let message = "`par_apply` has options for fields only";
-        return Err(Error::new(attribute.span(), message));
+        return Err(Error::new(attribute.path().span(), message));
     }
     let mut columns: Vec<Column<'_>> = Vec::with_capacity(fields.len());
+    let mut errors: Option<Error> = None;
+    let mut report = |error| match &mut errors {
+        Some(errors) => errors.combine(error),
+        none => *none = Some(error),
+    };
     for field in fields {
-        let column = column(field)?;
-        if columns.iter().any(|earlier| earlier.name == column.name) {
-            let message = format!("two fields are the column {:?}", column.name);
-            return Err(Error::new(field.span(), message));
+        match column(field) {
+            Ok(column) => {
+                if columns.iter().any(|earlier| earlier.name == column.name) {
+                    let message = format!("two fields are the column {:?}", column.name);
+                    report(Error::new(column.name_span, message));
+                }
+                columns.push(column);
+            }
+            Err(error) => report(error),
         }
-        columns.push(column);
+    }
+    if let Some(errors) = errors {
+        return Err(errors);
     }
     if columns.is_empty() {
         let message = format!("`{derive}` needs at least one field");
@@ -237,21 +345,39 @@ fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> 
 
 fn column(field: &Field) -> Result<Column<'_>> {
     let ident = field.ident.as_ref().expect("the fields are named");
-    let mut name = ident.unraw().to_string();
-    for attribute in &field.attrs {
-        if attribute.path().is_ident("par_apply") {
-            attribute.parse_nested_meta(|meta| {
-                if !meta.path.is_ident("rename") {
-                    return Err(meta.error("the one option is `rename = \"…\"`"));
-                }
-                name = meta.value()?.parse::<LitStr>()?.value();
-                Ok(())
-            })?;
-        }
-    }
-    Ok(Column {
+    let mut column = Column {
         field: ident,
         ty: &field.ty,
-        name,
-    })
+        name: ident.unraw().to_string(),
+        name_span: ident.span(),
+    };
+    for attribute in &field.attrs {
+        if attribute.path().is_ident("par_apply")
+            && let Some(name) = renamed(attribute)?
+        {
+            column.name = name.value();
+            column.name_span = name.span();
+        }
+    }
+    Ok(column)
+}
+
+/// The name that `#[par_apply(rename = "…")]` gives a field.
+fn renamed(attribute: &Attribute) -> Result<Option<LitStr>> {
+    let wanted = "write `#[par_apply(rename = \"column\")]`";
+    if !matches!(attribute.meta, Meta::List(_)) {
+        return Err(Error::new(attribute.path().span(), wanted));
+    }
+    let mut name = None;
+    attribute.parse_nested_meta(|meta| {
+        if !meta.path.is_ident("rename") {
+            return Err(meta.error(format!("a field's only option is `rename`: {wanted}")));
+        }
+        if !meta.input.peek(Token![=]) {
+            return Err(meta.error(format!("`rename` needs the column's name: {wanted}")));
+        }
+        name = Some(meta.value()?.parse::<LitStr>()?);
+        Ok(())
+    })?;
+    Ok(name)
 }

@@ -1,8 +1,8 @@
-//! Data that come and go as Arrow: the flights out of New York in 2013, read and written by arrow-rs, and once more through arrow2.
+//! Arrow data in and out: the flights out of New York in 2013, read and written by arrow-rs, and then passed through arrow2.
 //!
 //! `cargo run --release -p arrow-examples --example arrow_batches`
 //!
-//! Prints how many flights there are, and whether every way gives the same:
+//! Prints how many flights there are, and whether all ways give the same:
 //!
 //! ```text
 //! flights: 336776 rows
@@ -11,11 +11,11 @@
 //! …
 //! ```
 //!
-//! - arrow-rs' Parquet reader gives record batches, of which a frame is made without a copy of numbers.
-//! - A typed closure over rows is called on the frame, and straight on the batches.
-//! - A closure over parts takes and returns `RecordBatch`: what is written against arrow-rs goes in as it is.
+//! - arrow-rs' Parquet reader gives record batches, which become a frame without a copy of the numbers.
+//! - A typed closure is called for the rows of the frame, and for the rows of the batches.
+//! - A closure is called for parts as `RecordBatch`, and returns one: code that is written for arrow-rs can be used as it is.
 //! - arrow-rs' IPC writer writes the frame, and its reader reads it back.
-//! - The same frame goes through arrow2, for pipelines that still stand on it.
+//! - The same frame passes through arrow2, for pipelines that still use it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -32,15 +32,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars_par_apply::prelude::*;
 use polars_par_apply::{arrow2, frame_of};
 
-/// How many kilometres a statute mile has.
+/// The length of a statute mile in kilometres.
 const KILOMETRES: f64 = 1.609_344;
 
-/// Speed over the ground, in kilometres an hour, of so many miles in so many minutes.
+/// Returns the speed over the ground in kilometres per hour.
 pub fn speed(miles: i64, minutes: Option<i64>) -> Option<f64> {
     minutes.map(|minutes| miles as f64 * KILOMETRES / (minutes as f64 / 60.0))
 }
 
-/// The same as a function of a batch, as programs on arrow-rs have them: the speeds as a column of their own.
+/// Computes the same as a function of a batch, as a program that uses arrow-rs has it. The speeds are a column.
 pub fn speeds(batch: RecordBatch) -> anyhow::Result<RecordBatch> {
     let column = |name| {
         batch
@@ -60,7 +60,7 @@ pub fn speeds(batch: RecordBatch) -> anyhow::Result<RecordBatch> {
     )])?)
 }
 
-/// The same for arrow2.
+/// Computes the same with arrow2.
 pub fn speeds_of_arrow2(part: Arrow2Chunk) -> anyhow::Result<Arrow2Chunk> {
     use arrow2::array::{Float64Array, Int64Array};
     use arrow2::chunk::Chunk;
@@ -86,7 +86,7 @@ pub fn speeds_of_arrow2(part: Arrow2Chunk) -> anyhow::Result<Arrow2Chunk> {
     )?)
 }
 
-/// Runs all ways, and writes what came out.
+/// Runs all ways, and prints the results.
 pub fn run(data: &Path, folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let file = File::open(data.join("flights.parquet")).context("run it from the repository")?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
@@ -105,7 +105,7 @@ pub fn run(data: &Path, folder: &Path, out: &mut impl Write) -> anyhow::Result<(
         Ok(())
     };
 
-    // Rows: on the frame, and straight on the batches.
+    // Rows: of the frame, and of the batches.
     let call = flights
         .par_apply()
         .select(["distance", "air_time"])
@@ -120,7 +120,7 @@ pub fn run(data: &Path, folder: &Path, out: &mut impl Write) -> anyhow::Result<(
         call.rows(speed)?.equals_missing(&by_rows),
     )?;
 
-    // Parts, as what either library has.
+    // Parts, in the types of both libraries.
     let frame = by_rows.clone().into_frame();
     let call = flights
         .par_apply()
@@ -139,7 +139,7 @@ pub fn run(data: &Path, folder: &Path, out: &mut impl Write) -> anyhow::Result<(
         call.chunks(speeds_of_arrow2)?.equals_missing(&frame),
     )?;
 
-    // Out to a file by arrow-rs, and back.
+    // To a file with arrow-rs, and back.
     let path = folder.join("flights.arrow");
     let parts = flights.to_batches()?;
     let mut writer = FileWriter::try_new(File::create(&path)?, parts[0].schema_ref())?;
@@ -153,7 +153,7 @@ pub fn run(data: &Path, folder: &Path, out: &mut impl Write) -> anyhow::Result<(
         read.equals_missing(&flights),
     )?;
 
-    // Through arrow2, and back.
+    // To arrow2, and back.
     let chunks = flights.to_arrow2()?;
     same(
         "through arrow2",

@@ -5,7 +5,7 @@
 #[doc = include_str!("../../src/guide/arrow.md")]
 struct Guide;
 
-// The program as it is; nobody calls its `main`.
+// The program is included as it is; nothing calls its `main`.
 #[cfg(test)]
 #[allow(dead_code, unreachable_pub)]
 mod arrow_batches;
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(said.len(), 5);
         assert!(said.iter().all(|line| line.ends_with(": equal")), "{out}");
 
-        // And the speeds are right, of which arrow-rs has computed some.
+        // The speeds are right, also those that were computed with arrow-rs.
         let miles =
             ArrayRef::from(Arc::new(arrow_array::Int64Array::from(vec![100, 100])) as ArrayRef);
         let minutes = Arc::new(arrow_array::Int64Array::from(vec![Some(60), None])) as ArrayRef;

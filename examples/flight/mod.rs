@@ -1,9 +1,9 @@
-//! What the examples on flights compute of one.
+//! What the examples on flights compute for a flight.
 
 /// A place: latitude and longitude in degrees.
 pub(crate) type Place = (f64, f64);
 
-/// The great-circle distance of two places in statute miles.
+/// Returns the great-circle distance of two places in statute miles.
 ///
 /// The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984, p. 159), on a sphere
 /// of the Earth's mean radius (6371.0088 km: IUGG, Geodetic Reference System 1980).
@@ -17,11 +17,11 @@ pub(crate) fn great_circle((lat, lon): Place, (to_lat, to_lon): Place) -> f64 {
     2.0 * EARTH_RADIUS * h.sqrt().asin()
 }
 
-/// The grades that [`grade`] gives.
+/// The grades that [`grade`] returns.
 pub(crate) const GRADES: [&str; 5] = ["cancelled", "no arrival", "on time", "late", "very late"];
 
-/// Grades a flight by its delays in minutes, which are null for one that did not leave or did not arrive. On time is less
-/// than 15 minutes late, as the US Department of Transportation counts.
+/// Grades a flight by its delays in minutes, which are null if the flight did not leave or did not arrive. A flight is on time if
+/// it is less than 15 minutes late, as the US Department of Transportation counts.
 pub(crate) fn grade(departure: Option<i64>, arrival: Option<i64>) -> &'static str {
     let [cancelled, no_arrival, on_time, late, very_late] = GRADES;
     match (departure, arrival) {

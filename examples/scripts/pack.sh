@@ -1,3 +1,3 @@
-# One of the scripts of the example `run_scripts`: it takes a second, and all goes well.
+# One of the scripts of the example `run_scripts`: it takes a second, and succeeds.
 sleep 1
 echo "1 archive written"

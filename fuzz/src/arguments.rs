@@ -1,4 +1,4 @@
-//! The types that closures take: which columns each takes by the words of its table, and what it sees of a row.
+//! The types that closures take: which columns each takes according to the documentation, and what it is given of a row.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use polars::prelude::{AnyValue, Column, DataType, PlSmallStr, Series};
@@ -8,10 +8,10 @@ use rust_decimal::Decimal;
 use crate::frame::{KINDS, Kind};
 use crate::value::{Number, Value};
 
-/// What an argument's type is.
+/// The kind of an argument's type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Taken {
-    /// A number, or a Boolean: of which dtype, and what it becomes where it may lose.
+    /// A number or a Boolean: its dtype, and what a value becomes if a conversion may lose.
     Number(DataType, Number),
     Text,
     Bytes,
@@ -23,7 +23,7 @@ pub enum Taken {
     Decimal,
     List(Box<Taken>),
     Series,
-    /// Of two fields.
+    /// A struct of two fields.
     Struct(Box<(Taken, Taken)>),
     Any,
     Optional(Box<Taken>),
@@ -33,12 +33,12 @@ pub enum Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
     Whole,
-    /// Where values may be lost.
+    /// By a conversion that may lose values.
     Lossy,
     Never,
 }
 
-/// What there is for an argument in one row.
+/// The value of an argument in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
     Value(Value),
@@ -91,7 +91,7 @@ impl Taken {
         }
     }
 
-    /// The kinds of columns that it takes as they are.
+    /// Returns the kinds of columns that it takes without a conversion.
     pub fn kinds(&self) -> Vec<Kind> {
         let kinds = KINDS.iter().copied();
         kinds
@@ -99,7 +99,7 @@ impl Taken {
             .collect()
     }
 
-    /// What it sees of a value.
+    /// Returns what it is given for a value.
     pub fn read(&self, value: &Value) -> Read {
         let held = |is: bool| match is {
             true => Read::Value(value.clone()),
@@ -155,9 +155,9 @@ impl Taken {
         }
     }
 
-    /// What it sees of a column that it fits, row by row.
+    /// Returns what it is given for a column that it takes, row by row.
     pub fn read_all(&self, column: &Column) -> Vec<Read> {
-        // A decimal as a float is rounded as Polars rounds it.
+        // A decimal that is taken as a float is rounded as Polars rounds it.
         let plain = match self {
             Taken::Optional(some) => some,
             other => other,
@@ -173,9 +173,9 @@ impl Taken {
     }
 }
 
-/// Whether a number of a dtype holds every value of another.
+/// Returns whether a numeric dtype holds every value of another.
 fn holds(own: &DataType, dtype: &DataType) -> bool {
-    // Signed or not, and how many bits; of a float, how many of them count.
+    // Whether it is signed, and how many bits it has; for a float, the bits of the mantissa.
     let bits = |dtype: &DataType| -> Option<(bool, u32)> {
         Some(match dtype {
             DataType::Int8 => (true, 8),
@@ -207,7 +207,7 @@ fn holds(own: &DataType, dtype: &DataType) -> bool {
 pub trait Argument {
     fn taken() -> Taken;
 
-    /// What was seen.
+    /// Returns the value that the closure was given.
     fn seen(self) -> Value;
 }
 

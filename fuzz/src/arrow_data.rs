@@ -1,5 +1,4 @@
-//! Batches of arrow-rs, by a plan: of every type that a schema can have, with nulls, slices, and arrays that are not what their
-//! schema says.
+//! Plans of arrow-rs batches: of every type that a schema can have, with nulls, slices, and arrays that differ from their schema.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,18 +19,18 @@ use arrow_schema::{
 use crate::frame::{Draw, NAMES, WORDS};
 use crate::options::rarely;
 
-/// What a field's metadata say of the categories of its dictionary.
+/// What a field's metadata say about the categories of its dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// Those of an Enum.
     Enum(&'static [&'static str]),
-    /// A Categorical's, by the name of the categories, their namespace, and the bits of their numbers.
+    /// A Categorical: the name of the categories, their namespace, and the bits of their numbers.
     Categories(&'static str, &'static str, u8),
-    /// Nothing that can be read.
+    /// Text that cannot be read.
     Unreadable,
 }
 
-/// Metadata as Polars writes them, and as somebody else may.
+/// Metadata as Polars writes them, and as another program may write them.
 pub const MARKS: [(&str, &str, Mark); 22] = [
     ("_PL_ENUM_VALUES2", ALL_WORDS, Mark::Enum(&WORDS)),
     ("_PL_ENUM_VALUES", ALL_WORDS, Mark::Enum(&WORDS)),
@@ -76,7 +75,7 @@ pub const MARKS: [(&str, &str, Mark); 22] = [
 const ALL_WORDS: &str =
     "0;1;a2;bb12;twelve bytes13;thirteen byte37;a text of more bytes, and ünïcödé";
 
-/// What its metadata say of a field's categories, if they do.
+/// Returns what a field's metadata say about categories, if anything.
 pub fn mark(field: &Field) -> Option<Mark> {
     let is_there = |(key, text, _): &&(&str, &str, Mark)| {
         field.metadata().get(key).is_some_and(|is| is == text)
@@ -84,7 +83,7 @@ pub fn mark(field: &Field) -> Option<Mark> {
     MARKS.iter().find(is_there).map(|(_, _, mark)| *mark)
 }
 
-/// Zones, and those that Polars has of them.
+/// Time zones, and the zones that Polars has for them.
 pub const ZONES: [(&str, Option<&str>); 10] = [
     ("UTC", Some("UTC")),
     ("Europe/Berlin", Some("Europe/Berlin")),
@@ -147,7 +146,7 @@ fn data_type(u: &mut Unstructured<'_>, depth: u8) -> Result<DataType> {
         }
         20 => A::Duration(*u.choose(&UNITS)?),
         21 | 22 => decimal(u)?,
-        // Polars has none of these.
+        // Polars has no dtype for these.
         23 => u
             .choose(&[
                 A::Float16,
@@ -240,7 +239,7 @@ fn decimal(u: &mut Unstructured<'_>) -> Result<DataType> {
     Ok(decimal(precision, scale))
 }
 
-/// The name of the field at a position: its own, most often.
+/// The name of the field at a position; most often a unique one.
 fn any_name(u: &mut Unstructured<'_>, position: usize) -> Result<&'static str> {
     Ok(match u.int_in_range(0..=31)? {
         31 => "zero\0byte",
@@ -279,7 +278,7 @@ fn field(u: &mut Unstructured<'_>, name: &str, depth: u8) -> Result<Field> {
     })
 }
 
-/// A field of a dictionary whose categories are no more than a byte has numbers, or of a type that it is within.
+/// A field of a dictionary with at most 256 categories, or of a type that contains one.
 fn few_categories(u: &mut Unstructured<'_>, name: &str) -> Result<Field> {
     let keys = u.choose(&[DataType::UInt16, DataType::UInt8, DataType::Int64])?;
     let dictionary = DataType::Dictionary(Box::new(keys.clone()), Box::new(DataType::Utf8));
@@ -299,12 +298,12 @@ fn few_categories(u: &mut Unstructured<'_>, name: &str) -> Result<Field> {
     Ok(field.with_name(name))
 }
 
-/// How the arrays of a case are.
+/// How the arrays of a case are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrays {
-    /// Whether values are the edges of their types more often than chance has it.
+    /// Whether values are often the smallest and largest of their types.
     pub edges: bool,
-    /// Whether there may be nulls where the schema says that there are none, and keys without a value.
+    /// Whether there may be nulls although the schema says that there are none, and keys without a value.
     pub lies: bool,
     /// Whether they are slices of longer ones, at any depth.
     pub sliced: bool,
@@ -317,11 +316,11 @@ pub struct Arrays {
 pub struct BatchPlan {
     pub rows: usize,
     pub seed: u8,
-    /// Its fields, where it does not share the schema of the others.
+    /// Its fields, if it does not share the schema of the others.
     pub own: Option<Vec<Field>>,
 }
 
-/// Batches, and the schema of what reads them.
+/// Batches, and the schema of their reader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchesPlan {
     pub schema: Vec<Field>,
@@ -389,14 +388,14 @@ impl BatchesPlan {
             let mut draw = Draw::new(plan.seed.into());
             let fields = self.fields(plan).iter();
             let columns = fields.map(|field| self.arrays.array(field, plan.rows, &mut draw));
-            // SAFETY: each column has so many rows, and is of its field's type, but where nothing takes that type.
+            // SAFETY: each column has this many rows, and has its field's type, unless nothing takes that type.
             unsafe { RecordBatch::new_unchecked(schema, columns.collect(), plan.rows) }
         };
         self.batches.iter().map(batch).collect()
     }
 }
 
-/// Fields that are almost those.
+/// Returns fields that differ a little from these.
 fn other_fields(u: &mut Unstructured<'_>, fields: &[Field]) -> Result<Vec<Field>> {
     let mut other = fields.to_vec();
     let Some(last) = other.pop() else {
@@ -450,7 +449,7 @@ impl Arrays {
         }
     }
 
-    /// An array that is no slice itself.
+    /// An array that is not a slice itself.
     fn whole(self, field: &Field, rows: usize, draw: &mut Draw) -> ArrayRef {
         use DataType as A;
 
@@ -474,7 +473,7 @@ impl Arrays {
                 Arc::new(PrimitiveArray::<$T>::new(values.into(), nulls))
             }};
         }
-        // Those that are in no day are rare, since one is enough.
+        // Times that are in no day are rare, since one is enough.
         macro_rules! times {
             ($T:ty, $day:expr) => {{
                 let is_any = self.edges && draw.one_in(2);
@@ -558,8 +557,8 @@ impl Arrays {
             A::FixedSizeList(item, width @ 0..) => {
                 let values = self.array(item, rows * *width as usize, draw);
                 let item = Arc::clone(item);
-                // SAFETY: the lengths are right. Here and below there may be nulls in a field that says that it has none, by
-                // which no buffer is read beyond its end.
+                // SAFETY: the lengths are right. Here and below there may be nulls in a field that says that it has none, but they make no code
+                // read a buffer beyond its end.
                 Arc::new(unsafe {
                     FixedSizeListArray::new_unchecked(item, *width, values, nulls, rows)
                 })
@@ -611,7 +610,7 @@ impl Arrays {
                 }
             }
             A::Float16 | A::Interval(_) | A::Decimal256(..) => new_null_array(dtype, rows),
-            // No frame is made of what is left, and of some of it there are no arrays.
+            // The remaining types cannot become a frame, and some of them have no arrays here.
             _ => Arc::new(NullArray::new(rows)),
         }
     }
@@ -642,7 +641,7 @@ impl Arrays {
         unsafe { StructArray::new_unchecked_with_length(fields.clone(), arrays, nulls, rows) }
     }
 
-    /// The values of a dictionary, of which some may be null, and some the same.
+    /// The values of a dictionary. Some may be null, and some may be equal.
     fn texts_of_dictionary(self, count: usize, draw: &mut Draw) -> Vec<Option<String>> {
         let first = draw.bits() % 3 * 150;
         let text = |position: u64| match self.many {
@@ -663,7 +662,7 @@ impl Arrays {
         let count = values.len();
         let keys = (0..rows).map(|row| {
             let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-            // What lies under a null is any key.
+            // Under a null, the key may be any.
             let key = match is_null || beyond && draw.one_in(8) {
                 true => draw.bits() as usize % 128,
                 false if self.many => row % count,
@@ -673,7 +672,7 @@ impl Arrays {
         });
         let keys = keys.collect::<Vec<_>>();
         let keys = PrimitiveArray::<K>::new(keys.into(), nulls);
-        // SAFETY: those who read it look whether there is such a value.
+        // SAFETY: all readers check whether there is such a value.
         unsafe { DictionaryArray::new_unchecked(keys, values) }
     }
 }
@@ -716,7 +715,7 @@ fn bytes(draw: &mut Draw) -> Vec<u8> {
     bytes
 }
 
-/// How many values there are keys for.
+/// How many values the keys may refer to.
 fn most_keys(keys: &DataType) -> usize {
     match keys {
         DataType::Int8 => 128,

@@ -1,4 +1,4 @@
-//! What a frame is to have of a column of arrow-rs: the dtype by its field, the values by its arrays, or that it is to be refused.
+//! What a frame must have for a column of arrow-rs: the dtype by its field and the values by its arrays, or that it must be refused.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::value::Value;
 
 type Arrow = arrow_schema::DataType;
 
-/// The dtype of a column; none where the field is not to be taken.
+/// Returns the dtype of a column; `None` if the field must be refused.
 pub fn dtype(field: &Field) -> Option<DataType> {
     dtype_at(field, false)
 }
@@ -98,7 +98,7 @@ fn dtype_at(field: &Field, is_nested: bool) -> Option<DataType> {
             }
         },
         Arrow::Dictionary(_, values) => {
-            // What its metadata say cannot be.
+            // Its metadata contradict its type.
             let is_flat = mark(field).is_none()
                 && !values.is_nested()
                 && !matches!(
@@ -121,7 +121,7 @@ fn is_text(dtype: &Arrow) -> bool {
     matches!(dtype, Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View)
 }
 
-/// Seconds are counted in the next unit.
+/// Seconds become the next smaller unit.
 fn polars_unit(unit: TimeUnit) -> Unit {
     match unit {
         TimeUnit::Second | TimeUnit::Millisecond => Unit::Milliseconds,
@@ -139,7 +139,7 @@ fn nanoseconds(unit: TimeUnit) -> i128 {
     }
 }
 
-/// Whether there are categories within a dtype that may be no more than a byte has numbers.
+/// Returns whether a dtype contains categories of which there may be at most 256.
 pub fn has_few_categories(dtype: &DataType) -> bool {
     match dtype {
         DataType::Categorical(categories, _) => categories.physical() == CategoricalPhysical::U8,
@@ -149,18 +149,18 @@ pub fn has_few_categories(dtype: &DataType) -> bool {
     }
 }
 
-/// A value that is not to be taken.
+/// A value that must be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit;
 
-/// All values of a column whose field is taken.
+/// Returns all values of a column whose field is taken.
 pub fn values(field: &Field, array: &dyn Array) -> Result<Vec<Value>, Unfit> {
     (0..array.len())
         .map(|row| value(field, array, row))
         .collect()
 }
 
-/// The value of a row, which is seen: what lies under a null never gets here.
+/// Returns the value of a row that is visible: values under a null are not read here.
 fn value(field: &Field, array: &dyn Array, row: usize) -> Result<Value, Unfit> {
     let value = match array.is_null(row) || field.data_type() == &Arrow::Null {
         true => Value::Null,
@@ -331,7 +331,7 @@ fn scale_of(scale: i8) -> usize {
     usize::try_from(scale).expect("the field is taken")
 }
 
-/// A time is counted in nanoseconds of its day.
+/// A time becomes nanoseconds of its day.
 fn time(count: i64, unit: TimeUnit) -> Result<Value, Unfit> {
     let count = i128::from(count) * nanoseconds(unit);
     match (0..86_400_000_000_000).contains(&count) {

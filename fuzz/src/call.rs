@@ -1,4 +1,4 @@
-//! How a call over a frame is made: in the background or not, with an outcome or not.
+//! Makes a call over a frame: in the background or not, with an outcome or not.
 
 use polars::prelude::{Column, DataFrame};
 
@@ -19,7 +19,7 @@ impl IntoFrame for DataFrame {
     }
 }
 
-/// Makes a call by the one verb, or in the background by the other.
+/// Makes a call with the one verb, or in the background with the other.
 macro_rules! call {
     ($apply:expr, $in_background:expr, $outcome:expr, $df:expr, $verb:ident or $spawn:ident ($($given:expr),+)) => {{
         let told = |outcome| {

@@ -1,4 +1,4 @@
-//! What a call is to give, from what becomes of each of its items: the policies by their words, for every verb.
+//! What a call must give, computed from the fate of each of its items, by the documented policies, for every verb.
 
 use polars::prelude::DataFrame;
 use polars_par_apply::prelude::{OnError, Outcome, Stats, Tick, TickState};
@@ -14,13 +14,13 @@ use crate::value::Value;
 pub enum Why {
     Closure,
     Panic,
-    /// A value cannot be read, or not be written.
+    /// A value cannot be read, or cannot be written.
     Value,
     /// The result cannot be stacked.
     Stack,
-    /// There is no accumulator for what comes from here on.
+    /// No accumulator could be made for the rows from here on.
     Init,
-    /// What comes from here on is not merged to what comes before.
+    /// The rows from here on could not be merged with those before.
     Merge,
 }
 
@@ -35,7 +35,7 @@ impl Why {
     }
 }
 
-/// What becomes of an item (a row, a column, a part) that is reached, if the call is not cancelled.
+/// The fate of an item (a row, a column, a part) that is reached, if the call is not cancelled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// It is not given to the closure, and its result is null.
@@ -62,7 +62,7 @@ impl Fate {
         matches!(self, Fate::Fails { .. })
     }
 
-    /// The same, of an item whose results are to become columns that may not hold them.
+    /// Returns the fate of an item whose results become columns that may not hold them.
     pub fn of_results(self, results: &Results, rows: &[Vec<Value>]) -> Self {
         match (&self, results.unfit(rows)) {
             (Fate::Done { calls }, Some(column)) => Fate::Fails {
@@ -74,7 +74,7 @@ impl Fate {
         }
     }
 
-    /// By the rules, of an item that is given to the closure.
+    /// Returns the fate by the rules, for an item that is given to the closure.
     pub fn by_rules(rules: &[Rule], item: usize, options: &Options) -> Self {
         let attempts = options.attempts();
         let closure = |calls| Fate::Fails {
@@ -98,14 +98,14 @@ impl Fate {
     }
 }
 
-/// What a call gave, whatever the verb.
+/// The result of a call of any verb.
 #[derive(Debug)]
 pub struct Got {
     pub output: DataFrame,
     pub told: Option<Told>,
 }
 
-/// What an outcome says.
+/// The fields of an outcome.
 #[derive(Debug)]
 pub struct Told {
     pub failures: DataFrame,
@@ -113,7 +113,7 @@ pub struct Told {
     pub kept_rows: Vec<Option<usize>>,
     pub kept_mask: Vec<bool>,
     pub is_complete: bool,
-    /// What is left to do of the call's frame.
+    /// The rows of the call's frame that are left to do.
     pub rest: Result<DataFrame, String>,
 }
 
@@ -139,32 +139,32 @@ impl Told {
     }
 }
 
-/// What a verb says of its items, for the comparison.
+/// What the comparison needs to know about the items of a verb.
 pub trait Items {
-    /// The place of an item, as `Debug` shows it, or how that begins.
+    /// The place of an item as `Debug` prints it, or the beginning of that.
     fn place(&self, item: usize) -> String;
 
     /// The first columns of the failures, before `error`.
     fn which(&self, item: usize) -> Vec<(&'static str, Value)>;
 
-    /// The columns after `attempts`: none of them where the verb has none.
+    /// The columns after `attempts`; `None` if the verb has none.
     fn given(&self, item: usize) -> Vec<(String, Value)>;
 
-    /// The input rows that the item stands for, ascending; of a column, none.
+    /// The input rows that the item stands for, ascending; empty for a column.
     fn rows(&self, item: usize) -> Vec<usize>;
 
-    /// Whether the output has the rows that no item stands for.
+    /// Whether the output also has the rows for which no item stands.
     fn has_others(&self) -> bool {
         true
     }
 
-    /// What is counted as done of it.
+    /// How much of it counts as done.
     fn weight(&self, item: usize) -> usize;
 
     /// How many input rows there are.
     fn height(&self) -> usize;
 
-    /// Whether a call that is cancelled can have a finished part.
+    /// Whether a cancelled call can return finished rows.
     fn has_parts(&self) -> bool {
         true
     }
@@ -177,16 +177,16 @@ pub struct Checked<'c> {
     pub fates: &'c [Fate],
     /// Whether results are whole frames or columns, so that a failing one is dropped.
     pub whole: bool,
-    /// Which items are in the output when they are done; where none are said, all.
+    /// Which items are in the output when they are done; `None` stands for all.
     pub filter: &'c [bool],
     pub body: &'c Body,
     pub ticks: &'c [Tick],
 }
 
-/// What a query is to do.
+/// What a query must do.
 #[derive(Debug)]
 pub struct Query {
-    /// Whether it gives something, unless an item fails.
+    /// Whether it gives an output, unless an item fails.
     pub may: bool,
     /// Whether it may call the closure before it is refused.
     pub may_begin: bool,
@@ -196,7 +196,7 @@ pub struct Query {
     pub needs: Vec<bool>,
 }
 
-/// Which items are in the output, where the call gave one.
+/// Which items are in the output, if the call gave one.
 pub type Kept = Vec<usize>;
 
 macro_rules! ensure {
@@ -227,7 +227,7 @@ impl Checked<'_> {
         self.filter.get(item).copied().unwrap_or(true)
     }
 
-    /// A call that is to be refused for these faults, before the closure is called.
+    /// Checks a call that must be refused for these faults, before the closure is called.
     pub fn is_refused(
         &self,
         got: &Result<Got, Error>,
@@ -249,8 +249,8 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// Holds a call that is made against what it is to give, but for the output: of that, the items are returned that are to
-    /// be in it; none where the call is to fail.
+    /// Compares a call with what it must give, except for the output. Returns the items that must be in the output; `None` if the call must
+    /// fail.
     pub fn check(
         &self,
         got: &Result<Got, Error>,
@@ -318,7 +318,7 @@ impl Checked<'_> {
                 if let Some(failures) = failures {
                     self.failures(failures, &failing[..=allowed], items)?;
                 }
-                // Those before the last are done, and it has had its attempts.
+                // The items before the last are done, and the last has had its attempts.
                 self.check_calls(last + 1)?;
                 Ok(None)
             }
@@ -348,7 +348,7 @@ impl Checked<'_> {
             let all = 0..self.fates.len();
             return Ok(all.filter(|item| self.keeps(*item)).collect());
         };
-        // Which items were done: all; or, of a call that was cancelled, those in the output and those that failed.
+        // The items that were done: all; or, if the call was cancelled, those in the output and those that failed.
         let all: Vec<usize> = (0..self.fates.len()).collect();
         let mut failed = failing.to_vec();
         let kept: Vec<usize> = match cancelled {
@@ -358,13 +358,13 @@ impl Checked<'_> {
                 .collect(),
             true => {
                 failed = self.failed_in(&told.failures, failing, items)?;
-                // Of an item without rows, nothing but the output says it.
+                // For an item without rows, only the output shows it.
                 let is_in = |item: &usize| items.rows(*item).iter().all(|row| told.kept_mask[*row]);
                 all.into_iter().filter(is_in).collect()
             }
         };
         if cancelled {
-            // What was called and has a result is in it. A row that fails may have been called, and wait for another attempt.
+            // An item that was called and has a result is in the output. A failing row may have been called, and wait for another attempt.
             for (item, calls) in calls.iter().enumerate() {
                 let is_done = *calls == self.fates[item].calls() && !self.fates[item].fails();
                 let has_rows = !items.rows(item).is_empty();
@@ -443,7 +443,7 @@ impl Checked<'_> {
         Ok(kept)
     }
 
-    /// Whether the rest has the rows of the items that were not done, by their positions in the column `id`.
+    /// Checks that the rest has the rows of the items that were not done, by their positions in the column `id`.
     fn rest(
         &self,
         rest: &Result<DataFrame, String>,
@@ -458,7 +458,7 @@ impl Checked<'_> {
             Err(error) => return Err(format!("there is no rest: {error}")),
             Ok(rest) => rest,
         };
-        // Of a row that was not called, and is not kept in any case, nothing says whether it was reached.
+        // If a row was not called, and would not be kept in any case, nothing shows whether it was reached.
         let is_unsaid = |item: usize| !self.keeps(item) && self.fates[item] == Fate::Null;
         let calls = self.body.calls();
         let is_left = |item: &usize| {
@@ -492,7 +492,7 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// What a query gave, which has one text as its error; none where it is to give nothing.
+    /// Checks the result of a query, whose error is one text. Returns `None` if it must give no output.
     pub fn query(
         &self,
         result: Result<DataFrame, String>,
@@ -558,7 +558,8 @@ impl Checked<'_> {
         Ok(Some(output))
     }
 
-    /// Whether the closure was called as often as the fates say: exactly, of the items below one, and no more, of the others.
+    /// Checks that the closure was called as often as the fates say: exactly as often for items below `exactly_below`, and no more often for
+    /// the others.
     fn check_calls(&self, exactly_below: usize) -> Result<(), String> {
         let calls = self.body.calls();
         for (item, (calls, fate)) in calls.iter().zip(self.fates).enumerate() {
@@ -571,7 +572,7 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// Whether an error is that of an item.
+    /// Checks that an error is that of an item.
     fn is_of(&self, error: &Error, item: usize, items: &dyn Items) -> Result<(), String> {
         let Fate::Fails { why, column, .. } = &self.fates[item] else {
             return Err(format!("item {item} does not fail: {error}"));
@@ -608,7 +609,7 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// Which of the failing items the failures have, of a call that was cancelled.
+    /// Returns which of the failing items are in the failures of a cancelled call.
     fn failed_in(
         &self,
         failures: &DataFrame,
@@ -640,7 +641,7 @@ impl Checked<'_> {
         Ok(failed)
     }
 
-    /// Whether the frame of failures is of these items.
+    /// Checks that the frame of failures has these items.
     pub fn failures(
         &self,
         failures: &DataFrame,
@@ -699,7 +700,7 @@ impl Checked<'_> {
     }
 }
 
-/// Whether a column is of these values and this dtype; of none, where nothing says it.
+/// Checks that a column has these values and this dtype; `None` if nothing says the dtype.
 pub fn is_column(
     column: &polars::prelude::Column,
     name: &str,

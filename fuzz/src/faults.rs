@@ -1,4 +1,4 @@
-//! What the closures of a case do: for which items they fail, panic or cancel, what they see, and how often they are called.
+//! What the closures of a case do: for which items they fail, panic or cancel, what they are given, and how often they are called.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -8,7 +8,7 @@ use polars_par_apply::CancelToken;
 
 use crate::value::Value;
 
-/// What a closure does of an item.
+/// What a closure does for an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Error,
@@ -19,7 +19,7 @@ pub enum Fault {
     Cancel,
 }
 
-/// Of which items: those whose position, divided by a number, leaves another.
+/// For which items: those whose position, divided by a number, leaves a certain remainder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub every: u8,
@@ -48,11 +48,11 @@ impl Rule {
             .collect()
     }
 
-    /// The rules as a closure follows them: one that returns no `Result` returns no error.
+    /// Returns the rules as a closure follows them: a closure that returns no `Result` returns no error.
     pub fn followed(rules: &[Self], fails: bool) -> Vec<Self> {
         let rules = rules.iter();
         let rules = rules.map(|rule| match rule.fault {
-            // A rule still stands before those after it.
+            // A rule still comes before those after it.
             Fault::Error | Fault::ErrorAtFirst(_) if !fails => Rule {
                 fault: Fault::ErrorAtFirst(0),
                 ..*rule
@@ -62,19 +62,19 @@ impl Rule {
         rules.collect()
     }
 
-    /// What the first rule of an item says.
+    /// Returns what the first rule for an item says.
     pub fn fault(rules: &[Rule], item: usize) -> Option<Fault> {
         let is_for = |rule: &&Rule| item % usize::from(rule.every) == usize::from(rule.from);
         rules.iter().find(is_for).map(|rule| rule.fault)
     }
 }
 
-/// What is behind each closure of a case.
+/// The state that all closures of a case share.
 #[derive(Debug)]
 pub struct Body {
     pub rules: Vec<Rule>,
     pub token: CancelToken,
-    /// What is to be seen of each item; none where the closure is not to be called.
+    /// What the closure must be given for each item; `None` if it must not be called.
     pub expected: Vec<Option<Vec<Value>>>,
     calls: Vec<AtomicU32>,
     findings: Mutex<Vec<String>>,
@@ -104,7 +104,7 @@ impl Body {
         self.findings.lock().expect("no holder panics").clone()
     }
 
-    /// What a closure does first, that can return errors.
+    /// Does what a closure that can return errors does first.
     pub fn enter(&self, item: usize, seen: &[Value]) -> anyhow::Result<()> {
         match self.note(item, seen) {
             Some(true) => Err(anyhow::anyhow!("fault {item}")),
@@ -112,12 +112,12 @@ impl Body {
         }
     }
 
-    /// The same of one that cannot.
+    /// Does the same for a closure that cannot return errors.
     pub fn enter_surely(&self, item: usize, seen: &[Value]) {
         self.note(item, seen);
     }
 
-    /// Whether it is to fail.
+    /// Returns whether the closure must fail.
     fn note(&self, item: usize, seen: &[Value]) -> Option<bool> {
         let Some(expected) = self.expected.get(item) else {
             self.finding(format!(
@@ -148,5 +148,5 @@ impl Body {
     }
 }
 
-/// How the panics of closures begin; the hook is silent of these.
+/// How the messages of the closures' panics begin; the hook does not print these.
 pub const PANIC: &str = "closure of the fuzzer:";

@@ -1,4 +1,4 @@
-//! Frames, by a plan: of every dtype, with nulls, in layouts that have nothing in common.
+//! Plans of frames: of every dtype, with nulls, in very different layouts.
 
 use arbitrary::{Result, Unstructured};
 use polars::prelude::{
@@ -8,7 +8,7 @@ use polars::prelude::{
 };
 use polars_arrow::bitmap::Bitmap;
 
-/// The words that texts, categories and lists are made of; each has its kind of length.
+/// The words that texts, categories and lists are made of, with different lengths.
 pub const WORDS: [&str; 6] = [
     "",
     "a",
@@ -18,7 +18,7 @@ pub const WORDS: [&str; 6] = [
     "a text of more bytes, and ünïcödé",
 ];
 
-/// What a column is of.
+/// The kind of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Int8,
@@ -142,7 +142,7 @@ impl Kind {
         }
     }
 
-    /// A column without nulls of its own, but in lists, arrays and structs.
+    /// Returns a column without nulls, except within lists, arrays and structs.
     pub fn series(self, name: &str, of: &mut Draw, rows: usize) -> Series {
         let name = || name.into();
         macro_rules! numbers {
@@ -260,7 +260,7 @@ impl Kind {
     }
 }
 
-/// Values by a seed: the edges of their types more often than chance has it.
+/// Values from a seed, often the smallest and largest of their types.
 #[derive(Debug)]
 pub struct Draw(u64);
 
@@ -269,7 +269,7 @@ impl Draw {
         Draw(seed)
     }
 
-    /// By the method of `SplitMix64`.
+    /// Uses the method of `SplitMix64`.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -282,7 +282,7 @@ impl Draw {
         self.bits().is_multiple_of(of)
     }
 
-    /// Narrower types cut it, which makes it another edge of theirs or a small number.
+    /// Narrower types truncate it, which gives one of their own limits or a small number.
     pub fn int(&mut self) -> i128 {
         let x = self.bits();
         match x % 16 {
@@ -329,7 +329,7 @@ impl Draw {
     }
 }
 
-/// In which rows there are nulls.
+/// Which rows are null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nulls {
     No,
@@ -370,14 +370,14 @@ impl Nulls {
     }
 }
 
-/// How a column lies in memory.
+/// The layout of a column in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Chunks of these lengths, time and again; 0 is an empty chunk. None is one chunk.
+    /// Chunks of these lengths, repeated; 0 is an empty chunk. Without lengths there is one chunk.
     Chunks(Vec<u8>),
-    /// The same, of a slice from the middle of a longer column, this far from its beginning.
+    /// The same, for a slice from the middle of a longer column, at this offset.
     Slice { before: u8, chunks: Vec<u8> },
-    /// The value of the first row in all rows, which is there once.
+    /// A scalar column with the value of the first row.
     Scalar,
 }
 
@@ -411,7 +411,7 @@ impl Layout {
     }
 }
 
-/// The series in chunks of these lengths, time and again.
+/// Returns the series in chunks of these lengths, repeated.
 fn cut(series: &Series, lengths: &[u8]) -> Column {
     if lengths.iter().all(|length| *length == 0) {
         return series.clone().into_column();
@@ -431,7 +431,7 @@ fn cut(series: &Series, lengths: &[u8]) -> Column {
     unsafe { Series::from_chunks_and_dtype_unchecked(name, chunks, series.dtype()) }.into_column()
 }
 
-/// The series as a slice from the middle of a longer one.
+/// Returns the series as a slice from the middle of a longer one.
 fn inside(series: &Series, before: usize) -> Series {
     let padding = match series.len() {
         0 => Series::full_null(series.name().clone(), before, series.dtype()),
@@ -477,13 +477,13 @@ impl ColumnPlan {
             .series(name, &mut Draw::new(self.seed.into()), rows))
     }
 
-    /// A column of a series that has no nulls of its own.
+    /// Makes a column of a series that has no nulls itself.
     pub fn of(&self, series: Series) -> Column {
         let nulls = self.nulls.of(series.len());
         let has_nulls = nulls.contains(&true) && self.kind != Kind::Null;
         let series = match has_nulls {
             false => series,
-            // What lies beneath a struct's null is no value of its fields, in Polars.
+            // In Polars, the fields of a null struct are null.
             true if self.filled_nulls && self.kind != Kind::Struct => {
                 let series = series.rechunk();
                 let valid: Bitmap = nulls.iter().map(|is_null| !is_null).collect();
@@ -505,7 +505,7 @@ impl ColumnPlan {
     }
 }
 
-/// Numbers of rows, in a column.
+/// A column of row numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lines {
     Descending,
@@ -557,7 +557,7 @@ impl Lines {
         }
     }
 
-    /// Whether each of so many rows has a number in it.
+    /// Returns whether each of these rows has a number in it.
     pub fn are_complete(self, rows: usize) -> bool {
         match self {
             Lines::Descending | Lines::Sparse | Lines::Large => true,
@@ -573,7 +573,7 @@ impl Lines {
             Lines::Sparse => 7 * row + 3,
             Lines::Large => (1 << 40) + row,
             Lines::WithNull => row,
-            // Its rows are fewer than four, and the last is the first negative one.
+            // It has fewer than four rows, and the last is the first negative one.
             Lines::Negative => 2usize.saturating_sub(row),
             Lines::Texts => row,
         }
@@ -591,7 +591,7 @@ pub struct FramePlan {
 pub const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 impl FramePlan {
-    /// A frame that has a column for each wish: of one of its kinds, most often.
+    /// Returns a frame with a column for each wish, most often of one of the wished kinds.
     pub fn arbitrary(u: &mut Unstructured<'_>, wished: &[&[Kind]]) -> Result<Self> {
         let rows = match u.int_in_range(0..=31)? {
             31 => 0,

@@ -1,4 +1,4 @@
-//! Keys: columns whose values say which rows belong together, and a plain loop that says it too.
+//! Keys: columns whose values say which rows belong together, and a plain loop that finds the groups.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,10 +19,10 @@ pub enum Repeats {
     Drawn {
         seed: u8,
     },
-    /// So many rows side by side have one.
+    /// This many consecutive rows have the same value.
     Runs(u8),
     Cycle,
-    /// Each row has its own, as far as there are so many.
+    /// Each row has its own value, as far as there are enough values.
     No,
 }
 
@@ -73,15 +73,15 @@ impl KeyPlan {
     }
 }
 
-/// What is wrong with the names that are given.
+/// What is wrong with the given names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misnamed {
     No,
-    /// The last one is no column's.
+    /// The last name is not that of a column.
     Missing,
-    /// The first one is given again.
+    /// The first name is given twice.
     Twice,
-    /// There is none.
+    /// There is no name.
     Empty,
 }
 
@@ -91,13 +91,13 @@ pub struct Keys {
     pub plans: Vec<KeyPlan>,
     pub null_keys: Option<NullKeys>,
     pub without_keys: bool,
-    /// Whether they stand before the other columns.
+    /// Whether they are before the other columns.
     pub are_first: bool,
     pub misnamed: Misnamed,
 }
 
 impl Keys {
-    /// Keys for these cells of the closure; any, where it has none.
+    /// Returns keys for these cells of the closure; any keys, if it has no cells.
     pub fn arbitrary(u: &mut Unstructured<'_>, cells: &[Taken]) -> Result<Self> {
         let kinds: Vec<Vec<Kind>> = cells.iter().map(Taken::kinds).collect();
         let mut wished: Vec<&[Kind]> = kinds.iter().map(Vec::as_slice).collect();
@@ -126,12 +126,12 @@ impl Keys {
         })
     }
 
-    /// The names of their columns.
+    /// Returns the names of their columns.
     pub fn names(&self) -> &'static [&'static str] {
         &KEYS[..self.plans.len()]
     }
 
-    /// The names that are given.
+    /// Returns the names that the call is given.
     pub fn given(&self) -> Vec<&'static str> {
         let mut names = self.names().to_vec();
         match self.misnamed {
@@ -143,7 +143,7 @@ impl Keys {
         names
     }
 
-    /// Notes what is wrong with them, for a closure that takes so many cells.
+    /// Notes what is wrong with them, for a closure that takes this many cells.
     pub fn faults(&self, cells: usize, faults: &mut BTreeSet<String>) {
         let fault = match self.misnamed {
             Misnamed::No => None,
@@ -157,7 +157,7 @@ impl Keys {
         }
     }
 
-    /// Whether a closure can take so many cells.
+    /// Returns whether a closure can take this many cells.
     pub fn are_for(&self, cells: usize) -> bool {
         let found = match self.misnamed {
             Misnamed::No | Misnamed::Missing => self.plans.len(),
@@ -167,7 +167,7 @@ impl Keys {
         cells == 0 || cells == found
     }
 
-    /// The frame with their columns.
+    /// Returns the frame with their columns.
     pub fn beside(&self, df: DataFrame) -> DataFrame {
         let rows = df.height();
         let plans = self.plans.iter().zip(KEYS);
@@ -180,7 +180,7 @@ impl Keys {
         DataFrame::new(rows, columns).expect("the columns are of one height")
     }
 
-    /// The rows of each group, in the order of their first rows.
+    /// Returns the rows of each group, in the order of their first rows.
     pub fn groups(&self, df: &DataFrame) -> Vec<Vec<usize>> {
         let columns = self.names().iter();
         let columns =
@@ -204,7 +204,7 @@ impl Keys {
     }
 }
 
-/// What all keys have in common that are the same.
+/// Returns one value for all values that are equal as keys.
 fn same(key: Value) -> Value {
     match key {
         Value::Float(bits) if f64::from_bits(bits) == 0.0 => Value::float(0.0),

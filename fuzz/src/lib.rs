@@ -1,6 +1,6 @@
-//! An oracle: from bytes it makes a frame and a call, and holds what the call gives against a plain loop over the frame's values.
+//! An oracle that makes a frame and a call from bytes, and compares the result with that of a plain loop over the frame's values.
 //!
-//! `CONTRIBUTING.md` says how it is run, and how a verb is added.
+//! `CONTRIBUTING.md` says how to run it, and how to add a verb.
 
 #![allow(missing_docs, reason = "it is no library for others")]
 
@@ -27,9 +27,9 @@ use std::sync::Once;
 
 use arbitrary::Unstructured;
 
-/// Runs the case that these bytes are a plan of.
+/// Runs the case that these bytes describe.
 ///
-/// Where the call gives what it is not to give, that and the case are printed, and the process is aborted.
+/// If the result is wrong, this prints what is wrong and the case, and aborts the process.
 pub fn run(data: &[u8]) {
     static QUIET: Once = Once::new();
     QUIET.call_once(be_quiet);
@@ -39,17 +39,17 @@ pub fn run(data: &[u8]) {
     if std::env::var_os("FUZZ_SHOW").is_some() {
         eprintln!("{call:#?}");
     }
-    // A call that panics is a finding like others.
+    // A call that panics is a finding like any other.
     let checked = panic::catch_unwind(AssertUnwindSafe(|| call.check()));
     let checked = checked.unwrap_or_else(|_| Err("it panicked".to_owned()));
     if let Err(wrong) = checked {
         eprintln!("{wrong}\n\nof the case {call:#?}");
-        // A panic would be aborted too, after a page of stack.
+        // A panic would also abort the process, but only after it had printed a long backtrace.
         process::abort();
     }
 }
 
-/// Leaves out of the panic hook what the closures panic with, and does not end the process by it, as that of libFuzzer would.
+/// Sets a panic hook that ignores the panics of closures, and does not end the process, as the hook of libFuzzer would.
 fn be_quiet() {
     panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The options of a call, by a plan: valid most often, and what is refused where they are not.
+//! Plans of a call's options, which are mostly valid; if they are not, the faults for which the call must be refused.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -19,13 +19,13 @@ use crate::window::ORDER;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select {
-    /// No option: the frame has the columns alone.
+    /// No option: the frame has only the closure's columns.
     Default,
     /// By name; the frame has another column.
     Named,
     /// By a predicate, likewise.
     Where,
-    /// The last of the names is no column's.
+    /// The last name is not that of a column.
     Missing,
 }
 
@@ -36,7 +36,7 @@ pub enum Names {
     /// Those of the frame's columns.
     OfColumns,
     OneTooMany,
-    /// The last is that of the one before; where there is but one, it is given.
+    /// The last name is that of the one before, if there are several.
     Twice,
 }
 
@@ -45,7 +45,7 @@ pub enum Workers {
     Default,
     Sequential,
     Workers(usize),
-    /// A pool of so many workers, and how many of them are asked for.
+    /// A pool of this many workers, and how many of them the call asks for.
     Pool(usize, Option<usize>),
 }
 
@@ -91,13 +91,13 @@ pub struct Options {
     pub partial: bool,
     pub progress: bool,
     pub outcome: bool,
-    /// For verbs of parts, and for others that give any number of rows.
+    /// For verbs of parts, and for those that give any number of rows.
     pub overlap: Option<(usize, usize)>,
     pub keep: Option<Vec<&'static str>>,
     pub source_rows: Option<&'static str>,
 }
 
-/// Whether it is the one case of so many; never where there are no more bytes.
+/// Returns true in one of this many cases; never if there are no more bytes.
 pub fn rarely(u: &mut Unstructured<'_>, of: u8) -> Result<bool> {
     Ok(u.int_in_range(1..=of)? == of)
 }
@@ -230,14 +230,14 @@ impl Options {
         })
     }
 
-    /// A job that is cancelled, or late, before it has begun has no finished part.
+    /// A job that is cancelled or late before it has begun has no finished rows.
     pub fn be_in_background(&mut self) {
         if matches!(self.token, Token::CancelledBefore | Token::Late) {
             self.token = Token::Given;
         }
     }
 
-    /// Leaves out what a query has no option for.
+    /// Removes what a query has no option for.
     pub fn be_of_a_query(&mut self) {
         self.workers = Workers::Default;
         self.cut = Cut::Default;
@@ -259,7 +259,7 @@ impl Options {
         }
     }
 
-    /// The columns that the frame has besides those of the closure, and what the closure is given is said by.
+    /// Returns the frame with the columns that it has besides those of the closure.
     pub fn with_more_columns(&self, mut df: DataFrame) -> DataFrame {
         let rows = df.height();
         if let Numbering::RowNumbers(lines) = self.numbering {
@@ -274,7 +274,7 @@ impl Options {
         df
     }
 
-    /// Those that are plain data. The columns are the closure's, and the width is that of its result.
+    /// Sets the options that are plain data. The columns are the closure's, and the width is that of its result.
     pub fn call(&self, columns: &[&str], names: &[&str]) -> CallOptions {
         let mut call = CallOptions::new();
         if let Some(columns) = self.selected(columns) {
@@ -332,7 +332,7 @@ impl Options {
         call
     }
 
-    /// The columns that are asked for.
+    /// Returns the columns that the call selects.
     pub fn selected<'n>(&self, columns: &[&'n str]) -> Option<Vec<&'n str>> {
         let mut columns = columns.to_vec();
         match self.select {
@@ -364,13 +364,13 @@ impl Options {
         Some(given)
     }
 
-    /// What the output's columns are called.
+    /// Returns the names of the output's columns.
     pub fn output_names(&self, names: &[&str]) -> Vec<PlSmallStr> {
         self.given_names(names)
             .unwrap_or_else(|| names.iter().map(|name| PlSmallStr::from(*name)).collect())
     }
 
-    /// A call with all of them; ticks are counted where progress is to be told.
+    /// Returns a call with all of them; if it has progress, the ticks are counted.
     pub fn apply<'a>(
         &self,
         df: &'a DataFrame,
@@ -404,7 +404,7 @@ impl Options {
         apply
     }
 
-    /// A call in a query, with those that it has an option for.
+    /// Returns a call in a query, with the options that a query has.
     pub fn lazy(
         &self,
         df: &DataFrame,
@@ -441,12 +441,12 @@ impl Options {
         lazy
     }
 
-    /// How often a closure is called for an item at most.
+    /// Returns how often a closure is called for an item at most.
     pub fn attempts(&self) -> u32 {
         self.retry.map_or(1, |attempts| attempts as u32)
     }
 
-    /// How many failures pass.
+    /// Returns how many failures may pass.
     pub fn failures_allowed(&self) -> usize {
         match self.on_error {
             OnError::Fail => 0,
@@ -463,7 +463,7 @@ impl Options {
         }
     }
 
-    /// How many workers there are at most.
+    /// Returns how many workers there are at most.
     pub fn most_workers(&self) -> usize {
         match self.workers {
             Workers::Default => available_workers(),
@@ -473,7 +473,7 @@ impl Options {
         }
     }
 
-    /// The parts that so many rows are cut into.
+    /// Returns the parts into which this many rows are cut.
     pub fn parts(&self, rows: usize) -> Vec<std::ops::Range<usize>> {
         let parts = match self.cut {
             Cut::Partitions(parts) => parts,
@@ -494,7 +494,7 @@ impl Options {
         (0..parts).map(part).collect()
     }
 
-    /// What is wrong with them, whatever the verb. The width is that of the output.
+    /// Returns what is wrong with them for any verb. The width is that of the output.
     pub fn faults(&self, rows: usize, width: usize) -> BTreeSet<String> {
         let mut faults = BTreeSet::new();
         let mut refuse = |is_wrong: bool, fault: &str| {
@@ -545,7 +545,7 @@ impl Options {
     }
 }
 
-/// The faults that an error says.
+/// Returns the faults that an error has.
 pub fn faults_of(error: &Error) -> BTreeSet<String> {
     match error.kind() {
         ErrorKind::Several(faults) => faults.iter().flat_map(faults_of).collect(),

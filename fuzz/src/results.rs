@@ -1,4 +1,4 @@
-//! The types that closures return: the dtype of their column by the words of its table, and values of them.
+//! The types that closures return: the documented dtype of their column, and values of them.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars::prelude::{
@@ -14,7 +14,7 @@ use crate::value::Value;
 pub trait Made: Sized {
     fn dtype() -> DataType;
 
-    /// The value that is drawn next.
+    /// Draws the next value.
     fn draw(draw: &mut Draw) -> Self;
 
     fn value(&self) -> Value;
@@ -43,7 +43,7 @@ fn word(draw: &mut Draw) -> &'static str {
     WORDS[(draw.bits() % 6) as usize]
 }
 
-/// Most of them are of two digits after the point at most, and within those of `Decimal(12, 2)`.
+/// Most of them have at most two digits after the point, and fit into `Decimal(12, 2)`.
 fn decimal(draw: &mut Draw) -> Decimal {
     let scale = [0, 1, 2, 2, 2, 2, 3, 28][(draw.bits() % 8) as usize];
     let count = match draw.one_in(8) {
@@ -53,7 +53,7 @@ fn decimal(draw: &mut Draw) -> Decimal {
     Decimal::from_i128_with_scale(count, scale)
 }
 
-/// Some seconds and microseconds since the epoch, or before it.
+/// Some seconds and microseconds after the epoch, or before it.
 fn moment(draw: &mut Draw) -> DateTime<Utc> {
     let microseconds = draw.bits() as i64 >> 12;
     DateTime::from_timestamp_micros(microseconds).expect("it is within some thousand years")
@@ -147,11 +147,11 @@ macro_rules! lists {
 
 lists!(i64, Option<String>, Option<f64>, Vec<u16>, NaiveDate, u16);
 
-/// What a closure of rows returns: a cell, or several.
+/// A type that closures of rows return: a cell, or several.
 pub trait MadeRow: Sized {
     fn dtypes() -> Vec<DataType>;
 
-    /// By the names that the crate gives.
+    /// The names that the crate gives.
     fn names() -> Vec<&'static str>;
 
     fn draw_row(draw: &mut Draw) -> Self;
@@ -210,7 +210,7 @@ tuples! {
     (A a "column_0", B b "column_1", C c "column_2")
 }
 
-/// What a closure returns for any number of rows.
+/// A type that closures return for any number of rows.
 pub trait MadeRows: Sized {
     type Row: MadeRow;
 
@@ -227,7 +227,7 @@ pub trait MadeRows: Sized {
     fn rows(&self) -> Vec<Vec<Value>>;
 }
 
-/// None most often, or a few; rarely, more than a block of rows has.
+/// Most often none or a few; rarely, more than a block has rows.
 pub fn some_rows<T: MadeRow>(draw: &mut Draw) -> Vec<T> {
     let rows = match draw.bits() % 64 {
         0 => 100,
@@ -289,22 +289,22 @@ impl<T: MadeRow> MadeRows for Many<std::vec::IntoIter<T>> {
     }
 }
 
-/// What a closure's result is.
+/// The kind of a closure's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Cells of one row.
     Cells,
     /// Any number of rows, as a whole frame or column.
     Whole,
-    /// A row for each that the closure is given.
+    /// A row for each row that the closure is given.
     Rows,
-    /// One for all of these.
+    /// One row for all of these.
     Each,
-    /// A column that has a row for each.
+    /// A column with a row for each of these.
     Column,
 }
 
-/// What a closure of groups or of windows returns.
+/// A type that closures of groups or of windows return.
 pub trait MadeGroup: Sized {
     const SHAPE: Shape;
 
@@ -365,7 +365,7 @@ impl MadeGroup for DataFrame {
     }
 }
 
-/// A whole column of a group, or of what a transform makes of it.
+/// A whole column, of a group or of a transform.
 macro_rules! wholes {
     ($($Whole:ty)*) => {
         $(impl MadeGroup for $Whole {
@@ -413,13 +413,13 @@ macro_rules! wholes {
 
 wholes!(Column Series);
 
-/// A row for each of so many; rarely, one more.
+/// This many rows; rarely, one more.
 fn so_many<T: MadeRow>(draw: &mut Draw, rows: usize) -> Vec<T> {
     let more = usize::from(draw.one_in(48));
     (0..rows + more).map(|_| T::draw_row(draw)).collect()
 }
 
-/// What a closure of `transform` returns.
+/// A type that closures of `transform` return.
 pub trait MadeTransform: Sized {
     const SHAPE: Shape;
 

@@ -1,5 +1,5 @@
-//! What the verbs share whose closure is called for each row: the plan of a call, a loop that says what the closure is to see of each
-//! row and what becomes of it, and the call: in the foreground, in the background, or in a lazy query.
+//! What verbs with a closure for each row share: the plan of a call; a loop that computes what the closure must be given for each row, and
+//! the row's fate; and the call itself, blocking, in the background, or in a lazy query.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -25,24 +25,24 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     Call,
-    /// By `spawn_rows` or its like.
+    /// With `spawn_rows` or its like.
     Job,
     /// On a `LazyFrame`, in the streaming engine or in memory.
     Lazy {
         streaming: bool,
     },
-    /// Of `rows`: by `row_batches`, in batches of so many rows.
+    /// For `rows`: with `row_batches`, in batches of this many rows.
     Batches {
         rows: usize,
     },
-    /// Of `rows`: as an expression, which alone is selected.
+    /// For `rows`: as an expression, and only the expression is selected.
     Expression {
         streaming: bool,
     },
 }
 
 impl How {
-    /// In a query, only where that may be; leaves out of the options what it cannot have.
+    /// Chooses a query only if that is possible, and removes the options that a query does not have.
     pub fn arbitrary(
         u: &mut Unstructured<'_>,
         in_queries: bool,
@@ -63,7 +63,7 @@ impl How {
     }
 }
 
-/// What comes after the call in a query. Polars may move it before the call, which is then made for fewer rows.
+/// A step after the call in a query. Polars may move it before the call, which is then made for fewer rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
     Nothing,
@@ -77,7 +77,7 @@ pub enum After {
 }
 
 impl After {
-    /// Of a frame that has the rows' positions.
+    /// Adds the step to a frame that has the rows' positions.
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         Ok(match u.int_in_range(0..=3)? {
             0 | 1 => After::Nothing,
@@ -100,7 +100,7 @@ impl After {
         }
     }
 
-    /// Which of the rows that the call leaves are left.
+    /// Returns which of the call's rows are left.
     pub fn left(self, mut kept: Vec<usize>) -> Vec<usize> {
         match self {
             After::Nothing => {}
@@ -110,7 +110,7 @@ impl After {
         kept
     }
 
-    /// Whether the call is made for a row in any case, where these are left.
+    /// Returns whether the call is made for a row in any case, if these rows are left.
     fn needs(self, row: usize, left: &[usize]) -> bool {
         match self {
             After::Nothing => true,
@@ -122,35 +122,35 @@ impl After {
     }
 }
 
-/// What fails of a fold beside its closure.
+/// What may fail in a fold besides its closure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaks {
     Nothing,
     /// `init`, always.
     Init,
-    /// `merge`, of accumulators by the first row that went into the second.
+    /// `merge`, for accumulators that the rule chooses by the first row of the second.
     Merge(Rule),
 }
 
-/// What is done with the closure's results after it.
+/// The dtypes that are asked for with `returns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returns {
     Default,
-    /// The dtypes that the results have anyway.
+    /// The dtypes that the results already have.
     Own,
-    /// One too many.
+    /// One dtype too many.
     TooMany,
     /// Another number for the first result, if that is an integer.
     Int8,
     UInt32,
     Int128,
     Decimal,
-    /// Of the first result: a float for an integer, milliseconds for microseconds, an Enum for a text.
+    /// Another dtype for the first result: a float for an integer, milliseconds for microseconds, an Enum for a text.
     OfAnotherKind,
 }
 
 impl Returns {
-    /// Whether there are too many, or none of a closure whose type does not say a dtype that a column can have.
+    /// Returns whether there are too many, or none although the closure's type does not say a dtype that a column can have.
     pub fn is_wrong_for(self, closure: &str) -> bool {
         let returned = closure.split("->").last();
         let needs = returned.is_some_and(|returned| returned.contains("Decimal"));
@@ -170,7 +170,7 @@ impl Returns {
         })
     }
 
-    /// What `returns` is given, for results that have these dtypes of their own.
+    /// Returns the dtypes that `returns` is given, for results of these dtypes.
     pub fn dtypes(self, own: Vec<Option<DataType>>, lossy: bool) -> Option<Vec<DataType>> {
         let mut own: Option<Vec<DataType>> = own.into_iter().collect();
         if self == Returns::Default {
@@ -221,27 +221,27 @@ pub struct RowCall {
     pub returns: Returns,
     pub how: How,
     pub after: After,
-    /// Whether the results are put beside the frame's columns, by `with_columns`.
+    /// Whether `with_columns` puts the results beside the frame's columns.
     pub beside: bool,
     pub breaks: Breaks,
     pub options: Options,
 }
 
-/// One of the closures: what it takes after the row's position, what it returns, and the call.
+/// A closure: what it takes after the row's position, what it returns, and how it is called.
 pub struct Closure {
     pub text: &'static str,
     pub arguments: fn() -> Vec<Taken>,
-    /// Whether it is a closure of `Row`, which sees every row.
+    /// Whether it is a closure of `Row`, which is given every row.
     pub of_row: bool,
     /// Whether it returns a `Result`.
     pub fails: bool,
-    /// Whether calls in queries are made with it.
+    /// Whether it is called in queries too.
     pub in_queries: bool,
-    /// Whether its calls are counted by the states that it is given, which are finished.
+    /// Whether it has a state that counts its calls, and a hook that finishes the states.
     pub counts: bool,
     pub dtypes: fn() -> Vec<Option<DataType>>,
     pub names: fn() -> Vec<&'static str>,
-    /// The rows that it gives for a row: one, unless the verb has any number.
+    /// The rows that it gives for a row: one, unless the verb allows any number.
     pub rows: fn(&Run<'_>, usize) -> Vec<Vec<Value>>,
     pub call: fn(&Run<'_>) -> Gave,
 }
@@ -252,14 +252,14 @@ impl std::fmt::Debug for Closure {
     }
 }
 
-/// What a call gave: a query, less.
+/// The result of a call; a query has fewer fields.
 #[derive(Debug)]
 pub enum Gave {
     Call(Box<std::result::Result<Got, Error>>),
     Query(std::result::Result<DataFrame, String>),
 }
 
-/// A case that is run.
+/// A case that is being run.
 #[derive(Debug)]
 pub struct Run<'r> {
     pub case: &'r RowCall,
@@ -268,7 +268,7 @@ pub struct Run<'r> {
     pub body: Arc<Body>,
     pub ticks: Arc<Mutex<Vec<Tick>>>,
     pub states: States,
-    /// Where a query tells of the failures that it lets pass.
+    /// The collector of the failures that a query lets pass.
     pub failures: Failures,
 }
 
@@ -282,10 +282,10 @@ impl<'r> Run<'r> {
         self.case.how == How::Job
     }
 
-    /// Whether the call is made by a function's name: in half of the cases, as the seed says, so that no bytes are needed for it.
+    /// Whether a named function is called: in half of the cases, depending on the seed, so that no bytes are needed for it.
     pub fn by_name(&self) -> bool {
         let is_odd = self.case.seed % 2 == 1;
-        // Results beside the columns have no such call in the background.
+        // A named function whose results are put beside the columns is not called in the background.
         is_odd && !(self.case.beside && self.in_background())
     }
 
@@ -306,7 +306,7 @@ impl<'r> Run<'r> {
         }))
     }
 
-    /// The call on a `LazyFrame` with its options, where it is to be made on one.
+    /// Returns the call on a `LazyFrame` with its options, if it is made on one.
     pub fn lazy(&self) -> Option<LazyApply> {
         if !self.case.in_query() {
             return None;
@@ -321,7 +321,7 @@ impl<'r> Run<'r> {
         ))
     }
 
-    /// The expression with its options, of the columns that the closure takes.
+    /// Returns the expression with its options, over the columns that the closure takes.
     pub fn expression(&self) -> RowsExpr {
         let options = &self.case.options;
         let columns = self.case.columns();
@@ -346,7 +346,7 @@ impl<'r> Run<'r> {
         call
     }
 
-    /// The batches of a stream together, whose order is theirs.
+    /// Stacks the batches of a stream, in the order in which they come.
     pub fn gather(&self, batches: Batches<DataFrame>, rows: usize) -> Gave {
         let batches = batches
             .chunk_rows(rows)
@@ -369,7 +369,7 @@ impl<'r> Run<'r> {
     }
 }
 
-/// What a query gives.
+/// Returns what a query gives.
 pub fn collect(query: LazyFrame, how: How, after: After) -> Gave {
     let engine = match how {
         How::Lazy { streaming: true } | How::Expression { streaming: true } => Engine::Streaming,
@@ -381,17 +381,17 @@ pub fn collect(query: LazyFrame, how: How, after: After) -> Gave {
     })
 }
 
-/// States that count the calls that they are given to.
+/// States that count the calls of their closure.
 #[derive(Debug, Default)]
 pub struct States {
-    /// Those that were made and are not gone.
+    /// The states that are alive.
     pub alive: Arc<AtomicUsize>,
-    /// The calls that all of them have seen that are gone.
+    /// The calls that the finished states have counted.
     counted: Arc<AtomicUsize>,
 }
 
 impl States {
-    /// What makes a state, and what finishes it.
+    /// Returns what makes a state, and what finishes it.
     pub fn counters(
         &self,
     ) -> (
@@ -411,7 +411,7 @@ impl States {
         (make, finish)
     }
 
-    /// Whether all are gone, and have seen these calls, where they count any.
+    /// Checks that all states are finished, and have counted these calls, if they count any.
     pub fn are_done(&self, calls: Option<u32>) -> std::result::Result<(), String> {
         let (alive, counted) = (self.alive.load(SeqCst), self.counted.load(SeqCst));
         match calls {
@@ -424,7 +424,7 @@ impl States {
     }
 }
 
-/// One of the entries of these tables, where an index up to the `weight` of all chooses it.
+/// Returns the entry of these tables that an index below the `weight` of all chooses.
 pub fn choose<T>(u: &mut Unstructured<'_>, tables: &[(&'static [T], usize)]) -> Result<&'static T> {
     let weights = tables.iter().map(|(table, weight)| table.len() * weight);
     let mut index = u.choose_index(weights.sum())?;
@@ -436,17 +436,17 @@ pub fn choose<T>(u: &mut Unstructured<'_>, tables: &[(&'static [T], usize)]) -> 
     Ok(entry.expect("the index is below the weight of all tables"))
 }
 
-/// What is drawn for a row.
+/// The random numbers for a row.
 pub fn draw_of(seed: u8, row: usize) -> Draw {
     Draw::new(u64::from(seed) << 32 | row as u64)
 }
 
-/// What a row of this number draws first.
+/// Returns what a row of this number draws first.
 pub fn random(seed: u8, number: usize) -> u64 {
     RowRng::of_row(seed.into(), number as u64).random()
 }
 
-/// The dtypes of results of a type; of `AnyValue`, none is known.
+/// Returns the dtypes of a type's results; that of `AnyValue` is not known.
 pub fn known<O>(dtypes: Vec<DataType>) -> Vec<Option<DataType>> {
     let is_any = std::any::type_name::<O>().contains("AnyValue");
     let dtypes = dtypes.into_iter();
@@ -496,30 +496,30 @@ macro_rules! closures {
 
 pub(crate) use closures;
 
-/// What a verb is, beside its closures.
+/// The properties of a verb, besides its closures.
 pub trait RowVerb {
     /// Whether a row that fails is never null in the output.
     fn drops(&self) -> bool {
         false
     }
 
-    /// Whether it gives no rows: so there is no part of them.
+    /// Whether it gives no rows, so that a cancelled call cannot return some of them.
     fn has_no_rows(&self) -> bool {
         false
     }
 
-    /// Notes what the verb refuses beside what all of them do, and leaves out of that what it follows.
+    /// Notes what this verb refuses in addition to what all verbs refuse, and removes what this verb follows.
     fn faults(&self, case: &RowCall, faults: &mut BTreeSet<String>);
 
-    /// Says what becomes of rows beside what becomes of each by itself.
+    /// Changes the fates of rows that depend on other rows.
     fn amend(&self, _case: &RowCall, _fates: &mut [Fate]) {}
 
-    /// Whether a row that gave these is in the output.
+    /// Returns whether a row with these results is in the output.
     fn keeps(&self, _rows: &[Vec<Value>]) -> bool {
         true
     }
 
-    /// What is wrong with the output.
+    /// Returns what is wrong with the output.
     fn output(&self, done: &Done<'_>, output: &DataFrame) -> std::result::Result<(), String>;
 }
 
@@ -529,14 +529,14 @@ pub struct Done<'d> {
     pub case: &'d RowCall,
     pub df: &'d DataFrame,
     pub fates: &'d [Fate],
-    /// What the closure gave for each row.
+    /// The closure's results for each row.
     pub rows: &'d [Vec<Vec<Value>>],
-    /// Those that are to be in the output.
+    /// The rows that must be in the output.
     pub kept: &'d [usize],
 }
 
 impl Done<'_> {
-    /// Whether the columns are those of the closure's results. A row of which there is none is null, or gives no row.
+    /// Checks that the columns are those of the closure's results. A row without a result is null, or gives no row.
     pub fn is_results(&self, columns: &[Column], nulls: bool) -> std::result::Result<(), String> {
         let mut rows: Vec<Option<&[Value]>> = Vec::new();
         for row in self.kept {
@@ -552,7 +552,7 @@ impl Done<'_> {
         self.case.results().are(columns, &rows)
     }
 
-    /// Whether a column of the output has the values of one of the frame's, of these rows.
+    /// Checks that a column of the output has the values of a column of the frame, for these rows.
     pub fn is_input(
         &self,
         column: &Column,
@@ -562,7 +562,7 @@ impl Done<'_> {
         is_input(self.df, column, name, rows)
     }
 
-    /// Whether the output has the frame's columns with the results beside them.
+    /// Checks that the output has the frame's columns, with the results beside them.
     pub fn is_frame_with_results(&self, output: &DataFrame) -> std::result::Result<(), String> {
         let names = self.case.output_names();
         let results = results_beside(self.df, &names, self.kept, output)?;
@@ -570,18 +570,18 @@ impl Done<'_> {
     }
 }
 
-/// What is known of the columns that a closure's results become.
+/// What is known about the columns of a closure's results.
 #[derive(Debug)]
 pub struct Results {
     pub names: Vec<PlSmallStr>,
-    /// By the closure's type.
+    /// From the closure's type.
     pub own: Vec<Option<DataType>>,
     pub returned: Option<Vec<DataType>>,
     pub lossy: bool,
 }
 
 impl Results {
-    /// Whether these are the columns, of which there are cells in each row, or nulls.
+    /// Checks that the columns have these cells, or nulls, in each row.
     pub fn are(
         &self,
         columns: &[Column],
@@ -609,7 +609,7 @@ impl Results {
         Ok(())
     }
 
-    /// The first column that cannot hold what there is of it in these rows.
+    /// Returns the first column that cannot hold its values in these rows.
     pub fn unfit(&self, rows: &[Vec<Value>]) -> Option<usize> {
         let dtypes = self.returned.as_ref()?;
         rows.iter().find_map(|cells| {
@@ -619,7 +619,7 @@ impl Results {
     }
 }
 
-/// Whether a column has the values of one of the frame's, of these rows.
+/// Checks that a column has the values of a column of the frame, for these rows.
 pub fn is_input(
     df: &DataFrame,
     column: &Column,
@@ -632,8 +632,8 @@ pub fn is_input(
     is_column(column, name, Some(of.dtype()), &expected)
 }
 
-/// The columns of these names, which the output has beside the frame's, of these rows; they take the places of those of the same
-/// names.
+/// Returns the output's columns with these names, and checks that the others are the frame's columns with these rows. The results replace
+/// columns of the same names.
 pub fn results_beside(
     df: &DataFrame,
     names: &[PlSmallStr],
@@ -654,7 +654,7 @@ pub fn results_beside(
     results.map_err(|error| error.to_string())
 }
 
-/// Whether a frame has columns of these names, in this order.
+/// Checks that a frame has columns of these names, in this order.
 pub fn has_columns(output: &DataFrame, names: &[PlSmallStr]) -> std::result::Result<(), String> {
     let is = output.get_column_names_owned();
     match is == names {
@@ -699,25 +699,25 @@ impl RowCall {
         !matches!(self.how, How::Call | How::Job)
     }
 
-    /// Puts something after the call, if it is made on a `LazyFrame`.
+    /// Puts a step after the call, if it is made on a `LazyFrame`.
     pub fn with_more_after(mut self, u: &mut Unstructured<'_>) -> Result<Self> {
         if matches!(self.how, How::Lazy { .. }) {
             self.after = After::arbitrary(u)?;
         }
         if self.after != After::Nothing {
-            // What is told of rows that do not come to the call, nobody knows.
+            // It is not known what is reported for rows that do not reach the call.
             self.options.no_nulls = false;
             self.options.outcome = false;
         }
         Ok(self)
     }
 
-    /// What the output's columns of results are called.
+    /// Returns the names of the output's columns of results.
     pub fn output_names(&self) -> Vec<PlSmallStr> {
         self.options.output_names(&(self.closure.names)())
     }
 
-    /// The columns that the closure takes.
+    /// Returns the columns that the closure takes.
     pub fn columns(&self) -> Vec<&'static str> {
         let others = &NAMES[..self.frame.columns.len()];
         std::iter::once("id")
@@ -725,7 +725,7 @@ impl RowCall {
             .collect()
     }
 
-    /// What `returns` is given.
+    /// Returns the dtypes that `returns` is given.
     pub fn returned(&self) -> Option<Vec<DataType>> {
         let own = (self.closure.dtypes)();
         self.returns.dtypes(own, self.options.lossy)
@@ -745,7 +745,7 @@ impl RowCall {
 
         let mut faults = self.faults(&bare);
         verb.faults(self, &mut faults);
-        // What the closure is to see, by a loop over the values.
+        // What the closure must be given, computed by a loop over the values.
         let is_refused = !faults.is_empty();
         let taken = (self.closure.arguments)();
         let reads: Vec<Vec<Read>> = match is_refused {
@@ -840,7 +840,7 @@ impl RowCall {
                 let kept = |row: &usize| is_kept[*row] && !(drops && fates[*row].fails());
                 let left = self.after.left((0..fates.len()).filter(kept).collect());
                 let needs = (0..fates.len()).map(|row| self.after.needs(row, &left));
-                // A column of no known dtype is refused when the query is planned.
+                // A column without a known dtype is refused when the query is planned.
                 let known = (self.closure.dtypes)().iter().all(Option::is_some)
                     || self.returned().is_some();
                 let in_memory = matches!(
@@ -849,7 +849,7 @@ impl RowCall {
                 );
                 let query = Query {
                     may: !is_refused && null_fault.is_none() && known,
-                    // Where it streams, a null may come in a later batch.
+                    // In a stream, a null may come in a later batch.
                     may_begin: options.no_nulls && !in_memory,
                     tells_lowest: matches!(self.how, How::Batches { .. }),
                     needs: needs.collect(),
@@ -888,14 +888,14 @@ impl RowCall {
         verb.output(&done(&kept), &got.output)
     }
 
-    /// What every verb refuses.
+    /// Returns what every verb refuses.
     fn faults(&self, bare: &DataFrame) -> BTreeSet<String> {
         let options = &self.options;
         let width = (self.closure.names)().len();
         let mut faults = options.faults(bare.height(), width);
         let taken = (self.closure.arguments)();
         if self.in_query() {
-            // It has no outcome.
+            // A query has no outcome.
             faults.remove("option on_error");
         }
         if options.select == Select::Missing && self.closure.text.contains("Named") {
@@ -924,7 +924,7 @@ impl RowCall {
         faults
     }
 
-    /// What becomes of a row.
+    /// Returns the fate of a row.
     fn fate<'a>(
         &self,
         row: usize,
@@ -957,7 +957,7 @@ impl RowCall {
     }
 }
 
-/// What a column of a dtype has of a value that a closure returned; none where it cannot hold it.
+/// Returns what a column of a dtype has for a value that a closure returned; `None` if it cannot hold the value.
 pub fn written(dtype: &DataType, value: &Value, lossy: bool) -> Option<Value> {
     let held = |is: bool| is.then(|| value.clone());
     match (dtype, value) {
@@ -976,7 +976,7 @@ pub fn written(dtype: &DataType, value: &Value, lossy: bool) -> Option<Value> {
         }
         (DataType::Float64, Value::Int(x)) => {
             let float = *x as f64;
-            // The largest integer is rounded up, and back down.
+            // The largest integer is rounded up, and then down again.
             let is_exact = float as i128 == *x && float < 2f64.powi(127);
             (is_exact || lossy).then(|| Value::float(float))
         }

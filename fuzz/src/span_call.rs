@@ -1,5 +1,5 @@
-//! What the verbs share whose closure is given several rows at once, of groups, of parts or of windows: the plan of a call, a loop
-//! that says what the closure is to see and what becomes of it, and the call.
+//! What verbs with a closure of several rows (of groups, parts or windows) share: the plan of a call, a loop that computes what the closure
+//! must be given and the fate of each item, and the call itself.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -26,7 +26,7 @@ use crate::spans::Span;
 use crate::value::Value;
 use crate::window::WindowPlan;
 
-/// What is called.
+/// The verb that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Groups,
@@ -34,7 +34,7 @@ pub enum Verb {
     Windows,
 }
 
-/// What an item of a call is.
+/// The kind of a call's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Group,
@@ -42,10 +42,10 @@ pub enum Unit {
     Window,
 }
 
-/// Which arguments come before those of the item.
+/// The leading arguments of the closure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
-    /// None; and calls in queries are made.
+    /// None. Only these are called in queries.
     Any,
     None,
     /// A state, which counts the calls.
@@ -65,10 +65,10 @@ impl Lead {
     }
 }
 
-/// What a closure takes of an item.
+/// What a closure takes for an item.
 #[derive(Clone, Debug)]
 pub struct Takes {
-    /// Keys; of windows, cells of the row after its position.
+    /// Keys; for windows, cells of the row after its position.
     pub cells: Vec<Taken>,
     /// Values and rows, after the rows' positions.
     pub spans: Vec<Span>,
@@ -79,13 +79,13 @@ pub struct Takes {
 pub enum Form {
     /// Cells, the positions, and the spans.
     Typed,
-    /// Cells, and one span, of which the positions are the first column.
+    /// Cells, and one span whose first column is the positions.
     Alone,
     /// Cells.
     Cells,
-    /// The positions before the cells, which no verb takes.
+    /// The positions before the cells, which no verb accepts.
     CellsLast,
-    /// A frame, which says which group it is or does not.
+    /// A whole group, with or without its index.
     Whole { is_known: bool },
 }
 
@@ -99,7 +99,7 @@ pub struct Closure {
     pub shape: Shape,
     pub dtypes: fn() -> Vec<DataType>,
     pub names: fn() -> Vec<&'static str>,
-    /// What it gives for so many rows.
+    /// The results that it gives for this many rows.
     pub gives: fn(&mut Draw, usize) -> Vec<Vec<Value>>,
     pub call: fn(&Run<'_>) -> Gave,
 }
@@ -126,35 +126,35 @@ pub struct SpanCall {
     pub options: Options,
 }
 
-/// What a closure was given of an item.
+/// What a closure was given for an item.
 #[derive(Debug)]
 pub struct Seen {
-    /// Keys, where it takes them.
+    /// Keys, if it takes them.
     pub keys: Vec<Value>,
-    /// The position of its first row, or of the row whose window it is.
+    /// The position of its first row, or of the row that the window belongs to.
     pub first: Option<usize>,
     /// All other arguments.
     pub values: Vec<Value>,
     pub rows: usize,
 }
 
-/// What is drawn for items that the closure does not know.
+/// The random numbers for items that the closure cannot identify.
 const ANONYMOUS: usize = u32::MAX as usize;
 
-/// By what a closure knows which item it is given.
+/// How a closure knows which item it is given.
 #[derive(Debug)]
 pub struct Who {
     pub body: Arc<Body>,
     pub seed: u8,
     by_row: Vec<usize>,
-    /// None where several items have these keys for the closure.
+    /// `None` if several items have these keys for the closure.
     by_key: HashMap<Vec<Value>, Option<usize>>,
-    /// How often it was given one that it does not know.
+    /// How often it was given an item that it cannot identify.
     anonymous: AtomicUsize,
 }
 
 impl Who {
-    /// An item that is given without a row and without keys is not known.
+    /// An item that is given without rows and without keys cannot be identified.
     fn of(&self, keys: &[Value], first: Option<usize>) -> Option<usize> {
         match first {
             Some(row) => Some(self.by_row.get(row).copied().unwrap_or(usize::MAX)),
@@ -162,7 +162,7 @@ impl Who {
         }
     }
 
-    /// What a closure does first: which item it is to draw for.
+    /// Does what a closure does first, and returns the item for which it draws.
     pub fn enter(&self, seen: Seen) -> anyhow::Result<usize> {
         let Some(item) = self.of(&seen.keys, seen.first) else {
             self.anonymous.fetch_add(1, SeqCst);
@@ -173,9 +173,9 @@ impl Who {
         self.body.enter(item, &values).map(|()| item)
     }
 
-    /// The same of one that returns no `Result`.
+    /// Does the same for a closure that returns no `Result`.
     pub fn enter_surely(&self, seen: Seen) -> usize {
-        // The rules are followed by a closure that fails, and by this one where it panics.
+        // A closure that can fail follows all rules, and this one only those that panic.
         let keys = seen.keys.clone();
         let first = seen.first;
         self.enter(seen)
@@ -183,7 +183,7 @@ impl Who {
     }
 }
 
-/// A case that is run.
+/// A case that is being run.
 #[derive(Debug)]
 pub struct Run<'r> {
     pub case: &'r SpanCall,
@@ -205,7 +205,7 @@ impl<'r> Run<'r> {
         self.case.how == How::Job
     }
 
-    /// The call on a `LazyFrame` with its options, where it is to be made on one.
+    /// Returns the call on a `LazyFrame` with its options, if it is made on one.
     pub fn lazy(&self) -> Option<LazyApply> {
         let case = self.case;
         if !case.in_query() {
@@ -432,26 +432,26 @@ macro_rules! spans {
 
 pub(crate) use spans;
 
-/// What a verb is, beside its closures.
+/// The properties of a verb, besides its closures.
 pub trait SpanVerb {
-    /// Notes what the verb refuses beside what all of them do.
+    /// Notes what this verb refuses in addition to what all verbs refuse.
     fn faults(&self, case: &SpanCall, faults: &mut BTreeSet<String>);
 
-    /// What is wrong with the output.
+    /// Returns what is wrong with the output.
     fn output(&self, done: &Done<'_>, output: &DataFrame) -> std::result::Result<(), String>;
 }
 
-/// An item, by the plain loop.
+/// An item, as the plain loop finds it.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// The rows that it stands for.
     pub rows: Vec<usize>,
-    /// Those that the closure is given.
+    /// The rows that the closure is given.
     pub seen: Vec<usize>,
-    /// What it is to see; none where it is not to be called, or cannot know which item this is.
+    /// What the closure must be given; `None` if it must not be called, or cannot identify the item.
     values: Option<Vec<Value>>,
     pub fate: Fate,
-    /// What the closure gives.
+    /// The closure's results.
     pub given: Vec<Vec<Value>>,
     is_known: bool,
 }
@@ -462,20 +462,20 @@ pub struct Done<'d> {
     pub case: &'d SpanCall,
     pub df: &'d DataFrame,
     pub items: &'d [Item],
-    /// Those that are to be in the output.
+    /// The items that must be in the output.
     pub kept: &'d [usize],
-    /// The rows that are to be in the output, of a verb that has a result for each.
+    /// The rows that must be in the output, for a verb that has a result for each row.
     pub rows: &'d [usize],
 }
 
 impl Done<'_> {
-    /// The items that have a result.
+    /// Returns the items that have a result.
     pub fn done(&self) -> impl Iterator<Item = &Item> {
         let kept = self.kept.iter().map(|item| &self.items[*item]);
         kept.filter(|item| matches!(item.fate, Fate::Done { .. }))
     }
 
-    /// Whether the output has a result for each row; in a query, beside the frame's columns.
+    /// Checks that the output has a result for each row; in a query, beside the frame's columns.
     pub fn is_of_rows(&self, output: &DataFrame) -> std::result::Result<(), String> {
         let results = self.case.results();
         let beside;
@@ -498,7 +498,7 @@ impl Done<'_> {
         }
         let cells: Vec<Option<&[Value]>> = self.rows.iter().map(|row| cells[*row]).collect();
         if self.case.closure.shape == Shape::Column && self.done().next().is_none() {
-            // Nothing says what column it is.
+            // Nothing says which dtype the column has.
             let is_null = output.columns()[0].null_count() == cells.len();
             return match is_null && output.height() == cells.len() {
                 true => Ok(()),
@@ -509,7 +509,7 @@ impl Done<'_> {
     }
 }
 
-/// An argument, as it is bound.
+/// An argument and the columns that it is bound to.
 struct Bound {
     is_cell: bool,
     is_rows: bool,
@@ -526,7 +526,7 @@ impl Bound {
     }
 }
 
-/// What there is for the closure's arguments, by the frame's rows.
+/// The values for the closure's arguments, for each row of the frame.
 struct Reads {
     keys: Vec<Vec<Read>>,
     columns: Vec<Vec<Read>>,
@@ -576,10 +576,10 @@ impl SpanCall {
         match &window {
             Some(window) if window.is_short() => {}
             Some(_) => frame.rows = frame.rows.min(150),
-            // Some are prepared by several workers.
+            // Several workers prepare the columns of some frames.
             None if frame.rows > 500 && rarely(u, 4)? => {
                 frame.rows += 16_000;
-                // Polars looks for a row chunk by chunk.
+                // Polars searches for a row chunk by chunk, which is slow.
                 let keys = keys.iter_mut().flat_map(|keys| &mut keys.plans);
                 let keys = keys.map(|key| &mut key.column.layout);
                 let columns = frame.columns.iter_mut().map(|column| &mut column.layout);
@@ -628,7 +628,7 @@ impl SpanCall {
             };
         }
         if closure.shape == Shape::Whole && options.names == Names::OneTooMany {
-            // How many columns a frame has shows after the run only.
+            // The number of a frame's columns is known only after the run.
             options.names = Names::Given;
         }
         let mut returns = Returns::arbitrary(u)?;
@@ -644,7 +644,7 @@ impl SpanCall {
             after = After::Nothing;
         }
         if after == After::Head(0) {
-            // A call of which nothing is left may not be made at all.
+            // A call whose rows are all dropped need not be made at all.
             after = After::Head(1);
         }
         Ok(SpanCall {
@@ -674,12 +674,12 @@ impl SpanCall {
         }
     }
 
-    /// Whether the closure takes whole frames.
+    /// Returns whether the closure takes whole frames.
     pub fn is_whole(&self) -> bool {
         matches!((self.closure.takes)().form, Form::Whole { .. })
     }
 
-    /// The columns that the closure is given by position, and what takes each.
+    /// Returns the columns that the closure is given by position, and what takes each.
     pub fn columns(&self) -> Vec<(&'static str, Taken)> {
         let takes = (self.closure.takes)();
         let own = match takes.form {
@@ -709,7 +709,7 @@ impl SpanCall {
         }
     }
 
-    /// The frame, and which rows are in each group or window's group.
+    /// Returns the frame, and the rows of each group, or of the group of each window.
     fn bare(&self) -> (DataFrame, Vec<Vec<usize>>) {
         let mut df = self.frame.frame();
         let rows = df.height();
@@ -730,7 +730,7 @@ impl SpanCall {
         (df, groups)
     }
 
-    /// What every verb refuses, and this one.
+    /// Returns what every verb refuses, and what this one refuses.
     fn faults(&self, bare: &DataFrame, verb: &dyn SpanVerb) -> BTreeSet<String> {
         let options = &self.options;
         let takes = (self.closure.takes)();
@@ -738,7 +738,7 @@ impl SpanCall {
         let width = (self.closure.names)().len();
         let mut faults = options.faults(bare.height(), width);
         if self.in_query() {
-            // It has no outcome.
+            // A query has no outcome.
             faults.remove("option on_error");
         }
         if self.is_whole() && options.no_nulls {
@@ -769,7 +769,7 @@ impl SpanCall {
         }
         verb.faults(self, &mut faults);
         if takes.form == Form::CellsLast {
-            // Which column each argument is to have is not known.
+            // It is not known which column each argument should have.
             faults.remove("column_not_found nowhere");
             faults.insert(by.into());
             return faults;
@@ -803,7 +803,7 @@ impl SpanCall {
         faults
     }
 
-    /// What there is for the arguments.
+    /// Returns the values for the arguments.
     fn reads(&self, bare: &DataFrame) -> Reads {
         let takes = (self.closure.takes)();
         let column = |name: &str| bare.column(name).expect("it has the column");
@@ -857,7 +857,7 @@ impl SpanCall {
         reads
     }
 
-    /// The first null that the closure is not to see, by its row and its column.
+    /// Returns the row and the column of the first null that the closure must not be given.
     fn first_null(&self, reads: &Reads) -> Option<(usize, &'static str)> {
         let rows = 0..reads.hidden.len();
         let names = self.keys.iter().flat_map(Keys::names);
@@ -883,7 +883,7 @@ impl SpanCall {
         let faults = self.faults(&bare, verb);
         let is_refused = !faults.is_empty();
 
-        // What the closure is to see, by a loop over the values.
+        // What the closure must be given, computed by a loop over the values.
         let mut late = BTreeSet::new();
         let mut late_row = None;
         let mut items = Vec::new();
@@ -921,7 +921,7 @@ impl SpanCall {
         }
         let is_unsure = |item: &Item| !item.is_known && item.fate.fails();
         if items.iter().any(is_unsure) {
-            // How often it was called for that, nobody knows.
+            // It is not known how often the closure was called for it.
             return Ok(());
         }
         let values = items.iter().map(|item| item.values.clone());
@@ -1067,7 +1067,7 @@ impl SpanCall {
         )
     }
 
-    /// What becomes of each item.
+    /// Returns the fate of each item.
     fn items(
         &self,
         bare: &DataFrame,
@@ -1076,7 +1076,7 @@ impl SpanCall {
         order: Option<&[Option<i128>]>,
         who: &mut Who,
     ) -> Vec<Item> {
-        // The rows of each, and the row whose cells it has; none of windows that have no result.
+        // The rows of each item, and the row whose cells it has; nothing for windows without a result.
         let spans: Vec<(Vec<usize>, Option<Vec<usize>>)> = match &self.window {
             None => groups
                 .iter()
@@ -1164,7 +1164,7 @@ impl SpanCall {
             .collect()
     }
 
-    /// By which row the closure knows an item.
+    /// Returns the row by which the closure identifies an item.
     fn known_by(&self, first: usize, seen: &[usize]) -> Option<usize> {
         match ((self.closure.takes)().form, self.verb) {
             (_, Verb::Windows) => Some(first),
@@ -1173,7 +1173,7 @@ impl SpanCall {
         }
     }
 
-    /// What an item's result is that may not become rows of the output.
+    /// Returns the fate of an item whose result may not fit into the output.
     fn of_results(&self, fate: Fate, drawn: &[Vec<Value>], rows: usize) -> Fate {
         let is_of_rows = matches!(self.closure.shape, Shape::Rows | Shape::Column);
         match &fate {
@@ -1182,13 +1182,13 @@ impl SpanCall {
                 calls: *calls,
                 column: None,
             },
-            // One for no rows is not written.
+            // A result for no rows is not written.
             _ if self.closure.shape == Shape::Each && rows == 0 => fate,
             _ => fate.of_results(&self.results(), drawn),
         }
     }
 
-    /// The keys and the other arguments of an item; or what becomes of one that is not given to the closure.
+    /// Returns the keys and the other arguments of an item, or its fate if it is not given to the closure.
     fn given(
         &self,
         bare: &DataFrame,
@@ -1214,7 +1214,7 @@ impl SpanCall {
             let mut values = Vec::new();
             if is_known {
                 values.extend([item, self.options.number(first)].map(int));
-                // Its key has one row, also where there is none.
+                // Its key has one row, even if the item has none.
                 values.push(int(1));
                 for name in self.keys.iter().flat_map(Keys::names) {
                     let key = bare.column(name).expect("it has the keys");
@@ -1276,7 +1276,7 @@ impl SpanCall {
 }
 
 impl Reads {
-    /// Which column of an argument hides a row from the closure: one that is null, where no other cannot be read.
+    /// Returns the column of an argument by which a row is left out: one that is null, if no other column is unreadable.
     fn null_in(&self, bound: &Bound, row: usize) -> Option<usize> {
         let mut columns = bound.columns.clone();
         let is = |column: &usize, wanted: &Read| self.columns[*column][row] == *wanted;
@@ -1288,14 +1288,14 @@ impl Reads {
 }
 
 impl Takes {
-    /// What takes the columns beside those of the positions, by position.
+    /// Returns what takes each column except the positions, by position.
     fn own_columns(&self, verb: Verb) -> Vec<Taken> {
         let cells = match verb {
             Verb::Windows => &self.cells[..],
             _ => &[],
         };
         let spans = self.spans.iter().flat_map(|span| &span.columns);
-        // The first column of one that is alone is that of the positions.
+        // The first column of an argument that is alone is that of the positions.
         let spans = spans.skip(usize::from(self.form == Form::Alone));
         cells.iter().chain(spans).cloned().collect()
     }
@@ -1307,7 +1307,7 @@ struct SpanItems<'c> {
     items: &'c [Item],
 }
 
-/// Whether Polars can print a key, which it cannot where its date is beyond those of `chrono`.
+/// Returns whether Polars can print a key. It cannot if the key is a date that `chrono` does not have.
 fn is_printed(key: &Value) -> bool {
     match key {
         Value::Date(_) => NaiveDate::taken().read(key) != Read::Unreadable,

@@ -1,4 +1,4 @@
-//! What closures take of several rows at once: of which columns, and what is seen of them.
+//! What closures of several rows take: from which columns, and what they are given of them.
 
 use polars::prelude::DataFrame;
 use polars_par_apply::prelude::{Cell, FromRow, Group, Row, Rows, Values};
@@ -11,7 +11,7 @@ use crate::value::Value;
 #[derive(Clone, Debug)]
 pub struct Span {
     pub columns: Vec<Taken>,
-    /// Whether it sees them row by row.
+    /// Whether it is given them row by row.
     pub is_rows: bool,
 }
 
@@ -19,7 +19,7 @@ pub struct Span {
 pub trait Spans {
     fn span() -> Span;
 
-    /// All that is seen of it.
+    /// Returns all that the closure was given.
     fn all(&self) -> Value;
 
     /// The number in the first column of its first row.
@@ -169,7 +169,7 @@ pub trait WholeGroup {
     /// Whether it says which group it is.
     const IS_KNOWN: bool;
 
-    /// All that is seen of it.
+    /// Returns all that the closure was given.
     fn whole(&self) -> Vec<Value>;
 
     /// The frame.

@@ -1,14 +1,14 @@
-//! A value apart from the type and the dtype that it has: what a closure saw, what it returned, what a column holds.
+//! A value without its type and dtype: what a closure was given, what it returned, or what a column holds.
 
 use polars::prelude::{AnyValue, Column, TimeUnit};
 
-/// A value. Times are counted in nanoseconds whatever their unit, and decimals have no zeros at their end.
+/// A value. Times are counted in nanoseconds, whatever their unit is, and decimals have no zeros at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     Null,
     Bool(bool),
     Int(i128),
-    /// The bits of an `f64`, of which all NaNs are one.
+    /// The bits of an `f64`; all NaNs are equal.
     Float(u64),
     Text(String),
     Bytes(Vec<u8>),
@@ -41,7 +41,7 @@ impl Value {
         Value::Decimal(mantissa, scale)
     }
 
-    /// What Polars gives for a row.
+    /// Returns a value of Polars.
     pub fn of(value: &AnyValue<'_>) -> Self {
         if let Some(text) = value.get_str() {
             return Value::Text(text.to_owned());
@@ -86,7 +86,7 @@ impl Value {
         }
     }
 
-    /// A column's, row by row.
+    /// Returns a column's values, row by row.
     pub fn all(column: &Column) -> Vec<Self> {
         let rows = 0..column.len();
         rows.map(|row| Value::of(&column.get(row).expect("the row is within the column")))
@@ -94,7 +94,7 @@ impl Value {
     }
 }
 
-/// What a number can become where it may lose.
+/// What a number becomes by a conversion that may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number {
     Int { low: i128, high: i128 },
@@ -104,7 +104,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// The value as this, by the words of `Casts::Lossy`: fractions are cut off, what is out of range is null, and all but
+    /// Converts the value as the documentation of `Casts::Lossy` says: fractions are cut off, a number out of range is null, and everything but
     /// zero is true.
     pub fn cut(self, value: &Value) -> Value {
         let float = |x: f64| match self {
@@ -124,7 +124,7 @@ impl Number {
                     Value::Decimal(x, scale) => x / 10i128.pow(*scale as u32),
                     Value::Float(x) => {
                         let x = f64::from_bits(*x).trunc();
-                        // 2¹²⁷ is not an `i128`, and what is cut to it would be.
+                        // 2¹²⁷ is not an `i128`, but a saturating cast would make it one.
                         if !(-(2f64.powi(127))..2f64.powi(127)).contains(&x) {
                             return Value::Null;
                         }

@@ -1,4 +1,4 @@
-//! Windows, and the columns that they go over, by a plan; and a plain loop that says which rows are in each.
+//! Plans of windows and their order columns, and a plain loop that finds the rows of each window.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub enum Extent {
         after: Option<usize>,
     },
     Expanding,
-    /// So many of the column's units, and nanoseconds beside them where it is one of times.
+    /// This many of the column's units, and additional nanoseconds if it is a column of times.
     Over {
         units: i64,
         more: i64,
@@ -31,26 +31,26 @@ pub enum Extent {
     },
 }
 
-/// What of a window does not go together.
+/// What is wrong with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
-    /// An option of another kind of windows.
+    /// An option of another kind of window.
     Centered,
     After,
     Closed,
     /// A step of 0.
     Step,
-    /// More rows are needed than there can be.
+    /// It needs more rows than a window can have.
     MinRows,
     /// No rows, or no span.
     Nothing,
     /// A number over times, or a time over numbers.
     OtherSpan,
-    /// The column is not there.
+    /// There is no such column.
     NoColumn,
 }
 
-/// What an order column is not to have, from the row of this position on, divided by the number of rows.
+/// What is wrong with an order column, from the row at this position (modulo the number of rows) on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disorder {
     No,
@@ -59,14 +59,14 @@ pub enum Disorder {
     Low(u8),
 }
 
-/// A column that windows go over: its values do not decrease in the frame, or within each group.
+/// An order column: its values do not decrease in the frame, or within each group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderPlan {
     kind: Kind,
     seed: u8,
-    /// By how much it grows from row to row at most.
+    /// By how much it grows at most from row to row.
     most: u8,
-    /// Where it begins: somewhere, at its least value, or so near its largest that it stays there.
+    /// Where it begins: anywhere, at the smallest value of its type, or so near the largest that it stays there.
     base: u8,
     by_group: bool,
     disorder: Disorder,
@@ -94,7 +94,7 @@ const KINDS: [Kind; 22] = [
     Kind::Duration(TimeUnit::Milliseconds),
     Kind::Duration(TimeUnit::Microseconds),
     Kind::Duration(TimeUnit::Nanoseconds),
-    // No order.
+    // There is no order column.
     Kind::Float64,
     Kind::Text,
 ];
@@ -128,7 +128,7 @@ impl OrderPlan {
         self.is_order() && !self.kind.dtype().is_integer()
     }
 
-    /// How many nanoseconds one is, of times.
+    /// Returns how many nanoseconds a unit has, for times.
     fn unit(&self) -> i64 {
         match self.kind {
             Kind::Date => 86_400_000_000_000,
@@ -283,13 +283,13 @@ impl WindowPlan {
         let mut faults = BTreeSet::new();
         plan.faults(&mut faults);
         if faults.is_empty() {
-            // It goes together with this window, which would be another by it.
+            // The option can be used with this window, and would change it.
             plan.misfit = None;
         }
         Ok(plan)
     }
 
-    /// Whether all windows together have few rows, however many rows there are.
+    /// Returns whether all windows together have few rows, however many rows the frame has.
     pub fn is_short(&self) -> bool {
         match self.extent {
             Extent::Rows(rows) | Extent::Centered(rows) => rows < 10,
@@ -302,7 +302,7 @@ impl WindowPlan {
         matches!(self.extent, Extent::Over { .. })
     }
 
-    /// The span, in the column's units or in nanoseconds.
+    /// Returns the span, in the column's units or in nanoseconds.
     fn span(&self) -> i64 {
         match (self.extent, self.order.is_time()) {
             (Extent::Over { units, more, .. }, true) => units
@@ -363,7 +363,7 @@ impl WindowPlan {
         }
     }
 
-    /// Notes what is wrong with it.
+    /// Notes what is wrong with the window.
     pub fn faults(&self, faults: &mut BTreeSet<String>) {
         let has_column = self.misfit != Some(Misfit::NoColumn);
         if self.is_over() && !has_column {
@@ -393,7 +393,7 @@ impl WindowPlan {
         }
     }
 
-    /// The frame with the column that the windows go over, if they do.
+    /// Returns the frame with the windows' order column, if they have one.
     pub fn beside(&self, mut df: DataFrame, groups: &[Vec<usize>]) -> DataFrame {
         if self.is_over() && self.misfit != Some(Misfit::NoColumn) {
             let order = self.order.column(df.height(), groups);
@@ -403,7 +403,7 @@ impl WindowPlan {
         df
     }
 
-    /// The values of that column: by the nanosecond, of times.
+    /// Returns the values of the order column; times are counted in nanoseconds.
     pub fn order(&self, df: &DataFrame) -> Option<Vec<Option<i128>>> {
         if !self.is_over() {
             return None;
@@ -418,7 +418,7 @@ impl WindowPlan {
         Some(values.collect())
     }
 
-    /// The first row that has no value, or a smaller one than the row before it of its group.
+    /// Returns the first row that has no value, or a smaller one than the row before it in its group.
     pub fn disorder(order: &[Option<i128>], groups: &[Vec<usize>]) -> Option<usize> {
         let mut first = None;
         for group in groups {
@@ -434,7 +434,7 @@ impl WindowPlan {
         first
     }
 
-    /// The rows of the window of the row at a position of its group; none where it is to have no result.
+    /// Returns the rows of a window, for the row at a position of its group; `None` if it must have no result.
     pub fn rows(
         &self,
         group: &[usize],
@@ -466,7 +466,7 @@ impl WindowPlan {
                     Closed::Both => (true, true),
                     Closed::Neither => (false, false),
                 };
-                // Below the least number there is none.
+                // There is no number below the smallest.
                 let left = now.checked_sub(self.span().into());
                 let is_in = |row: &usize| {
                     let own = value(*row);
@@ -478,7 +478,7 @@ impl WindowPlan {
         })
     }
 
-    /// How many rows that are seen a window is to have.
+    /// Returns how many rows a window must have that are not left out.
     pub fn least(&self) -> usize {
         self.min_rows.unwrap_or(match self.extent {
             Extent::Rows(rows) | Extent::Centered(rows) => rows,

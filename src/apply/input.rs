@@ -8,14 +8,14 @@ use crate::error::Result;
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 use crate::sync::Arc;
 
-/// The frame of a call: the caller's, or one made for it.
+/// The frame of a call: the caller's, or one that was made for the call.
 #[derive(Clone)]
 pub(super) enum Input<'a> {
     Given(&'a DataFrame),
-    /// Of what is no frame yet, as record batches are; or why it could not be made.
+    /// A frame that was made of something else, such as record batches, or the error where it could not be made.
     #[cfg(any(feature = "arrow", feature = "arrow2"))]
     Made(Arc<Result<DataFrame>>),
-    /// A job's.
+    /// A frame that a job owns.
     Owned(DataFrame),
 }
 
@@ -29,7 +29,7 @@ impl Input<'_> {
         }
     }
 
-    /// As one that borrows nothing.
+    /// Turns it into one that borrows nothing.
     pub(super) fn owned(self) -> Input<'static> {
         match self {
             Input::Given(frame) => Input::Owned(frame.clone()),
@@ -39,7 +39,7 @@ impl Input<'_> {
         }
     }
 
-    /// Its columns; none where it could not be made.
+    /// Returns the frame's columns, or none where the frame could not be made.
     pub(super) fn columns(&self) -> &[Column] {
         self.get().map_or(&[], DataFrame::columns)
     }

@@ -14,14 +14,15 @@ use crate::windows::Window;
 use crate::write::{IntoGroups, IntoRow, IntoTransform};
 
 impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
-    /// The keys: columns whose values say which rows belong together. [`groups`](Apply::groups) needs them;
-    /// [`transform`](Apply::transform) and [`windows`](Apply::windows) stay within their groups where they are given, and the other verbs refuse
-    /// them.
+    /// Sets the keys: columns whose values say which rows belong to one group.
     ///
-    /// Rows are in one group where their keys are equal: as in Polars, `-0.0` is equal to `0.0` and NaN to NaN, and a null to a
-    /// null unless [`null_keys`](Apply::null_keys) says otherwise. Keys may have any dtype that Polars groups by. Whether the
-    /// frame is sorted by them makes no difference, other than in speed: values are looked at, never the sorted flag. By default
-    /// the closure is given all columns but the keys; [`select`](Apply::select) may name a key too.
+    /// [`groups`](Apply::groups) needs keys. With keys, [`transform`](Apply::transform) and [`windows`](Apply::windows) stay within
+    /// their groups. The other verbs refuse them.
+    ///
+    /// Rows are in one group where their keys are equal. As in Polars, `-0.0` is equal to `0.0` and NaN to NaN, and a null to a
+    /// null unless [`null_keys`](Apply::null_keys) says otherwise. Keys may have any dtype that Polars groups by. A frame that is
+    /// sorted by them gives the same result and differs only in speed; the values are compared, and the sorted flag is never used.
+    /// By default the closure is given all columns except the keys; [`select`](Apply::select) may name a key too.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -58,7 +59,9 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// What becomes of rows with a null in a key: by default they are groups like others, see [`NullKeys`].
+    /// Sets what becomes of rows with a null in a key; by default they form groups like others.
+    ///
+    /// See [`NullKeys`].
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -77,37 +80,37 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
 }
 
 impl<L, G: Gives> Apply<'_, '_, L, G> {
-    /// Calls the closure for each group of rows that have the same [keys](Apply::by), and gives a `DataFrame`: the keys, and then
-    /// the results.
+    /// Calls the closure for each group of rows that have the same [keys](Apply::by), and gives a `DataFrame` of the keys and the
+    /// results.
     ///
-    /// The closure takes a whole group, as a `DataFrame`, `&DataFrame` or [`Group`](crate::Group); or 1 to 12
-    /// [arguments](crate::GroupArg): the keys as cells, all of them or none; and then the selected columns, by position, as
-    /// [`Values`](crate::Values) (one column's values) and [`Rows`](crate::Rows) (several columns', row by row).
+    /// The closure takes a whole group, as a `DataFrame`, `&DataFrame` or [`Group`](crate::Group). Or it takes 1 to 12
+    /// [arguments](crate::GroupArg): first the keys as cells, all of them or none, and then the selected columns, by position, as
+    /// [`Values`](crate::Values) (one column's values) and [`Rows`](crate::Rows) (several columns' values, row by row).
     ///
-    /// It returns what a closure of [`rows`](Apply::rows) does, which gives one row for each group under the names that `rows`
-    /// gives, and the groups stand in the order of their first rows; or a `DataFrame`, `Column` or `Series`, which are stacked in
-    /// that order, with the keys repeated in front. No result may have the name of a key.
+    /// It may return what a closure of [`rows`](Apply::rows) returns. That gives one row for each group, in columns named as `rows`
+    /// names them, and the groups stand in the order of their first rows. Or it returns a `DataFrame`, `Column` or `Series`; these
+    /// are stacked in the same order, with the keys repeated in front. No result may have the name of a key.
     ///
     /// # Nulls
-    /// A row that is null in an argument of a plain type is not among the rows that the closure is given, of no argument: so
-    /// `x.iter().zip(y.iter())` pairs the values of a row. [`Values::len`](crate::Values::len) counts the rows that it is given.
-    /// `Option<T>` sees nulls, and a whole group has all of its rows. A group that has no rows left is still given. A group
-    /// whose key is null is not given to a closure that takes that key as a plain type: its results are null.
+    /// A row in which an argument of a plain type is null is left out of every argument, so `x.iter().zip(y.iter())` pairs the
+    /// values of one row. [`Values::len`](crate::Values::len) counts the rows that are left. `Option<T>` sees nulls, and a whole
+    /// group has all of its rows. The closure is called even for a group that has no rows left. It is not called for a group whose
+    /// key is null if it takes that key as a plain type: the results of that group are null.
     ///
-    /// # Order, and speed
-    /// Within a group, rows are in the order of the input. Each group is claimed by the worker that does it, and groups with more than
-    /// a quarter of a worker's share of the rows are begun before all others, so that all workers are busy wherever the large ones
-    /// stand; but one group is one call, on one worker.
-    /// [`Stats::slowest_group`](crate::Stats) names the one that took longest.
+    /// # Order and speed
+    /// Within a group, rows are in the order of the input. One group is one call, on one worker, and each worker claims the next
+    /// group when it is free. Groups with more than a quarter of a worker's share of the rows are begun before all others, so that
+    /// all workers stay busy wherever the large groups stand. [`Stats::slowest_group`](crate::Stats) names the one that took
+    /// longest.
     ///
-    /// A group's `seed` stream is that of its first row, and [`progress`](Apply::progress) counts rows.
+    /// With `seed`, a group has the random stream of its first row. [`progress`](Apply::progress) counts rows.
     ///
     /// # Errors
-    /// Before the closure is called: no keys, a key that is missing or given twice; a column that an argument does not take
-    /// without loss; other than one column for each argument; a result that is named as a key; more rows than Polars' row index
-    /// can number. From the run: the error or panic of the closure in the lowest failing group, with its keys and the number of
-    /// its first row ([`Place::Group`](crate::Place)); a value that its Rust type cannot hold, with its row; frames that do not
-    /// stack.
+    /// Before the closure is called: no keys; a key that is missing or given twice; a column that an argument does not take without
+    /// loss; a number of columns that differs from the number of arguments; a result with the name of a key; more rows than Polars'
+    /// row index can number. From the run: the error or panic of the closure in the lowest failing group, with its keys and the
+    /// number of its first row ([`Place::Group`](crate::Place)); a value that its Rust type cannot hold, with its row; frames that
+    /// cannot be stacked.
     ///
     /// # Examples
     /// ```
@@ -118,7 +121,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     ///     "price" => [2.0, 3.0, 4.0, 5.0],
     ///     "count" => [1.0, 1.0, 3.0, 1.0],
     /// ]?;
-    /// // Typed: the key, and the columns.
+    /// // Typed arguments: the key, and the columns.
     /// let weighted = df.par_apply().by(["shop"]).names(["price"]).groups(
     ///     |shop: &str, price: Values<'_, f64>, count: Values<'_, f64>| {
     ///         assert!(shop.ends_with("th"));
@@ -128,7 +131,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// )?;
     /// assert_eq!(weighted, df!["shop" => ["north", "south"], "price" => [3.5, 4.0]]?);
     ///
-    /// // Whole: any number of rows for each group.
+    /// // A whole group, with any number of rows in the result.
     /// let first = df.par_apply().by(["shop"]).groups(|group: DataFrame| group.head(Some(1)))?;
     /// assert_eq!(first, df!["shop" => ["north", "south"], "price" => [2.0, 3.0], "count" => [1.0, 1.0]]?);
     /// # Ok::<(), polars_par_apply::Error>(())
@@ -143,20 +146,23 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::groups(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
-    /// Calls the closure for each group of rows that have the same [keys](Apply::by), and gives a result for each of its rows, in
-    /// the order and of the height of the input. Without keys, the closure is called for parts of the frame, as
-    /// [`chunks`](Apply::chunks) cuts it: so it is given typed batches.
+    /// Calls the closure for each group of rows that have the same [keys](Apply::by), and gives a result for each row of the input,
+    /// in its order.
     ///
-    /// The closure takes what that of [`groups`](Apply::groups) does. It returns a `Vec` with a result for each row that it is
-    /// given, [`Each(value)`](crate::Each) with one for all of them, or a `Column` or `Series` of that length. A result is what
-    /// [`rows`](Apply::rows) takes as one, and so is the output: a `Column`, or a `DataFrame` for tuples, arrays and derived
-    /// structs. A row that is null in an argument of a plain type is not given, and has a null.
+    /// Without keys, the closure is called for parts of the frame, cut as for [`chunks`](Apply::chunks), and so takes typed
+    /// batches.
     ///
-    /// With [`OnError::Null`](crate::OnError) and `Collect` the rows of a group that fails are null; with `Skip` they are left out,
-    /// and [`kept_rows`](crate::Outcome::kept_rows) says which rows there are.
+    /// The closure takes the same arguments as that of [`groups`](Apply::groups). It returns a `Vec` with a result for each row
+    /// that it is given, [`Each(value)`](crate::Each) with one result for all of them, or a `Column` or `Series` of that length. A
+    /// result is one of the types that a closure of [`rows`](Apply::rows) returns, and the output is the same too: a `Column`, or a
+    /// `DataFrame` for tuples, arrays and derived structs. A row in which an argument of a plain type is null is not given to the
+    /// closure, and has a null result.
+    ///
+    /// With [`OnError::Null`](crate::OnError) and `Collect`, the rows of a group that fails are null. With `Skip` they are left
+    /// out, and [`kept_rows`](crate::Outcome::kept_rows) says which rows are left.
     ///
     /// # Errors
-    /// As [`groups`](Apply::groups), but that it needs no keys; and a result that has not one value for each row.
+    /// Those of [`groups`](Apply::groups), except that no keys are needed; and a result that does not have one value for each row.
     ///
     /// # Examples
     /// ```
@@ -173,7 +179,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// let lengths = df.par_apply().by(["k"]).transform(|k: &str| Each(k.len() as u64))?;
     /// assert_eq!(lengths.u64()?.to_vec(), [Some(1); 3]);
     ///
-    /// // Batches.
+    /// // In batches.
     /// let halves = df.par_apply().chunk_rows(2).select(["x"]).transform(|x: Values<'_, f64>| -> Vec<f32> {
     ///     assert!(x.len() <= 2);
     ///     x.iter().map(|x| x as f32 / 2.0).collect()
@@ -192,23 +198,25 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     }
 
     /// Calls the closure for the [window](Window) around each row, and gives a result for each row, as [`rows`](Apply::rows) does.
-    /// With [keys](Apply::by), a window has rows of its own group only.
     ///
-    /// The closure takes 1 to 12 [arguments](crate::GroupArg), to which the selected columns bind by position (by default all but
-    /// the keys and the column that the window goes over): [`Values`](crate::Values), a column's values in the window;
-    /// [`Rows`](crate::Rows), several columns' row by row; and cells, which are **the current row's** values. It returns what a
-    /// closure of `rows` does, and so is the output: a `Column`, or a `DataFrame` for tuples, arrays and derived structs.
+    /// With [keys](Apply::by), a window has only rows of its own group.
+    ///
+    /// The closure takes 1 to 12 [arguments](crate::GroupArg), to which the selected columns are bound by position (by default all
+    /// except the keys and the column that the window goes over). They are [`Values`](crate::Values), a column's values in the
+    /// window; [`Rows`](crate::Rows), several columns' values row by row; and cells, which are **the current row's** values. The
+    /// closure returns what a closure of `rows` returns, and the output is the same too: a `Column`, or a `DataFrame` for tuples,
+    /// arrays and derived structs.
     ///
     /// # Nulls
-    /// A row that is null in a `Values` or `Rows` argument of a plain type is in no window, of no argument: so
-    /// `x.iter().zip(y.iter())` pairs the values of a row. It has a window of its own all the same. `Option<T>` sees nulls. Where
-    /// a window has fewer rows that are seen than [`min_rows`](Window::min_rows), the closure is not called and the result is null;
-    /// so it is where a cell argument of a plain type is null.
+    /// A row in which a `Values` or `Rows` argument of a plain type is null is left out of every argument of every window, so
+    /// `x.iter().zip(y.iter())` pairs the values of one row. It still has its own window. `Option<T>` sees nulls. Where a window
+    /// has fewer remaining rows than [`min_rows`](Window::min_rows), the closure is not called and the result is null. The same
+    /// holds where a cell argument of a plain type is null.
     ///
     /// # Errors
-    /// As [`rows`](Apply::rows), with [`Place::Window`](crate::Place). Before the closure is called: what of the window does not go
-    /// together or does not suit its column; a null in that column, or a value smaller than the one before it (in its group), with
-    /// the row.
+    /// Those of [`rows`](Apply::rows), with [`Place::Window`](crate::Place). Before the closure is called: settings of the window
+    /// that contradict each other or do not suit its column; a null in that column, or a value smaller than the one before it (in
+    /// its group), with the row.
     ///
     /// # Examples
     /// ```
@@ -220,7 +228,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     ///     .windows(Window::rows(2), |x: Values<'_, f64>| Some(x.get(1)? - x.get(0)?))?;
     /// assert_eq!(change.f64()?.to_vec(), [None, Some(3.0), Some(5.0), Some(7.0)]);
     ///
-    /// // The current row, and the rows of the two seconds before it, of its own group.
+    /// // The current row, and the rows of its own group from the two seconds before it.
     /// let df = df!["id" => ["a", "b", "a", "a"], "t" => [0, 1, 1, 5], "x" => [1.0, 2.0, 4.0, 8.0]]?;
     /// let above = df.par_apply().by(["id"]).select(["x", "x"]).windows(
     ///     Window::over("t", 2).closed(Closed::Both),
@@ -255,8 +263,9 @@ impl<L, G: Gives> Apply<'_, 'static, L, G>
 where
     L: Send + 'static,
 {
-    /// Calls the closure for each group of rows, in the background: [`groups`](Apply::groups) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each group of rows, in the background: [`groups`](Apply::groups) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -280,8 +289,9 @@ where
         })
     }
 
-    /// Calls the closure for each group of rows, in the background: [`transform`](Apply::transform) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each group of rows, in the background: [`transform`](Apply::transform) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -305,8 +315,9 @@ where
         })
     }
 
-    /// Calls the closure for the window around each row, in the background: [`windows`](Apply::windows) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for the window around each row, in the background: [`windows`](Apply::windows) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;

@@ -1,4 +1,4 @@
-//! The builder: options, then one verb.
+//! The builder of a call: options first, then one verb.
 
 mod input;
 mod keys;
@@ -26,14 +26,16 @@ use crate::sync::Arc;
 use crate::verbs::{self, Fold, FoldLead};
 use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 
-/// A call in the making: options, then one verb: [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows),
-/// [`with_columns`](Apply::with_columns), [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows),
-/// [`columns`](Apply::columns), [`chunks`](Apply::chunks), [`elements`](Apply::elements), [`fold_rows`](Apply::fold_rows),
-/// [`groups`](Apply::groups), [`transform`](Apply::transform) or [`windows`](Apply::windows); or [`call`](Apply::call), the verb of a
-/// function that has a name. Made by [`ParApply::par_apply`](crate::ParApply::par_apply).
+/// A builder for one call: set options, then call one verb.
 ///
-/// An option given twice holds as given last. Nothing is checked before the verb, which then reports every fault of
-/// the call at once, before it calls the closure.
+/// The verbs are [`rows`](Apply::rows), [`filter_rows`](Apply::filter_rows), [`with_columns`](Apply::with_columns),
+/// [`flat_map_rows`](Apply::flat_map_rows), [`emit_rows`](Apply::emit_rows), [`columns`](Apply::columns),
+/// [`chunks`](Apply::chunks), [`elements`](Apply::elements), [`fold_rows`](Apply::fold_rows), [`groups`](Apply::groups),
+/// [`transform`](Apply::transform) and [`windows`](Apply::windows), and [`call`](Apply::call) for a function that has a name.
+/// [`ParApply::par_apply`](crate::ParApply::par_apply) makes the builder.
+///
+/// Where an option is given twice, the last one counts. Nothing is checked until the verb is called. The verb then reports every
+/// fault of the call at once, before it calls the closure.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -46,44 +48,44 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 ///
 /// # A long run
 ///
-/// These options control it; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them
-/// at work. One that is not given costs nothing per row.
+/// These options control a long run; the page [when something goes wrong](crate::guide::when_something_goes_wrong) shows them at
+/// work. An option that is not given costs nothing per row.
 ///
 /// | option | what |
 /// |---|---|
-/// | [`on_error`](Apply::on_error), [`max_failures`](Apply::max_failures) | what becomes of rows that fail, and how many may |
-/// | `retry` (feature `retry`) | a row that returned an error is called again, later |
-/// | [`cancel_token`](Apply::cancel_token), [`deadline`](Apply::deadline), [`on_cancel`](Apply::on_cancel) | the run is stopped from outside, and what it then gives |
-/// | [`progress`](Apply::progress) | who is told how far it is |
-/// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has a state of its own: a compiled regex, a connection, a counter |
-/// | `seed` (feature `rand`) | each row has a random stream of its own |
-/// | [`outcome`](Apply::outcome) | what happened is returned with the output |
+/// | [`on_error`](Apply::on_error), [`max_failures`](Apply::max_failures) | what becomes of rows that fail, and how many may fail |
+/// | `retry` (feature `retry`) | a row that returned an error is called again later |
+/// | [`cancel_token`](Apply::cancel_token), [`deadline`](Apply::deadline), [`on_cancel`](Apply::on_cancel) | the run is stopped from outside, and what the call then gives |
+/// | [`progress`](Apply::progress) | what is called with the run's progress |
+/// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has its own state: a compiled regex, a connection, a counter |
+/// | `seed` (feature `rand`) | each row has its own random stream |
+/// | [`outcome`](Apply::outcome) | a report of the run is returned with the output |
 ///
-/// [`returns`](Apply::returns) gives the output's columns dtypes of their own: a time unit and zone, an Enum, an Array.
-/// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) say which input row each output row comes from, where there are
-/// any number of them. [`by`](Apply::by), [`without_keys`](Apply::without_keys) and [`null_keys`](Apply::null_keys) say which rows
-/// belong together, and what becomes of their keys.
+/// [`returns`](Apply::returns) sets the dtypes of the output's columns: a time unit and zone, an Enum, an Array.
+/// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) show which input row each output row comes from, for verbs that
+/// give any number of rows. [`by`](Apply::by), [`without_keys`](Apply::without_keys) and [`null_keys`](Apply::null_keys) say which
+/// rows belong to one group, and what becomes of the keys.
 ///
-/// They hold for every verb. What is said of rows holds of the columns of [`columns`](Apply::columns), of the parts of
-/// [`chunks`](Apply::chunks), and of the groups of [`groups`](Apply::groups) and [`transform`](Apply::transform), whose unit they are: one
-/// bad row in a part or a group fails all of it, and what has begun is finished before cancellation takes effect.
+/// The options work on each verb's unit. What the docs say about rows holds for the columns of [`columns`](Apply::columns), the
+/// parts of [`chunks`](Apply::chunks), and the groups of [`groups`](Apply::groups) and [`transform`](Apply::transform). One bad row
+/// in a part or a group fails the whole unit, and a unit that has begun is finished before cancellation takes effect.
 ///
-/// [The guide's table](crate::guide::options) shows which verb follows which option; what a verb cannot follow, it refuses
-/// before it calls the closure. Options that are plain data can also be kept as a value: [`CallOptions`].
+/// [The guide's table](crate::guide::options) shows which verb follows which option. A verb refuses an option that it cannot
+/// follow, before it calls the closure. Options that are plain data can also be kept as a value: see [`CallOptions`].
 ///
 /// # Its type
 ///
-/// A function may return a call that is configured:
+/// A function may return a configured call:
 ///
 /// ```
 /// use polars_par_apply::{Apply, Leading, NoSeed, NoState, WithOutcome, prelude::*};
 ///
-/// /// What the rows of a log are parsed with.
+/// /// Configures how the rows of a log are parsed.
 /// fn careful(df: &DataFrame) -> Apply<'_, 'static> {
 ///     df.par_apply().select(["text"]).workers(2)
 /// }
 ///
-/// /// The same, where a row that cannot be parsed is null.
+/// /// Does the same, but a row that cannot be parsed is null.
 /// fn lenient(df: &DataFrame) -> Apply<'_, 'static, Leading<NoState, NoSeed>, WithOutcome> {
 ///     careful(df).on_error(OnError::Null)
 /// }
@@ -96,13 +98,13 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 ///
 /// | parameter | what it says | which options set it |
 /// |---|---|---|
-/// | `'a` | what the frame is borrowed for | |
-/// | `'p` | what [`progress`](Apply::progress) borrows; `'static` without it, which [`spawn_rows`](Apply::spawn_rows) and its like need | [`progress`](Apply::progress) |
+/// | `'a` | how long the frame is borrowed | |
+/// | `'p` | what [`progress`](Apply::progress) borrows; `'static` without it, which [`spawn_rows`](Apply::spawn_rows) and the other `spawn_` verbs need | [`progress`](Apply::progress) |
 /// | `L` | which leading arguments the closure has: [`Leading`] | [`state`](Apply::state), [`finish`](Apply::finish), `seed` |
-/// | `G` | what the verb gives: [`OutputOnly`], or, [`WithOutcome`], an [`Outcome`] | [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel), [`outcome`](Apply::outcome) |
+/// | `G` | what the verb returns: the output alone ([`OutputOnly`]), or an [`Outcome`] ([`WithOutcome`]) | [`on_error`](Apply::on_error), [`on_cancel`](Apply::on_cancel), [`outcome`](Apply::outcome) |
 ///
-/// The other options keep the type, so that one may be given within an `if`. Where a policy is chosen at run time, give it
-/// as a value: `.on_error(if lenient { OnError::Null } else { OnError::Fail })`.
+/// The other options keep the type, so they can be given inside an `if`. Where a policy is chosen at run time, give it as a value:
+/// `.on_error(if lenient { OnError::Null } else { OnError::Fail })`.
 #[must_use = "a builder does nothing until a verb is called: `.rows(f)`, `.columns(f)` or `.chunks(f)`"]
 #[derive(Clone)]
 pub struct Apply<'a, 'p, L = Leading<NoState, NoSeed>, G = OutputOnly> {
@@ -112,17 +114,17 @@ pub struct Apply<'a, 'p, L = Leading<NoState, NoSeed>, G = OutputOnly> {
     gives: PhantomData<fn() -> G>,
 }
 
-/// Of an [`Apply`]: the verb gives its output, a `Column` or a `DataFrame`.
+/// A marker type of [`Apply`]: the verb returns its output alone, a `Column` or a `DataFrame`.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputOnly;
 
-/// Of an [`Apply`]: the verb gives its output in an [`Outcome`].
+/// A marker type of [`Apply`]: the verb returns its output in an [`Outcome`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithOutcome;
 
-/// What a verb gives: [`OutputOnly`] or [`WithOutcome`].
+/// The trait of the two markers that say what a verb returns: [`OutputOnly`] and [`WithOutcome`].
 pub trait Gives: Sealed {
-    /// `T`, or an [`Outcome`] of it.
+    /// The type that a verb with an output of type `T` returns: `T`, or an [`Outcome`] of it.
     type Of<T>;
 
     #[doc(hidden)]
@@ -153,7 +155,7 @@ impl<'a> Apply<'a, 'static> {
         Apply::of(Input::Given(frame))
     }
 
-    /// Of a frame that is made for the call; the verb gives the error, where it could not be made.
+    /// Makes a call over a frame that is made for it. Where the frame could not be made, the verb returns the error.
     #[cfg(any(feature = "arrow", feature = "arrow2"))]
     pub(crate) fn of_made(frame: Result<DataFrame>) -> Self {
         Apply::of(Input::Made(Arc::new(frame)))
@@ -173,17 +175,19 @@ impl<'a> Apply<'a, 'static> {
 }
 
 impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
-    /// The frame, the options and the leading arguments, as given.
+    /// Returns the frame, the options and the leading arguments, as given.
     pub(crate) fn parts(&self) -> Result<(&DataFrame, &Options<'p>, &L)> {
         Ok((self.frame.get()?, &self.options, &self.lead))
     }
 
-    /// Gives the call options that are kept as a value. Those that were given before hold where `options` has none, and
-    /// those that are given after it replace it.
+    /// Adds options that are kept as a value.
     ///
-    /// The type stays as it is. So where the options let failures pass ([`on_error`](CallOptions::on_error)) or want the
-    /// finished part ([`on_cancel`](CallOptions::on_cancel)), add [`outcome`](Apply::outcome), which reports what has no
-    /// result; without it the verb refuses them.
+    /// Options that were given before keep their value where `options` does not set them. Options that are given later replace
+    /// those of `options`.
+    ///
+    /// The type of the call does not change. So where the options let failures pass ([`on_error`](CallOptions::on_error)) or ask
+    /// for the finished part of a cancelled run ([`on_cancel`](CallOptions::on_cancel)), add [`outcome`](Apply::outcome), which
+    /// reports the rows that have no result. Without it the verb refuses these options.
     ///
     /// ```
     /// use polars_par_apply::{CallOptions, prelude::*};
@@ -203,7 +207,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// The columns used, in the order of the closure's arguments; all of them by default.
+    /// Selects the columns that are used, in the order of the closure's arguments; by default all of them.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -222,11 +226,13 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// The columns used, by their dtypes or names: those of which `wanted` says so, in the frame's order. It replaces
-    /// [`select`](Apply::select), and is replaced by it.
+    /// Selects the columns that are used by their dtypes or names: those for which `wanted` returns true, in the frame's order.
+    ///
+    /// It replaces [`select`](Apply::select), and `select` replaces it.
     ///
     /// `wanted` is called at once, with the name and the dtype of each of the frame's columns. The column of
-    /// [`row_numbers`](Apply::row_numbers) is left out, whatever it says. A panic in it is an error of the verb.
+    /// [`row_numbers`](Apply::row_numbers) is left out, whatever `wanted` returns for it. If `wanted` panics, the verb returns an
+    /// error.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -259,7 +265,9 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// The output columns' names. Where the closure returns a `DataFrame`, how many there are shows after the run only.
+    /// Sets the names of the output columns.
+    ///
+    /// Where the closure returns a `DataFrame`, the number of names can be checked only after the run.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -277,65 +285,73 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// The pool that runs the call; Polars' own by default.
+    /// Sets the pool that runs the call; by default Polars' own.
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.options.pool = Some(pool.clone());
         self
     }
 
-    /// How many workers call the closure at the same time, at most; the pool's width by default.
+    /// Sets how many workers, at most, call the closure at the same time; by default the pool's width.
     ///
-    /// One worker is the calling thread. More than Polars' pool has are made for this call, when it comes to need them,
-    /// which suits closures that wait more than they compute; more than a pool given by [`pool`](Apply::pool) has, or
-    /// more than 4,096, are an error.
+    /// With one worker, the calling thread does the work. Threads beyond those of Polars' pool are started for this call when it
+    /// needs them, which suits closures that wait more than they compute. More workers than a pool given by [`pool`](Apply::pool)
+    /// has are an error, and so are more than 4,096.
     ///
-    /// The first row of [`rows`](Apply::rows) runs before others are woken, to see what a row takes. Where rows are few and
-    /// take long each, [`chunk_rows(1)`](Apply::chunk_rows) shares them out from the start.
+    /// The first row of [`rows`](Apply::rows) runs before other workers are woken, to measure how long a row takes. Where there are
+    /// few rows that each take long, [`chunk_rows(1)`](Apply::chunk_rows) shares them out from the start.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.call = self.options.call.workers(workers);
         self
     }
 
-    /// Runs the call on the calling thread alone, in order. The answer is the same.
+    /// Runs the call on the calling thread alone, in order.
+    ///
+    /// The result is the same.
     pub fn sequential(mut self) -> Self {
         self.options.call = self.options.call.sequential();
         self
     }
 
-    /// Cuts the rows into this many partitions, as NumPy's `array_split` does: the first `height % n` are one row longer,
-    /// and those past the height empty. A partition is what a worker takes at a time, and what [`chunks`](Apply::chunks) and, without
-    /// keys, [`transform`](Apply::transform) call the closure with.
+    /// Cuts the rows into this many partitions, as NumPy's `array_split` does.
     ///
-    /// By default `chunks` has a part for each worker, but no empty ones, and `rows` is cut as it runs. Columns are not
-    /// cut, and groups are cut by their keys alone.
+    /// The first `height % n` partitions are one row longer than the others. Where there are more partitions than rows, the last
+    /// ones are empty. A worker takes one partition at a time. [`chunks`](Apply::chunks), and [`transform`](Apply::transform)
+    /// without keys, call the closure with each partition.
+    ///
+    /// By default `chunks` has one part for each worker, none of them empty, and `rows` is cut while it runs. Columns are not cut,
+    /// and groups are cut by their keys alone.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.options.call = self.options.call.partitions(partitions);
         self
     }
 
-    /// Cuts the rows into chunks of this many rows; the last may be shorter. It excludes [`partitions`](Apply::partitions).
+    /// Cuts the rows into chunks of this many rows; the last may be shorter.
+    ///
+    /// It cannot be combined with [`partitions`](Apply::partitions).
     pub fn chunk_rows(mut self, rows: usize) -> Self {
         self.options.call = self.options.call.chunk_rows(rows);
         self
     }
 
-    /// Gives each part of [`chunks`](Apply::chunks) rows of its neighbours too: up to so many `before` its own rows and `after`
-    /// them, as many as there are. It is for what looks around itself, such as a moving median, or a gap that is filled from
-    /// the last value. By default there are none, as with `(0, 0)`.
+    /// Gives each part of [`chunks`](Apply::chunks) up to `before` rows from before its own rows, and up to `after` rows from after
+    /// them.
     ///
-    /// The closure's frame, or [`Chunk`](crate::Chunk), has these rows too. [`Chunk::row_offset`](crate::Chunk::row_offset) is the
-    /// number of the first row that it is given, and [`Chunk::core`](crate::Chunk::core) the positions of its own rows in that
-    /// frame. What it returns stacks as ever: of a frame, a column or a series of the height that it was given, the part's own
-    /// rows are kept; one of the height of the own rows is kept whole; any other height is an error that names the part. A cell,
-    /// a tuple or a struct gives one row for each part.
+    /// A part at the frame's edge gets as many as there are. Use it for functions that look at neighbouring rows, such as a moving
+    /// median, or a gap that is filled from the last value. The default is `(0, 0)`: no such rows.
     ///
-    /// An overlap may be longer than a part, and then reaches over several. Failures, progress and a part's random stream are
-    /// counted by its own rows.
+    /// The closure's frame, or [`Chunk`](crate::Chunk), includes these rows. [`Chunk::row_offset`](crate::Chunk::row_offset) is the
+    /// number of the frame's first row, and [`Chunk::core`](crate::Chunk::core) has the positions of the part's own rows in that
+    /// frame. Results are stacked as without the option. If the closure returns a frame, column or series that is as high as its
+    /// frame, the part's own rows of it are kept; if it is as high as the own rows, it is kept whole; any other height is an error
+    /// that names the part. A cell, a tuple or a struct gives one row for each part.
+    ///
+    /// An overlap may be longer than a part, and then covers several parts. Failures, progress and a part's random stream count
+    /// only the part's own rows.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
     ///
-    /// /// Of each row, the sum of itself and its two neighbours.
+    /// /// Returns, for each row, the sum of itself and its two neighbours.
     /// fn sums(part: &DataFrame) -> PolarsResult<Column> {
     ///     let x: Vec<i32> = part["x"].i32()?.into_no_null_iter().collect();
     ///     let sum = |row: usize| x[row.saturating_sub(1)..(row + 2).min(x.len())].iter().sum();
@@ -352,14 +368,15 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Says which number the frame's first row has; 0 by default. The others are counted on from it: whatever reports a row
-    /// has these numbers, [errors](crate::Error::row), [failures](crate::Outcome::failures),
-    /// [`kept_rows`](crate::Outcome::kept_rows), [`Row::index`](crate::Row::index) and
-    /// [`Chunk::row_offset`](crate::Chunk::row_offset); and a row draws what the row of that number draws from `seed`.
+    /// Sets the number of the frame's first row; 0 by default.
     ///
-    /// It is for a frame that is a part of another, such as a [`Chunk`](crate::Chunk), whose rows are neighbours in the whole.
-    /// Where they are not, as in the rest of a run that was cancelled, give a column of numbers:
-    /// [`row_numbers`](Apply::row_numbers), which this option replaces and is replaced by.
+    /// The other rows are numbered on from it. Everything that reports a row uses these numbers: [errors](crate::Error::row),
+    /// [failures](crate::Outcome::failures), [`kept_rows`](crate::Outcome::kept_rows), [`Row::index`](crate::Row::index) and
+    /// [`Chunk::row_offset`](crate::Chunk::row_offset). With `seed`, a row's number also decides its random stream.
+    ///
+    /// Use it for a frame that is a part of another, such as a [`Chunk`](crate::Chunk), and whose rows are neighbours in the whole.
+    /// Where they are not, as in the rest of a run that was cancelled, give a column of numbers with
+    /// [`row_numbers`](Apply::row_numbers). Whichever of the two options is given last counts.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -388,12 +405,14 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Says which of the frame's columns has the rows' numbers: integers, none of them null or negative. Whatever reports
-    /// a row then has its number from there, as [`first_row`](Apply::first_row) lists it, and with `seed` a row draws by it.
-    /// The column is not given to the closure, unless [`select`](Apply::select) names it.
+    /// Names the frame's column that has the rows' numbers: integers, none of them null or negative.
     ///
-    /// It is for rows that were filtered, shuffled or left over, which keep the numbers that they had in the whole. The
-    /// numbers should differ; nothing checks that.
+    /// Everything that reports a row then uses its number from this column ([`first_row`](Apply::first_row) has the list), and with
+    /// `seed` the number decides the row's random stream. The closure is not given the column, unless [`select`](Apply::select)
+    /// names it.
+    ///
+    /// Use it for rows that were filtered, shuffled or left over, and that keep the numbers that they had in the whole. The numbers
+    /// should differ; nothing checks that they do.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -410,7 +429,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// What nulls do to arguments of a plain type; by default, the row's output is null.
+    /// Sets what happens where an argument of a plain type is null; by default the row's output is null.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -426,7 +445,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Which conversions are made; by default, only those that keep every value.
+    /// Sets which conversions are allowed; by default only those that keep every value.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -441,31 +460,34 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// The dtypes of the output's columns, one for each: an array, also of one. It is for closures that return cells (and
-    /// tuples, arrays and derived structs of them); one that returns a whole frame, column or series casts it itself.
+    /// Sets the dtypes of the output's columns: an array with one dtype for each column, also where there is one column.
     ///
-    /// A result is written for the dtype at once, without loss. One that the dtype does not hold is that row's failure, as
-    /// [`on_error`](Apply::on_error) says: a time beyond the unit's range, text that is no category of an Enum, a list of
-    /// another length than an Array's, a number with more digits. [`Casts::Lossy`] permits to lose digits.
+    /// It is for closures that return cells, or tuples, arrays and derived structs of cells. A closure that returns a whole frame,
+    /// column or series casts it itself.
+    ///
+    /// Each result is written as the dtype at once, without loss. A result that the dtype cannot hold makes its row fail, and
+    /// [`on_error`](Apply::on_error) says what becomes of the row. Examples are a time beyond the unit's range, text that is not a
+    /// category of an Enum, a list whose length is not the Array's, and a number with more digits. [`Casts::Lossy`] permits the
+    /// loss of digits.
     ///
     /// | result | dtypes it can become |
     /// |---|---|
-    /// | numbers | integers and floats that hold the value; of integers, a Decimal too |
+    /// | numbers | integers and floats that hold the value; integers also Decimal |
     /// | `String`, `&'static str` | String, Categorical, Enum |
     /// | `NaiveDateTime` | Datetime of any unit, without a time zone |
     /// | `DateTime<Utc>` | Datetime of any unit, with any time zone: the instant is the same |
     /// | `TimeDelta` | Duration of any unit |
     /// | `Decimal` (of `rust_decimal`) | Decimal of any precision and scale; one must be given |
-    /// | `Vec<T>`, in `rows` also `Series` | List, and Array of a width, of what the items can become |
-    /// | `Struct<T>` | Struct of what its fields can become; a derived struct's have their names, a tuple's get the dtype's |
-    /// | `AnyValue` | any that its values can become, as above; it is then the column's also where no row says it |
-    /// | `()` | any, all null |
-    /// | others | their own |
+    /// | `Vec<T>`, in `rows` also `Series` | List, and Array with a width, of any dtype that the items can become |
+    /// | `Struct<T>` | Struct of any dtypes that its fields can become; the fields of a derived struct keep their names, those of a tuple get the dtype's |
+    /// | `AnyValue` | any dtype that its values can become, as above; the column then has it even where no row shows a dtype |
+    /// | `()` | any dtype, all null |
+    /// | others | only their own dtype |
     ///
-    /// A Categorical whose categories have no room for more ends the call, since that is no single row's failure.
+    /// If a Categorical has no room for more categories, the call ends with an error, since no single row is at fault.
     ///
-    /// A dtype that the closure's type cannot become is an error before the closure is called. Of `columns`, there is a dtype
-    /// for each column. Where a dtype is not the one of the type itself, rows take longer: each result is checked.
+    /// A dtype that the closure's type cannot become is an error before the closure is called. With `columns`, give one dtype for
+    /// each column. Where a dtype is not the default of the closure's type, rows take longer, since each result is checked.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -489,9 +511,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Which input columns stand before the output's, of [`flat_map_rows`](Apply::flat_map_rows) and
-    /// [`emit_rows`](Apply::emit_rows): each output row has the values of its input row. Any columns of the frame can be named,
-    /// also those that the closure is not given. Other verbs refuse it.
+    /// Names input columns that stand before the output's columns, for [`flat_map_rows`](Apply::flat_map_rows) and
+    /// [`emit_rows`](Apply::emit_rows).
+    ///
+    /// Each output row has the values of its input row. Any column of the frame can be named, also one that the closure is not
+    /// given. Other verbs refuse this option.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -514,10 +538,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Adds a column of this name, before all others, that has the number of each output row's input row, of
-    /// [`flat_map_rows`](Apply::flat_map_rows) and [`emit_rows`](Apply::emit_rows). The numbers are those that
-    /// [`first_row`](Apply::first_row) or [`row_numbers`](Apply::row_numbers) says; the dtype is that of Polars' row index, or
-    /// `UInt64` where a number does not fit in that. Other verbs refuse it.
+    /// Adds a column of this name, before all others, with the number of the input row that each output row comes from, for
+    /// [`flat_map_rows`](Apply::flat_map_rows) and [`emit_rows`](Apply::emit_rows).
+    ///
+    /// The numbers are those that [`first_row`](Apply::first_row) or [`row_numbers`](Apply::row_numbers) sets. The dtype is that of
+    /// Polars' row index, or `UInt64` where a number does not fit in that. Other verbs refuse this option.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -535,12 +560,13 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Says what becomes of a row (column, part, group) that fails; by default its error ends the call. The verb then gives an
-    /// [`Outcome`], which tells and counts every failure.
+    /// Sets what becomes of a row (column, part, group) that fails; by default its error ends the call.
     ///
-    /// Panics are failures like errors. Of many panics in a call the program's panic hook sees the first, and at most one
-    /// for each worker. For that, the crate puts a hook of its own around the program's when it meets the first panic of
-    /// the process; a program that sets another after that has it called for every panic. One that wants no hook but its own
+    /// With this option the verb returns an [`Outcome`], which records and counts every failure.
+    ///
+    /// A panic is a failure, as an error is. When many panics occur in one call, the program's panic hook sees the first, and at most
+    /// one for each worker. To do this, the crate wraps its own hook around the program's when it meets the first panic of the
+    /// process. A hook that the program sets after that is called for every panic. A program that wants no hook except its own
     /// calls [`keep_panic_hook`](crate::keep_panic_hook).
     ///
     /// ```
@@ -559,35 +585,38 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self.outcome()
     }
 
-    /// Says how many failures [`on_error`](Apply::on_error) lets pass; any number by default. One more, and the call stops
-    /// early and returns an error of the kind [`TooManyFailures`](crate::ErrorKind::TooManyFailures). It has the failures as
-    /// a frame: the `n` lowest and the next one, always the same.
+    /// Sets how many failures [`on_error`](Apply::on_error) lets pass; any number by default.
     ///
-    /// With [`OnError::Fail`], which lets none pass, it is an error of the call. A failure takes memory until the call ends:
-    /// where millions may fail, give a limit.
+    /// When there is one more, the call stops early and returns an error of the kind
+    /// [`TooManyFailures`](crate::ErrorKind::TooManyFailures). The error has the failures as a frame: the `n` lowest and the next
+    /// one, always the same.
+    ///
+    /// The verb refuses this option together with [`OnError::Fail`], which lets no failure pass. A failure takes memory until the
+    /// call ends, so set a limit where millions of rows may fail.
     pub fn max_failures(mut self, failures: usize) -> Self {
         self.options.call = self.options.call.max_failures(failures);
         self
     }
 
-    /// Tries a row (column, part, group) again for which the closure returned an error. Only what has failed is called again; a
-    /// panic is not, nor a value that cannot be read or written. A row whose last attempt fails, fails with that error, and
-    /// [`on_error`](Apply::on_error) says what becomes of it.
+    /// Calls the closure again for a row (column, part, group) for which it returned an error.
     ///
-    /// A further attempt is like the first: it has the same values and the same random stream. It may be made by another
-    /// worker, with that worker's state. A row that waits for one when the call is cancelled is not done, under
-    /// every policy: it may yet have succeeded.
+    /// A panic is not tried again, nor is a value that cannot be read or written. If the last attempt fails too, the row fails with
+    /// that error, and [`on_error`](Apply::on_error) says what becomes of it.
     ///
-    /// No worker sleeps over a row: it waits in a queue, and the other rows go on. When its delay has passed, the first
-    /// worker that is done with its rows takes it, and one that had left for want of rows is called back. When only such
-    /// rows are left, the workers are given back to their pool, and the calling thread waits.
+    /// A further attempt has the same values and the same random stream as the first. Another worker may make it, with that
+    /// worker's state. A row that waits for its next attempt when the call is cancelled is not done, under every policy, since it
+    /// might still have succeeded.
     ///
-    /// A call that is made on a worker of a pool, within another call's closure for one, has that worker for its calling
-    /// thread. While it waits, it works for its pool, unless it is [sequential](Apply::sequential), has one worker, or is
-    /// itself such work; and it calls no other worker back before its own rows are done.
+    /// No worker sleeps because of a row. The row waits in a queue, and the other rows go on. When its delay has passed, the first
+    /// worker that has finished its rows takes it; a worker that had left because there were no rows is called back. When only
+    /// waiting rows are left, the workers go back to their pool, and the calling thread waits.
     ///
-    /// Under [`OnError::Fail`] a row that has failed for good is told when the rows before it, which may wait for another
-    /// attempt, have had theirs: the lowest is told.
+    /// Where a call is made inside another call's closure, on a worker of a pool, that worker is the calling thread. While it
+    /// waits, it does other work of its pool, except where the call is [sequential](Apply::sequential), has one worker, or is
+    /// itself such work. It calls no other worker back before its own rows are done.
+    ///
+    /// Under [`OnError::Fail`], a row that has failed for good is reported only when all rows before it are done, some of which may
+    /// wait for another attempt. So the lowest failing row is reported.
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU32, Ordering};
@@ -614,21 +643,24 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Gives the call a token that cancels it: each worker ends after the row (column, part, group) that it is in. Where the rows
-    /// before took but nanoseconds, it looks at the token every 32 rows only, so up to 31 more are run.
+    /// Sets a token that cancels the call: each worker stops after the row (column, part, group) that it is in.
     ///
-    /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were
-    /// done, or what [`on_cancel`](Apply::on_cancel) says. A run that was done before it saw the token is not cancelled. Rows are
-    /// [grouped](Apply::by) before the run, and that is not broken off.
+    /// Where rows take only nanoseconds, a worker looks at the token every 32 rows, so up to 31 more rows are run.
+    ///
+    /// The call then returns an error of the kind [`Cancelled`](crate::ErrorKind::Cancelled), which says how many rows were done,
+    /// or what [`on_cancel`](Apply::on_cancel) asks for. A run that was done before it saw the token is not cancelled. Rows are
+    /// [grouped](Apply::by) before the run, and the token does not stop the grouping.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.options.cancel = Some(token.clone());
         self
     }
 
-    /// Cancels the call, as a [token](Apply::cancel_token) does, when so much time has passed since its checks were done; of
-    /// [`spawn_rows`](Apply::spawn_rows) and its like, since they were called, the time in the pool's queue included.
+    /// Cancels the call, as a [token](Apply::cancel_token) does, when this much time has passed.
     ///
-    /// One thread waits for all deadlines, so that no worker looks at a clock for them. A row that is running is not cut off.
+    /// The time is counted from the moment when the call's checks are done. For [`spawn_rows`](Apply::spawn_rows) and the other
+    /// `spawn_` verbs it is counted from the call of the verb, so it includes the time in the pool's queue.
+    ///
+    /// One thread waits for all deadlines, so no worker reads a clock for them. A row that is running is not stopped.
     ///
     /// ```
     /// # use std::time::{Duration, Instant};
@@ -643,11 +675,13 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self
     }
 
-    /// Says what a call gives that was cancelled, or whose deadline has passed; an error by default. The verb then gives
-    /// an [`Outcome`].
+    /// Sets what a call gives that was cancelled or whose deadline has passed; an error by default.
     ///
-    /// A failure that ends the call ends it also when it is cancelled: with its error where every row before it was done,
-    /// else as [`Cancelled`](crate::ErrorKind::Cancelled), since a row that was not come to might have failed too.
+    /// With this option the verb returns an [`Outcome`].
+    ///
+    /// A failure that ends the call also ends a call that is cancelled. If every row before the failing one was done, the call
+    /// returns the failure's error. Otherwise it returns [`Cancelled`](crate::ErrorKind::Cancelled), since a row that was never
+    /// reached might have failed too.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -674,11 +708,11 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         self.outcome()
     }
 
-    /// Says who is told how far the run is: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`], such as
-    /// the `ProgressBar` of the feature `progress`.
+    /// Sets what is called with the run's progress: a closure that takes a [`Tick`](crate::Tick), or any [`Progress`], such as the
+    /// `ProgressBar` of the feature `progress`.
     ///
-    /// It is told by the workers, each after 65,536 rows or ten milliseconds, and once at the end. Of groups it counts the rows that
-    /// are in them.
+    /// The workers call it, each after 65,536 rows or ten milliseconds, and once at the end. For groups it counts the rows that are
+    /// in them.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -703,7 +737,29 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         }
     }
 
-    /// Makes the verb give an [`Outcome`]: its output, and what happened.
+    /// Records the call for a [`Report`](crate::Report), a picture of what each worker did when.
+    ///
+    /// The report is complete when the call returns, whether it returns an output or an error. It costs a note of some 50 bytes for
+    /// each run of rows, and nothing for each row.
+    ///
+    /// ```
+    /// # use polars_par_apply::{Report, prelude::*};
+    /// let df = df!["text" => ["1", "2", "three"]]?;
+    /// let report = Report::new("parsing");
+    /// df.par_apply()
+    ///     .report(&report)
+    ///     .on_error(OnError::Null)
+    ///     .rows(|text: &str| text.parse::<i64>())?;
+    /// assert!(report.to_svg()?.contains("invalid digit found in string"));
+    /// # Ok::<(), polars_par_apply::Error>(())
+    /// ```
+    #[cfg(feature = "report")]
+    pub fn report(mut self, report: &crate::Report) -> Self {
+        self.options.report = Some(report.clone());
+        self
+    }
+
+    /// Makes the verb return an [`Outcome`]: its output with a report of the run.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -726,19 +782,19 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
 }
 
 impl<'a, 'p, State, Seed, G> Apply<'a, 'p, Leading<State, Seed>, G> {
-    /// Gives each worker a state of its own, which the closure takes as its first argument, `&mut S`.
+    /// Gives each worker its own state, which the closure takes as its first argument, `&mut S`.
     ///
-    /// `init` returns the state, or a `Result` of it, whose error ends the call with the kind
-    /// [`State`](crate::ErrorKind::State). It is called when a worker comes to its first row: at most once for each worker,
-    /// and never for workers that are not needed; so its error may come late. What may fail later (a connection) is better
-    /// made by the closure, when it finds its state empty. An `init` of several steps says its type:
-    /// `|| -> anyhow::Result<S> { … }`. The state need be `Send`, not `Sync` nor `Clone`.
+    /// `init` returns the state, or a `Result` of it; an error ends the call with the kind [`State`](crate::ErrorKind::State). It
+    /// is called when a worker reaches its first row: at most once for each worker, and never for a worker that is not needed. So
+    /// its error may come late. Something that may fail later, such as a connection, is better opened by the closure when it finds
+    /// its state empty. If `init` has several steps, declare its type: `|| -> anyhow::Result<S> { … }`. The state must be `Send`;
+    /// it need not be `Sync` or `Clone`.
     ///
-    /// A state is never shared: a closure has it for itself, also while it calls this crate. It outlives an error or a
-    /// panic of the closure as it was then. All states are dropped before the call returns.
+    /// A state is never shared: no other call of the closure uses it, even while the closure calls this crate. After an error or a
+    /// panic of the closure, the state stays in use as the closure left it. All states are dropped before the call returns.
     ///
-    /// Which worker takes which rows is not the same in each run. So let a row's result not depend on what the state has
-    /// seen before; for random numbers there is `seed`.
+    /// Which worker takes which rows differs from run to run. So do not let a row's result depend on the rows that the state has
+    /// seen before. For random numbers, use `seed`.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -775,16 +831,17 @@ impl<'a, 'p, State, Seed, G> Apply<'a, 'p, Leading<State, Seed>, G> {
         }
     }
 
-    /// Gives each row a random stream of its own, which the closure takes as `&mut RowRng` before the row's values (and
-    /// after the state, if there is one).
+    /// Gives each row its own random stream, which the closure takes as `&mut RowRng` before the row's values.
     ///
-    /// The stream depends on the seed and the row's number alone; see [`RowRng`](crate::RowRng). So one worker, many
-    /// workers and any cut give the same column. The number is counted in the call's own frame: of one that is a part of
-    /// another, [`first_row`](Apply::first_row) says where it begins, or [`row_numbers`](Apply::row_numbers) each number.
+    /// Where there is a state too, the state comes first.
     ///
-    /// Of `columns`, the number is the column's position among those used. Of `chunks`, it is the part's first row, so the
-    /// cut must be given by [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows): another cut gives
-    /// other numbers; so it is of `transform` without keys. Of `groups`, and of `transform` with keys, it is the group's first row.
+    /// The stream depends only on the seed and the row's number; see [`RowRng`](crate::RowRng). So one worker, many workers and any
+    /// cut give the same column. Rows are numbered within the call's own frame. Where that frame is a part of another, set the
+    /// number of its first row with [`first_row`](Apply::first_row), or each number with [`row_numbers`](Apply::row_numbers).
+    ///
+    /// For `columns`, the number is the column's position among those used. For `chunks`, and for `transform` without keys, it is
+    /// the part's first row. Another cut gives other numbers, so the cut must be set by [`partitions`](Apply::partitions) or
+    /// [`chunk_rows`](Apply::chunk_rows). For `groups`, and for `transform` with keys, it is the group's first row.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -811,12 +868,12 @@ impl<'a, 'p, State, Seed, G> Apply<'a, 'p, Leading<State, Seed>, G> {
 }
 
 impl<'a, 'p, I, Seed, G> Apply<'a, 'p, Leading<context::State<I, NoFinish>, Seed>, G> {
-    /// Gives every [`state`](Apply::state) to a closure when the rows are done: to add up counters, to flush buffers.
+    /// Sets a hook that is called with every [`state`](Apply::state) when the rows are done, to add up counters or flush buffers.
     ///
-    /// The hook takes the state by value. It is called on the calling thread, once for each state that was made; also after
-    /// a failure, a cancel or a panic, when it sees what was done until then. It may return a `Result`: its first error is
-    /// the call's, of the kind [`Finish`](crate::ErrorKind::Finish), when all states are finished and unless the rows
-    /// ended with an error. The output is then lost; to keep it, return nothing and store the error.
+    /// The hook takes the state by value. It is called on the calling thread, once for each state that was made. It is called after
+    /// a failure, a cancellation or a panic too, and then sees what was done until then. It may return a `Result`. When all states
+    /// are finished, the first error of a hook becomes the call's error, of the kind [`Finish`](crate::ErrorKind::Finish), unless
+    /// the rows themselves ended with an error. The output is then lost; to keep it, return nothing and store the error elsewhere.
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -849,7 +906,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// Calls the closure for each row; see [`ParApply::par_apply_rows`](crate::ParApply::par_apply_rows).
     ///
     /// # Errors
-    /// As there; and an option that cannot be followed.
+    /// Those listed there, and an option that cannot be followed.
     pub fn rows<M, C, F>(self, f: F) -> Result<G::Of<<F::Out as IntoRow>::Output>>
     where
         L: Lead<C>,
@@ -860,20 +917,21 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::rows(Given::of(self.frame.get()?), &self.options, self.lead, &f).map(G::give)
     }
 
-    /// Keeps the rows for which the closure returns true: `bool`, `Option<bool>`, or a `Result` of one of these. The closure's
-    /// arguments are those of [`rows`](Apply::rows).
+    /// Keeps the rows for which the closure returns true.
     ///
-    /// The output is a `DataFrame` of the kept rows in their order, with all columns of the frame and their dtypes, whatever
-    /// [`select`](Apply::select) gives to the closure. `None` is false, and so is a row of which a plain argument is null: the
-    /// closure is not called for it.
+    /// The closure returns `bool`, `Option<bool>`, or a `Result` of one of these. Its arguments are those of [`rows`](Apply::rows).
+    ///
+    /// The output is a `DataFrame` of the kept rows in their order. It has all columns of the frame with their dtypes, whatever
+    /// [`select`](Apply::select) gives to the closure. `None` counts as false. A row in which a plain argument is null is not kept
+    /// either, and the closure is not called for it.
     ///
     /// A row that fails is not kept: [`OnError::Null`], `Skip` and `Collect` all drop it, and report it in
-    /// [`failures`](Outcome::failures). A run that was cancelled gives, with [`OnCancel::Partial`], the rows kept of those that
-    /// were done. [`kept_rows`](Outcome::kept_rows) are the numbers of the output's rows. There are no columns of results, so
+    /// [`failures`](Outcome::failures). With [`OnCancel::Partial`], a cancelled run gives the kept rows among those that were done.
+    /// [`kept_rows`](Outcome::kept_rows) has the numbers of the output's rows. There are no columns of results, so
     /// [`names`](Apply::names) and [`returns`](Apply::returns) are refused.
     ///
     /// # Errors
-    /// As [`rows`](Apply::rows).
+    /// Those of [`rows`](Apply::rows).
     ///
     /// # Examples
     /// ```
@@ -894,7 +952,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     ///
-    /// A closure that returns something else does not compile:
+    /// A closure with another return type does not compile:
     /// ```compile_fail,E0277
     /// # use polars_par_apply::prelude::*;
     /// let df = df!["x" => [1]].unwrap();
@@ -910,21 +968,22 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::filter_rows(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
-    /// Adds the closure's results to the frame's columns, or replaces those of the same names: what
-    /// [`rows`](Apply::rows) gives, beside the columns of the frame, as Polars' own `with_columns` does.
+    /// Adds the closure's results to the frame as columns, or replaces the columns of the same names.
     ///
-    /// The closure takes and returns what that of [`rows`](Apply::rows) does, and a result's columns have the same names and
-    /// dtypes: `par_apply` for one cell, `column_0`, `column_1`, … for a tuple or an array, its fields' for a derived struct,
-    /// or what [`names`](Apply::names) says. The output is a `DataFrame` with all columns of the frame, whatever
-    /// [`select`](Apply::select) gives to the closure; a column that is replaced keeps its position, and others come last, in
+    /// The results are those of [`rows`](Apply::rows), beside the columns of the frame, as Polars' own `with_columns` puts them.
+    ///
+    /// The closure takes and returns the same as that of [`rows`](Apply::rows), and the result columns have the same names and
+    /// dtypes: `par_apply` for one cell, `column_0`, `column_1`, … for a tuple or an array, the fields' names for a derived struct,
+    /// or what [`names`](Apply::names) sets. The output is a `DataFrame` with all columns of the frame, whatever
+    /// [`select`](Apply::select) gives to the closure. A column that is replaced keeps its position; new columns come last, in
     /// their order. A row in which a plain argument is null has null results.
     ///
-    /// [`OnError::Null`] and `Collect` leave the results of a row that fails null; with `Skip` the whole row is dropped from the
-    /// output, as it is from what [`OnCancel::Partial`] gives of a cancelled run where it was never reached:
+    /// With [`OnError::Null`] and `Collect`, a row that fails has null results. With `Skip`, the whole row is dropped from the
+    /// output. With [`OnCancel::Partial`], a cancelled run drops the rows that were never reached.
     /// [`kept_rows`](Outcome::kept_rows) says which rows are left. On a `LazyFrame`, `rows` does the same.
     ///
     /// # Errors
-    /// As [`rows`](Apply::rows).
+    /// Those of [`rows`](Apply::rows).
     ///
     /// # Examples
     /// ```
@@ -957,24 +1016,26 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     }
 
     /// Calls the closure for each row, which returns any number of rows, and gives all of them as a `DataFrame`, in the order of
-    /// the input's rows: a `DataFrame` also where it has one column.
+    /// the input's rows.
     ///
-    /// The closure takes what that of [`rows`](Apply::rows) takes. It returns a `Vec`, an array, an `Option` or
-    /// [`Many(iterator)`](crate::Many) of [rows](IntoRow), or a `Result` of one: see [`IntoRows`]. A row in which an argument of
-    /// a plain type is null gives no rows. Names are those of `rows`; the dtypes are known from the closure's type, so that an
-    /// output of no rows has the same columns.
+    /// The output is a `DataFrame` even where it has one column.
     ///
-    /// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) say which row of the input each comes from. A row that fails
-    /// gives no rows: [`OnError::Skip`] and [`OnError::Collect`] report it, and [`OnError::Null`] is refused. The
-    /// [`kept_rows`](Outcome::kept_rows) are the input rows that were done and did not fail, those that gave no rows among them.
+    /// The closure takes the same arguments as that of [`rows`](Apply::rows). It returns a `Vec`, an array, an `Option` or
+    /// [`Many(iterator)`](crate::Many) of [rows](IntoRow), or a `Result` of one: see [`IntoRows`]. A row in which an argument of a
+    /// plain type is null gives no rows. The names are those of `rows`. The dtypes are known from the closure's type, so an output
+    /// of no rows has the same columns.
     ///
-    /// Each worker gathers what its rows give, and at the end the parts are put one after the other: large ones as chunks of the
-    /// output, which [`rechunk`](DataFrame::rechunk_mut) makes one. What the closure returns is owned; text that is a piece of an
-    /// argument is pushed with less work by [`emit_rows`](Apply::emit_rows).
+    /// [`keep`](Apply::keep) and [`source_rows`](Apply::source_rows) show which input row each output row comes from. A row that
+    /// fails gives no rows: [`OnError::Skip`] and [`OnError::Collect`] report it, and [`OnError::Null`] is refused.
+    /// [`kept_rows`](Outcome::kept_rows) has the input rows that were done and did not fail, including those that gave no rows.
+    ///
+    /// Each worker gathers what its rows give, and at the end the parts are put one after the other. Large parts become chunks of
+    /// the output, which [`rechunk`](DataFrame::rechunk_mut) joins into one. The closure's results are owned. Where the output is
+    /// text that is a piece of an argument, [`emit_rows`](Apply::emit_rows) pushes it with less work.
     ///
     /// # Errors
-    /// Those of [`rows`](Apply::rows); a column of [`keep`](Apply::keep) that is missing; two output columns of one name; more
-    /// rows than a frame of Polars can have.
+    /// Those of [`rows`](Apply::rows); a column of [`keep`](Apply::keep) that is missing; two output columns of one name; more rows
+    /// than a Polars frame can have.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -985,7 +1046,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// assert_eq!(flat.column("n")?.i64()?.to_vec(), [Some(1), Some(2), Some(3)]);
     /// assert_eq!(flat.column("row")?.idx()?.to_vec(), [Some(0), Some(0), Some(3)]);
     ///
-    /// // One item that fails fails its row, of which nothing is left.
+    /// // If one item fails, its row fails and gives nothing.
     /// let df = df!["text" => ["1 2", "3 x", "4"]]?;
     /// assert_eq!(df.par_apply().flat_map_rows(numbers).unwrap_err().row(), Some(1));
     /// let some = df.par_apply().names(["n"]).on_error(OnError::Skip).flat_map_rows(numbers)?;
@@ -1004,15 +1065,17 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
             .map(G::give)
     }
 
-    /// Calls the closure for each row, which pushes any number of rows, and gives all of them as a `DataFrame`, in the order of
-    /// the input's rows and of the pushes: as [`flat_map_rows`](Apply::flat_map_rows), without a `Vec` for each row.
+    /// Calls the closure for each row, which pushes any number of rows, and gives all of them as a `DataFrame`, in the order of the
+    /// input's rows and of the pushes.
     ///
-    /// The closure takes `out: &mut Emit<T>` after the [state](Apply::state) and the random stream, and then what that of
-    /// [`rows`](Apply::rows) takes; it returns `()` or a `Result`. `T` is the type of an output row: see [`Emit`](crate::Emit). Of a `T` such
-    /// as `&str` or `(&str, i64)`, text that is pushed may borrow from the row's cells: it is copied once, to where it stays in
-    /// the output.
+    /// It does what [`flat_map_rows`](Apply::flat_map_rows) does, without a `Vec` for each row.
     ///
-    /// What a row has pushed that fails, panics or is cancelled is taken back; what is tried again begins anew.
+    /// The closure takes `out: &mut Emit<T>` after the [state](Apply::state) and the random stream, and then the arguments of a
+    /// closure of [`rows`](Apply::rows). It returns `()` or a `Result`. `T` is the type of an output row: see
+    /// [`Emit`](crate::Emit). Where `T` is a type such as `&str` or `(&str, i64)`, the text that is pushed may borrow from the
+    /// row's cells. It is copied once, to its final place in the output.
+    ///
+    /// If a row fails, panics or is cancelled, what it has pushed is removed. A row that is tried again begins with nothing pushed.
     ///
     /// # Errors
     /// Those of [`flat_map_rows`](Apply::flat_map_rows).
@@ -1043,7 +1106,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// Calls the closure for each column; see [`ParApply::par_apply_columns`](crate::ParApply::par_apply_columns).
     ///
     /// # Errors
-    /// As there; and an option that cannot be followed.
+    /// Those listed there, and an option that cannot be followed.
     pub fn columns<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
     where
         L: Lead<C>,
@@ -1058,7 +1121,7 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// [`ParApply::par_apply_chunks`](crate::ParApply::par_apply_chunks).
     ///
     /// # Errors
-    /// As there; and an option that cannot be followed.
+    /// Those listed there, and an option that cannot be followed.
     pub fn chunks<M, C, F>(self, f: F) -> Result<G::Of<<F::Out as IntoStack>::Output>>
     where
         L: Lead<C>,
@@ -1073,13 +1136,13 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
 impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// Calls the closure for each value of each column, and gives the results as a `DataFrame` of the same names and height.
     ///
-    /// `f` takes one [cell](crate::Cell) and returns one, or a `Result` of one. Every column used is mapped: all of them, or those
-    /// of [`select`](Apply::select) or [`select_where`](Apply::select_where); the output has no others. The values of all columns
-    /// are shared out together: one long column keeps all workers busy, and so do many short ones.
+    /// `f` takes one [cell](crate::Cell) and returns one, or a `Result` of one. Every column that is used is mapped: all of them,
+    /// or those of [`select`](Apply::select) or [`select_where`](Apply::select_where). The output has no other columns. The workers
+    /// share the values of all columns, so one long column keeps all workers busy, and so do many short ones.
     ///
     /// A null is not given to a closure of a plain `T`, and stays null; `Option<T>` sees it as `None`. With `seed`, each value has
-    /// a random stream of its own: of the row of number `r` and the column at position `c` of `w`, it is that of number
-    /// `r · w + c`.
+    /// its own random stream: the value in row number `r`, and in the column at position `c` of `w` columns, has the stream of
+    /// number `r · w + c`.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1095,11 +1158,13 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// ```
     ///
     /// # Errors
-    /// Before `f` is called: every column of a dtype that `f` does not take without loss, all together. From the run: the error or
-    /// panic of `f` in the first failing column, there in its lowest failing row, with both. [`OnError::Null`] and
-    /// [`OnError::Collect`] leave null where `f` fails, and the [`failures`](Outcome::failures) have the columns `row` and
-    /// `column`. [`OnError::Skip`] is refused, since the columns would differ in height, and so is [`OnCancel::Partial`], since
-    /// each column may have come to another row. [`returns`](Apply::returns) gives a dtype for each column.
+    /// Before `f` is called: every column of a dtype that `f` does not take without loss, all reported together. From the run: the
+    /// error or panic of `f` in the first failing column, and there in its lowest failing row, with the column and the row.
+    ///
+    /// With [`OnError::Null`] and [`OnError::Collect`], a value for which `f` fails is null, and the
+    /// [`failures`](Outcome::failures) have the columns `row` and `column`. [`OnError::Skip`] is refused, since the columns would
+    /// differ in height. [`OnCancel::Partial`] is refused, since the columns may have been stopped at different rows.
+    /// [`returns`](Apply::returns) takes one dtype for each column.
     pub fn elements<M, C, F>(self, f: F) -> Result<G::Of<DataFrame>>
     where
         L: Lead<C>,
@@ -1110,17 +1175,19 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
         verbs::elements(self.frame.get()?, &self.options, self.lead, &f).map(G::give)
     }
 
-    /// Folds every row into an accumulator, and gives that: a sum, a map, a histogram, whatever `A` is.
+    /// Folds every row into an accumulator of type `A`, such as a sum, a map or a histogram, and returns the accumulator.
     ///
-    /// `f` takes the accumulator, `&mut A`, and then the row's values as the closure of [`rows`](Apply::rows) does; it returns
-    /// `()`, or a `Result` of it. Rows are folded in blocks side by side. Each block begins with what `init` makes, and `merge`
-    /// makes one accumulator of two, of which the second comes from the rows right after those of the first. So `init` makes
-    /// what changes nothing when it is merged (0 for a sum, an empty map), and `merge` may be made in any grouping.
+    /// `f` takes the accumulator, `&mut A`, and then the row's values, as the closure of [`rows`](Apply::rows) does. It returns
+    /// `()`, or a `Result` of it. Rows are folded in blocks, several at the same time. Each block begins with what `init` returns.
+    /// `merge` makes one accumulator of two, where the second comes from the rows right after those of the first. So `init` must
+    /// return a value that changes nothing when it is merged (0 for a sum, an empty map), and `merge` must give the same result in
+    /// any grouping.
     ///
-    /// The result has **the same bits** on any number of workers and for any chunks of the frame, also where adding in another
-    /// order rounds otherwise: the blocks, and which of them are merged with which, depend on the number of rows alone, and no
-    /// [cut](Apply::chunk_rows) changes them. There are up to 32 blocks, of up to 524,288 rows each; of a larger frame, more. Few
-    /// accumulators are there at a time: one for each worker, and those that wait for their neighbour, a few for each worker.
+    /// The result has **the same bits** on any number of workers and for any chunks of the frame, even where another order of
+    /// additions would round otherwise. The blocks, and which of them are merged with which, depend on the number of rows alone; no
+    /// [cut](Apply::chunk_rows) changes them. There are up to 32 blocks of up to 524,288 rows each; a larger frame has more blocks.
+    /// Only a few accumulators exist at a time: one for each worker, and those that wait for their neighbour, a few for each
+    /// worker.
     ///
     /// A row in which an argument of a plain type is null is not given to `f`. A frame without rows gives `init()`. With
     /// `seed`, the row's random stream comes after the accumulator.
@@ -1148,11 +1215,13 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     /// ```
     ///
     /// # Errors
-    /// As [`rows`](Apply::rows): the error or panic of `f` in the lowest failing row ends the call. A panic of `init` names the
-    /// block's first row, and one of `merge` the row at which the two meet; their messages say `within init` and `within merge`.
-    /// Refused are [`state`](Apply::state), whose place the accumulator has; `retry`, any [`on_error`](Apply::on_error) but
-    /// [`OnError::Fail`] and [`OnCancel::Partial`], since a row that fails may have been folded in half; and
-    /// [`names`](Apply::names) and [`returns`](Apply::returns), since no columns come out.
+    /// Those of [`rows`](Apply::rows): the error or panic of `f` in the lowest failing row ends the call. A panic of `init` names
+    /// the block's first row, and a panic of `merge` names the row at which the two blocks meet; their messages say `within init`
+    /// and `within merge`.
+    ///
+    /// Some options are refused. [`state`](Apply::state) is, because the accumulator takes its place. So are `retry`, any
+    /// [`on_error`](Apply::on_error) but [`OnError::Fail`], and [`OnCancel::Partial`], since a row that fails may have been folded
+    /// in half. [`names`](Apply::names) and [`returns`](Apply::returns) are, since the output has no columns.
     pub fn fold_rows<A, M, I, F, R>(self, init: I, f: F, merge: R) -> Result<G::Of<A>>
     where
         L: FoldLead<A>,
@@ -1167,21 +1236,21 @@ impl<L, G: Gives> Apply<'_, '_, L, G> {
     }
 }
 
-/// Calls that return at once.
+/// Verbs that run in the background and return a [`Job`] at once.
 ///
-/// The frame is shared, not copied: dropping it, or changing it, concerns the job no more. The closure is `'static`: it has
-/// what it needs for itself, by `move`. What [`progress`](Apply::progress) was given may not borrow either.
+/// The frame is shared, not copied, so dropping or changing it afterwards does not affect the job. The closure must be `'static`:
+/// it owns what it needs, by `move`. What [`progress`](Apply::progress) was given must not borrow either.
 impl<L, G: Gives> Apply<'_, 'static, L, G>
 where
     L: Send + 'static,
 {
     /// Calls the closure for each row, in the background: [`rows`](Apply::rows) as a [`Job`].
     ///
-    /// The job is begun by the [pool](Apply::pool), and ends when the pool is terminated. [`Job::progress`] tells how far it
-    /// is, [`Job::cancel`] does what [`cancel_token`](Apply::cancel_token) does, and dropping the job too. Every check is made
-    /// when it is begun; what it finds is the job's error. A [`deadline`](Apply::deadline) is counted from this call: a job that
-    /// has not begun by then never does. A job that is cancelled, or late, before it has begun is an error also with
-    /// [`OnCancel::Partial`]: there is no part of it.
+    /// The [pool](Apply::pool) begins the job, and ends it when the pool is terminated. [`Job::progress`] reports how far it is.
+    /// [`Job::cancel`] cancels it as a [`cancel_token`](Apply::cancel_token) does, and so does dropping the job. The checks are
+    /// made when the job begins; a fault that they find is the job's error. A [`deadline`](Apply::deadline) is counted from this
+    /// call, and a job that has not begun by then never begins. A job that is cancelled or late before it has begun gives an error
+    /// even with [`OnCancel::Partial`], since nothing of it was done.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1206,8 +1275,9 @@ where
         })
     }
 
-    /// Keeps the rows for which the closure returns true, in the background: [`filter_rows`](Apply::filter_rows) as a [`Job`];
-    /// see [`spawn_rows`](Apply::spawn_rows).
+    /// Keeps the rows for which the closure returns true, in the background: [`filter_rows`](Apply::filter_rows) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1231,8 +1301,9 @@ where
         })
     }
 
-    /// Adds the closure's results to the frame's columns, in the background: [`with_columns`](Apply::with_columns) as a [`Job`];
-    /// see [`spawn_rows`](Apply::spawn_rows).
+    /// Adds the closure's results to the frame's columns, in the background: [`with_columns`](Apply::with_columns) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1256,8 +1327,10 @@ where
         })
     }
 
-    /// Calls the closure for each row, in the background: [`flat_map_rows`](Apply::flat_map_rows) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each row, which returns any number of rows, in the background: [`flat_map_rows`](Apply::flat_map_rows)
+    /// as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1281,8 +1354,10 @@ where
         })
     }
 
-    /// Calls the closure for each row, in the background: [`emit_rows`](Apply::emit_rows) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each row, which pushes any number of rows, in the background: [`emit_rows`](Apply::emit_rows) as a
+    /// [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1306,8 +1381,9 @@ where
         })
     }
 
-    /// Calls the closure for each column, in the background: [`columns`](Apply::columns) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each column, in the background: [`columns`](Apply::columns) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1331,8 +1407,9 @@ where
         })
     }
 
-    /// Calls the closure for each part of the rows, in the background: [`chunks`](Apply::chunks) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each part of the rows, in the background: [`chunks`](Apply::chunks) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1356,8 +1433,9 @@ where
         })
     }
 
-    /// Calls the closure for each value of each column, in the background: [`elements`](Apply::elements) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls the closure for each value of each column, in the background: [`elements`](Apply::elements) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1383,8 +1461,9 @@ where
         })
     }
 
-    /// Folds every row into an accumulator, in the background: [`fold_rows`](Apply::fold_rows) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Folds every row into an accumulator, in the background: [`fold_rows`](Apply::fold_rows) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -1410,7 +1489,7 @@ where
         })
     }
 
-    /// A job whose progress counts the frame's rows.
+    /// Starts a job whose progress counts the frame's rows.
     pub(crate) fn spawn_over_rows<T, V>(self, verb: V) -> Job<T>
     where
         T: Send + 'static,

@@ -28,16 +28,16 @@ use crate::run::catch;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 
-/// A batch of arrow2: its arrays, and the schema that `arrow2::chunk::Chunk` does not have.
+/// A batch of arrow2: its arrays together with their schema, which `arrow2::chunk::Chunk` does not have.
 ///
-/// It is a chunk closure's argument and result, as `RecordBatch` is with the feature `arrow`, and goes to and from frames by
-/// [`ToArrow2`] and [`FromArrow2`].
+/// A chunk closure can take and return it, as it can a `RecordBatch` with the feature `arrow`. [`ToArrow2`] and [`FromArrow2`]
+/// convert frames to it and back.
 ///
 /// ```
 /// use polars_par_apply::arrow2::array::{Array, Float64Array};
 /// use polars_par_apply::prelude::*;
 ///
-/// /// What an older pipeline has.
+/// /// A function of an older pipeline, which uses arrow2.
 /// fn halved(part: Arrow2Chunk) -> polars_par_apply::Result<Arrow2Chunk> {
 ///     let halves = part.chunk().arrays().iter().map(|array| {
 ///         let array = array.as_any().downcast_ref::<Float64Array>().unwrap();
@@ -57,20 +57,21 @@ use crate::sync::Arc;
 pub struct Arrow2Chunk {
     schema: Arc<Schema>,
     chunk: Chunk<Box<dyn Array>>,
-    /// Of a chunk without columns as well.
+    /// The number of rows, which a chunk without columns has as well.
     rows: usize,
 }
 
 impl Arrow2Chunk {
-    /// Puts a schema and arrays together. Of no arrays, it has no rows.
+    /// Makes a batch of a schema and arrays; a batch without arrays has no rows.
     ///
     /// # Errors
-    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow): other numbers of fields and arrays, or a field of another type than its array.
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned if the number of fields is not that of the arrays, or if a
+    /// field has another type than its array.
     pub fn try_new(schema: Schema, chunk: Chunk<Box<dyn Array>>) -> Result<Self> {
         let (fields, arrays) = (&schema.fields, chunk.arrays());
         if fields.len() != arrays.len() {
             let message = format!(
-                "the schema has {} fields, and the chunk {} arrays; give one for each",
+                "the schema has {} fields, but the chunk has {} arrays; give one array for each field",
                 fields.len(),
                 arrays.len()
             );
@@ -79,7 +80,7 @@ impl Arrow2Chunk {
         for (field, array) in fields.iter().zip(arrays) {
             if field.data_type() != array.data_type() {
                 let message = format!(
-                    "the field is {:?}, and its array {:?}; give them the same type",
+                    "the field is {:?}, but its array is {:?}; give both the same type",
                     field.data_type(),
                     array.data_type()
                 );
@@ -95,19 +96,19 @@ impl Arrow2Chunk {
         })
     }
 
-    /// The names and types of the columns.
+    /// Returns the names and types of the columns.
     #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// The arrays of the columns.
+    /// Returns the arrays of the columns.
     #[must_use]
     pub fn chunk(&self) -> &Chunk<Box<dyn Array>> {
         &self.chunk
     }
 
-    /// The array of the column of a name.
+    /// Returns the array of the column of that name, or `None` if there is no such column.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&dyn Array> {
         let position = self
@@ -118,13 +119,13 @@ impl Arrow2Chunk {
         Some(&*self.chunk.arrays()[position])
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     #[must_use]
     pub fn num_rows(&self) -> usize {
         self.rows
     }
 
-    /// The schema and the arrays, by value.
+    /// Returns the schema and the arrays by value.
     #[must_use]
     pub fn into_parts(self) -> (Schema, Chunk<Box<dyn Array>>) {
         (Arc::unwrap_or_clone(self.schema), self.chunk)
@@ -146,12 +147,14 @@ impl fmt::Debug for Arrow2Chunk {
     }
 }
 
-/// Gives a frame to arrow2, as chunks that share the memory of its numbers, dates and times.
+/// Converts a frame to chunks of arrow2, which share the memory of its numbers, dates and times.
 ///
 /// The trait is sealed: it is implemented for `DataFrame`.
 pub trait ToArrow2: Sealed {
-    /// The frame as chunks, at the oldest level: arrow2 has no views, so text is copied to `LargeUtf8`, and binary values to
-    /// `LargeBinary`. It is cut where a chunk of any column ends, as `ToArrow::to_batches` cuts it.
+    /// Returns the frame as chunks, at the oldest compatibility level.
+    ///
+    /// arrow2 has no views, so text is copied to `LargeUtf8`, and binary values to `LargeBinary`. The frame is cut where a
+    /// chunk of any column ends, as `ToArrow::to_batches` cuts it.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -164,21 +167,21 @@ pub trait ToArrow2: Sealed {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column that Arrow cannot have: of Int128, of an Object, of a name with a
-    /// zero byte.
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for each column that Arrow cannot have: a column of Int128, an
+    /// Object, or a column whose name has a zero byte.
     fn to_arrow2(&self) -> Result<Vec<Arrow2Chunk>>;
 }
 
-/// Makes a frame of chunks of arrow2, which shares the memory of their numbers, dates and times.
+/// Converts chunks of arrow2 to a frame, which shares the memory of their numbers, dates and times.
 ///
 /// The trait is sealed: it is implemented for [`Arrow2Chunk`] and `[Arrow2Chunk]`.
 pub trait FromArrow2: Sealed {
-    /// The chunks as one frame, below each other, each a chunk of every column; see [`ToArrow2::to_arrow2`].
+    /// Returns the chunks as one frame, stacked in order, where each is a chunk of every column; see [`ToArrow2::to_arrow2`].
     ///
     /// # Errors
-    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column: a type that Polars does not have, or whose feature is off; nulls in
-    /// a field that is not nullable; a value that Polars cannot hold. Chunks whose columns differ, by name or dtype. No chunks
-    /// at all.
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for each column that has a type that Polars does not have or
+    /// whose feature is off, nulls in a field that is not nullable, or a value that Polars cannot hold. It is also returned if
+    /// the columns of the chunks differ in name or dtype, and if there are no chunks at all.
     fn to_frame(&self) -> Result<DataFrame>;
 }
 
@@ -197,7 +200,7 @@ impl ToArrow2 for DataFrame {
 
 type Arrays = Vec<Box<dyn Array>>;
 
-/// The columns' schema and chunks.
+/// Exports the schema and the chunks of the columns.
 fn exported(columns: &[prelude::Column]) -> Result<(Schema, Vec<Arrays>)> {
     let mut fields = Vec::with_capacity(columns.len());
     let mut chunks = Vec::with_capacity(columns.len());
@@ -213,13 +216,13 @@ fn exported(columns: &[prelude::Column]) -> Result<(Schema, Vec<Arrays>)> {
 fn arrays_of(column: &prelude::Column) -> Result<(Field, Arrays)> {
     let failed = |error: ::arrow2::error::Error| refused(column.name(), error.to_string());
     let (arrays, schema) = column_to_ffi(column, CompatLevel::oldest())?;
-    // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down; Polars has made it, so it is valid.
+    // SAFETY: both crates have the struct as `repr(C)`, as the C Data Interface defines it; Polars has made it, so it is valid.
     let field = unsafe {
         let schema: ffi::ArrowSchema = same_struct::<ArrowSchema, _>(schema);
         ffi::import_field_from_c(&schema).map_err(failed)?
     };
     let arrays = arrays.into_iter().map(|array| {
-        // SAFETY: as above; and the array is of the field, since both are of one column.
+        // SAFETY: as above; the array belongs to the field, since both come from one column.
         let array = unsafe {
             let array: ffi::ArrowArray = same_struct::<ArrowArray, _>(array);
             ffi::import_array_from_c(array, field.data_type().clone())
@@ -239,7 +242,7 @@ fn chunk_of_arrays(schema: Arc<Schema>, arrays: Arrays, rows: usize) -> Result<A
     })
 }
 
-/// A frame as one chunk.
+/// Returns a frame as one chunk.
 pub(crate) fn chunk_of(frame: &DataFrame) -> Result<Arrow2Chunk> {
     let columns: Vec<_> = frame.columns().iter().map(in_one_chunk).collect();
     let (schema, chunks) = exported(&columns)?;
@@ -297,21 +300,22 @@ impl Batch for Arrow2Chunk {
 
     fn to_c(&self, position: usize) -> Result<ArrowArray, String> {
         let array = &*self.chunk.arrays()[position];
-        // What arrow2 panics at is known, and made good; it is not maintained, so there may be more.
+        // The panics of arrow2 that are known are avoided; it is not maintained, so there may be more.
         let array = catch(|| exportable(array).map(ffi::export_array_to_c));
-        let array = array.map_err(|_| "arrow2 panicked as it exported the array".to_owned())?;
+        let array = array.map_err(|_| "arrow2 panicked while it exported the array".to_owned())?;
         let array = array.map_err(|error| error.to_string())?;
-        // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
+        // SAFETY: both crates have the struct as `repr(C)`, as the C Data Interface defines it.
         Ok(unsafe { same_struct(array) })
     }
 }
 
-/// An array that arrow2 exports as the format says.
+/// Returns an array that arrow2 exports as the format requires.
 ///
-/// Three kinds it does not: text or bytes whose values are a slice of a buffer are exported from the buffer's start; a slice of
-/// structs or of lists of fixed width keeps the slice of the values, and has the offset of its bits as that of the whole, so that
-/// whoever takes it by the format skips as many values once more; and arrays within others are not aligned, at which it panics. So
-/// the first are copied, the second get bits that begin with the first row, and the third are exported and taken back alone.
+/// There are three kinds of arrays that it exports wrongly. First, text or bytes whose values are a slice of a buffer are
+/// exported from the start of the buffer; these are copied. Second, a slice of structs or of lists of fixed width keeps the
+/// slice of the values, and has the offset of its bits as that of the whole array, so that a reader that follows the format
+/// skips as many values once more; these get bits that begin with the first row. Third, arrays within others are not aligned,
+/// at which arrow2 panics; these are exported and imported again by themselves.
 fn exportable(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
     let dtype = array.data_type().clone();
     let bits = || {
@@ -368,9 +372,9 @@ fn exportable(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
             if let Some(dictionary) = any.downcast_ref::<DictionaryArray<$K>>() {
                 let values = exportable_within(&**dictionary.values())?;
                 let keys = dictionary.keys().clone();
-                // What lies under a null is any key, which `try_new` does not take.
+                // The key in the place of a null may be anything, which `try_new` refuses.
                 let dictionary = DictionaryArray::<$K>::try_new_unchecked;
-                // SAFETY: the keys are those of a dictionary of as many values.
+                // SAFETY: the keys are those of a dictionary with as many values.
                 let dictionary = unsafe { dictionary(dtype, keys, values)? };
                 return Ok(dictionary.boxed());
             }
@@ -380,20 +384,20 @@ fn exportable(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
     Ok(array.to_boxed())
 }
 
-/// The same of an array within another: its parts are aligned, which arrow2 does for the outermost alone.
+/// Does the same for an array within another one: its parts are aligned, which arrow2 does only for the outermost array.
 fn exportable_within(array: &dyn Array) -> Result<Box<dyn Array>, Error2> {
     let array = exportable(array)?;
     let dtype = array.data_type().clone();
     if array.is_empty() {
         return Ok(array);
     }
-    // SAFETY: arrow2 takes what it has exported, an array of this type.
+    // SAFETY: arrow2 imports what it has exported, an array of this type.
     unsafe { ffi::import_array_from_c(ffi::export_array_to_c(array), dtype) }
 }
 
 fn column_of(field: &Field) -> Result<Column> {
     check_field(field).map_err(|why| refused(&field.name, why))?;
-    // SAFETY: both crates have the struct `repr(C)`; arrow2 has made it, so it is valid.
+    // SAFETY: both crates have the struct as `repr(C)`; arrow2 has made it, so it is valid.
     let column = unsafe {
         let schema: ArrowSchema = same_struct(ffi::export_field_to_c(&as_stored(field)));
         importable(&schema)
@@ -403,7 +407,8 @@ fn column_of(field: &Field) -> Result<Column> {
     })
 }
 
-/// The field with what each extension type is stored as: of one that is stored as a dictionary, arrow2 exports the keys alone.
+/// Returns the field with each extension type as what it is stored as: for one that is stored as a dictionary, arrow2 exports
+/// only the keys.
 fn as_stored(field: &Field) -> Field {
     Field {
         data_type: type_as_stored(field.data_type()),
@@ -429,7 +434,7 @@ fn type_as_stored(dtype: &DataType) -> DataType {
     }
 }
 
-/// What arrow2 panics at as it exports a field is refused.
+/// Refuses a field at which arrow2 panics when it exports it.
 fn check_field(field: &Field) -> Result<(), String> {
     check_name(&field.name)?;
     check_type(field.data_type())
@@ -442,7 +447,7 @@ fn check_type(dtype: &DataType) -> Result<(), String> {
         A::Interval(_) | A::Union(..) => Err(format!("{dtype:?} has no counterpart in Polars")),
         A::Time32(TimeUnit::Microsecond | TimeUnit::Nanosecond)
         | A::Time64(TimeUnit::Second | TimeUnit::Millisecond) => {
-            Err(format!("{dtype:?} is no type of Arrow's"))
+            Err(format!("{dtype:?} is not a type of Arrow"))
         }
         A::Timestamp(_, Some(zone)) => check_name(zone),
         A::List(item) | A::LargeList(item) | A::FixedSizeList(item, _) | A::Map(item, _) => {

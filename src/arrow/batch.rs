@@ -20,15 +20,18 @@ use crate::error::Result;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 
-/// Gives a frame to arrow-rs, as record batches that share its memory.
+/// Converts a frame to record batches of arrow-rs, which share its memory.
 ///
 /// The trait is sealed: it is implemented for `DataFrame`.
 pub trait ToArrow: Sealed {
-    /// The frame as batches, at the newest level: text and binary values stay as they are, as `Utf8View` and `BinaryView`.
+    /// Returns the frame as batches, at the newest compatibility level.
     ///
-    /// The frame is cut where a chunk of any column ends, so numbers, text and lists are not copied; a frame of one chunk is one
-    /// batch, and a frame of no rows one batch of no rows. A column with categories is put into one chunk first, and its batches
-    /// share a dictionary. The guide's page [Arrow](crate::guide::arrow) lists which dtypes become which types, and what is copied.
+    /// Text and binary values stay as they are, as `Utf8View` and `BinaryView`.
+    ///
+    /// The frame is cut where a chunk of any column ends, so numbers, text and lists are not copied. A frame of one chunk is
+    /// one batch, and a frame without rows is one batch without rows. A column with categories is put into one chunk first, and
+    /// its batches share a dictionary. The guide's page [Arrow](crate::guide::arrow) lists which dtypes become which types, and
+    /// what is copied.
     ///
     /// ```
     /// use polars_par_apply::{arrow_array::cast::AsArray, prelude::*};
@@ -42,28 +45,31 @@ pub trait ToArrow: Sealed {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column that Arrow cannot have: of Int128, of an Object, of a name with a zero byte.
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for each column that Arrow cannot have: a column of Int128, an
+    /// Object, or a column whose name has a zero byte.
     fn to_batches(&self) -> Result<Vec<RecordBatch>> {
         self.to_batches_with(CompatLevel::newest())
     }
 
-    /// The frame as batches, at another level: the [`oldest`](CompatLevel::oldest) copies text to `LargeUtf8` and binary values to
-    /// `LargeBinary`, for readers that do not know views.
+    /// Returns the frame as batches, at another compatibility level.
+    ///
+    /// The level [`oldest`](CompatLevel::oldest) copies text to `LargeUtf8` and binary values to `LargeBinary`, for readers
+    /// that do not know views.
     ///
     /// # Errors
-    /// As [`to_batches`](ToArrow::to_batches).
+    /// The errors are those of [`to_batches`](ToArrow::to_batches).
     fn to_batches_with(&self, level: CompatLevel) -> Result<Vec<RecordBatch>>;
 }
 
-/// Makes a frame of record batches of arrow-rs, which shares their memory.
+/// Converts record batches of arrow-rs to a frame, which shares their memory.
 ///
 /// The trait is sealed: it is implemented for `RecordBatch` and `[RecordBatch]`.
 pub trait FromArrow: Sealed {
-    /// The batches as one frame, below each other, each a chunk of every column.
+    /// Returns the batches as one frame, stacked in order, where each is a chunk of every column.
     ///
-    /// Numbers, views of text, large lists and structs are not copied. Text with offsets (Utf8, `LargeUtf8`), dictionaries and what
-    /// Polars counts in another unit are; the guide's page [Arrow](crate::guide::arrow) has the table. A dictionary of text becomes
-    /// a Categorical, also where each batch has a dictionary of its own.
+    /// Numbers, views of text, large lists and structs are not copied. Text with offsets (Utf8, `LargeUtf8`), dictionaries and
+    /// values that Polars counts in another unit are copied; the guide's page [Arrow](crate::guide::arrow) has the table. A
+    /// dictionary of text becomes a Categorical, even where each batch has its own dictionary.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -81,14 +87,16 @@ pub trait FromArrow: Sealed {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) for each column: a type that Polars does not have, or whose feature is off; nulls in a field that is
-    /// not nullable; a value that Polars cannot hold. Batches whose columns differ, by name or dtype. No batches at all, which
-    /// do not say what columns there are: [`frame_of`] takes these from the reader.
+    /// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for each column that has a type that Polars does not have or
+    /// whose feature is off, nulls in a field that is not nullable, or a value that Polars cannot hold. It is also returned if
+    /// the columns of the batches differ in name or dtype, and if there are no batches at all, since then nothing says what
+    /// columns there are: [`frame_of`] takes these from the reader.
     fn to_frame(&self) -> Result<DataFrame>;
 }
 
-/// Makes a frame of all that a reader gives: of Parquet, of IPC, of a Flight stream. Of a reader without batches it has the
-/// reader's columns, and no rows.
+/// Makes a frame of all batches that a reader yields, for example from Parquet, from IPC, or from a Flight stream.
+///
+/// A reader without batches gives a frame with the reader's columns and no rows.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -108,7 +116,8 @@ pub trait FromArrow: Sealed {
 /// ```
 ///
 /// # Errors
-/// As [`FromArrow::to_frame`]; types are looked at before the first batch is read. An error of the reader, with its batch's number.
+/// The errors are those of [`FromArrow::to_frame`]; types are checked before the first batch is read. An error of the reader is
+/// returned with the number of its batch.
 pub fn frame_of(reader: impl RecordBatchReader) -> Result<DataFrame> {
     let schema = reader.schema();
     let columns = schema_of(&schema)?;
@@ -138,7 +147,7 @@ impl ToArrow for DataFrame {
     }
 }
 
-/// The columns' fields and chunks.
+/// Exports the fields and the chunks of the columns.
 fn exported(
     columns: &[prelude::Column],
     level: CompatLevel,
@@ -156,11 +165,11 @@ fn exported(
 fn arrays_of(column: &prelude::Column, level: CompatLevel) -> Result<(Field, Vec<ArrayRef>)> {
     let failed = |error: ArrowError| refused(column.name(), error.to_string());
     let (arrays, schema) = column_to_ffi(column, level)?;
-    // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
+    // SAFETY: both crates have the struct as `repr(C)`, as the C Data Interface defines it.
     let schema: FFI_ArrowSchema = unsafe { same_struct::<ArrowSchema, _>(schema) };
     let field = Field::try_from(&schema).map_err(failed)?;
     let arrays = arrays.into_iter().map(|array| {
-        // SAFETY: as above; and the array is of the schema, since both are of one column.
+        // SAFETY: as above; the array belongs to the schema, since both come from one column.
         let data = unsafe { from_ffi(same_struct::<ArrowArray, FFI_ArrowArray>(array), &schema) };
         data.map(make_array).map_err(failed)
     });
@@ -168,13 +177,13 @@ fn arrays_of(column: &prelude::Column, level: CompatLevel) -> Result<(Field, Vec
 }
 
 fn batch_of_arrays(schema: Arc<Schema>, arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
-    // A batch without columns has rows too.
+    // A batch without columns can have rows too.
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(schema, arrays, &options);
     batch.map_err(|error| of_batch(None, None, error.to_string()))
 }
 
-/// A frame as one batch: without a copy where each column has one chunk.
+/// Returns a frame as one batch, without a copy if each column has one chunk.
 pub(crate) fn batch_of(frame: &DataFrame) -> Result<RecordBatch> {
     let columns: Vec<_> = frame.columns().iter().map(in_one_chunk).collect();
     let (fields, chunks) = exported(&columns, CompatLevel::newest())?;
@@ -236,12 +245,12 @@ impl Batch for RecordBatch {
 
     fn to_c(&self, position: usize) -> Result<ArrowArray, String> {
         let array = FFI_ArrowArray::new(&self.column(position).to_data());
-        // SAFETY: both crates have the struct `repr(C)`, as the C Data Interface lays it down.
+        // SAFETY: both crates have the struct as `repr(C)`, as the C Data Interface defines it.
         Ok(unsafe { same_struct(array) })
     }
 }
 
-/// The columns of a schema, all of which can be taken.
+/// Returns the columns of a schema, if all of them can be taken.
 fn schema_of(schema: &Schema) -> Result<Vec<Column>> {
     let fields = schema.fields().iter();
     all_columns(fields.map(|field| (field.name().as_str(), column_of(field))))
@@ -251,10 +260,10 @@ fn column_of(field: &Field) -> Result<Column> {
     check_names(field).map_err(|why| refused(field.name(), why))?;
     let schema = FFI_ArrowSchema::try_from(field);
     let schema = schema.map_err(|error| refused(field.name(), error.to_string()))?;
-    // SAFETY: both crates have the struct `repr(C)`; arrow-rs has made it, so it is valid.
+    // SAFETY: both crates have the struct as `repr(C)`; arrow-rs has made it, so it is valid.
     let column = unsafe { importable(&same_struct::<_, ArrowSchema>(schema)) };
     column.map_err(|why| match why {
-        // Where Polars does not know the type's code, the type has a name here.
+        // Polars does not know the code of the type, but the type has a name here.
         Unfit::Unknown(_) => refused(
             field.name(),
             format!("{} has no counterpart in Polars", field.data_type()),

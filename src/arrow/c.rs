@@ -1,8 +1,8 @@
-//! The structs of Arrow's C Data Interface, as this crate needs to look into them.
+//! The structs of Arrow's C Data Interface, where this crate needs to access their fields.
 //!
-//! <https://arrow.apache.org/docs/format/CDataInterface.html> lays them down, field by field, so those of `polars-arrow`, arrow-rs
-//! and arrow2 are the same structs under other names, and what one of them made another may take. Their fields are private to
-//! each crate; here they are named once more.
+//! <https://arrow.apache.org/docs/format/CDataInterface.html> defines them field by field. So the structs of `polars-arrow`,
+//! arrow-rs and arrow2 are the same structs under other names, and each library can take what another has made. Their fields
+//! are private to each crate, so they are declared here once more.
 
 use std::ffi::{CStr, c_char, c_void};
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
@@ -27,7 +27,7 @@ struct Array {
     private_data: *mut c_void,
 }
 
-/// `struct ArrowSchema`.
+/// `struct ArrowSchema` of the C Data Interface.
 #[repr(C)]
 struct Schema {
     format: *const c_char,
@@ -50,27 +50,27 @@ const _: () = assert!(
         && align_of::<Array>() == align_of::<ArrowArray>()
 );
 
-/// The same C struct under another crate's name.
+/// Returns the same C struct under another crate's name.
 ///
 /// # Safety
-/// Both types are `repr(C)` and are the same struct of the C Data Interface. (That they are of one size and alignment is checked
-/// where this is compiled.)
+/// Both types are `repr(C)` and are the same struct of the C Data Interface. (That they have the same size and alignment is
+/// checked when this is compiled.)
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 pub(super) unsafe fn same_struct<A, B>(a: A) -> B {
     const {
         assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
     }
     let a = ManuallyDrop::new(a);
-    // SAFETY: it is a valid `B`, as the caller vouches; it is read once, and `a` is not dropped.
+    // SAFETY: the value is a valid `B`, as the caller guarantees; it is read once, and `a` is not dropped.
     unsafe { std::ptr::read((&raw const *a).cast()) }
 }
 
-/// The name of a schema's column, whatever its type is.
+/// Returns the name of a schema's column, whatever its type is.
 ///
 /// # Safety
-/// The schema is valid by the format.
+/// The schema is valid according to the format.
 pub(super) unsafe fn name_of(schema: &ArrowSchema) -> String {
-    // SAFETY: the two are the same struct; a name that is there ends with a zero.
+    // SAFETY: the two are the same struct, and a name that exists ends with a zero byte.
     unsafe {
         let schema = &*(&raw const *schema).cast::<Schema>();
         match schema.name.is_null() {
@@ -80,19 +80,19 @@ pub(super) unsafe fn name_of(schema: &ArrowSchema) -> String {
     }
 }
 
-/// Takes the one buffer from Null arrays, which `polars-arrow` gives them: by the format they have none, and others refuse them
-/// with it.
+/// Removes the one buffer that `polars-arrow` gives to Null arrays: by the format they have no buffers, and other libraries
+/// refuse them with one.
 pub(super) fn strip_null_buffers(array: &mut ArrowArray, dtype: &ArrowDataType) {
     if !contains_null_type(dtype) {
         return;
     }
-    // SAFETY: the two are the same struct, as is checked above and by the crate that has `ArrowArray` as `repr(C)`.
+    // SAFETY: the two are the same struct, as is checked above and by the crate that declares `ArrowArray` as `repr(C)`.
     let array = unsafe { &mut *(&raw mut *array).cast::<Array>() };
-    // SAFETY: `polars-arrow` has just made the array, of this dtype: its children are there and are nobody else's.
+    // SAFETY: `polars-arrow` has just made the array, of this dtype: its children exist, and nobody else uses them.
     unsafe { walk(array, dtype) };
 
     /// # Safety
-    /// The array is valid, is of the dtype, and its children are nobody else's.
+    /// The array is valid and of the dtype, and nobody else uses its children.
     unsafe fn walk(array: &mut Array, dtype: &ArrowDataType) {
         if let ArrowDataType::Null = dtype {
             array.n_buffers = 0;
@@ -101,7 +101,7 @@ pub(super) fn strip_null_buffers(array: &mut ArrowArray, dtype: &ArrowDataType) 
             return;
         }
         for (position, dtype) in children(dtype).enumerate().take(array.n_children as usize) {
-            // SAFETY: there are so many children, by the format; each is a valid array of its dtype.
+            // SAFETY: there are this many children, by the format; each is a valid array of its dtype.
             unsafe { walk(&mut **array.children.add(position), dtype) };
         }
     }
@@ -111,7 +111,7 @@ fn contains_null_type(dtype: &ArrowDataType) -> bool {
     matches!(dtype, ArrowDataType::Null) || children(dtype).any(contains_null_type)
 }
 
-/// The dtypes of an array's children, in order.
+/// Returns the dtypes of an array's children, in order.
 fn children(dtype: &ArrowDataType) -> impl Iterator<Item = &ArrowDataType> {
     let (one, many) = match dtype {
         ArrowDataType::List(field)
@@ -124,23 +124,23 @@ fn children(dtype: &ArrowDataType) -> impl Iterator<Item = &ArrowDataType> {
     one.into_iter().chain(many.iter().map(Field::dtype))
 }
 
-/// Refuses a schema that Polars would panic at: one that was released, or that has a text which is not UTF-8.
+/// Refuses a schema at which Polars would panic: one that was released, or one with text that is not UTF-8.
 ///
 /// # Safety
-/// The schema is valid by the format, or was released.
+/// The schema is valid according to the format, or was released.
 pub(super) unsafe fn check_schema(schema: &ArrowSchema) -> Result<(), &'static str> {
     // SAFETY: the two are the same struct.
     let schema = unsafe { &*(&raw const *schema).cast::<Schema>() };
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     return unsafe { walk(schema) };
 
     /// # Safety
-    /// As of the function around it.
+    /// The same as for the function around it.
     unsafe fn walk(schema: &Schema) -> Result<(), &'static str> {
         if schema.release.is_none() || schema.format.is_null() {
-            return Err("the schema was released before; keep it as long as it is used");
+            return Err("the schema was already released; keep it as long as it is used");
         }
-        // SAFETY: by the format both end with a zero, and the name may be missing.
+        // SAFETY: by the format both end with a zero byte, and the name may be missing.
         let (format, name) = unsafe {
             let name = match schema.name.is_null() {
                 true => c"",
@@ -154,35 +154,35 @@ pub(super) unsafe fn check_schema(schema: &ArrowSchema) -> Result<(), &'static s
         if name.to_str().is_err() {
             return Err("a name in the schema is not UTF-8");
         }
-        // SAFETY: metadata that are there are as the format says.
+        // SAFETY: metadata that exist are as the format requires.
         if !unsafe { has_text_as_metadata(schema.metadata.cast()) } {
-            return Err("the metadata of the schema are not UTF-8; take them out");
+            return Err("the schema's metadata is not UTF-8; remove it");
         }
         let children = usize::try_from(schema.n_children).unwrap_or(0);
         let has_items = ["+l", "+L", "+m", "+w"]
             .iter()
             .any(|code| format.starts_with(code));
         if children > 0 && schema.children.is_null() || has_items && children == 0 {
-            return Err("the schema lacks the type of what is within");
+            return Err("the schema of a nested type lacks the type of its items or fields");
         }
         for position in 0..children {
-            // SAFETY: there are so many, each valid by the format.
+            // SAFETY: there are this many children, each of which is valid according to the format.
             unsafe { walk(&**schema.children.add(position))? };
         }
         match schema.dictionary.is_null() {
             true => Ok(()),
-            // SAFETY: one that is there is valid.
+            // SAFETY: a dictionary that exists is valid.
             false => unsafe { walk(&*schema.dictionary) },
         }
     }
 
     /// # Safety
-    /// The pointer is null, or is to metadata: their number, and for each a key and a value, of a length each.
+    /// The pointer is null, or points to metadata: their number, and for each a key and a value, each preceded by its length.
     unsafe fn has_text_as_metadata(mut at: *const u8) -> bool {
         if at.is_null() {
             return true;
         }
-        // SAFETY: lengths and bytes follow each other, as the caller vouches.
+        // SAFETY: lengths and bytes follow each other, as the caller guarantees.
         unsafe {
             let Ok(pairs) = usize::try_from(at.cast::<i32>().read_unaligned()) else {
                 return false;
@@ -203,14 +203,14 @@ pub(super) unsafe fn check_schema(schema: &ArrowSchema) -> Result<(), &'static s
     }
 }
 
-/// Makes an array that another library made fit to be taken, and gives the rows of it that are then its own; none where it has no
-/// rows. Or says why it cannot be taken.
+/// Changes an array of another library so that it can be taken, and returns which of its rows are then its own, or `None` if it
+/// has no rows. Otherwise returns why it cannot be taken.
 ///
-/// An array that does not know its number of nulls, and has no bits for them, has none. Of lists of fixed width `polars-arrow` takes as
-/// many as there are items for, whatever the offset and the length are.
+/// An array that does not know its number of nulls, and has no bits for them, has no nulls. Of lists of fixed width,
+/// `polars-arrow` takes as many as there are items for, whatever the offset and the length are.
 ///
 /// # Safety
-/// The array is valid by the format, of the dtype, and nobody else uses it.
+/// The array is valid according to the format and of the dtype, and nobody else uses it.
 pub(super) unsafe fn normalize(
     array: &mut ArrowArray,
     dtype: &ArrowDataType,
@@ -218,23 +218,24 @@ pub(super) unsafe fn normalize(
     // SAFETY: the two are the same struct.
     let array = unsafe { &mut *(&raw mut *array).cast::<Array>() };
     if array.release.is_none() {
-        return Err("the array was released before; give each array once");
+        return Err("the array was already released; give each array once");
     }
     if array.length == 0 {
-        // It may have no buffers at all.
+        // The array may have no buffers at all.
         return Ok(None);
     }
     let mut rows = 0..usize::try_from(array.length).unwrap_or(0);
     if let ArrowDataType::FixedSizeList(..) = dtype
         && array.offset > 0
     {
-        // The rows before come along, and are cut off afterwards.
-        let offset = usize::try_from(array.offset).map_err(|_| "an array is longer than memory")?;
+        // The rows before are taken too, and cut off afterwards.
+        let offset =
+            usize::try_from(array.offset).map_err(|_| "an array is longer than memory can hold")?;
         rows = offset..offset + rows.len();
         array.length += array.offset;
         (array.offset, array.null_count) = (0, -1);
     }
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         fit_lists(array, dtype)?;
         fit_nulls(array)?;
@@ -242,22 +243,22 @@ pub(super) unsafe fn normalize(
     return Ok(Some(rows));
 
     /// # Safety
-    /// The array is valid, is of the dtype, and its children are nobody else's.
+    /// The array is valid and of the dtype, and nobody else uses its children.
     unsafe fn fit_lists(array: &mut Array, dtype: &ArrowDataType) -> Result<(), &'static str> {
         for (position, dtype_within) in children(dtype).enumerate().take(array.n_children as usize)
         {
-            // SAFETY: there are so many children, by the format; each is a valid array of its dtype.
+            // SAFETY: there are this many children, by the format; each is a valid array of its dtype.
             let child = unsafe { &mut **array.children.add(position) };
             if let ArrowDataType::FixedSizeList(_, width) = dtype {
                 if array.offset > 0 {
                     return Err(
-                        "a FixedSizeList within another type that begins at an offset; copy it first",
+                        "a FixedSizeList within another type begins at an offset, which is not supported; copy the array first",
                     );
                 }
                 let items = i64::try_from(*width).ok();
                 let items = items.and_then(|width| array.length.checked_mul(width));
                 let Some(items) = items.filter(|items| *items <= child.length) else {
-                    return Err("a FixedSizeList with fewer items than its length needs");
+                    return Err("a FixedSizeList has fewer items than its length needs");
                 };
                 if items < child.length {
                     (child.length, child.null_count) = (items, -1);
@@ -270,12 +271,12 @@ pub(super) unsafe fn normalize(
     }
 
     /// # Safety
-    /// As of the function around it.
+    /// The same as for the function around it.
     unsafe fn fit_nulls(array: &mut Array) -> Result<(), &'static str> {
         if array.length < 0 || array.offset < 0 {
             return Err("an array's length or offset is negative");
         }
-        // SAFETY: an array of buffers has so many pointers; each may be null.
+        // SAFETY: an array with buffers has this many pointers, each of which may be null.
         let first = unsafe {
             match array.n_buffers > 0 && !array.buffers.is_null() {
                 true => *array.buffers,
@@ -287,12 +288,12 @@ pub(super) unsafe fn normalize(
         }
         if !array.children.is_null() {
             for position in 0..usize::try_from(array.n_children).unwrap_or(0) {
-                // SAFETY: there are so many children, each valid by the format.
+                // SAFETY: there are this many children, each of which is valid according to the format.
                 unsafe { fit_nulls(&mut **array.children.add(position))? };
             }
         }
         if !array.dictionary.is_null() {
-            // SAFETY: a dictionary that is there is a valid array.
+            // SAFETY: a dictionary that exists is a valid array.
             unsafe { fit_nulls(&mut *array.dictionary)? };
         }
         Ok(())

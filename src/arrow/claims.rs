@@ -1,9 +1,9 @@
-//! Whether arrays hold what their field says of them, and values that Polars can hold.
+//! Checks whether arrays are as their field says, and have only values that Polars can hold.
 //!
-//! By the format a field may say that it has no nulls, and nobody checks that where arrays come over the C Data Interface: a null
-//! would come in where the rest of a program relies on there being none. And Polars is silent where it loses values: seconds that
-//! overflow as it makes milliseconds of them, a time that is in no day, a dictionary's key without a value, a text that is not in
-//! an Enum.
+//! By the format, a field may say that it has no nulls, and nobody checks that when arrays come over the C Data Interface: a
+//! null would get into a place where the rest of a program relies on there being none. And Polars loses some values without an
+//! error: seconds that overflow when they become milliseconds, a time that is not within a day, a key of a dictionary without a
+//! value, a text that is not in an Enum.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -19,12 +19,12 @@ use polars_arrow::types::NativeType;
 
 use super::fit::{arrow_name, enum_categories, is_text};
 
-/// The dtypes of dictionaries within other types, of arrays that were checked: as long as they are kept, their categories are known
-/// to Polars, so that a series of all those arrays needs no more of them.
+/// The dtypes of dictionaries within other types, of arrays that were checked. As long as they are kept, Polars knows their
+/// categories, so that a series of all those arrays needs no further ones.
 pub(super) type Known = Vec<DataType>;
 
-/// Says what is wrong with an array of the field, if there is anything. What it makes of arrays within it is kept, so that the
-/// categories of all of them count.
+/// Returns what is wrong with an array of the field, if anything is. The dtypes that it makes of dictionaries within the array
+/// are kept, so that the categories of all of them count.
 pub(super) fn check_array(
     field: &Field,
     array: &dyn Array,
@@ -36,7 +36,7 @@ pub(super) fn check_array(
     }
 }
 
-/// Whether there is anything to check: most fields have nothing, and their arrays are not looked at.
+/// Returns whether there is anything to check: most fields have nothing, and their arrays are not looked at.
 fn is_at_risk(field: &Field) -> bool {
     use ArrowDataType as A;
 
@@ -52,7 +52,8 @@ fn is_at_risk(field: &Field) -> bool {
         }
 }
 
-/// Which counts Polars holds, where it does not hold all: the others it would take for values that they are not, or for nulls.
+/// Returns which counts Polars can hold, if it cannot hold all of them: it would take the others for wrong values, or for
+/// nulls.
 fn range(dtype: &ArrowDataType) -> Option<RangeInclusive<i64>> {
     use ArrowDataType as A;
 
@@ -69,7 +70,7 @@ fn range(dtype: &ArrowDataType) -> Option<RangeInclusive<i64>> {
     })
 }
 
-/// Checks the rows that are seen: what lies under a null, or in no list, is nobody's.
+/// Checks the rows that are seen; a value in the place of a null, or in no list, is never read.
 fn check(
     field: &Field,
     array: &dyn Array,
@@ -139,10 +140,14 @@ fn check(
                 IntegerType::UInt16 => of_keys!(u16),
                 IntegerType::UInt32 => of_keys!(u32),
                 IntegerType::UInt64 => of_keys!(u64),
-                other => return Err(format!("Dictionary with keys of {other:?}")),
+                other => {
+                    return Err(format!(
+                        "a Dictionary with keys of {other:?} is not supported"
+                    ));
+                }
             }
-            // Within another type Polars panics where it cannot take one, as where there are more categories than fit: so it is
-            // asked for this one alone beforehand.
+            // Within another type, Polars panics if it cannot take a dictionary, as when there are more categories than fit. So
+            // it is asked beforehand to take this one alone.
             if is_nested && !array.is_empty() {
                 let bare = Field {
                     name: Default::default(),
@@ -161,7 +166,7 @@ fn downcast<A: 'static>(array: &dyn Array) -> Result<&A, String> {
     array
         .as_any()
         .downcast_ref()
-        .ok_or_else(|| format!("an array that is not {}", std::any::type_name::<A>()))
+        .ok_or_else(|| format!("the array is not {}", std::any::type_name::<A>()))
 }
 
 fn is_seen(seen: Option<&Bitmap>, row: usize) -> bool {
@@ -177,7 +182,7 @@ fn first_null(array: &dyn Array, seen: Option<&Bitmap>) -> Option<usize> {
     rows.find(|row| is_seen(seen, *row) && !valid.get_bit(*row))
 }
 
-/// The rows of which both say so; none where neither says anything.
+/// Returns the rows for which both bitmaps are set, or `None` if there are no bitmaps.
 fn both(valid: Option<&Bitmap>, seen: Option<&Bitmap>) -> Option<Bitmap> {
     match (valid, seen) {
         (Some(valid), Some(seen)) => Some(valid & seen),
@@ -185,7 +190,7 @@ fn both(valid: Option<&Bitmap>, seen: Option<&Bitmap>) -> Option<Bitmap> {
     }
 }
 
-/// Checks the items that lie in lists that are seen.
+/// Checks the items that are in lists that are seen.
 fn check_items(
     item: &Field,
     values: &dyn Array,
@@ -211,7 +216,7 @@ fn check_items(
     checked.map_err(|why| format!("its items: {why}"))
 }
 
-/// A key that is seen has a value; one that Polars would make a null of none.
+/// Checks that each key that is seen has a value; Polars would make a null of a key without one.
 fn check_dictionary<K: DictionaryKey>(
     field: &Field,
     dtype: &ArrowDataType,
@@ -225,7 +230,7 @@ fn check_dictionary<K: DictionaryKey>(
         && let Some(value) = first_null(values, Some(&used))
     {
         return Err(format!(
-            "the schema says that it has no nulls, and value {value} of its dictionary is one; make the field nullable"
+            "the schema says that it has no nulls, and value {value} of its dictionary is null; make the field nullable"
         ));
     }
     if let Some(categories) = enum_categories(field) {
@@ -235,7 +240,7 @@ fn check_dictionary<K: DictionaryKey>(
         });
         if let Some((_, Some(text))) = unknown {
             return Err(format!(
-                "{text:?} is none of the categories of the Enum that its metadata name; take that key out"
+                "{text:?} is not one of the Enum's categories in the field's metadata; remove its key _PL_ENUM_VALUES or _PL_ENUM_VALUES2"
             ));
         }
     }
@@ -245,8 +250,8 @@ fn check_dictionary<K: DictionaryKey>(
     }
 }
 
-/// Which values the keys that are seen stand for, and how many keys those are. The others that are not null have values too, by
-/// the format, and Polars panics where they have none.
+/// Returns which values the keys that are seen stand for, and how many keys those are. By the format, all other keys that are
+/// not null have values too, and Polars panics if they have none.
 fn used_values<K: DictionaryKey>(
     array: &DictionaryArray<K>,
     seen: Option<&Bitmap>,
@@ -267,7 +272,7 @@ fn used_values<K: DictionaryKey>(
             }
             _ => {
                 return Err(format!(
-                    "a key of its dictionary, {key:?}, is beyond the {count} values that there are"
+                    "key {key:?} is beyond the {count} values of its dictionary"
                 ));
             }
         }
@@ -280,7 +285,10 @@ type Texts<'a> = Box<dyn Iterator<Item = Option<&'a str>> + 'a>;
 fn texts(values: &dyn Array) -> Result<Texts<'_>, String> {
     let dtype = values.dtype();
     if !is_text(dtype) {
-        return Err(format!("an Enum of {}", arrow_name(dtype)));
+        return Err(format!(
+            "the values of an Enum must be text, and these are {}",
+            arrow_name(dtype)
+        ));
     }
     Ok(match dtype {
         ArrowDataType::Utf8 => Box::new(downcast::<Utf8Array<i32>>(values)?.iter()),
@@ -304,11 +312,11 @@ fn check_range(
     match (beyond, dtype) {
         (None, _) => Ok(()),
         (Some(value), ArrowDataType::Time32(_) | ArrowDataType::Time64(_)) => Err(format!(
-            "{value} of {} is no time of a day, which Polars' Time is",
+            "{value} of {} is not a time of day, which Polars' Time holds",
             arrow_name(dtype)
         )),
         (Some(value), _) => Err(format!(
-            "{value} of {} is beyond what Polars holds, which counts in a finer unit",
+            "{value} of {} is beyond the range of Polars, which counts in a finer unit",
             arrow_name(dtype)
         )),
     }

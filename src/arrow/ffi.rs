@@ -1,4 +1,4 @@
-//! Columns as the structs of Arrow's C Data Interface, and back.
+//! Converts columns to the structs of Arrow's C Data Interface, and back.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,14 @@ use super::{claims, fit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::catch;
 
-/// Gives a column to any Arrow library, as the structs of the
-/// [C Data Interface](https://arrow.apache.org/docs/format/CDataInterface.html): an array for each chunk of the column, and the
-/// schema of them all.
+/// Exports a column to any Arrow library, as the structs of the
+/// [C Data Interface](https://arrow.apache.org/docs/format/CDataInterface.html): an array for each chunk of the column, and one
+/// schema for all of them.
 ///
-/// The arrays share the column's memory and keep it alive; what is copied, and which dtypes there are, says the guide's page
-/// [Arrow](crate::guide::arrow). A column without rows has one array of none. Every Arrow library has these structs under names
-/// of its own, and takes them over: with them a column gets to a library, or a version of one, that this crate does not know.
+/// The arrays share the column's memory and keep it alive. The guide's page [Arrow](crate::guide::arrow) lists which dtypes can
+/// be exported, and what is copied. A column without rows gives one array without rows. Every Arrow library has these structs
+/// under its own names and can take them over, so a column can reach a library, or a version of one, that this crate does not
+/// know.
 ///
 /// ```
 /// use polars_par_apply::{ArrowArray, ArrowSchema, column_from_ffi, column_to_ffi, prelude::*};
@@ -26,17 +27,18 @@ use crate::run::catch;
 /// let df = df!["name" => ["oak", "ash"]]?;
 /// let (arrays, schema): (Vec<ArrowArray>, ArrowSchema) = column_to_ffi(&df["name"], CompatLevel::newest())?;
 ///
-/// // SAFETY: the structs are as `column_to_ffi` has made them.
+/// // SAFETY: the structs are those that `column_to_ffi` has made.
 /// let back = unsafe { column_from_ffi(arrays, &schema)? };
 /// assert_eq!(back, df["name"]);
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// At the level [`newest`](CompatLevel::newest), text goes as `Utf8View`, which is how Polars has it; at
-/// [`oldest`](CompatLevel::oldest) it is copied to `LargeUtf8`, for libraries that do not know the former.
+/// At the level [`newest`](CompatLevel::newest), text is exported as `Utf8View`, which is how Polars stores it. At the level
+/// [`oldest`](CompatLevel::oldest), it is copied to `LargeUtf8`, for libraries that do not know `Utf8View`.
 ///
 /// # Errors
-/// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow): a dtype that Arrow does not have; a name with a zero byte.
+/// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for a dtype that Arrow does not have, and for a name with a zero
+/// byte.
 pub fn column_to_ffi(
     column: &Column,
     level: CompatLevel,
@@ -49,7 +51,7 @@ pub fn column_to_ffi(
     Ok((arrays, ffi::export_field_to_c(&field)))
 }
 
-/// The chunks of a series that may leave, and their field.
+/// Returns the chunks of a series in the form in which they can be exported, and their field.
 fn exported(series: &Series, level: CompatLevel) -> Result<(Vec<ArrayRef>, Field)> {
     let field = series.dtype().to_arrow_field(series.name().clone(), level);
     let empty;
@@ -64,7 +66,7 @@ fn exported(series: &Series, level: CompatLevel) -> Result<(Vec<ArrayRef>, Field
     let arrays = (0..series.n_chunks())
         .map(chunk)
         .collect::<Result<Vec<_>, _>>()?;
-    // The arrays know the metadata of fields within them, which the dtype alone does not tell.
+    // The arrays have the metadata of the fields within them, which the dtype alone does not have.
     let dtype = arrays
         .first()
         .map_or_else(|| field.dtype.clone(), |array| array.dtype().clone());
@@ -78,68 +80,69 @@ fn to_c(array: Box<dyn Array>) -> ArrowArray {
     array
 }
 
-/// Takes a column from any Arrow library, as the structs of the
+/// Imports a column from any Arrow library, from the structs of the
 /// [C Data Interface](https://arrow.apache.org/docs/format/CDataInterface.html): its schema, and an array for each chunk.
 ///
-/// The column shares the arrays' memory where Polars has the type as it is, and releases them when it is dropped. Its name is that
-/// of the schema. Without arrays it is a column of no rows.
+/// The column shares the arrays' memory where Polars stores the type in the same way, and releases the arrays when it is
+/// dropped. Its name is that of the schema. Without arrays, the column has no rows.
 ///
 /// # Errors
-/// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow): a type that Polars does not have, or whose feature is off; nulls where the schema says that there are
-/// none; a value that Polars cannot hold, as seconds that overflow; an array that was released.
+/// [`ErrorKind::Arrow`](crate::ErrorKind::Arrow) is returned for a type that Polars does not have or whose feature is off, for
+/// nulls where the schema says that there are none, for a value that Polars cannot hold, such as seconds that overflow, and for
+/// an array that was released.
 ///
 /// # Safety
-/// The schema and the arrays are valid by the format, the arrays are of the schema's type, and nobody changes their buffers. That holds
-/// for what Arrow C++, `pyarrow` and arrow-rs export. It does not hold for all that arrow2 exports, of slices; the feature `arrow2` makes
-/// these good.
+/// The schema and the arrays must be valid by the format, the arrays must be of the schema's type, and nobody may change their
+/// buffers. That holds for what Arrow C++, `pyarrow` and arrow-rs export. It does not hold for all slices that arrow2 exports;
+/// the feature `arrow2` corrects these.
 pub unsafe fn column_from_ffi(arrays: Vec<ArrowArray>, schema: &ArrowSchema) -> Result<Column> {
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let (name, field) = unsafe { (name_of(schema), importable(schema)) };
     let count = arrays.len();
     let field = field.map_err(|why| match why {
         Unfit::Unknown(why) | Unfit::Refused(why) => refused(&name, why),
     })?;
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let series = unsafe { imported(arrays.into_iter().map(Ok), &field) };
     let series = series.map_err(|(index, why)| refused(&name, in_array(index, count, why)))?;
     Ok(series.into())
 }
 
-/// Why a schema's column cannot be taken.
+/// The reason why a schema's column cannot be taken.
 pub(super) enum Unfit {
-    /// Polars does not know the code of its type.
+    /// Polars does not know the code of the column's type.
     Unknown(String),
     Refused(String),
 }
 
-/// The field of a schema, if a column of it can be taken.
+/// Returns the field of a schema, if a column of it can be taken.
 ///
 /// # Safety
-/// The schema is valid by the format.
+/// The schema is valid according to the format.
 pub(super) unsafe fn importable(schema: &ArrowSchema) -> Result<Field, Unfit> {
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { check_schema(schema) }.map_err(|why| Unfit::Refused(why.into()))?;
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let field = unsafe { ffi::import_field_from_c(schema) };
     let field = field.map_err(|error| Unfit::Unknown(error.to_string()))?;
     fit::import_field(&field).map_err(Unfit::Refused)
 }
 
-/// A series of arrays of a field that can be taken; or why not, and which of the arrays is at fault.
+/// Makes a series of arrays of a field that can be taken, or returns why it cannot, and which of the arrays is at fault.
 ///
-/// Each array is taken alone, and then appended: of several together Polars loses the empty ones within lists.
+/// Each array is taken alone, and then appended: if Polars takes several at once, it loses the empty ones within lists.
 ///
 /// # Safety
-/// The arrays are valid by the format, of the field's type, and nobody changes their buffers.
+/// The arrays are valid according to the format and of the field's type, and nobody changes their buffers.
 pub(super) unsafe fn imported(
     arrays: impl Iterator<Item = Result<ArrowArray, String>>,
     field: &Field,
 ) -> Result<Series, (usize, String)> {
     let mut stacked: Option<Series> = None;
-    // Of all the arrays together.
+    // These are the known dtypes of all the arrays together.
     let mut known = claims::Known::new();
     for (index, array) in arrays.enumerate() {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         let series = array.and_then(|array| unsafe { imported_alone(array, field, &mut known) });
         let Some(series) = series.map_err(|why| (index, why))? else {
             continue;
@@ -158,22 +161,23 @@ pub(super) unsafe fn imported(
     }))
 }
 
-/// A series of one array; none where it has no rows.
+/// Makes a series of one array, or returns `None` if it has no rows.
 ///
 /// # Safety
-/// As of `imported`.
+/// The same as for `imported`.
 unsafe fn imported_alone(
     mut array: ArrowArray,
     field: &Field,
     known: &mut claims::Known,
 ) -> Result<Option<Series>, String> {
-    // SAFETY: as the caller vouches; the array is this function's.
+    // SAFETY: the caller upholds this function's contract; only this function uses the array.
     let Some(rows) = (unsafe { normalize(&mut array, field.dtype())? }) else {
         return Ok(None);
     };
-    // What Polars panics at is refused beforehand; a set of categories may be filled up by another thread meanwhile.
+    // The known causes of panics in Polars are refused beforehand; but another thread may fill up a set of categories
+    // meanwhile.
     let series = catch(|| {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         let chunk = unsafe { ffi::import_array_from_c(array, field.dtype().clone()) };
         let chunk = chunk.map_err(|error| error.to_string())?;
         let chunk = match rows == (0..chunk.len()) {
@@ -184,7 +188,7 @@ unsafe fn imported_alone(
         Series::try_from((field, vec![chunk])).map_err(|error| error.to_string())
     });
     let series =
-        series.map_err(|panic| format!("Polars panicked as it took the array: {panic:?}"))?;
+        series.map_err(|panic| format!("Polars panicked while it took the array: {panic:?}"))?;
     Ok(Some(series?))
 }
 
@@ -195,7 +199,7 @@ fn in_array(index: usize, count: usize, why: String) -> String {
     }
 }
 
-/// The error of a column that cannot be converted.
+/// Makes the error of a column that cannot be converted.
 pub(super) fn refused(column: &str, message: String) -> Error {
     ErrorKind::Arrow {
         column: Some(column.to_owned()),

@@ -1,7 +1,8 @@
-//! What goes between Polars and Arrow, and what does not: found on the schema, before any data are touched.
+//! The types that can be converted between Polars and Arrow, and those that cannot: the schema is checked before any data are
+//! touched.
 //!
-//! Polars panics at some of Arrow's types, and loses or misreads values of others. So what is let through is listed here, and all
-//! else is refused with the reason.
+//! Polars panics at some of Arrow's types, and loses or misreads values of others. So the types that are accepted are listed
+//! here, and all others are refused with the reason.
 
 use std::collections::HashSet;
 
@@ -11,14 +12,14 @@ use polars_arrow::datatypes::{ArrowDataType, Field, IntegerType, TimeUnit};
 use crate::error::dtype_name;
 use crate::sync::Arc;
 
-/// Under these keys, the metadata of a field has the categories of an Enum.
+/// The keys under which the metadata of a field have the categories of an Enum.
 const ENUM_KEYS: [&str; 2] = ["_PL_ENUM_VALUES2", "_PL_ENUM_VALUES"];
-/// And under this one, which categories a Categorical has.
+/// The key under which they say which categories a Categorical has.
 const CATEGORICAL_KEY: &str = "_PL_CATEGORICAL2";
-/// Under this one, that `LargeBinary` is to stay what it is: a dtype that Polars has for itself alone.
+/// The key under which they say that `LargeBinary` is to remain what it is: a dtype that only Polars itself uses.
 const KEEP_KEY: &str = "pl";
 
-/// Says why a column cannot become one of Arrow's, if it cannot.
+/// Returns why a column cannot become an Arrow column, if it cannot.
 pub(super) fn check_export(name: &str, dtype: &DataType) -> Result<(), String> {
     check_name(name)?;
     let refused = |why: &str| Err(format!("{} {why}", dtype_name(dtype)));
@@ -58,14 +59,14 @@ pub(super) fn check_export(name: &str, dtype: &DataType) -> Result<(), String> {
         DataType::Int128 | DataType::UInt128 => {
             refused("has no counterpart in Arrow; cast it to Int64, Decimal or String")
         }
-        DataType::Float16 => refused("is not given to Arrow; cast it to Float32"),
+        DataType::Float16 => refused("is not supported in Arrow; cast it to Float32"),
         _ => refused(
             "has no counterpart in Arrow, or its feature of polars-par-apply is off (`dtype-struct`, `dtype-categorical`, `dtype-array`, `dtype-decimal`); leave the column out with .select([…])",
         ),
     }
 }
 
-/// Whether there is a Struct without fields in it.
+/// Returns whether the dtype contains a Struct without fields.
 #[cfg(feature = "arrow2")]
 pub(super) fn contains_empty_struct(dtype: &DataType) -> bool {
     contains(dtype, &|dtype| match dtype {
@@ -75,7 +76,7 @@ pub(super) fn contains_empty_struct(dtype: &DataType) -> bool {
     })
 }
 
-/// Whether there is a Categorical or an Enum in it.
+/// Returns whether the dtype contains a Categorical or an Enum.
 #[cfg(feature = "arrow")]
 pub(super) fn contains_categories(dtype: &DataType) -> bool {
     contains(dtype, &|dtype| match dtype {
@@ -98,11 +99,11 @@ fn contains(dtype: &DataType, wanted: &dyn Fn(&DataType) -> bool) -> bool {
         }
 }
 
-/// A name goes over as a text that ends with a zero.
+/// Checks a name, which is transferred as text that ends with a zero byte.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     match name.contains('\0') {
         true => Err(format!(
-            "the name {name:?} has a zero byte in it, with which a name ends in Arrow's C Data Interface; rename it"
+            "the name {name:?} contains a zero byte, which ends a name in Arrow's C Data Interface; rename it"
         )),
         false => Ok(()),
     }
@@ -112,12 +113,12 @@ fn within<T>(place: &str, result: Result<T, String>) -> Result<T, String> {
     result.map_err(|why| format!("{place}: {why}"))
 }
 
-/// A field of Arrow as Polars takes it, or why it does not: one of an extension type is taken as what that is stored as.
+/// Returns an Arrow field as Polars takes it, or why it does not. An extension type is taken as the type that it is stored as.
 pub(super) fn import_field(field: &Field) -> Result<Field, String> {
     Ok(with_dtype(field, import_type(field, false)?))
 }
 
-/// The same field, of a type that Polars takes.
+/// Returns the same field, with a type that Polars takes.
 fn with_dtype(field: &Field, dtype: ArrowDataType) -> Field {
     let mut taken = field.with_dtype(dtype);
     if let Some(metadata) = &mut taken.metadata
@@ -157,10 +158,10 @@ fn import_type(field: &Field, is_nested: bool) -> Result<ArrowDataType, String> 
         A::Timestamp(_, Some(zone)) => {
             let name = "Timestamp with a time zone";
             needs(cfg!(feature = "timezones"), name, "timezones")?;
-            // Polars has a star for any zone in its selectors, and takes it here too.
+            // Polars uses a star for any time zone in its selectors, and accepts it here too.
             if zone == "*" {
                 return Err(format!(
-                    "Timestamp in the time zone {zone:?}, which is none"
+                    "Timestamp in the time zone {zone:?}, which is not a time zone"
                 ));
             }
             if let Err(error) = TimeZone::opt_try_new(Some(zone.clone())) {
@@ -181,7 +182,7 @@ fn import_type(field: &Field, is_nested: bool) -> Result<ArrowDataType, String> 
             check_decimal(*precision, *scale)?;
             if is_nested {
                 return Err(format!(
-                    "{} within another type is not taken by Polars; cast it to Decimal128",
+                    "{} within another type is not supported; cast it to Decimal128",
                     arrow_name(dtype)
                 ));
             }
@@ -201,7 +202,7 @@ fn import_type(field: &Field, is_nested: bool) -> Result<ArrowDataType, String> 
             needs(cfg!(feature = "dtype-struct"), "Map", "dtype-struct")?;
             match entries.dtype() {
                 A::Struct(fields) if fields.len() == 2 => {}
-                _ => return Err("Map whose entries are not a key and a value".into()),
+                _ => return Err("the entries of a Map must have a key and a value".into()),
             }
             return Ok(A::Map(item(entries)?, *is_sorted));
         }
@@ -222,7 +223,7 @@ fn import_type(field: &Field, is_nested: bool) -> Result<ArrowDataType, String> 
                     .into(),
             );
         }
-        A::Float16 => return Err("Float16 is not taken; cast it to Float32".into()),
+        A::Float16 => return Err("Float16 is not supported; cast it to Float32".into()),
         other => {
             return Err(format!(
                 "{} has no counterpart in Polars",
@@ -241,7 +242,7 @@ fn import_struct(fields: &[Field]) -> Result<ArrowDataType, String> {
         if !names.insert(&field.name) {
             let name = field.name.as_str();
             return Err(format!(
-                "Struct with two fields named {name:?}; give each its own name"
+                "a Struct has two fields named {name:?}; give each its own name"
             ));
         }
         let place = format!("its field {:?}", field.name.as_str());
@@ -265,9 +266,9 @@ fn import_dictionary(
         "dtype-categorical",
     )?;
     if matches!(keys, IntegerType::Int128 | IntegerType::UInt128) {
-        return Err("Dictionary with keys of 128 bits".into());
+        return Err("a Dictionary with keys of 128 bits is not supported".into());
     }
-    // Of an extension type as well, which is what it is stored as.
+    // An extension type counts as what it is stored as.
     let values = match values {
         A::Extension(extension) => &extension.inner,
         values => values,
@@ -276,7 +277,7 @@ fn import_dictionary(
         check_categories(field)?;
     } else if names_categories(field) {
         return Err(format!(
-            "its metadata name categories, and its values are {}; take that key out",
+            "the field's metadata gives categories, but its values are {}; remove the metadata's keys that begin with _PL_",
             arrow_name(values)
         ));
     } else if matches!(
@@ -293,7 +294,7 @@ fn import_dictionary(
             | A::Decimal64(..)
     ) {
         return Err(format!(
-            "Dictionary of {} is not taken by Polars; give the values themselves",
+            "a Dictionary of {} is not supported; give the values themselves",
             arrow_name(values)
         ));
     } else {
@@ -323,12 +324,12 @@ fn check_decimal(precision: usize, scale: usize) -> Result<(), String> {
     match (1..=38).contains(&precision) && scale <= precision {
         true => Ok(()),
         false => Err(format!(
-            "Decimal of precision {precision} and scale {scale}; Polars takes precisions of 1 to 38, and scales up to the precision"
+            "Decimal has precision {precision} and scale {scale}; Polars takes precisions of 1 to 38, and scales up to the precision"
         )),
     }
 }
 
-/// The categories of an Enum that a field's metadata name, if it is one.
+/// Returns the categories of an Enum that a field's metadata name, if the field is one.
 pub(super) fn enum_categories(field: &Field) -> Option<Result<Vec<&str>, String>> {
     let metadata = field.metadata.as_deref()?;
     let encoded = ENUM_KEYS.iter().find_map(|key| metadata.get(*key))?;
@@ -337,7 +338,7 @@ pub(super) fn enum_categories(field: &Field) -> Option<Result<Vec<&str>, String>
     while !rest.is_empty() {
         let Some((category, after)) = counted_text(rest) else {
             return Some(Err(
-                "its metadata name no categories of an Enum that can be read; take that key out"
+                "the Enum's categories in the field's metadata cannot be read; remove its key _PL_ENUM_VALUES or _PL_ENUM_VALUES2"
                     .into(),
             ));
         };
@@ -347,27 +348,27 @@ pub(super) fn enum_categories(field: &Field) -> Option<Result<Vec<&str>, String>
     Some(Ok(categories))
 }
 
-/// Whether Polars would read categories from a field's metadata, whatever the values of its dictionary are.
+/// Returns whether Polars would read categories from a field's metadata, whatever the values of its dictionary are.
 fn names_categories(field: &Field) -> bool {
     let metadata = field.metadata.as_deref();
     let mut keys = ENUM_KEYS.iter().chain([&CATEGORICAL_KEY]);
     metadata.is_some_and(|metadata| keys.any(|key| metadata.contains_key(*key)))
 }
 
-/// A text behind its length in bytes, and what follows.
+/// Returns a text that is preceded by its length in bytes, and the rest after it.
 fn counted_text(encoded: &str) -> Option<(&str, &str)> {
     let (len, rest) = encoded.split_once(';')?;
     rest.split_at_checked(len.parse().ok()?)
 }
 
-/// Polars reads what categories there are from the metadata, and panics where it cannot.
+/// Checks the metadata from which Polars reads the categories: it panics if it cannot read them.
 fn check_categories(field: &Field) -> Result<(), String> {
     if let Some(categories) = enum_categories(field) {
         let categories = categories?;
         let distinct: HashSet<&str> = categories.iter().copied().collect();
         return match distinct.len() == categories.len() {
             true => Ok(()),
-            false => Err("its metadata name a category of an Enum twice; take that key out".into()),
+            false => Err("the field's metadata gives a category of an Enum twice; remove its key _PL_ENUM_VALUES or _PL_ENUM_VALUES2".into()),
         };
     }
     let Some(metadata) = field.metadata.as_deref() else {
@@ -382,13 +383,13 @@ fn check_categories(field: &Field) -> Result<(), String> {
     match physical {
         Some(("u8" | "u16" | "u32", _)) => Ok(()),
         _ => Err(
-            "its metadata name no categories that can be read; take the key _PL_CATEGORICAL2 out"
+            "the categories in the field's metadata cannot be read; remove the key _PL_CATEGORICAL2"
                 .into(),
         ),
     }
 }
 
-/// A type by Arrow's name.
+/// Returns the name that Arrow has for a type.
 pub(super) fn arrow_name(dtype: &ArrowDataType) -> String {
     match dtype {
         ArrowDataType::Decimal(precision, scale) => format!("Decimal128({precision}, {scale})"),

@@ -1,4 +1,4 @@
-//! What arrow-rs and arrow2 have in common: a frame is cut into batches, and batches are stacked to a frame.
+//! The code that arrow-rs and arrow2 share: a frame is cut into batches, and batches are stacked into a frame.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use super::fit;
 use crate::error::{Error, ErrorKind, Result, counted, dtype_name};
 use crate::partition::{ChunkEnds, Layout};
 
-/// The columns that Arrow cannot be given, as faults.
+/// Returns a fault for each column that Arrow cannot have.
 pub(crate) fn faults(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
     let fault = |(name, dtype): &(&PlSmallStr, &DataType)| {
         Some(refused(name, fit::check_export(name, dtype).err()?))
@@ -19,7 +19,7 @@ pub(crate) fn faults(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
     fields.iter().filter_map(fault).collect()
 }
 
-/// The columns that arrow2 cannot be given.
+/// Returns a fault for each column that arrow2 cannot have.
 #[cfg(feature = "arrow2")]
 pub(crate) fn faults_of_arrow2(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error> {
     let mut faults = faults(fields);
@@ -35,7 +35,7 @@ pub(crate) fn faults_of_arrow2(fields: &[(&PlSmallStr, &DataType)]) -> Vec<Error
     faults
 }
 
-/// Refuses a frame some of whose columns have faults.
+/// Refuses a frame if some of its columns have faults.
 pub(super) fn check_frame(
     columns: &[Column],
     faults: fn(&[(&PlSmallStr, &DataType)]) -> Vec<Error>,
@@ -44,8 +44,8 @@ pub(super) fn check_frame(
     Error::of_all(faults(&fields.collect::<Vec<_>>()))
 }
 
-/// The columns with categories in one chunk: a dictionary is made for each chunk, and the writers of IPC files take one for all
-/// batches.
+/// Returns the columns, those with categories in one chunk: a dictionary is made for each chunk, and the writers of IPC files
+/// accept only one for all batches.
 #[cfg(feature = "arrow")]
 pub(super) fn with_one_dictionary(columns: &[Column]) -> Vec<Column> {
     let columns = columns.iter();
@@ -57,16 +57,16 @@ pub(super) fn with_one_dictionary(columns: &[Column]) -> Vec<Column> {
         .collect()
 }
 
-/// What of an array of some library is needed to cut it.
+/// The operations on an array of some library that are needed to cut it.
 pub(super) trait Sliceable {
     fn rows(&self) -> usize;
 
-    /// Some of its rows, which share its memory.
+    /// Returns some of its rows, which share its memory.
     fn rows_of(&self, offset: usize, len: usize) -> Self;
 }
 
-/// The batches of a frame whose columns have these chunks: each lies in one chunk of every column, so nothing is copied. A frame
-/// of no rows is one batch of none, which tells the schema.
+/// Returns the batches of a frame whose columns have these chunks. Each batch is in one chunk of every column, so nothing is
+/// copied. A frame without rows is one batch without rows, which has the schema.
 pub(super) fn batches<A: Sliceable>(
     mut columns: Vec<Vec<A>>,
     height: usize,
@@ -103,7 +103,7 @@ pub(super) fn batches<A: Sliceable>(
     batches
 }
 
-/// The column in one chunk, which a batch needs: copied where it has several.
+/// Returns the column in one chunk, which a batch needs; it is copied if it has several.
 pub(super) fn in_one_chunk(column: &Column) -> Column {
     match column.as_materialized_series().n_chunks() {
         0 | 1 => column.clone(),
@@ -117,17 +117,17 @@ pub(super) trait Batch {
 
     fn width(&self) -> usize;
 
-    /// Whether the columns of the other batch are the same, by all that a schema says.
+    /// Returns whether the columns of the other batch are the same in everything that a schema says.
     fn has_schema_of(&self, other: &Self) -> bool;
 
-    /// The columns, all of which can be taken.
+    /// Returns the columns, if all of them can be taken.
     fn columns(&self) -> Result<Vec<Field>>;
 
-    /// A column's array, which is of the field at that place; or why it cannot be exported.
+    /// Returns a column's array, which is of the field at that position, or why it cannot be exported.
     fn to_c(&self, position: usize) -> Result<ArrowArray, String>;
 }
 
-/// The columns of a schema, of whose fields it is known which can be taken; or all of its faults.
+/// Returns the columns of a schema if all of its fields can be taken, and otherwise all of its faults.
 pub(super) fn all_columns<'f>(
     fields: impl Iterator<Item = (&'f str, Result<Field>)>,
 ) -> Result<Vec<Field>> {
@@ -148,7 +148,7 @@ pub(super) fn all_columns<'f>(
     Ok(columns)
 }
 
-/// A frame of no rows that has these columns.
+/// Makes a frame without rows that has these columns.
 #[cfg(feature = "arrow")]
 pub(super) fn frame_without_rows(columns: &[Field]) -> Result<DataFrame> {
     let none = columns.iter().map(|column| {
@@ -160,20 +160,20 @@ pub(super) fn frame_without_rows(columns: &[Field]) -> Result<DataFrame> {
     Ok(DataFrame::new(0, none.collect::<Result<_>>()?)?)
 }
 
-/// The batches below each other. Each is a chunk of every column; those without rows are none.
+/// Stacks batches. Each is a chunk of every column, except batches without rows, which are left out.
 pub(super) fn frame_of_batches<B: Batch>(batches: &[B]) -> Result<DataFrame> {
     let Some(first) = batches.first() else {
-        let message = "there are no batches, so it is not known what columns there are; make an empty frame of a schema, or, with arrow-rs, give the reader to frame_of";
+        let message = "there are no batches, so the columns are not known; make an empty frame of a schema, or, with arrow-rs, give the reader to frame_of";
         return Err(of_batch(None, None, message.into()));
     };
     let width = first.width();
     let mut stacked: Vec<Series> = Vec::with_capacity(width);
     let mut at = 0;
-    // Batches of one reader share their schema, so that there is one run of them.
+    // Batches of one reader share their schema, so there is one run of them.
     for run in batches.chunk_by(B::has_schema_of) {
         if run[0].width() != width {
             let message = format!(
-                "it has {}, and those before it {width}; give batches of the same columns",
+                "it has {}, but the batches before it have {width}; give batches with the same columns",
                 counted(run[0].width(), "column")
             );
             return Err(of_batch(Some(at), None, message));
@@ -186,7 +186,7 @@ pub(super) fn frame_of_batches<B: Batch>(batches: &[B]) -> Result<DataFrame> {
         })?;
         for (position, column) in columns.iter().enumerate() {
             let arrays = run.iter().map(|batch| batch.to_c(position));
-            // SAFETY: a library has made the arrays, which are of this column; nobody changes the buffers that they keep.
+            // SAFETY: a library has made the arrays, which belong to this column; nobody changes the buffers that they keep.
             let series = unsafe { imported(arrays, column) };
             let series = series.map_err(|(index, why)| {
                 let batch = (batches.len() > 1).then_some(at + index);
@@ -206,11 +206,11 @@ pub(super) fn frame_of_batches<B: Batch>(batches: &[B]) -> Result<DataFrame> {
     Ok(DataFrame::new(height, columns)?)
 }
 
-/// Puts a column of the batches from `at` on below that of those before it.
+/// Appends a column of the batches from `at` on to that of the batches before them.
 fn append(before: &mut Series, series: Series, at: usize) -> Result<()> {
     if before.name() != series.name() || before.dtype() != series.dtype() {
         let message = format!(
-            "it is {}, and in its place the batches before it have {:?} of {}; give batches of the same columns",
+            "it is {}, but in its place the batches before it have {:?} of {}; give batches with the same columns",
             dtype_name(series.dtype()),
             before.name().as_str(),
             dtype_name(before.dtype()),
@@ -221,7 +221,7 @@ fn append(before: &mut Series, series: Series, at: usize) -> Result<()> {
     Ok(())
 }
 
-/// The error of batches.
+/// Makes the error of a batch.
 pub(super) fn of_batch(batch: Option<usize>, column: Option<&str>, message: String) -> Error {
     let column = column.map(str::to_owned);
     ErrorKind::Arrow {

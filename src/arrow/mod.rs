@@ -1,8 +1,9 @@
-//! Arrow in and out: frames to and from the record batches of arrow-rs and the chunks of arrow2, without a copy where Polars has the
-//! type as it is.
+//! Arrow in and out: conversion of frames to and from the record batches of arrow-rs and the chunks of arrow2, without a copy
+//! where Polars stores the type in the same way.
 //!
-//! All of it goes over the C Data Interface, which both libraries and `polars-arrow` speak: `c` has its structs, `ffi` takes a column
-//! there and back. `fit` says which types go over, and `claims` whether the arrays hold what their schema says.
+//! Everything goes over the C Data Interface, which both libraries and `polars-arrow` support. `c` has its structs, and `ffi`
+//! converts a column to them and back. `fit` says which types can be converted, and `claims` checks whether the arrays are as
+//! their schema says.
 
 #[cfg(feature = "arrow2")]
 mod arrow2;

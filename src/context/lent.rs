@@ -1,4 +1,4 @@
-//! The contexts of a run: at most one for each worker, lent to it run by run.
+//! The contexts of a run: at most one for each worker, which is lent to it for one run of rows at a time.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,7 +6,7 @@ use super::Context;
 use crate::error::Result;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Every worker's context, by its seat. No two workers have one seat at a time, so no context is lent twice.
+/// Every worker's context, by its seat. No two workers have the same seat at the same time, so no context is lent twice.
 pub(crate) struct Contexts<'m, C> {
     make: &'m (dyn Fn() -> Result<C> + Sync),
     seats: Mutex<Vec<Option<C>>>,
@@ -20,7 +20,7 @@ impl<'m, C: Context> Contexts<'m, C> {
         }
     }
 
-    /// The context of a worker, made if it has none yet.
+    /// Lends a worker its context, which is made first if the worker has none yet.
     pub(crate) fn lend(&self, seat: usize) -> Result<LentContext<'_, C>> {
         let kept = if C::STATELESS {
             None
@@ -38,7 +38,7 @@ impl<'m, C: Context> Contexts<'m, C> {
         })
     }
 
-    /// Every context that was made, in the order of the seats.
+    /// Returns every context that was made, in the order of the seats.
     pub(crate) fn into_all(self) -> Vec<C> {
         let seats = self.seats.into_inner();
         let seats = seats.unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +50,7 @@ impl<'m, C: Context> Contexts<'m, C> {
     }
 }
 
-/// A context that a worker has; it goes back when dropped.
+/// A context that is lent to a worker; dropping this gives it back.
 pub(crate) struct LentContext<'c, C: Context> {
     from: &'c Contexts<'c, C>,
     seat: usize,

@@ -1,4 +1,4 @@
-//! What a closure is given before its row: nothing, its worker's state, the row's random stream, or both.
+//! What a closure takes before its row's values: nothing, its worker's state, the row's random stream, or both.
 
 mod lent;
 mod state;
@@ -20,17 +20,17 @@ use crate::error::Result;
 use crate::row_numbers::RowNumbers;
 use crate::sealed::Sealed;
 
-/// What one worker lends the closure, call by call.
+/// What one worker lends the closure for each call.
 #[doc(hidden)]
 pub trait Context: Sealed {
-    /// Whether there is nothing to keep between runs.
+    /// Whether there is nothing to keep between runs of rows.
     const STATELESS: bool = false;
 
-    /// Called before each row, by its position, with the rows' numbers.
+    /// Called before each row, with its position and the rows' numbers.
     fn at(&mut self, numbers: &RowNumbers, position: usize);
 }
 
-/// No leading argument.
+/// The context of a closure without leading arguments.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct NoContext;
@@ -45,9 +45,9 @@ impl Context for NoContext {
     fn at(&mut self, _: &RowNumbers, _: usize) {}
 }
 
-/// What a closure has with [`state`](crate::Apply::state): a leading `&mut S`.
+/// The leading argument of a closure with [`state`](crate::Apply::state): `&mut S`.
 ///
-/// It is named only in the bounds of a function that passes such a closure on:
+/// It is needed only in the bounds of a function that passes such a closure on:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -77,23 +77,25 @@ impl<S> Context for WithState<S> {
     fn at(&mut self, _: &RowNumbers, _: usize) {}
 }
 
-/// Of an [`Apply`](crate::Apply): the leading arguments that its closure has by the options [`state`](crate::Apply::state)
-/// (a [`NoState`], or a [`State`]) and `seed` (a [`NoSeed`], or a `Seed`).
+/// The type of an [`Apply`](crate::Apply)'s leading arguments, as the options set them.
+///
+/// `State` is a [`NoState`], or a [`State`] that [`state`](crate::Apply::state) sets. `Seed` is a [`NoSeed`], or a `Seed` that
+/// `seed` sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Leading<State, Seed> {
     pub(crate) state: State,
     pub(crate) seed: Seed,
 }
 
-/// Of a [`Leading`]: the closure has no state.
+/// A marker type of [`Leading`]: the closure has no state.
 #[derive(Clone, Copy, Debug)]
 pub struct NoState;
 
-/// Of a [`Leading`]: the closure has no random stream.
+/// A marker type of [`Leading`]: the closure has no random stream.
 #[derive(Clone, Copy, Debug)]
 pub struct NoSeed;
 
-/// Makes what closures with the context `C` are lent, and sees it again at the end: a [`Leading`].
+/// A type that makes the leading arguments of a closure with the context `C`, and takes them back at the end: a [`Leading`].
 #[diagnostic::on_unimplemented(
     message = "the closure's leading arguments are not what the options give it",
     note = "`.state(init)` gives a leading `&mut S`, where `init` returns `S` or `Result<S, E>`; `.seed(n)` a leading `&mut RowRng`; both together give the state first"
@@ -103,7 +105,7 @@ pub trait Lead<C>: Sealed {
     #[doc(hidden)]
     const SEEDED: bool;
 
-    /// What makes one for a worker, and what takes them all at the end.
+    /// Splits into the function that makes a context for a worker, and the function that takes all contexts at the end.
     #[doc(hidden)]
     fn split(
         self,

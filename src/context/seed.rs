@@ -1,4 +1,4 @@
-//! A random stream for each row, which depends on the seed and the row's number alone.
+//! A random stream for each row, which depends only on the seed and the row's number.
 
 use std::convert::Infallible;
 
@@ -13,14 +13,14 @@ use crate::sealed::Sealed;
 
 /// The random generator that [`seed`](crate::Apply::seed) gives a closure, as `&mut RowRng`: `ChaCha` with 8 rounds.
 ///
-/// A row's stream is that of `ChaCha8Rng::seed_from_u64(seed)` after `set_stream(row)`, where `ChaCha8Rng` is the crate
-/// `rand`'s; [`of_row`](RowRng::of_row) makes it. The seed is expanded into the cipher's 256-bit key as `rand_core` does it for every generator, the row's number is the 64-bit nonce, and the block
-/// counter begins at 0. Streams of different rows are different outputs of one keyed function (D. J. Bernstein,
-/// "`ChaCha`, a variant of Salsa20", 2008), so neighbours have nothing in common; each is 2^70 bytes long. It is no
-/// generator for secrets: the seed has 64 bits.
+/// A row's stream is that of `ChaCha8Rng::seed_from_u64(seed)` after `set_stream(row)`, where `ChaCha8Rng` is the crate `rand`'s;
+/// [`of_row`](RowRng::of_row) makes it. The seed is expanded into the cipher's 256-bit key as `rand_core` does it for every
+/// generator, the row's number is the 64-bit nonce, and the block counter begins at 0. Streams of different rows are different
+/// outputs of one keyed function (D. J. Bernstein, "`ChaCha`, a variant of Salsa20", 2008), so the streams of neighbouring rows are
+/// unrelated. Each stream is 2^70 bytes long. It is not a generator for secrets, since the seed has only 64 bits.
 ///
-/// The traits that draw numbers are those of the crate `rand`, re-exported as [`rand`](crate::rand); it has all that come with
-/// `rand`'s `Rng`.
+/// The traits that draw numbers are those of the crate `rand`, which is re-exported as [`rand`](crate::rand). Everything that
+/// `rand`'s `Rng` provides can be used.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -28,7 +28,7 @@ use crate::sealed::Sealed;
 ///
 /// let df = df!["x" => [0, 0, 0]]?;
 /// let drawn = df.par_apply().seed(7).rows(|rng: &mut RowRng, _: i32| rng.next_u64())?;
-/// // The same stream, outside of a call.
+/// // The same stream, made outside a call.
 /// assert_eq!(drawn.u64()?.get(2), Some(RowRng::of_row(7, 2).next_u64()));
 /// assert!(RowRng::of_row(7, 2).random_range(0.0..1.0) < 1.0);
 /// # Ok::<(), polars_par_apply::Error>(())
@@ -37,7 +37,7 @@ use crate::sealed::Sealed;
 pub struct RowRng(ChaCha8Rng);
 
 impl RowRng {
-    /// Makes the stream that the row of this number has in a call with this seed, from its beginning.
+    /// Makes the stream, from its beginning, that the row of this number has in a call with this seed.
     #[must_use]
     pub fn of_row(seed: u64, row: u64) -> Self {
         let mut rng = Self::seeded(seed);
@@ -74,7 +74,7 @@ impl TryRng for RowRng {
     }
 }
 
-/// Of a [`Leading`]: the closure has a random stream for each row.
+/// The part of a [`Leading`] that says that the closure has a random stream for each row.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed {
     pub(crate) seed: u64,
@@ -88,7 +88,7 @@ impl Seed {
     }
 }
 
-/// The generator, which is set to each row's stream.
+/// The generator, which is set to the stream of each row in turn.
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) generator: RowRng,
@@ -101,7 +101,9 @@ impl Streams {
     }
 }
 
-/// What a closure has with [`seed`](crate::Apply::seed): a leading `&mut RowRng`. For bounds, as [`WithState`](super::WithState).
+/// The leading argument of a closure with [`seed`](crate::Apply::seed): `&mut RowRng`.
+///
+/// It is needed only in bounds, as [`WithState`](super::WithState) is.
 #[derive(Debug)]
 pub struct WithSeed(pub(crate) Streams);
 
@@ -115,8 +117,10 @@ impl Context for WithSeed {
     }
 }
 
-/// What a closure has with [`state`](crate::Apply::state) and [`seed`](crate::Apply::seed): a leading `&mut S`, and a
-/// `&mut RowRng` after it. For bounds, as [`WithState`](super::WithState).
+/// The leading arguments of a closure with [`state`](crate::Apply::state) and [`seed`](crate::Apply::seed): `&mut S`, and then
+/// `&mut RowRng`.
+///
+/// It is needed only in bounds, as [`WithState`](super::WithState) is.
 #[derive(Debug)]
 pub struct WithStateAndSeed<S>(pub(crate) S, pub(crate) Streams);
 

@@ -1,18 +1,18 @@
-//! A state for each worker: made when the worker first needs it, seen again at the end.
+//! A state for each worker: it is made when the worker first needs it, and taken back at the end.
 
 use super::{Lead, Leading, NoSeed, WithState};
 use crate::error::{ErrorKind, Result};
 use crate::run::{Failure, catch};
 use crate::sealed::Sealed;
 
-/// Of a [`Leading`]: the closure has a state, which `I` makes and `G` takes at the end.
+/// The part of a [`Leading`] that says that the closure has a state, which `I` makes and `G` takes at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct State<I, G> {
     pub(crate) init: I,
     pub(crate) finish: G,
 }
 
-/// What [`state`](crate::Apply::state)'s closure returns: the state `S`, or a `Result` of it.
+/// The return types of the closure given to [`state`](crate::Apply::state): the state `S`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`.state(…)` makes `{Self}`, and the closure's first argument is `&mut {S}`",
     note = "the closure given to `.state(…)` returns `S` or `Result<S, E>` with `E: Into<anyhow::Error>`; the row closure takes `&mut S` first"
@@ -37,7 +37,7 @@ where
     }
 }
 
-/// What is done with each state at the end: nothing ([`NoFinish`]), or what a closure does ([`Hook`]).
+/// A type that says what is done with each state at the end: nothing ([`NoFinish`]), or a call of a closure ([`Hook`]).
 #[diagnostic::on_unimplemented(
     message = "`.finish(…)` does not take the state `{S}`",
     note = "annotate its argument with the state's type: `.finish(|state: S| …)`; it returns `()` or `Result<(), E>`"
@@ -47,7 +47,7 @@ pub trait Finish<S>: Sealed {
     fn finish(&mut self, state: S) -> Result<(), anyhow::Error>;
 }
 
-/// Of a [`State`]: nothing is done with a state at the end, but to drop it.
+/// The part of a [`State`] that says that a state is only dropped at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct NoFinish;
 
@@ -60,7 +60,7 @@ impl<S> Finish<S> for NoFinish {
     }
 }
 
-/// Of a [`State`]: a closure takes each state at the end.
+/// The part of a [`State`] that says that a closure takes each state at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Hook<F>(pub(crate) F);
 
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// What [`finish`](crate::Apply::finish)'s closure returns: `()`, or a `Result` of it.
+/// The return types of the closure given to [`finish`](crate::Apply::finish): `()`, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "the closure returns `{Self}`, of which nothing would be made",
     note = "what `.finish(…)` and `for_each` are given returns `()`, or `Result<(), E>` with `E: Into<anyhow::Error>`"
@@ -98,7 +98,7 @@ impl<E: Into<anyhow::Error>> IntoUnit for Result<(), E> {
     }
 }
 
-/// Makes a state; a panic is an error.
+/// Makes a state; a panic becomes an error.
 pub(crate) fn make<S, O>(init: impl Fn() -> O) -> Result<S>
 where
     O: IntoState<S>,
@@ -106,7 +106,7 @@ where
     settled(catch(|| init().into_state())).map_err(|cause| ErrorKind::State { cause }.into())
 }
 
-/// Gives each state to the hook; the first error is returned after the last.
+/// Gives each state to the hook, all of them even after an error, and then returns the first error.
 pub(crate) fn finish_all<S>(
     mut hook: impl Finish<S>,
     states: impl Iterator<Item = S>,
@@ -122,7 +122,7 @@ pub(crate) fn finish_all<S>(
 fn settled<T>(result: Result<Result<T, anyhow::Error>, Failure>) -> Result<T, anyhow::Error> {
     match result {
         Ok(result) => result,
-        Err(Failure::Panic(message)) => Err(anyhow::anyhow!("it panicked: {message}")),
+        Err(Failure::Panic(message)) => Err(anyhow::anyhow!("the closure panicked: {message}")),
         Err(other) => Err(anyhow::anyhow!("{other:?}")),
     }
 }

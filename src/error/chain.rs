@@ -1,4 +1,4 @@
-//! An error and what has caused it, as far as it is worth following.
+//! An error and its causes, followed up to a limit.
 
 use std::cell::Cell;
 use std::error::Error as StdError;
@@ -8,18 +8,18 @@ use polars::prelude::PolarsError;
 
 use super::Error;
 
-/// How many errors of a chain are followed. Real chains have a few; one that is longer is a loop that
-/// [`Chain`] did not know for one, or would fill a screen.
+/// The number of errors of a chain that are followed. Real chains have a few; a longer one is a loop that
+/// [`Chain`] did not notice, or would fill a screen.
 const LONGEST: usize = 64;
 
-/// How deep messages are made within messages: of one of this crate's errors, which includes its cause, whose message
-/// includes one of this crate's errors, and so on.
+/// How deep messages are made within messages: an error of this crate includes its cause in its message, whose message may
+/// include another error of this crate, and so on.
 const DEEPEST: usize = 16;
 
-/// The part of an error's chain that is not in its own message.
+/// Returns the next error of the chain that is not in this error's own message.
 ///
-/// It is the error's [`source`](StdError::source), save for errors of Polars, some of which include their source in their
-/// message as well.
+/// It is the error's [`source`](StdError::source), except for errors of Polars, some of which include their source in their
+/// own message.
 pub(super) fn unsaid<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> Option<&'a (dyn StdError + 'static)> {
@@ -45,7 +45,7 @@ pub(super) fn unsaid_by_polars(error: &PolarsError) -> Option<&(dyn StdError + '
     }
 }
 
-/// The next error of a chain, whether it is in this one's message or not.
+/// Returns the next error of a chain, whether it is in this one's message or not.
 fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<Error>() {
         Some(own) => own.cause().or_else(|| own.source()),
@@ -53,10 +53,10 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
     }
 }
 
-/// Iterates over an error and its causes. It ends whatever these return: where one comes that was there before, and after
-/// [`LONGEST`] of them.
+/// Iterates over an error and its causes. It always ends, whatever these return: where an error comes that was there before, and
+/// after [`LONGEST`] errors.
 ///
-/// An error's [`source`](StdError::source) is the user's code: call it within `run::catch`.
+/// An error's [`source`](StdError::source) is the user's code, so call this within `run::catch`.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
     next: Option<&'a (dyn StdError + 'static)>,
@@ -65,7 +65,7 @@ pub(crate) struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// Every error of the chain.
+    /// Iterates over every error of the chain.
     pub(crate) fn of(error: &'a anyhow::Error) -> Self {
         Chain {
             next: Some(error.as_ref()),
@@ -74,7 +74,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The errors whose messages put together say each of the chain once.
+    /// Iterates over the errors whose messages, put together, have each error of the chain once.
     fn to_say(error: &'a (dyn StdError + 'static)) -> Self {
         Chain {
             next: Some(error),
@@ -83,7 +83,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Whether it has ended before the errors have.
+    /// Returns whether it ended before the chain did.
     fn is_cut(&self) -> bool {
         self.next.is_some()
     }
@@ -94,8 +94,8 @@ impl<'a> Iterator for Chain<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let error = self.next?;
-        // With the same methods at the same address it has the same source. (The compiler may have made a type's methods
-        // twice; then a loop is noticed a round later, or the length ends it.)
+        // An error with the same methods at the same address has the same source. (The compiler may have made a type's methods
+        // twice; then a loop is noticed one round later, or the limit of the length ends it.)
         let is_seen = self.seen.iter().any(|seen| std::ptr::eq(*seen, error));
         if is_seen || self.seen.len() == LONGEST {
             return None;
@@ -109,7 +109,7 @@ impl<'a> Iterator for Chain<'a> {
     }
 }
 
-/// Shows an error; and, where `{:#}` is asked for, what has caused it.
+/// Shows an error and, with `{:#}`, its causes.
 pub(crate) struct Causes<'a>(pub(super) &'a (dyn StdError + 'static));
 
 impl<'a> Causes<'a> {
@@ -119,11 +119,11 @@ impl<'a> Causes<'a> {
 }
 
 thread_local! {
-    /// How many messages are being made within each other.
+    /// The number of messages that are being made within each other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// One message that is being made; it is over when this is dropped, by a panic too.
+/// Counts one message that is being made, until this is dropped, which a panic does too.
 struct Deeper;
 
 impl Deeper {

@@ -1,4 +1,4 @@
-//! Why an item has no result, from the innermost loop to the report.
+//! Why an item has no result; it is passed from the innermost loop to the report.
 
 use polars::prelude::PlSmallStr;
 
@@ -17,9 +17,9 @@ pub enum Failure {
     Read(Fault),
     /// A result could not be written.
     Write(Refused),
-    /// An error that says where it struck.
+    /// An error that already says where it happened.
     Known(Error),
-    /// What the closure's error said; the error itself is gone.
+    /// The message of the closure's error, which itself was dropped.
     Said(PlSmallStr),
 }
 
@@ -29,7 +29,7 @@ pub enum Failure {
 pub struct Fault {
     /// The argument's position.
     pub argument: usize,
-    /// What is wrong with the value; a null where there is nothing wrong.
+    /// What is wrong with the value; `None` if it is null.
     pub message: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct Fault {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Refused {
-    /// The output column's position, where there are several.
+    /// The output column's position, if there are several.
     pub(crate) column: usize,
     pub(crate) message: String,
 }
@@ -48,7 +48,7 @@ impl Refused {
     }
 }
 
-/// An error of the user's, whose drop may panic: here it is quiet.
+/// An error of the user's code, whose drop may panic; here the panic is caught.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Cause(Option<anyhow::Error>);

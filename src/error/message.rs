@@ -1,4 +1,4 @@
-//! What errors say.
+//! The messages of errors.
 
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +30,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::NoColumnAt { position, columns } => write!(
                 f,
-                "the row has {}, counted from 0, and none at position {position}",
+                "the row has {} and none at position {position}; positions are counted from 0",
                 counted(*columns, "column"),
             ),
             ErrorKind::ArgumentCount { arguments, columns } => write!(
@@ -78,7 +78,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::NameCount { names, columns } => write!(
                 f,
-                ".names([…]) gives {}, and the closure returns {}",
+                ".names([…]) gives {}, but the closure returns {}; give one name for each column",
                 counted(*names, "name"),
                 counted(*columns, "column"),
             ),
@@ -96,7 +96,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::TooManyFailures { limit, last, .. } => write!(
                 f,
-                "more than the {} that .max_failures(…) allows; the next failure: {}",
+                "there were more than the {} that .max_failures(…) allows; the next failure: {}",
                 counted(*limit, "failure"),
                 said(last, f.alternate()),
             ),
@@ -123,13 +123,13 @@ impl fmt::Display for Error {
                 Ok(())
             }
             ErrorKind::PoolClosed { terminated: false } => {
-                f.write_str("the pool is closed, and takes no more work; make another")
+                f.write_str("the pool is closed and takes no more work; make a new pool")
             }
             ErrorKind::PoolClosed { terminated: true } => {
-                f.write_str("the pool was terminated, or its last clone dropped, and takes no more work; make another")
+                f.write_str("the pool was terminated, or its last clone was dropped, so it takes no more work; make a new pool")
             }
-            ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}"),
-            ErrorKind::Taken => f.write_str("the job's result was taken before"),
+            ErrorKind::Timeout { waited } => write!(f, "the job was not done within {waited:?}; it goes on: wait for it again, or cancel it"),
+            ErrorKind::Taken => f.write_str("the job's result was already taken; a job gives its result once"),
             ErrorKind::State { cause } => {
                 write!(f, "a worker's state could not be made: {}", said(&Causes::of(cause), f.alternate()))
             }
@@ -183,8 +183,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// What an error within another says, with its causes if they are asked for. An error of the user's may fail in
-/// its `Display`, and what it has said until then is all there is; or panic.
+/// Returns the message of an error within another, with its causes if they are asked for. The `Display` of a user's error may fail,
+/// and then what it has written until then is the message; or it may panic.
 pub(super) fn said(error: &impl fmt::Display, with_causes: bool) -> String {
     let written = catch_unwind(AssertUnwindSafe(|| {
         let mut text = String::new();
@@ -202,11 +202,11 @@ pub(super) fn said(error: &impl fmt::Display, with_causes: bool) -> String {
     written.unwrap_or_else(|payload| {
         // Its drop may panic again.
         std::mem::forget(payload);
-        "the error's message cannot be had: making it panics".into()
+        "the error's message cannot be shown: its Display panicked".into()
     })
 }
 
-/// Where it struck; of the one closure of a job there is nothing to say.
+/// Writes where it happened; for the one closure of a job there is nothing to write.
 fn prefix(place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match place {
         Place::Job => Ok(()),
@@ -233,9 +233,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// A value as Polars prints it; one that it cannot print, since a date is beyond what its calendar has, by its number.
+/// Returns a value as Polars prints it; a date or time that Polars cannot print, since it is beyond its calendar, is shown by its
+/// number.
 pub(crate) fn value_shown(value: &AnyValue<'_>) -> String {
-    // Asked beforehand: the panic's message would be seen, of a call in which nothing is wrong.
+    // This is checked first: else Polars panics, and the panic's message is printed although nothing is wrong in the call.
     if let Some(number) = beyond_the_calendar(value) {
         return number;
     }
@@ -243,7 +244,7 @@ pub(crate) fn value_shown(value: &AnyValue<'_>) -> String {
     shown.unwrap_or_else(|_| format!("a {} that cannot be printed", dtype_name(&value.dtype())))
 }
 
-/// A date or time that no calendar has, by its number.
+/// Returns the text of a date or time that is beyond the calendar: its number.
 fn beyond_the_calendar(value: &AnyValue<'_>) -> Option<String> {
     #[cfg(feature = "dtype-date")]
     if let AnyValue::Date(days) = value {
@@ -268,7 +269,7 @@ fn beyond_the_calendar(value: &AnyValue<'_>) -> Option<String> {
     None
 }
 
-/// A dtype by the name that Polars' Rust users type.
+/// Returns a dtype's name as one writes it in Rust.
 pub(crate) fn dtype_name(dtype: &DataType) -> String {
     match dtype {
         DataType::Int8 => "Int8".into(),
@@ -311,7 +312,7 @@ fn listed(names: &[String], last: &str) -> String {
     text
 }
 
-/// The names in brackets, cut off where there are many.
+/// Returns the names in parentheses, of many only the first ones.
 fn parenthesised(names: &[String]) -> String {
     const SHOWN: usize = 12;
     match names.len() {

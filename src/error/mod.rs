@@ -21,11 +21,11 @@ pub(crate) use message::{counted, dtype_name, value_shown};
 /// A result whose error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, and where.
+/// An error of this crate, which says what went wrong and where.
 ///
-/// [`kind`](Error::kind) says what in a form to match on; [`row`](Error::row) and [`column`](Error::column) say where;
+/// [`kind`](Error::kind) says what went wrong, in a form to match on. [`row`](Error::row) and [`column`](Error::column) say where.
 /// [`cause`](Error::cause) is the error that a closure returned. The message says all three, and how to mend what can be
-/// mended.
+/// mended. The guide has [an example of every kind](crate::guide::errors).
 ///
 /// ```
 /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -41,8 +41,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Causes
 ///
-/// The message includes the closure's error, so [`source`](std::error::Error::source) goes on after it: it is the source of
-/// the cause. A program that prints an error and its sources, as `{:#}` of `anyhow` does, says each of them once.
+/// The message includes the closure's error, so [`source`](std::error::Error::source) returns what comes after it: the source of
+/// that error. A program that prints an error and its sources, as `{:#}` of `anyhow` does, prints each of them once.
 ///
 /// ```
 /// use anyhow::Context;
@@ -61,18 +61,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// `{:#}` shows the message with all causes, as `{:#}` of `anyhow` shows it, and so does `Debug`, which a `main` that returns
+/// `{:#}` shows the message with all causes, as `{:#}` of `anyhow` does. `Debug` shows the same: it is what a `main` that returns
 /// an error prints. Where an error becomes a text (in [`Outcome::failures`](crate::Outcome), in a `PolarsError`), the text
 /// includes all causes.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    /// Of an error that a [`Row`](crate::Row) made.
+    /// The row, if a [`Row`](crate::Row) made the error.
     of_row: Option<OfRow>,
 }
 
-/// The row that made an error, which the error of the call says as well.
+/// The row that made an error, which is also in the message of the call's error.
 struct OfRow {
     /// The row's position in the input of the call.
     position: usize,
@@ -82,19 +82,20 @@ struct OfRow {
 
 /// The kinds of [`Error`].
 ///
-/// Rows have their numbers, which are counted from 0 in the whole input unless [`first_row`](crate::Apply::first_row) or
-/// [`row_numbers`](crate::Apply::row_numbers) says others; arguments, parts and items are counted from 0.
+/// Rows are counted from 0 in the whole input, unless [`first_row`](crate::Apply::first_row) or
+/// [`row_numbers`](crate::Apply::row_numbers) gives other numbers. Arguments, parts and items are counted from 0.
+/// The guide has [an example of every kind](crate::guide::errors), with its message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A selected column, or a field of a derived row, is not in the frame.
     #[non_exhaustive]
     ColumnNotFound {
-        /// The name asked for.
+        /// The name that was asked for.
         column: String,
-        /// The columns whose names come near it, the nearest first.
+        /// The columns that have similar names, the most similar first.
         near: Vec<String>,
-        /// The columns there are.
+        /// All columns of the frame.
         columns: Vec<String>,
     },
     /// [`Row::at`](crate::Row::at) was given a position at which the row has no column.
@@ -105,33 +106,33 @@ pub enum ErrorKind {
         /// How many columns the row has.
         columns: usize,
     },
-    /// The closure takes another number of arguments than there are columns.
+    /// The closure takes more or fewer arguments than there are columns.
     #[non_exhaustive]
     ArgumentCount {
-        /// How many columns' values the closure takes.
+        /// The number of arguments that the closure takes.
         arguments: usize,
-        /// The columns it was to be given.
+        /// The columns that it would be given.
         columns: Vec<String>,
     },
-    /// A type does not take the column's dtype.
+    /// An argument's type, or the type that a [`Row`](crate::Row) was asked for, does not take the column's dtype.
     #[non_exhaustive]
     Dtype {
         /// The column.
         column: String,
         /// Its dtype.
         dtype: DataType,
-        /// The argument's position; none where a [`Row`](crate::Row) was asked for the type.
+        /// The argument's position; `None` if a [`Row`](crate::Row) was asked for the type.
         argument: Option<usize>,
-        /// The method of [`Row`](crate::Row) that asked for the type, `get` or `at`.
+        /// The method of [`Row`](crate::Row) that was asked for the type, `get` or `at`.
         method: Option<&'static str>,
-        /// The Rust type that was to take it.
+        /// The Rust type that does not take the column.
         takes: String,
-        /// A Rust type that does take the column as it is.
+        /// A Rust type that takes the column as it is.
         instead: Option<&'static str>,
         /// Whether [`Casts::Lossy`](crate::Casts::Lossy) would permit it.
         lossy: bool,
     },
-    /// A null where [`Nulls::Error`](crate::Nulls::Error) allows none.
+    /// A value is null, and [`Nulls::Error`](crate::Nulls::Error) allows no nulls.
     #[non_exhaustive]
     Null {
         /// The column.
@@ -139,40 +140,40 @@ pub enum ErrorKind {
         /// The first row in which it is null.
         row: usize,
     },
-    /// A value that its column's type can hold and the argument's or the output's cannot.
+    /// A value does not fit into the argument's type or into the output column's dtype.
     #[non_exhaustive]
     Value {
         /// Where the value is.
         place: Place,
-        /// The input or output column, where it is known.
+        /// The input or output column, if it is known.
         column: Option<String>,
         /// What does not fit.
         message: String,
     },
-    /// Two output columns of one name.
+    /// Two output columns have the same name.
     #[non_exhaustive]
     DuplicateName {
         /// The name.
         name: String,
     },
-    /// [`names`](crate::Apply::names) gives another number of names than there are output columns.
+    /// [`names`](crate::Apply::names) gives more or fewer names than there are output columns.
     #[non_exhaustive]
     NameCount {
-        /// How many names were given.
+        /// The number of names that were given.
         names: usize,
-        /// How many columns come out.
+        /// The number of output columns.
         columns: usize,
     },
-    /// An option's value cannot be followed, or a closure that an option was given (to tell progress, to say which errors
-    /// are worth a retry) panicked.
+    /// An option cannot be followed, or a closure that an option was given (to report progress, or to say which errors are worth
+    /// a retry) panicked.
     #[non_exhaustive]
     Option {
-        /// The option's method.
+        /// The name of the option's method.
         option: &'static str,
-        /// What is wrong, and what would do.
+        /// What is wrong, and how to mend it.
         message: String,
     },
-    /// The closure returned an error; it is the [`cause`](Error::cause).
+    /// The closure returned an error, which is the [`cause`](Error::cause).
     #[non_exhaustive]
     Closure {
         /// What the closure was called on.
@@ -185,37 +186,38 @@ pub enum ErrorKind {
     Panic {
         /// What the closure was called on.
         place: Place,
-        /// The panic's message, where it was text.
+        /// The panic's message, if it was text.
         message: String,
     },
     /// More rows (columns, parts) failed than [`max_failures`](crate::Apply::max_failures) allows.
     #[non_exhaustive]
     TooManyFailures {
-        /// How many may fail.
+        /// The number of failures that are allowed.
         limit: usize,
-        /// The failures up to the limit and the one beyond it, as in [`Outcome::failures`](crate::Outcome).
+        /// The failures up to the limit and the next one, as in [`Outcome::failures`](crate::Outcome).
         failures: DataFrame,
-        /// The one beyond it, which is the [`cause`](Error::cause).
+        /// The failure after the limit, which is the [`cause`](Error::cause).
         last: Box<Error>,
     },
-    /// The call was cancelled, or its deadline passed, before all was done. Of a [`Job`](crate::Job): it was cancelled or
+    /// The call was cancelled, or its deadline passed, before all was done. For a [`Job`](crate::Job): it was cancelled or
     /// dropped, or its pool was terminated.
     #[non_exhaustive]
     Cancelled {
-        /// How many rows were done, those that failed included; of `columns`, columns; of `elements`, values; of a pool's `map`, items.
+        /// The number of rows that were done, those that failed included; for `columns`, of columns; for `elements`, of values; for a
+        /// pool's `map`, of items.
         done: usize,
-        /// How many there are; 0 where that is not known, as of a lazy query.
+        /// The number that there are; 0 if that is not known, as in a lazy query.
         total: usize,
-        /// The deadline that passed; none where a [`CancelToken`](crate::CancelToken) was cancelled.
+        /// The deadline that passed; `None` if a [`CancelToken`](crate::CancelToken) was cancelled.
         deadline: Option<Duration>,
-        /// The failure that ended the call as well, and may not be the lowest, since rows before it were not come to; it is
-        /// the [`cause`](Error::cause).
+        /// The failure that also ended the call, which is the [`cause`](Error::cause). It may not be the lowest one, since rows
+        /// before it were never reached.
         failure: Option<Box<Error>>,
-        /// Whether there is no use in asking for the finished part: it was asked for, and a failure kept it from being given;
-        /// or it is no call over a frame, or a job that had not begun.
+        /// Whether asking for the finished part would not help: it was asked for, and a failure prevented it; or this is not a
+        /// call over a frame, or is a job that had not begun.
         partial: bool,
     },
-    /// The [`Pool`](crate::Pool) takes no more work: it was closed, or terminated, or its last clone is gone.
+    /// The [`Pool`](crate::Pool) takes no more work: it was closed or terminated, or its last clone was dropped.
     #[non_exhaustive]
     PoolClosed {
         /// Whether it was terminated, by [`Pool::terminate`](crate::Pool::terminate) or by the drop of its last clone.
@@ -224,65 +226,64 @@ pub enum ErrorKind {
     /// A [`Job`](crate::Job) was not done in the time that [`get_timeout`](crate::Job::get_timeout) gave it; it goes on.
     #[non_exhaustive]
     Timeout {
-        /// How long was waited.
+        /// How long `get_timeout` waited.
         waited: Duration,
     },
-    /// The result of a [`Job`](crate::Job) was taken before.
+    /// The result of a [`Job`](crate::Job) was already taken.
     Taken,
     /// A worker's [`state`](crate::Apply::state) could not be made.
     #[non_exhaustive]
     State {
-        /// Why; it is the [`cause`](Error::cause).
+        /// Why it could not be made, which is the [`cause`](Error::cause).
         cause: anyhow::Error,
     },
     /// The hook that [finishes](crate::Apply::finish) a worker's state failed; the rows themselves ended without an error.
     #[non_exhaustive]
     Finish {
-        /// Why; it is the [`cause`](Error::cause).
+        /// Why it failed, which is the [`cause`](Error::cause).
         cause: anyhow::Error,
     },
-    /// Results of parts, columns or rows that do not stack, since they differ in shape or dtype.
+    /// The results of parts, columns or rows cannot be stacked, since they differ in shape or dtype.
     #[non_exhaustive]
     Stack {
-        /// What differs from what came before it.
+        /// The result that differs from those before it.
         place: Place,
-        /// The output column, where one is to blame.
+        /// The output column, if one is at fault.
         column: Option<String>,
         /// How they differ.
         message: String,
     },
-    /// Data that cannot be converted between Polars and Arrow: because of a column's type, its name, or its values.
+    /// Data cannot be converted between Polars and Arrow, because of a column's type, its name, or its values.
     #[non_exhaustive]
     Arrow {
-        /// The column, where one is at fault.
+        /// The column, if one is at fault.
         column: Option<String>,
-        /// The batch at fault, counted from 0, where there are several.
+        /// The batch at fault, counted from 0, if there are several.
         batch: Option<usize>,
         /// What is wrong, and how to mend it.
         message: String,
     },
-    /// A [named function](crate::Registry) that cannot be had, or not called in this way.
+    /// A [named function](crate::Registry) is not there, or cannot be called in this way.
     #[non_exhaustive]
     Function {
-        /// The name asked for.
+        /// The name that was asked for.
         function: String,
         /// What is wrong, and how to mend it.
         message: String,
     },
-    /// Several faults of one call, all found before the closure was called.
+    /// A call has several faults, all of which were found before the closure was called.
     Several(Vec<Error>),
-    /// An error of Polars.
+    /// Polars returned an error.
     Polars(PolarsError),
-    /// An error that came in from `anyhow`.
+    /// Another error, in most cases an `anyhow::Error` that was converted.
     Other(anyhow::Error),
 }
 
 impl ErrorKind {
-    /// The kind's name: its variant's, in lower case with underscores, as `"too_many_failures"`. It is for logs and
-    /// metrics.
+    /// Returns the kind's name for logs and metrics: that of its variant in lower case with underscores, as `"too_many_failures"`.
     ///
-    /// A name is as stable as the variant: it does not change, nor does it come to mean another kind, until the crate's next
-    /// major version. Kinds may be added.
+    /// A name is as stable as the variant: until the crate's next major version it does not change, and it does not come to mean
+    /// another kind. Kinds may be added.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -327,7 +328,7 @@ impl ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// A row of the input, by its number.
+    /// A row of the input, with its number.
     Row(usize),
     /// A column of the input.
     Column(String),
@@ -339,7 +340,7 @@ pub enum Place {
         /// The number of the input row that it begins with.
         row_offset: usize,
     },
-    /// A value of a column, of those of [`elements`](crate::Apply::elements).
+    /// A value of a column, in a call of [`elements`](crate::Apply::elements).
     #[non_exhaustive]
     Element {
         /// The column's name.
@@ -350,7 +351,7 @@ pub enum Place {
     /// A group of rows that have the same keys.
     #[non_exhaustive]
     Group {
-        /// Its position among the groups, from 0, which are in the order of their first rows.
+        /// Its position among the groups, from 0; groups are in the order of their first rows.
         index: usize,
         /// The number of its first row.
         first_row: usize,
@@ -363,27 +364,29 @@ pub enum Place {
         /// The row's number.
         row: usize,
     },
-    /// One of the items that a [`Pool`](crate::Pool)'s `map` and its like were given, from 0.
+    /// One of the items that [`Pool::map`](crate::Pool::map) or a method like it was given, counted from 0.
     Item(usize),
     /// The one closure of [`Pool::apply`](crate::Pool::apply) or [`Pool::apply_async`](crate::Pool::apply_async).
     Job,
 }
 
 impl Error {
-    /// What went wrong.
+    /// Returns what went wrong.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// What went wrong, by value.
+    /// Returns what went wrong, by value.
     #[must_use]
     pub fn into_kind(self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The error that this one includes in its message: what the closure returned, why a worker's state could not be made
-    /// or finished, or the failure beside which there were too many or which came with a cancel. It can be downcast:
+    /// Returns the error that this one includes in its message, which can be downcast.
+    ///
+    /// It is what the closure returned, or why a worker's state could not be made or finished; of too many failures, it is the one
+    /// after the limit; of a call that was cancelled, it is the failure that also ended it, if there was one.
     ///
     /// ```
     /// use std::num::ParseIntError;
@@ -411,8 +414,8 @@ impl Error {
         }
     }
 
-    /// The number of the row at fault: counted from 0 in the whole input, unless the call says
-    /// [others](crate::Apply::row_numbers).
+    /// Returns the number of the row at fault, counted from 0 in the whole input unless the call gives
+    /// [other numbers](crate::Apply::row_numbers).
     #[must_use]
     pub fn row(&self) -> Option<usize> {
         match (self.kind(), self.place()) {
@@ -425,7 +428,8 @@ impl Error {
         }
     }
 
-    /// The item at fault of those that a [`Pool`](crate::Pool)'s `map` and its like were given, counted from 0.
+    /// Returns the position of the item at fault, counted from 0, of those that [`Pool::map`](crate::Pool::map) or a method like it was
+    /// given.
     #[must_use]
     pub fn index(&self) -> Option<usize> {
         match self.place() {
@@ -444,7 +448,7 @@ impl Error {
         }
     }
 
-    /// The column at fault.
+    /// Returns the name of the column at fault.
     #[must_use]
     pub fn column(&self) -> Option<&str> {
         match self.kind() {
@@ -472,7 +476,7 @@ impl Error {
         }
     }
 
-    /// The error of what was cancelled with so much done.
+    /// Makes the error of work that was cancelled, of which `done` of `total` was done.
     pub(crate) fn cancelled(done: usize, total: usize) -> Self {
         ErrorKind::Cancelled {
             done,
@@ -484,7 +488,7 @@ impl Error {
         .into()
     }
 
-    /// The error as of a batch, where it says none yet.
+    /// Adds the number of the batch that the error is of.
     #[cfg(any(feature = "arrow", feature = "arrow2"))]
     pub(crate) fn in_batch(mut self, at: usize) -> Error {
         match &mut self.0.kind {
@@ -498,7 +502,7 @@ impl Error {
         self
     }
 
-    /// The same error once more, of data that a frame could not be made of: of others, what it says.
+    /// Copies an error of data that a frame could not be made of; of any other error, it copies the message.
     #[cfg(any(feature = "arrow", feature = "arrow2"))]
     pub(crate) fn again(&self) -> Error {
         let kind = match self.kind() {
@@ -524,8 +528,7 @@ impl Error {
         kind.into()
     }
 
-    /// An error of results that do not go together, which has the position of the one at fault, as of the place of that
-    /// position's item.
+    /// Replaces the position in an error of results that do not stack by the place of the item at that position.
     pub(crate) fn of_item(mut self, place_of: impl FnOnce(usize) -> Place) -> Self {
         if let ErrorKind::Stack { place, .. } = &mut self.0.kind
             && let Place::Row(position) = place
@@ -535,8 +538,8 @@ impl Error {
         self
     }
 
-    /// The error of a call over one batch of a query, which has more rows than the batch, and of which there is no finished
-    /// part to keep.
+    /// Makes the error of a call over one batch into that of the query, which has more rows than the batch and has no finished part to
+    /// keep.
     #[cfg(feature = "lazy")]
     pub(crate) fn in_query(mut self) -> Self {
         if let ErrorKind::Cancelled {
@@ -552,8 +555,8 @@ impl Error {
         self
     }
 
-    /// An error of Polars with this error's message after a prefix. The message is made, and this error is dropped, where
-    /// a panic of the user's code does no harm.
+    /// Makes an error of Polars with this error's message after a prefix. A panic of the user's code, when the message is made or when
+    /// this error is dropped, is caught.
     pub(crate) fn into_compute_error(self, prefix: &str) -> PolarsError {
         let message = format!("{prefix}{}", said(&self, true));
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
@@ -563,7 +566,7 @@ impl Error {
         PolarsError::ComputeError(ErrString::from(message))
     }
 
-    /// Made by the row at a position in the input of a call.
+    /// Notes that the row at this position in the input of a call made the error.
     pub(crate) fn of_row(mut self, position: usize) -> Self {
         self.0.of_row = Some(OfRow {
             position,
@@ -572,14 +575,14 @@ impl Error {
         self
     }
 
-    /// Leaves the row out of the messages of errors that it made, whose cause this is or is among its causes: what is made
-    /// of them says the row itself. The causes are found by the user's code: call it within `run::catch`.
+    /// Leaves the row out of the messages of the errors that it made, which are `cause` or among its causes: the error that is made
+    /// of them names the row itself. Finding the causes calls the user's code, so call this within `run::catch`.
     pub(crate) fn leave_out_row(cause: &anyhow::Error, is_row: impl Fn(usize) -> bool) {
         let own = Chain::of(cause).filter_map(|cause| cause.downcast_ref::<Error>());
-        // Beyond an error of another call are that call's rows.
+        // What comes after an error of another call has that call's rows.
         for of_row in own.map_while(|error| error.0.of_row.as_ref()) {
             if is_row(of_row.position) {
-                // Relaxed: it comes to the thread that shows the error with the error.
+                // Relaxed: the thread that shows the error gets this store together with the error.
                 of_row.is_left_out.store(true, Ordering::Relaxed);
             }
         }
@@ -597,7 +600,7 @@ impl Error {
         of_row.is_some_and(|of_row| of_row.is_left_out.load(Ordering::Relaxed))
     }
 
-    /// One error out of the faults of a call; none where there are no faults.
+    /// Makes one error of the faults of a call; returns `Ok` if there are none.
     pub(crate) fn of_all(mut faults: Vec<Error>) -> Result<()> {
         match faults.len() {
             0 => Ok(()),
@@ -619,10 +622,10 @@ impl From<PolarsError> for Error {
     }
 }
 
-/// Gives back an [`Error`] that had become an `anyhow::Error`, and wraps any other.
+/// Returns the [`Error`] that had become an `anyhow::Error`, and wraps any other error.
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
-        // Not through context that was added to it, which would be lost.
+        // Only if no context was added to it, which would be lost.
         let is_own = error
             .chain()
             .next()
@@ -636,7 +639,7 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// Gives back an error of Polars, and turns any other into a `ComputeError` with this error's message. It does not panic,
+/// Returns the error of Polars, if it is one, and turns any other into a `ComputeError` with this error's message. It does not panic,
 /// whatever the error of a closure does when it is shown or dropped.
 impl From<Error> for PolarsError {
     fn from(error: Error) -> Self {
@@ -648,7 +651,7 @@ impl From<Error> for PolarsError {
 }
 
 impl std::error::Error for Error {
-    /// The source of what the message includes.
+    /// Returns the source of the last error that the message includes.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.kind() {
             ErrorKind::Polars(error) => unsaid_by_polars(error),

@@ -1,9 +1,10 @@
 //! Closures as functions of rows, columns and parts.
 //!
-//! A closure's argument types alone choose how the frame is read. Each trait has a marker parameter that is inferred
-//! from the closure's own signature, so that one trait can be implemented for closures of every shape: the plain `Fn`
-//! bound names the argument types, and the bound `for<'a> Fn(A::Of<'a>)` lets the call lend values that borrow.
+//! Only the argument types of a closure determine how the frame is read. Each trait has a marker parameter that is inferred
+//! from the closure's own signature, so that one trait can be implemented for closures of every shape. The plain `Fn` bound
+//! names the argument types, and the bound `for<'a> Fn(A::Of<'a>)` allows the call to pass values that borrow.
 
+mod rows;
 mod spans;
 
 use crate::sync::Arc;
@@ -31,12 +32,14 @@ use crate::read::{
 };
 use crate::write::{Emit, EmitRow};
 
+use rows::TakesRow;
 pub use spans::{GroupFn, WindowFn};
 
 /// A closure or function that [`rows`](crate::Apply::rows) takes: of 1 to 12 cells, or of one whole row.
 ///
-/// It is implemented for every such `Fn`; its first parameter is inferred. The second says which leading arguments there
-/// are: none, or those of [`WithState`](crate::WithState) and its like. A function that passes a closure on writes:
+/// The trait is implemented for every such `Fn`, and its first parameter is inferred. The second parameter says which leading
+/// arguments there are: none, or those of [`WithState`](crate::WithState) and similar types. A generic function that passes a
+/// closure on looks like this:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -56,9 +59,10 @@ pub use spans::{GroupFn, WindowFn};
 ///
 /// # Closures in variables
 ///
-/// A closure may come from anywhere: returned by a function as `impl Fn(f64) -> f64 + Sync`, of a type parameter
-/// `F: Fn(f64) -> f64 + Sync`, in a `Box<dyn Fn(f64) -> f64 + Send + Sync>`, in an [`Arc`] of any row function. Each is passed
-/// by value; so is `&f` of each but the `Arc`, and [`by_ref(&f)`](by_ref) of any.
+/// A closure can come from anywhere: from a function that returns `impl Fn(f64) -> f64 + Sync`, as a type parameter
+/// `F: Fn(f64) -> f64 + Sync`, in a `Box<dyn Fn(f64) -> f64 + Send + Sync>`, or in an [`Arc`] of any row function. All of these
+/// can be passed by value. For all of them except an `Arc`, a reference `&f` can be passed too, and for any of them
+/// [`by_ref(&f)`](by_ref).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -83,22 +87,19 @@ pub use spans::{GroupFn, WindowFn};
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// [`around`] makes a row function that calls another, whichever that is: to time it, or to log its results.
+/// [`around`] makes a row function that calls another row function of any kind, for example to time it or to log its results.
+///
+/// `F::Out` is the type that the function `F` returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a row",
-    label = "its arguments must be 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
-    note = "annotate every argument: `|price: f64, name: &str| …`",
-    note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument",
-    note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
-    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype",
-    note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures",
-    note = "of a reference to a row function (`F: RowFn<M>`, an `Arc`), pass `by_ref(&f)`",
-    note = "a closure cannot return a borrow of its argument: return `String`, or name the function"
+    label = "it must be `Fn` and `Sync`, and take 1 to 12 arguments after those that the options give it",
+    note = "`.state(init)` gives it a first argument `&mut S`, of exactly the type that `init` makes; `.seed(n)` gives it `&mut RowRng` next; without these options it has no such argument",
+    note = "to read more than 12 columns, take one row: `Row<'_>`, an array, or a struct with `#[derive(FromRow)]`",
+    note = "a reference to a row function (`F: RowFn<M>`, an `Arc`) is passed as `by_ref(&f)`"
 )]
-pub trait RowFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns.
-    type Out;
-
+pub trait RowFn<Marker, Context = NoContext>:
+    SealedFor<Marker> + TakesRow<Marker, Context> + Sync
+{
     #[doc(hidden)]
     type Cells: Cells;
 
@@ -109,34 +110,41 @@ pub trait RowFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
     fn call<'a>(&self, context: &mut Context, cells: <Self::Cells as Cells>::Of<'a>) -> Self::Out;
 }
 
-/// Marks closures of cells.
+/// The marker of closures of cells.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfCells;
 
-/// Marks closures of one whole row, column or part.
+/// The marker of closures of one whole row, column or part.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfWhole;
 
-/// Marks functions that call another, of the marker `M`.
+/// The marker of closures of a row: the kind of their arguments, and the types after the leading ones as `fn(A, B) -> Out`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Typed<Kind, Signature>(PhantomData<fn() -> (Kind, Signature)>);
+
+/// The marker of functions that call another one, whose marker is `M`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Through<M>(PhantomData<fn() -> M>);
 
-/// Keeps the traits from being implemented outside this crate, where the markers cannot be named.
+/// Prevents implementations of the traits outside this crate, where the markers cannot be named.
 pub trait SealedFor<Marker> {}
 
 impl<F: ?Sized, A> SealedFor<(OfCells, A)> for F {}
 impl<F: ?Sized, A> SealedFor<(OfWhole, A)> for F {}
+impl<F: ?Sized, K, S> SealedFor<Typed<K, S>> for F {}
 impl<F: ?Sized, M> SealedFor<Through<M>> for F {}
 
 /// A function that takes arguments of these types.
 ///
-/// It stands for `Fn` where an argument's type is a projection. Of a function that is known by its bounds alone
-/// (`impl Fn(i64) -> i64`, a type parameter) the compiler compares an `Fn` bound with those as they are written, and does not
-/// see that `T::Of<'a>` is `i64`; through an implementation for every `Fn`, it does. (`&F: Fn` would do too, but is called
-/// through a function of the standard library, into which a large closure is inlined instead of into the loop.)
+/// It stands in place of `Fn` where an argument's type is a projection. If only the bounds of a function are known
+/// (`impl Fn(i64) -> i64`, a type parameter), the compiler compares an `Fn` bound with them as they are written, and does not
+/// see that `T::Of<'a>` is `i64`; through an implementation for every `Fn`, it does. (`&F: Fn` would work too, but it is called
+/// through a function of the standard library, and a large closure would be inlined into that function instead of into the
+/// loop.)
 #[doc(hidden)]
 pub trait CallWith<Arguments> {
     type Out;
@@ -161,13 +169,13 @@ macro_rules! call_with {
 }
 
 for_each_arity!(call_with);
-// With two leading arguments, and what rows are pushed onto.
+// These have two leading arguments, and the output that rows are pushed onto.
 call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m);
 call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n);
 call_with!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o);
 
-/// Calls a macro once for each context: its type parameters, the type, the leading arguments' types, and the arguments
-/// taken from it by a name.
+/// Calls a macro once for each context, with its type parameters, the type, the types of its leading arguments, and the
+/// arguments taken from it by a name.
 macro_rules! for_each_context {
     ($macro:ident! { $($rest:tt)* }) => {
         $macro!(@ [] NoContext, [], context [], $($rest)*);
@@ -181,89 +189,25 @@ macro_rules! for_each_context {
 
 use for_each_context;
 
-macro_rules! row_fn {
-    (
-        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
-        $($T:ident $t:ident),+
-    ) => {
-        impl<Function, Out, $($G,)? $($T),+> RowFn<(OfCells, fn($($T),+) -> Out), $Context> for Function
-        where
-            Function: ?Sized,
-            Function: Sync,
-            Function: Fn($(&mut $Lead,)* $($T),+) -> Out,
-            for<'l, 'a> Function: CallWith<($(&'l mut $Lead,)* $($T::Of<'a>,)+), Out = Out>,
-            $($T: Cell,)+
-        {
-            type Out = Out;
-            type Cells = list!($($T)+);
-            const NAMES: Names = None;
-
-            #[inline(always)]
-            fn call<'a>(
-                &self,
-                $context: &mut $Context,
-                pairs!($($t)+): <Self::Cells as Cells>::Of<'a>,
-            ) -> Out {
-                let _ = &$context;
-                self.call_with(($($lead,)* $($t,)+))
-            }
-        }
-    };
-    ($($cell:tt)+) => {
-        for_each_context!(row_fn! { $($cell)+ });
-    };
-}
-
-for_each_arity!(row_fn);
-
-macro_rules! whole_row_fn {
-    (
-        @ [$($G:ident)?] $Context:ty, [$($Lead:ty),*], $context:ident [$($lead:expr),*],
-    ) => {
-        impl<Function, Out, $($G,)? R> RowFn<(OfWhole, fn(R) -> Out), $Context> for Function
-        where
-            Function: ?Sized,
-            Function: Sync,
-            Function: Fn($(&mut $Lead,)* R) -> Out,
-            for<'l, 'a> Function: CallWith<($(&'l mut $Lead,)* R::Of<'a>,), Out = Out>,
-            R: FromRow,
-        {
-            type Out = Out;
-            type Cells = R::Cells;
-            const NAMES: Names = R::NAMES;
-
-            #[inline(always)]
-            fn call<'a>(
-                &self,
-                $context: &mut $Context,
-                cells: <Self::Cells as Cells>::Of<'a>,
-            ) -> Out {
-                let _ = &$context;
-                self.call_with(($($lead,)* R::assemble(cells),))
-            }
-        }
-    };
-}
-
-for_each_context!(whole_row_fn! {});
-
-/// A closure or function that [`emit_rows`](crate::Apply::emit_rows) takes: of `&mut` [`Emit`], after the leading arguments, and
-/// then of 1 to 12 cells, or of one whole row. It returns nothing, or a `Result`.
+/// A closure or function that [`emit_rows`](crate::Apply::emit_rows) takes: of the leading arguments, of `&mut` [`Emit`], and
+/// then of 1 to 12 cells or of one whole row.
 ///
-/// It is implemented for every such `Fn`; its first parameter is inferred and never written.
+/// It returns nothing, or a `Result` of nothing.
+///
+/// The trait is implemented for every such `Fn`; its first parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function that pushes the rows of a row",
     label = "its arguments must be `&mut Emit<T>`, and then 1 to 12 column values (`f64`, `&str`, `Option<i64>`, …) or one row (a tuple, an array, a derived struct, `Row<'_>`)",
     note = "annotate every argument: `|out: &mut Emit<&str>, text: &str| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; then `&mut Emit<T>`",
-    note = "it returns `()` or a `Result<(), E>`: what it makes, it pushes",
+    note = "it returns `()` or a `Result<(), E>`, and pushes its rows with `out.push(…)`",
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures"
 )]
 pub trait EmitFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns: `()`, or a `Result` of it.
+    /// The type that the function returns: `()`, or a `Result` of it.
     type Out: IntoUnit;
 
-    /// A row that it pushes.
+    /// The type of the rows that the function pushes.
     type Row: EmitRow;
 
     #[doc(hidden)]
@@ -361,7 +305,7 @@ for_each_context!(whole_row_emit_fn! {});
 
 /// A closure or function that [`columns`](crate::Apply::columns) takes: of a `&Column`, or of its typed [`Values`].
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+/// The trait is implemented for every such `Fn`; its parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a column",
     label = "its one argument must be `&Column` or `Values<'_, T>`",
@@ -369,14 +313,14 @@ for_each_context!(whole_row_emit_fn! {});
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
 pub trait ColumnFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns.
+    /// The type that the function returns.
     type Out;
 
-    /// The type of the column's values, for a typed closure.
+    /// Returns the type of the column's values, for a typed closure.
     #[doc(hidden)]
     fn argument() -> Option<Argument>;
 
-    /// Calls it; or tells the first row whose value the argument's type cannot hold.
+    /// Calls the function, or returns the first row whose value the argument's type cannot hold.
     ///
     /// # Safety
     /// The chunks are of one column of their dtype, which `argument` takes without a cast.
@@ -388,10 +332,10 @@ pub trait ColumnFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
         chunks: &ColumnChunks<'_>,
     ) -> Result<Self::Out, (usize, Fault)>;
 
-    /// The first row that is null to the argument's type.
+    /// Returns the first row that is null to the argument's type.
     ///
     /// # Safety
-    /// As `call`.
+    /// The same as for `call`.
     #[doc(hidden)]
     unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize>;
 }
@@ -448,12 +392,12 @@ macro_rules! column_fn {
             ) -> Result<Out, (usize, Fault)> {
                 let _ = &$context;
                 let call = |values: Values<'_, T>| self($($lead,)* values);
-                // SAFETY: as the caller vouches.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { with_values::<T, Out>(chunks, column.len(), call) }
             }
 
             unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
-                // SAFETY: as the caller vouches.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { first_null::<T>(chunks, rows) }
             }
         }
@@ -462,10 +406,11 @@ macro_rules! column_fn {
 
 for_each_context!(column_fn! {});
 
-/// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`]; with the
-/// feature `arrow` of a `RecordBatch`, with `arrow2` of an `Arrow2Chunk`.
+/// A closure or function that [`chunks`](crate::Apply::chunks) takes: of a `DataFrame`, a `&DataFrame`, or a [`Chunk`].
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+/// With the feature `arrow` it can also take a `RecordBatch`, and with the feature `arrow2` an `Arrow2Chunk`.
+///
+/// The trait is implemented for every such `Fn`; its parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a part of a frame",
     label = "its one argument must be `DataFrame`, `&DataFrame` or `Chunk`",
@@ -474,18 +419,18 @@ for_each_context!(column_fn! {});
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument"
 )]
 pub trait ChunkFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns.
+    /// The type that the function returns.
     type Out;
 
-    /// Whether it is given the part's place too.
+    /// Whether the function is given the place of the part too.
     #[doc(hidden)]
     const TAKES_PLACE: bool;
 
-    /// The columns that a part cannot have as its argument has them.
+    /// Returns a fault for each column that the argument cannot have.
     #[doc(hidden)]
     fn faults(fields: Fields<'_>) -> Vec<Error>;
 
-    /// Calls it; or says why its argument cannot be made of the part.
+    /// Calls the function, or returns why its argument cannot be made of the part.
     #[doc(hidden)]
     fn call(&self, context: &mut Context, chunk: Chunk) -> Result<Self::Out, Error>;
 }
@@ -521,7 +466,7 @@ macro_rules! chunk_fn {
     };
 }
 
-/// A frame is a part as it is.
+/// Returns no faults: a frame can have every column of a part.
 fn no_faults(_: Fields<'_>) -> Vec<Error> {
     Vec::new()
 }
@@ -538,7 +483,7 @@ for_each_context!(
     chunk_fn! { Arrow2Chunk, false, arrow::faults_of_arrow2, |chunk| arrow::chunk_of(&chunk)? }
 );
 
-/// A row, column or chunk function behind a reference; made by [`by_ref`].
+/// A row, column or chunk function behind a reference, made by [`by_ref`].
 #[derive(Debug)]
 pub struct ByRef<'f, F: ?Sized>(&'f F);
 
@@ -552,8 +497,8 @@ impl<F: ?Sized> Copy for ByRef<'_, F> {}
 
 /// Passes a row, column or chunk function by reference, so that it can be passed again.
 ///
-/// A reference to a closure can be passed as it is. This is for functions that are known as `F: RowFn<M>` or the like, and for
-/// an [`Arc`]:
+/// A reference to a closure can be passed directly. This is for functions that are known only as `F: RowFn<M>` or the like, and
+/// for an [`Arc`]:
 ///
 /// ```
 /// use polars_par_apply::{by_ref, prelude::*};
@@ -577,12 +522,20 @@ pub fn by_ref<F: ?Sized>(f: &F) -> ByRef<'_, F> {
 
 macro_rules! pointer {
     ([$($lifetime:lifetime)?] $Pointer:ty, |$pointer:ident| $target:expr) => {
+        #[diagnostic::do_not_recommend]
+        impl<$($lifetime,)? F, M, C> TakesRow<Through<M>, C> for $Pointer
+        where
+            F: RowFn<M, C> + ?Sized,
+        {
+            type Out = F::Out;
+        }
+
+        #[diagnostic::do_not_recommend]
         impl<$($lifetime,)? F, M, C> RowFn<Through<M>, C> for $Pointer
         where
             F: RowFn<M, C> + ?Sized,
             $Pointer: Sync,
         {
-            type Out = F::Out;
             type Cells = F::Cells;
             const NAMES: Names = F::NAMES;
 
@@ -633,12 +586,12 @@ macro_rules! pointer {
                 chunks: &ColumnChunks<'_>,
             ) -> Result<F::Out, (usize, Fault)> {
                 let $pointer = self;
-                // SAFETY: as the caller vouches.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { $target.call(context, column, chunks) }
             }
 
             unsafe fn first_null(chunks: &ColumnChunks<'_>, rows: usize) -> Option<usize> {
-                // SAFETY: as the caller vouches.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { F::first_null(chunks, rows) }
             }
         }
@@ -705,19 +658,19 @@ macro_rules! pointer {
 pointer!(['f] ByRef<'f, F>, |pointer| pointer.0);
 pointer!([] Arc<F>, |pointer| (**pointer));
 
-/// A row function that calls another; made by [`around`].
+/// A row function that calls another row function, made by [`around`].
 #[derive(Clone, Copy, Debug)]
 pub struct Around<F, W> {
     f: F,
     wrapper: W,
 }
 
-/// One call of a row function, which a wrapper that [`around`] is given makes, or leaves out.
+/// One call of a row function, which the wrapper of [`around`] either makes or leaves out.
 #[must_use = "the row function is called by `.run()`"]
 pub struct Call<'c, Out>(&'c mut dyn FnMut() -> Out);
 
 impl<Out> Call<'_, Out> {
-    /// Calls the row function with the row, and returns what it returns.
+    /// Calls the row function with the row, and returns its result.
     #[inline(always)]
     pub fn run(self) -> Out {
         (self.0)()
@@ -730,12 +683,12 @@ impl<Out> fmt::Debug for Call<'_, Out> {
     }
 }
 
-/// Makes a row function that calls another, whatever its arguments are, through a wrapper: to time it, to log or to change its
+/// Makes a row function that calls another row function through a wrapper, for example to time it, or to log or change its
 /// results.
 ///
-/// The wrapper is called for each row in place of the row function. It is given that one call, which it makes with
-/// [`run`](Call::run), and what it returns is the row's result. It is called by several threads at once, as the row function
-/// is. The columns, the leading arguments and what nulls do are those of the row function.
+/// The other function may have any arguments. For each row, the wrapper is called in its place and given that one call, which
+/// it makes with [`run`](Call::run); what the wrapper returns is the row's result. Several threads call the wrapper at once, as
+/// they call the row function. The columns, the leading arguments and the treatment of nulls are those of the row function.
 ///
 /// ```
 /// use std::fmt::Debug;
@@ -744,7 +697,7 @@ impl<Out> fmt::Debug for Call<'_, Out> {
 ///
 /// use polars_par_apply::{Around, Call, around, prelude::*};
 ///
-/// /// Notes each row that takes long, with its result.
+/// /// Records each row that takes long, with its result.
 /// fn watched<M, F>(f: F, slow: &Mutex<Vec<String>>) -> Around<F, impl Fn(Call<'_, F::Out>) -> F::Out>
 /// where
 ///     F: RowFn<M>,
@@ -777,19 +730,28 @@ pub fn around<F, W>(f: F, wrapper: W) -> Around<F, W> {
     Around { f, wrapper }
 }
 
-impl<F, W, Out, M, C> RowFn<Through<M>, C> for Around<F, W>
+#[diagnostic::do_not_recommend]
+impl<F, W, Out, M, C> TakesRow<Through<M>, C> for Around<F, W>
 where
     F: RowFn<M, C>,
     W: Fn(Call<'_, F::Out>) -> Out + Sync,
 {
     type Out = Out;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, W, Out, M, C> RowFn<Through<M>, C> for Around<F, W>
+where
+    F: RowFn<M, C>,
+    W: Fn(Call<'_, F::Out>) -> Out + Sync,
+{
     type Cells = F::Cells;
     const NAMES: Names = F::NAMES;
 
     #[inline(always)]
     fn call<'a>(&self, context: &mut C, cells: <F::Cells as Cells>::Of<'a>) -> Out {
         let mut cells = Some(cells);
-        // `Call::run` takes itself, so that this is called once at most.
+        // `Call::run` takes `self`, so this is called at most once.
         let mut call = || match cells.take() {
             Some(cells) => self.f.call(context, cells),
             None => unreachable!("the row is taken once"),

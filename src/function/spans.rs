@@ -10,20 +10,21 @@ use crate::context::{RowRng, WithSeed, WithStateAndSeed};
 use crate::read::tuple::{list, pairs};
 use crate::read::{Cons, Group, GroupArg, Nil, OneGroup, SpanArgs};
 
-/// A closure or function that [`windows`](crate::Apply::windows) takes: of 1 to 12 [arguments](GroupArg), each the window's
-/// [`Values`](crate::Values) of one column, its [`Rows`](crate::Rows) of several, or the current row's cell.
+/// A closure or function that [`windows`](crate::Apply::windows) takes: of 1 to 12 [arguments](GroupArg), each of which is the
+/// window's [`Values`](crate::Values) of one column, its [`Rows`](crate::Rows) of several columns, or a cell of the current
+/// row.
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+/// The trait is implemented for every such `Fn`; its parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a window",
     label = "its arguments must be `Values<'_, T>` (a column's values in the window), `Rows<'_, (T, U)>` (several columns', row by row), or cells (the current row's values)",
     note = "annotate every argument: `|now: f64, window: Values<'_, f64>| …`",
     note = "with `.state(init)`, its first argument is `&mut S`, of exactly the type that `init` makes; with `.seed(n)`, `&mut RowRng` comes next; without these options it has no such argument",
-    note = "a window is no whole frame: take the columns that are needed",
+    note = "a window is not a `DataFrame`: take the columns that are needed",
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures"
 )]
 pub trait WindowFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns.
+    /// The type that the function returns.
     type Out;
 
     #[doc(hidden)]
@@ -71,11 +72,13 @@ macro_rules! window_fn {
 
 for_each_arity!(window_fn);
 
-/// A closure or function that [`groups`](crate::Apply::groups) and [`transform`](crate::Apply::transform) take: of a whole group
-/// (`DataFrame`, `&DataFrame` or [`Group`]), or of 1 to 12 [arguments](GroupArg): the keys, if it wants them, as cells, and then
-/// [`Values`](crate::Values) of one column and [`Rows`](crate::Rows) of several.
+/// A closure or function that [`groups`](crate::Apply::groups) and [`transform`](crate::Apply::transform) take: of a whole
+/// group (`DataFrame`, `&DataFrame` or [`Group`]), or of 1 to 12 [arguments](GroupArg).
 ///
-/// It is implemented for every such `Fn`; its parameter is inferred and never written.
+/// These arguments are the keys as cells, if the closure wants them, and then [`Values`](crate::Values) of one column and
+/// [`Rows`](crate::Rows) of several columns.
+///
+/// The trait is implemented for every such `Fn`; its parameter is inferred and never written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function of a group",
     label = "its arguments must be the keys as cells (or none of them), and then `Values<'_, T>` (a column's values) or `Rows<'_, (T, U)>` (several columns', row by row); or it takes one whole group: `DataFrame`, `&DataFrame` or `Group`",
@@ -84,7 +87,7 @@ for_each_arity!(window_fn);
     note = "several threads call it at once: it must be `Fn` and `Sync`, so it cannot change what it captures"
 )]
 pub trait GroupFn<Marker, Context = NoContext>: SealedFor<Marker> + Sync {
-    /// What it returns.
+    /// The type that the function returns.
     type Out;
 
     #[doc(hidden)]

@@ -23,12 +23,12 @@ pub(super) struct Hashed {
 #[derive(Debug)]
 enum KeyBytes {
     Text(BinaryViewArray),
-    /// Chunks, and how many rows each of them has, save the last.
+    /// The chunks, and how many rows each of them has except the last.
     Encoded(Vec<BinaryArray<i64>>, usize),
 }
 
 impl Hashed {
-    /// A column of text, or of bytes; none if it is of another dtype.
+    /// Makes keys of a column of text or of bytes; `None` for a column of another dtype.
     pub(super) fn text(series: &Series, validity: Option<Bitmap>) -> Option<Self> {
         let binary = match series.str() {
             Ok(text) => text.as_binary(),
@@ -43,7 +43,7 @@ impl Hashed {
         })
     }
 
-    /// Whole rows of columns.
+    /// Makes keys of whole rows of several columns.
     pub(super) fn encoded(
         columns: &[Column],
         rows: usize,

@@ -1,4 +1,4 @@
-//! The chunks of a column, read by the rows of the whole.
+//! The chunks of a column, which are read by the row numbers of the whole column.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use polars_arrow::array::Array;
 #[derive(Debug)]
 pub(super) struct ArrayChunks<'a, A> {
     arrays: Vec<&'a A>,
-    /// The row at which each begins, and that at which the last one ends.
+    /// The row at which each chunk begins, and the row at which the last one ends.
     starts: Vec<usize>,
 }
 
 impl<'a, A: Array + 'static> ArrayChunks<'a, A> {
-    /// None if the chunks are of another type.
+    /// Returns `None` if the chunks are of another type.
     pub(super) fn of(column: &'a Series) -> Option<Self> {
         let mut arrays = Vec::with_capacity(column.n_chunks());
         let mut starts = vec![0];
@@ -30,7 +30,7 @@ impl<'a, A: Array + 'static> ArrayChunks<'a, A> {
         Some(ArrayChunks { arrays, starts })
     }
 
-    /// The parts of arrays that rows lie in, in order.
+    /// Returns the parts of the arrays that these rows are in, in order.
     #[inline]
     pub(super) fn pieces(&self, rows: Range<usize>) -> impl Iterator<Item = (&'a A, Range<usize>)> {
         let first = self

@@ -1,4 +1,4 @@
-//! Few groups: a table of the keys for each range of rows, and the tables merged in order.
+//! The method for few groups: a table of the keys for each range of rows; the tables are merged in order.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::{Groups, ShareOut};
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Groups; none if a range of rows has more than `most` keys.
+/// Returns the groups, or `None` if a range of rows has more than `most` keys.
 pub(super) fn group<Ks: Keys>(
     keys: &Ks,
     drop_nulls: bool,
@@ -36,10 +36,10 @@ pub(super) fn group<Ks: Keys>(
     let Some(tables) = tables.into_iter().collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
-    // SAFETY: each range that has a table has a number for each of its rows (`number`), and the ranges are all rows.
+    // SAFETY: each range that has a table has a number for each of its rows (`number`), and the ranges together are all rows.
     let mut positions = unsafe { numbers.assume_full() };
     let (firsts, starts, next) = merge(keys, tables);
-    // A row goes where the rows of its group in the ranges before end, then behind the last one of its group in its own.
+    // A row's position comes after the rows of its group in the ranges before, and after those before it in its own range.
     let parts = next.into_iter().zip(split(&mut positions, ranges));
     each(parts.collect(), share_out, |_, (mut next, numbers)| {
         for number in numbers {
@@ -54,13 +54,13 @@ pub(super) fn group<Ks: Keys>(
     Ok(Some(Groups::new(keys.rows(), firsts, starts, layout)))
 }
 
-/// The keys of a range of rows, and how often each is there.
+/// The keys of a range of rows, and how many rows each of them has.
 struct CountedKeys<K> {
     table: Table<K>,
     counts: Vec<IdxSize>,
 }
 
-/// Numbers the rows of a range by their keys. None if there are too many keys, here or in another range.
+/// Numbers the rows of a range by their keys. Returns `None` if there are too many keys, in this range or in another one.
 fn number<Ks: Keys>(
     keys: &Ks,
     drop_nulls: bool,
@@ -74,7 +74,7 @@ fn number<Ks: Keys>(
     let mut block = KeyBlock::new();
     let first = rows.start;
     for rows in blocks(rows) {
-        // Relaxed: it only saves work.
+        // Relaxed, since a late answer only costs some work.
         if table.len() > most || too_many.load(Ordering::Relaxed) {
             return None;
         }
@@ -83,7 +83,7 @@ fn number<Ks: Keys>(
             &mut numbers[rows.start - first..rows.end - first],
         );
         let (block, present) = block.read(keys, rows);
-        // No more than a block's rows are new.
+        // At most as many keys are new as the block has rows.
         counts.resize(table.len() + block.len(), 0);
         let slots = slots.iter_mut().zip(block).enumerate();
         let Some(present) = present else {
@@ -111,14 +111,15 @@ fn number<Ks: Keys>(
     (table.len() <= most).then_some(CountedKeys { table, counts })
 }
 
-/// The first row of each group, where each starts, and where each range's rows of it begin, by the range's own numbers.
+/// Returns the first row of each group, where each group starts, and where the rows of each group begin in each range, by the
+/// range's own numbers.
 fn merge<Ks: Keys>(
     keys: &Ks,
     tables: Vec<CountedKeys<Ks::Key>>,
 ) -> (Vec<IdxSize>, Vec<IdxSize>, Vec<Vec<IdxSize>>) {
     let mut all = Table::new();
     let mut lens: Vec<IdxSize> = Vec::new();
-    // Ranges come in the order of their rows, and so do the keys within each: so do all keys.
+    // The ranges are in the order of their rows, and so are the keys within each range; so all keys are in that order.
     let mut groups: Vec<Vec<IdxSize>> = Vec::with_capacity(tables.len());
     for CountedKeys { table, counts } in &tables {
         let entries = table.keys.iter().zip(&table.firsts).zip(counts);

@@ -1,4 +1,4 @@
-//! Keys of fixed width: numbers, what is stored as one, short text, and several of them packed into one.
+//! Keys of fixed width: numbers, values that are stored as numbers, short text, and several of them packed into one key.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use super::{SHORTEST, ShareOut};
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Columns whose values together fit into a word.
+/// Columns whose values together fit into one word.
 pub(super) struct Packed<'a> {
     columns: Vec<Column<'a>>,
     rows: usize,
@@ -27,17 +27,17 @@ pub(super) struct Packed<'a> {
 /// One column of a packed key.
 struct Column<'a> {
     codes: Box<dyn KeyCodes + 'a>,
-    /// The rows with values, where null is a value too.
+    /// The rows that have a value, if null is a value too.
     validity: Option<Bitmap>,
     bits: u32,
 }
 
 impl<'a> Packed<'a> {
-    /// The widest key.
+    /// The number of bits of the widest key.
     pub(super) const MOST_BITS: u32 = 128;
 
-    /// Columns as one key, if they fit. `validity` says which rows have a key; where there is none, every row has one, and nulls
-    /// are values.
+    /// Packs columns into one key, if they fit. `validity` says which rows have a key; without it, every row has a key, and
+    /// nulls are values.
     pub(super) fn new(
         series: &[&'a Series],
         rows: usize,
@@ -74,7 +74,7 @@ impl<'a> Packed<'a> {
         }))
     }
 
-    /// How many bits a key has.
+    /// Returns how many bits a key has.
     pub(super) fn bits(&self) -> u32 {
         self.columns.iter().map(|column| column.bits).sum()
     }
@@ -86,7 +86,7 @@ impl<'a> Packed<'a> {
                 column.mark(start, keys);
                 continue;
             }
-            // A column that is not the first leaves room for the others.
+            // Every column but the first is read separately, and then packed behind the columns before it.
             let mut codes = [W::default(); 64];
             for (j, keys) in keys.chunks_mut(64).enumerate() {
                 let (start, codes) = (start + j * 64, &mut codes[..keys.len()]);
@@ -101,7 +101,7 @@ impl<'a> Packed<'a> {
 }
 
 impl Column<'_> {
-    /// Where null is a value, it comes before all others.
+    /// Where null is a value, it is ordered before all others.
     fn mark<W: Pack>(&self, start: usize, codes: &mut [W]) {
         if let Some(validity) = &self.validity {
             for (i, code) in codes.iter_mut().enumerate() {
@@ -164,7 +164,7 @@ macro_rules! packed_keys {
 packed_keys!(Narrow u64);
 packed_keys!(Wide u128);
 
-/// What a key is packed into.
+/// The word that a key is packed into.
 trait Pack: Word {
     fn or(self, other: Self) -> Self;
     fn packed(self, bits: u32, code: Self) -> Self;
@@ -215,27 +215,27 @@ impl Pack for u128 {
     }
 }
 
-/// Digits of pi and of the golden ratio; odd where they are multiplied by.
+/// Digits of pi and of the golden ratio; those that are factors are odd.
 const SEEDS: [u64; 3] = [
     0x243F_6A88_85A3_08D3,
     0x9E37_79B9_7F4A_7C15,
     0xA409_3822_299F_31D1,
 ];
 
-/// Both halves of a product: each bit depends on every bit of the value.
+/// Combines both halves of a product, so that each bit depends on every bit of the value.
 #[inline(always)]
 fn folded(value: u64, by: u64) -> u64 {
     let product = u128::from(value) * u128::from(by);
     product as u64 ^ (product >> 64) as u64
 }
 
-/// A column's values as numbers that are equal where the values are one key, and ordered as they are.
+/// The values of a column as numbers, which are equal where the values are the same key, and are in the same order.
 trait KeyCodes: Sync {
     fn read(&self, start: usize, out: &mut [u64]);
     fn read_wide(&self, start: usize, out: &mut [u128]);
 }
 
-/// The codes of a column, if they have a fixed width, and their width in bits.
+/// Returns the codes of a column and their width in bits, if the values have a fixed width.
 fn codes<'a>(
     series: &'a Series,
     workers: usize,
@@ -266,7 +266,7 @@ fn codes<'a>(
     })
 }
 
-/// The codes of text, if all of it is short enough to lie within its views.
+/// Returns the codes of text, if all of it is short enough to be stored in its views.
 fn short_text<'a, A: FixedChunk + Views + 'static>(
     series: &'a Series,
     workers: usize,
@@ -284,7 +284,7 @@ fn short_text<'a, A: FixedChunk + Views + 'static>(
                 let lengths = chunk.all()[rows].iter().map(|view| view.length);
                 longest = lengths.fold(longest, u32::max);
             }
-            // Relaxed: it only saves work.
+            // Relaxed, since a late answer only costs some work.
             if longest > View::MAX_INLINE_SIZE {
                 is_too_long.store(true, Ordering::Relaxed);
             }
@@ -301,7 +301,7 @@ fn short_text<'a, A: FixedChunk + Views + 'static>(
     })
 }
 
-/// The bits that the length of a short text takes.
+/// How many bits the length of a short text takes.
 const LENGTH_BITS: u32 = 4;
 
 fn chunked<A: FixedChunk + 'static>(
@@ -392,11 +392,11 @@ impl Views for BinaryViewArray {
     }
 }
 
-/// The bytes, the first of which counts most, then the length. What a view has beyond its bytes is 0 (as Arrow's
-/// specification asks for, and Polars' own comparisons rely on).
+/// Returns the bytes, of which the first is the most significant, and then the length. The bytes of a view after its text are 0
+/// (the Arrow specification requires this, and Polars' own comparisons rely on it).
 #[inline(always)]
 fn view_codes(views: &[View], bits: u32) -> impl Iterator<Item = u128> {
-    // Where no text has a byte, there is none to shift away.
+    // If no text has a byte, there is nothing to shift out.
     let unused = (128 - (bits - LENGTH_BITS)).min(127);
     views.iter().map(move |view| {
         let view = view.as_u128();
@@ -405,7 +405,7 @@ fn view_codes(views: &[View], bits: u32) -> impl Iterator<Item = u128> {
     })
 }
 
-/// A value as a number that is ordered as the values are.
+/// A value as a number with the same order.
 trait Code: Copy {
     const BITS: u32;
     fn code(self) -> u128;
@@ -446,7 +446,7 @@ macro_rules! float {
         impl Code for $T {
             const BITS: u32 = <$Unsigned>::BITS;
 
-            /// −0.0 is 0.0, and all NaN are one, which comes last.
+            /// −0.0 is the same as 0.0; all NaN are the same, and are ordered last.
             #[inline(always)]
             fn code(self) -> u128 {
                 const SIGN: $Unsigned = 1 << ($Unsigned::BITS - 1);

@@ -1,4 +1,4 @@
-//! The key of a row, as the paths of grouping see it.
+//! The key of a row, as the methods of grouping see it.
 
 use std::ops::Range;
 
@@ -7,43 +7,43 @@ use polars_arrow::bitmap::Bitmap;
 
 use super::memory::BLOCK;
 
-/// Keys of rows, of one width, whatever the columns they are in.
+/// Keys of rows, which all have the same width, whatever columns they come from.
 ///
-/// Rows have one key if their [`Key`](Keys::Key)s are equal and they are the [`same`](Keys::same).
+/// Two rows have the same key if their [`Key`](Keys::Key)s are equal and [`same`](Keys::same) returns true.
 pub(super) trait Keys: Sync {
     type Key: Copy + Default + Ord + Send + Sync + Word;
 
-    /// Whether equal keys are enough: [`same`](Keys::same) then need not be asked.
+    /// Whether equal keys are enough, so that [`same`](Keys::same) need not be called.
     const EXACT: bool;
 
     fn rows(&self) -> usize;
 
-    /// Which rows have a key; none where all have.
+    /// Returns which rows have a key, or `None` if all of them have one.
     fn validity(&self) -> Option<&Bitmap>;
 
-    /// The keys of rows from `start` on. A row without a key gets any value.
+    /// Reads the keys of the rows from `start` on. A row without a key gets an arbitrary value.
     fn read(&self, start: usize, keys: &mut [Self::Key]);
 
-    /// All of its bits depend on all of the key.
+    /// Returns a hash, all bits of which depend on all of the key.
     fn hash(key: Self::Key) -> u64;
 
-    /// Whether two rows whose keys are equal are of one group.
+    /// Returns whether two rows whose keys are equal belong to the same group.
     fn same(&self, row: usize, other: usize) -> bool;
 
-    /// A number in place of a key.
+    /// Returns a number in the form of a key.
     #[inline(always)]
     fn numbered(number: IdxSize) -> Self::Key {
         Self::Key::of(u128::from(number))
     }
 
-    /// The number in place of a key.
+    /// Returns the number that is stored in place of a key.
     #[inline(always)]
     fn number(key: Self::Key) -> IdxSize {
         key.low() as IdxSize
     }
 }
 
-/// What a key is kept in.
+/// The word in which a key is stored.
 pub(super) trait Word: Copy + Default {
     fn of(code: u128) -> Self;
     fn low(self) -> u64;
@@ -86,7 +86,7 @@ impl<K: Copy + Default> KeyBlock<K> {
         }
     }
 
-    /// Reads no more than [`BLOCK`] rows; `None` for the nulls if every row has a key.
+    /// Reads at most [`BLOCK`] rows. The second value is `None` if every row has a key.
     #[inline]
     pub(super) fn read<'s, Ks: Keys<Key = K>>(
         &'s mut self,
@@ -119,15 +119,15 @@ impl PresentKeys<'_> {
     }
 }
 
-/// A number for each key that was met, in the order in which they were met.
+/// A number for each key that was found, in the order in which the keys were found.
 #[derive(Debug)]
 pub(super) struct Table<K> {
-    /// The number plus one of the key that is here, or 0; half of them are, at most.
+    /// The number plus one of the key in each slot, or 0; at most half of the slots are used.
     slots: Vec<IdxSize>,
     pub(super) keys: Vec<K>,
     /// The first row of each key.
     pub(super) firsts: Vec<IdxSize>,
-    /// The number of what has no key.
+    /// The number for rows without a key.
     pub(super) keyless: Option<IdxSize>,
 }
 
@@ -141,7 +141,7 @@ impl<K: Copy + Default + Eq> Table<K> {
         }
     }
 
-    /// Removes all keys, and makes room for the given number of them.
+    /// Removes all keys, and makes room for `room` keys.
     pub(super) fn reset(&mut self, room: usize) {
         let slots = (room * 2).next_power_of_two().max(64);
         self.slots.clear();
@@ -155,7 +155,7 @@ impl<K: Copy + Default + Eq> Table<K> {
         self.keys.len()
     }
 
-    /// The number of a row's key.
+    /// Returns the number of a row's key.
     #[inline(always)]
     pub(super) fn number<Ks: Keys<Key = K>>(&mut self, keys: &Ks, key: K, row: usize) -> IdxSize {
         let mask = self.slots.len() - 1;
@@ -175,7 +175,7 @@ impl<K: Copy + Default + Eq> Table<K> {
         }
     }
 
-    /// The number of the rows without a key.
+    /// Returns the number of the rows without a key.
     #[inline]
     pub(super) fn number_of_keyless(&mut self, row: usize) -> IdxSize {
         if let Some(number) = self.keyless {

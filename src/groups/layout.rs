@@ -1,4 +1,4 @@
-//! Where the rows of groups are in group order.
+//! The places of the rows of groups in group order.
 
 use polars::prelude::IdxSize;
 
@@ -6,24 +6,24 @@ use super::ShareOut;
 use super::memory::{Unfilled, each, ranges, split};
 use crate::error::Result;
 
-/// The position of a row that is in no group. There is no such row: a frame has fewer.
+/// The position of a row that is in no group. No row has this position, since a frame has fewer rows.
 pub(crate) const NOWHERE: IdxSize = IdxSize::MAX;
 
-/// Where rows are in group order: the groups one after the other, and the rows of each in the order of the input.
+/// The places of rows in group order: the groups one after the other, and the rows of each in the order of the input.
 ///
-/// What is here was made by counting: each position below the number of grouped rows is the place of exactly one row. Writing
-/// to such positions relies on it ([`Scatter`](super::memory::Scatter)).
+/// A layout is made by counting: each position below the number of grouped rows is the place of exactly one row. Writing to
+/// such positions relies on this ([`Scatter`](super::memory::Scatter)).
 #[derive(Debug)]
 pub(super) enum GroupLayout {
-    /// Each row at its own number.
+    /// Each row is at its own number.
     AsIs,
-    /// The position of each row, [`NOWHERE`] for one that is in no group.
+    /// The position of each row; [`NOWHERE`] for a row that is in no group.
     Positions(Vec<IdxSize>),
     /// The row at each position.
     Rows(Vec<IdxSize>),
 }
 
-/// The row at each position, of the position of each row.
+/// Returns the row at each position, given the position of each row.
 pub(super) fn rows_at(
     positions: &[IdxSize],
     grouped: usize,
@@ -35,7 +35,7 @@ pub(super) fn rows_at(
     let ranges = ranges(positions.len(), workers, super::SHORTEST);
     each(ranges, share_out, |_, range| {
         for row in range {
-            // SAFETY: no two rows have one position (`GroupLayout`).
+            // SAFETY: no two rows have the same position (`GroupLayout`).
             unsafe { slots.set(positions[row] as usize, row as IdxSize) };
         }
     })?;
@@ -43,7 +43,7 @@ pub(super) fn rows_at(
     Ok(unsafe { rows.assume_full() })
 }
 
-/// The position of each row, of the row at each position.
+/// Returns the position of each row, given the row at each position.
 pub(super) fn positions_of(
     rows: &[IdxSize],
     height: usize,
@@ -64,10 +64,10 @@ pub(super) fn positions_of(
     let ranges = ranges(rows.len(), workers, super::SHORTEST);
     each(ranges, share_out, |_, range| {
         for position in range {
-            // SAFETY: no two positions have one row (`GroupLayout`).
+            // SAFETY: no two positions have the same row (`GroupLayout`).
             unsafe { slots.set(rows[position] as usize, position as IdxSize) };
         }
     })?;
-    // SAFETY: either each row has a position, or all were set before.
+    // SAFETY: either each row has a position, or all positions were set before.
     Ok(unsafe { positions.assume_full() })
 }

@@ -1,4 +1,4 @@
-//! Memory that several workers fill at once, and the ranges of rows that they take.
+//! Memory that several workers fill at once, and the ranges of rows that workers take.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -10,10 +10,10 @@ use crate::error::Result;
 use crate::sync::{Mutex, PoisonError};
 use crate::write::advise_huge_pages;
 
-/// Ranges of rows begin at a multiple of this, so that no two of them share a word of a bitmap.
+/// Ranges of rows begin at a multiple of this, so that no two ranges share a word of a bitmap.
 pub(super) const BLOCK: usize = 1024;
 
-/// Cuts rows into ranges: a few for each worker, so that a slow one does not hold up the rest, none shorter than `shortest`.
+/// Cuts rows into ranges: a few for each worker, so that a slow one does not delay the rest, and none shorter than `shortest`.
 pub(super) fn ranges(rows: usize, workers: usize, shortest: usize) -> Vec<Range<usize>> {
     let most = if workers > 1 { workers * 4 } else { 1 };
     let len = rows
@@ -27,7 +27,7 @@ pub(super) fn ranges(rows: usize, workers: usize, shortest: usize) -> Vec<Range<
         .collect()
 }
 
-/// The blocks of a range.
+/// Returns the blocks of a range.
 pub(super) fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range
@@ -35,7 +35,7 @@ pub(super) fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> 
         .map(move |start| start..end.min(start + BLOCK))
 }
 
-/// Gives each part to a worker, and returns what becomes of them, in order.
+/// Gives each part to a worker, and returns the results in the order of the parts.
 pub(super) fn each<P, T>(
     parts: Vec<P>,
     share_out: ShareOut<'_>,
@@ -62,7 +62,7 @@ where
     Ok(done.collect())
 }
 
-/// A slice for each range; the ranges lie side by side from 0 to the end.
+/// Returns a slice for each range; the ranges are adjacent, and go from 0 to the end.
 pub(super) fn split<'s, T>(mut slice: &'s mut [T], ranges: &[Range<usize>]) -> Vec<&'s mut [T]> {
     let mut parts = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -86,26 +86,26 @@ impl<T: Copy> Unfilled<T> {
         Unfilled { memory, len }
     }
 
-    /// The elements, to be filled by slices.
+    /// Returns the elements, to be filled slice by slice.
     pub(super) fn as_slice(&mut self) -> &mut [MaybeUninit<T>] {
         &mut self.memory.spare_capacity_mut()[..self.len]
     }
 
-    /// The elements, to be filled in any order.
+    /// Returns the elements, to be filled in any order.
     pub(super) fn scatter(&mut self) -> Scatter<'_, T> {
         let slots: *mut [MaybeUninit<T>] = self.as_slice();
-        // SAFETY: an `UnsafeCell` has the layout of what it holds, and the slice is borrowed mutably for as long as the cells
+        // SAFETY: an `UnsafeCell` has the layout of its contents, and the slice is borrowed mutably for as long as the cells
         // are.
         let slots = unsafe { &*(slots as *const [UnsafeCell<MaybeUninit<T>>]) };
         Scatter { slots }
     }
 
-    /// The vector.
+    /// Returns the vector.
     ///
     /// # Safety
     /// Every element has been written.
     pub(super) unsafe fn assume_full(mut self) -> Vec<T> {
-        // SAFETY: the capacity is at least `len`, and the caller vouches for the elements.
+        // SAFETY: the capacity is at least `len`, and the caller guarantees that every element was written.
         unsafe { self.memory.set_len(self.len) };
         self.memory
     }
@@ -119,24 +119,24 @@ impl<T> fmt::Debug for Unfilled<T> {
     }
 }
 
-/// Elements that workers write to, each at positions of its own.
+/// Elements that several workers write to, each at other positions.
 pub(super) struct Scatter<'b, T> {
     slots: &'b [UnsafeCell<MaybeUninit<T>>],
 }
 
 // SAFETY: through a shared reference the slots are only written to, by `set`, whose callers write to no position twice; so no
-// two threads touch one slot.
+// two threads access the same slot.
 unsafe impl<T: Send> Sync for Scatter<'_, T> {}
 
 impl<T: Copy> Scatter<'_, T> {
     /// Writes an element, unless its position is past the end.
     ///
     /// # Safety
-    /// Nobody else writes to this position.
+    /// No other thread writes to this position.
     #[inline(always)]
     pub(super) unsafe fn set(&self, position: usize, value: T) {
         if let Some(slot) = self.slots.get(position) {
-            // SAFETY: the position is the caller's alone.
+            // SAFETY: the caller guarantees that only it writes to this position.
             unsafe { (*slot.get()).write(value) };
         }
     }

@@ -1,6 +1,6 @@
-//! Which rows have which key, and columns in the order of their groups.
+//! Which rows have which key, and columns in group order.
 //!
-//! There are three methods, which give the same groups. Each is tried until the keys show that it does not fit:
+//! There are three methods, which give the same groups. Each is tried until the keys show that it does not suit them:
 //!
 //! 1. `runs`: the rows of each group already lie side by side. Neighbouring keys are compared; the column's sorted flag is not
 //!    read. Unsorted keys end this method, usually within the first block.
@@ -40,26 +40,27 @@ use memory::{each, ranges};
 /// Runs work for each of a number of items on the workers of a call, and returns when all of it is done.
 pub(crate) type ShareOut<'a> = &'a (dyn Fn(usize, &(dyn Fn(usize) + Sync)) -> Result<()> + Sync);
 
-/// The fewest rows that are worth a worker of their own.
+/// The fewest rows that are worth a separate worker.
 const SHORTEST: usize = 1 << 15;
 
 /// Groups of rows, in the order of their first rows.
 ///
-/// **Group order** is all rows that are in a group, the first group's first, and the rows of each group in the order of the
-/// input. A position is a row's place in it.
+/// **Group order** has all rows that are in a group: first those of the first group, and so on, and the rows of each group in
+/// the order of the input. A position is a row's place in group order.
 #[derive(Debug)]
 pub(crate) struct Groups {
     height: usize,
-    /// None: where they start.
+    /// The first row of each group; `None` if these are where the groups start.
     firsts: Option<Vec<IdxSize>>,
-    /// The position at which each group starts, and that at which the last one ends.
+    /// The position at which each group starts, and the position at which the last one ends.
     starts: Vec<IdxSize>,
     layout: GroupLayout,
-    /// Of the positions of rows and the rows at positions, what the layout does not have, once it was asked for.
+    /// The one of two lists (the positions of rows, the rows at positions) that the layout does not have, once it was asked
+    /// for.
     inverse: OnceLock<Vec<IdxSize>>,
 }
 
-/// When a method ends, and the sizes of what workers take.
+/// The limits at which a method gives up, and the sizes of the work that workers take.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     /// The most keys that a range may have for `dictionary`.
@@ -80,7 +81,7 @@ impl Default for Limits {
     }
 }
 
-/// Whether rows can be grouped by these keys.
+/// Checks that rows can be grouped by these keys.
 pub(crate) fn check_keys(keys: &[&Column]) -> Result<()> {
     let refuse = |message: String| {
         let option = "by";
@@ -89,7 +90,7 @@ pub(crate) fn check_keys(keys: &[&Column]) -> Result<()> {
     for key in keys {
         if !has_groups(key.dtype()) {
             return refuse(format!(
-                "column {:?} is {}, which has no equal values to group by; give another column, or cast it first",
+                "column {:?} is {}, and rows cannot be grouped by values of that dtype; give another column, or cast it first",
                 key.name().as_str(),
                 dtype_name(key.dtype()),
             ));
@@ -98,7 +99,7 @@ pub(crate) fn check_keys(keys: &[&Column]) -> Result<()> {
     check_height(keys.first().map_or(0, |key| key.len()))
 }
 
-/// Whether so many rows can be numbered.
+/// Checks that this many rows can be numbered.
 pub(crate) fn check_height(rows: usize) -> Result<()> {
     if rows < NO_ROW {
         return Ok(());
@@ -114,7 +115,7 @@ pub(crate) fn check_height(rows: usize) -> Result<()> {
 /// The number that no row has.
 const NO_ROW: usize = layout::NOWHERE as usize;
 
-/// Whether Polars can say which values of a dtype are equal.
+/// Returns whether Polars can say which values of a dtype are equal.
 fn has_groups(dtype: &DataType) -> bool {
     match dtype {
         DataType::Unknown(_) => false,
@@ -123,15 +124,16 @@ fn has_groups(dtype: &DataType) -> bool {
         DataType::Array(inner, _) => has_groups(inner),
         #[cfg(feature = "dtype-struct")]
         DataType::Struct(fields) => fields.iter().all(|field| has_groups(field.dtype())),
-        // Whether there is the variant depends on a feature of Polars.
+        // Whether the variant exists depends on a feature of Polars.
         dtype => !dtype.is_object(),
     }
 }
 
 impl Groups {
-    /// Groups the rows with equal keys, of which there is at least one column.
+    /// Groups the rows that have equal keys; there is at least one key column.
     ///
-    /// Nulls are equal, −0.0 is 0.0, and all NaN are equal. If nulls are dropped, a row with a null in any key is in no group.
+    /// Nulls are equal, −0.0 is equal to 0.0, and all NaN are equal. If nulls are dropped, a row with a null in any key is in
+    /// no group.
     pub(crate) fn of(
         keys: &[&Column],
         rows: usize,
@@ -161,7 +163,7 @@ impl Groups {
         if rows == 0 {
             return Ok(Self::none(0));
         }
-        // A column of one value makes no difference.
+        // A column with a single value makes no difference.
         let (varied, constant): (Vec<&Column>, Vec<&Column>) =
             keys.iter().copied().partition(|key| {
                 let is_scalar = key.as_scalar_column().is_some();
@@ -186,7 +188,7 @@ impl Groups {
             share_out,
         };
         let series: Vec<&Series> = series.iter().collect();
-        // Of one column, the rows without a value are the rows without a key. Of several, each null is a value.
+        // With one column, the rows without a value are the rows without a key. With several, each null is a value.
         let one_validity = match (drop_nulls, &*series) {
             (true, series) => joint_validity(series),
             (false, [series]) => series.rechunk_validity(),
@@ -232,7 +234,7 @@ impl Groups {
         }
     }
 
-    /// Groups that lie side by side already, and start at these rows.
+    /// Makes groups that are side by side already, and start at these rows.
     pub(crate) fn side_by_side(height: usize, mut starts: Vec<IdxSize>) -> Self {
         starts.push(height as IdxSize);
         Groups {
@@ -244,50 +246,50 @@ impl Groups {
         }
     }
 
-    /// No groups, of an input with rows.
+    /// Makes no groups, for an input that may have rows.
     fn none(height: usize) -> Self {
         Self::new(height, Vec::new(), vec![0], GroupLayout::Rows(Vec::new()))
     }
 
-    /// One group of all rows.
+    /// Makes one group of all rows.
     fn one(height: usize) -> Self {
         Self::side_by_side(height, vec![0])
     }
 
-    /// How many groups there are.
+    /// Returns the number of groups.
     pub(crate) fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// How many rows the input has, those in no group included.
+    /// Returns the number of rows of the input, those that are in no group included.
     pub(crate) fn height(&self) -> usize {
         self.height
     }
 
-    /// How many rows are in a group.
+    /// Returns the number of rows that are in a group.
     pub(crate) fn grouped_rows(&self) -> usize {
         self.starts[self.len()] as usize
     }
 
-    /// The first row of each group, in ascending order.
+    /// Returns the first row of each group, in ascending order.
     pub(crate) fn first_rows(&self) -> &[IdxSize] {
         let firsts = self.firsts.as_deref();
         firsts.unwrap_or(&self.starts[..self.len()])
     }
 
-    /// The positions of a group's rows. It ends where that of the next group starts.
+    /// Returns the positions of a group's rows. They end where those of the next group start.
     pub(crate) fn span(&self, group: usize) -> Range<usize> {
         self.starts[group] as usize..self.starts[group + 1] as usize
     }
 
-    /// The row at each position; none where each is at its own number.
+    /// Returns the row at each position, or `None` if each row is at its own number.
     ///
-    /// It can take a pass over all rows the first time; [`list_rows`](Self::list_rows) makes it on the workers.
+    /// The first call can take a pass over all rows; [`list_rows`](Self::list_rows) does that on the workers.
     pub(crate) fn order(&self) -> Option<&[IdxSize]> {
         match &self.layout {
             GroupLayout::AsIs => None,
             GroupLayout::Rows(rows) => Some(rows),
-            // Of several threads that ask at once, one makes it and the others wait.
+            // If several threads ask at once, one makes the list and the others wait.
             GroupLayout::Positions(positions) => Some(self.inverse.get_or_init(|| {
                 let mut rows = vec![0; self.grouped_rows()];
                 for (row, position) in positions.iter().enumerate() {
@@ -300,7 +302,7 @@ impl Groups {
         }
     }
 
-    /// As [`order`](Self::order), made on the workers where it has to be made.
+    /// Returns the same as [`order`](Self::order), which is made on the workers if it has to be made.
     pub(crate) fn list_rows(
         &self,
         workers: usize,
@@ -315,7 +317,7 @@ impl Groups {
         }
     }
 
-    /// The position of each row, the greatest `IdxSize` for one in no group; none where each is at its own number.
+    /// Returns the position of each row, the greatest `IdxSize` for a row in no group; `None` if each row is at its own number.
     pub(crate) fn list_positions(
         &self,
         workers: usize,
@@ -341,14 +343,14 @@ impl Groups {
         Ok(Some(inverse))
     }
 
-    /// The row at a position.
+    /// Returns the row at a position.
     pub(crate) fn row_at(&self, position: usize) -> usize {
         self.order()
             .map_or(position, |rows| rows[position] as usize)
     }
 
-    /// The same groups with only the rows whose bits are set: none is lost, but some may be empty, and each keeps its first row
-    /// though that may be in it no more.
+    /// Returns the same groups with only the rows whose bits are set. No group is lost, but some may be empty. Each keeps its
+    /// first row, even if that row is no longer in it.
     pub(crate) fn keep(
         &self,
         seen: &Bitmap,
@@ -357,7 +359,7 @@ impl Groups {
     ) -> Result<Groups> {
         let order = self.list_rows(workers, share_out)?;
         let row_at = |position: usize| order.map_or(position as IdxSize, |rows| rows[position]);
-        // Ranges of groups, none of many more rows than the others unless one group has.
+        // Ranges of groups; none has many more rows than the others unless a single group has.
         let most = workers.max(1) * 4;
         let share = (self.grouped_rows() / most).max(SHORTEST);
         let mut cuts = vec![0];
@@ -393,7 +395,7 @@ impl Groups {
         ))
     }
 
-    /// A column of the input in group order, as one chunk: of the rows that are in a group.
+    /// Returns a column of the input in group order, as one chunk, with the rows that are in a group.
     pub(crate) fn reorder(
         &self,
         column: &Series,
@@ -404,7 +406,7 @@ impl Groups {
         reorder::reorder(self, column, workers, share_out)
     }
 
-    /// A column in group order, in the order of the input, as one chunk: null for rows that are in no group.
+    /// Returns a column that is in group order in the order of the input, as one chunk; rows that are in no group are null.
     pub(crate) fn restore(
         &self,
         column: &Series,
@@ -416,7 +418,7 @@ impl Groups {
     }
 }
 
-/// How a call's keys are grouped.
+/// The settings by which a call's keys are grouped.
 #[derive(Clone, Copy)]
 struct Method<'a> {
     limits: Limits,
@@ -445,7 +447,8 @@ impl Method<'_> {
     }
 }
 
-/// A column with equal values where those of this one are equal. A struct without fields has two values: it is null or not.
+/// Returns a column whose values are equal where those of this one are. A struct without fields has two values: null, and not
+/// null.
 fn distinct(series: &Series) -> Series {
     #[cfg(feature = "dtype-struct")]
     if let DataType::Struct(fields) = series.dtype()
@@ -456,7 +459,7 @@ fn distinct(series: &Series) -> Series {
     series.clone()
 }
 
-/// The rows that have a value in every column; none where all have.
+/// Returns the rows that have a value in every column, or `None` if all have.
 fn joint_validity(series: &[&Series]) -> Option<Bitmap> {
     let validities = series.iter().filter_map(|series| {
         let has_nulls = series.null_count() > 0;
@@ -465,7 +468,7 @@ fn joint_validity(series: &[&Series]) -> Option<Bitmap> {
     validities.reduce(|all, one| &all & &one)
 }
 
-/// Where groups of these lengths start, and where the last one ends.
+/// Returns where groups of these lengths start, and where the last one ends.
 fn starts_of(lens: &[IdxSize]) -> Vec<IdxSize> {
     let mut starts = Vec::with_capacity(lens.len() + 1);
     let mut next = 0;

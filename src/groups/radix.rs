@@ -1,4 +1,5 @@
-//! Many groups: rows are dealt into partitions by the hashes of their keys, and each partition is grouped in the cache.
+//! The method for many groups: rows are dealt into partitions by the hashes of their keys, and each partition is grouped in the
+//! cache.
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, PoisonError};
 
-/// More partitions than these are slow to deal into: each has a place in memory that is written to next.
+/// With more partitions than these, dealing is slow, since rows are written to one more place in memory for each of them.
 const MOST_BITS: u32 = 11;
 
 pub(super) fn group<Ks: Keys>(
@@ -28,7 +29,7 @@ pub(super) fn group<Ks: Keys>(
     let mut dealt = deal(keys, drop_nulls, ranges, bits, share_out)?;
     let firsts = Marks::new(rows);
     let parts = number_partitions(keys, &mut dealt, &firsts, share_out)?;
-    // The first rows are in ascending order as the bits are, so the place of a group is the number of bits before its own.
+    // The first rows are in ascending order, as the bits are, so the place of a group is the number of bits before its own bit.
     let ranks = firsts.ranks();
     let mut lens = Unfilled::<IdxSize>::new(ranks.len());
     let mut first_rows = Unfilled::<IdxSize>::new(ranks.len());
@@ -36,7 +37,7 @@ pub(super) fn group<Ks: Keys>(
     let parts = each(parts, share_out, |_, mut part: RadixPart<'_, Ks::Key>| {
         for (first, len) in part.groups.iter_mut().zip(&part.lens) {
             let rank = ranks.of(*first);
-            // SAFETY: no row is the first of two groups, so no two groups have one rank.
+            // SAFETY: no row is the first of two groups, so no two groups have the same rank.
             unsafe {
                 len_at.set(rank, *len);
                 first_at.set(rank, *first);
@@ -64,7 +65,7 @@ pub(super) fn group<Ks: Keys>(
         for group in &mut part.groups {
             *group = starts[*group as usize];
         }
-        // The rows of a group come in order.
+        // The rows of a group are in order.
         for (i, row) in part.rows.iter().enumerate() {
             let number = part.numbers.get(i).map_or(0, |key| Ks::number(*key));
             let next = &mut part.groups[number as usize];
@@ -73,21 +74,21 @@ pub(super) fn group<Ks: Keys>(
             *next += 1;
         }
     })?;
-    // SAFETY: each row was dealt, or all have been set to be nowhere.
+    // SAFETY: each row was dealt, or all positions were set to be nowhere before.
     let layout = GroupLayout::Positions(unsafe { positions.assume_full() });
     Ok(Groups::new(rows, first_rows, starts, layout))
 }
 
-/// Rows by partitions. Within one they are in the order of the input.
+/// Rows by partitions; within a partition, they are in the order of the input.
 #[derive(Debug)]
 struct Dealt<K> {
     keys: Vec<K>,
-    /// Behind those of `keys`, the rows without a key.
+    /// The rows of `keys`, and after them the rows without a key.
     rows: Vec<IdxSize>,
     partitions: Vec<Range<usize>>,
 }
 
-/// Deals rows by the upper bits of their hashes; those without a key come last, or not at all.
+/// Deals rows into partitions by the upper bits of their hashes; rows without a key come last, or not at all.
 fn deal<Ks: Keys>(
     keys: &Ks,
     drop_nulls: bool,
@@ -116,7 +117,7 @@ fn deal<Ks: Keys>(
         }
         counts
     })?;
-    // Where each range's rows of each partition begin.
+    // This computes where the rows of each partition begin in each range.
     let mut partitions = Vec::with_capacity(keyless);
     let mut end = 0;
     let mut keyed = 0;
@@ -153,8 +154,8 @@ fn deal<Ks: Keys>(
                     let row = (start + i) as IdxSize;
                     if present.is_none_or(|present| present.has_key(i)) {
                         let place = take(partition(*key));
-                        // SAFETY: each place is taken once: those of a partition and range are as many as its rows, which were
-                        // counted before, in columns that do not change.
+                        // SAFETY: each place is taken once: there are as many places of a partition and a range as they have
+                        // rows, which were counted before, in columns that do not change.
                         unsafe {
                             key_at.set(place, *key);
                             row_at.set(place, row);
@@ -180,9 +181,9 @@ fn deal<Ks: Keys>(
 #[derive(Debug)]
 struct RadixPart<'d, K> {
     rows: &'d [IdxSize],
-    /// The number of each row's group in the partition, kept where its key was; none where there is one group.
+    /// The number of each row's group within the partition, stored in the memory of its key; empty if there is one group.
     numbers: &'d [K],
-    /// The first row of each group; then its place among all groups; then the position of its next row.
+    /// The first row of each group; later its place among all groups; finally the position of its next row.
     groups: Vec<IdxSize>,
     lens: Vec<IdxSize>,
 }
@@ -198,7 +199,7 @@ fn number_partitions<'d, Ks: Keys>(
     let rows = dealt.partitions.iter().map(|range| &rows[range.clone()]);
     let own = split(&mut dealt.keys, &dealt.partitions);
     let mut parts: Vec<(&[IdxSize], &mut [Ks::Key])> = rows.zip(own).collect();
-    // The largest first, since the others end while it goes on.
+    // The largest partitions come first, since the others end while they are worked on.
     parts.sort_by_key(|(rows, _)| std::cmp::Reverse(rows.len()));
     let tables = Mutex::new(Vec::new());
     let lock = || tables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -251,7 +252,7 @@ impl Marks {
     #[inline]
     fn mark(&self, row: IdxSize) {
         let (word, bit) = (row as usize / 64, row % 64);
-        // Relaxed: the bits are read when all workers are done.
+        // Relaxed, since the bits are read after all workers are done.
         self.0[word].fetch_or(1 << bit, Ordering::Relaxed);
     }
 
@@ -268,16 +269,16 @@ impl Marks {
     }
 }
 
-/// How many bits are before each.
+/// How many bits are before each bit.
 #[derive(Debug)]
 struct Ranks {
-    /// The bits, and how many are before them.
+    /// The words of bits, and how many bits are before each word.
     words: Vec<(u64, usize)>,
     len: usize,
 }
 
 impl Ranks {
-    /// How many bits there are.
+    /// Returns the number of bits.
     fn len(&self) -> usize {
         self.len
     }

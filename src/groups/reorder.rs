@@ -1,4 +1,4 @@
-//! Columns into group order, and back.
+//! Moves columns into group order, and back.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::memory::{Unfilled, each, ranges, split};
 use super::{Groups, SHORTEST, ShareOut};
 use crate::error::Result;
 
-/// A column in group order.
+/// Returns a column in group order.
 pub(super) fn reorder(
     groups: &Groups,
     column: &Series,
@@ -40,7 +40,7 @@ pub(super) fn reorder(
     Ok(column.rechunk().take_slice(rows)?)
 }
 
-/// A column that is in group order, in the order of the input.
+/// Returns a column that is in group order in the order of the input.
 pub(super) fn restore(
     groups: &Groups,
     column: &Series,
@@ -57,7 +57,7 @@ pub(super) fn restore(
     };
     let moves = match &groups.layout {
         GroupLayout::AsIs => return Ok(column.rechunk()),
-        // Some rows would be written by nobody.
+        // Otherwise, nobody would write the rows that are in no group.
         GroupLayout::Rows(rows) if rows.len() < height => Moves::From(positions()?),
         GroupLayout::Rows(rows) => Moves::To(rows, height),
         GroupLayout::Positions(positions) => Moves::From(positions),
@@ -85,12 +85,13 @@ pub(super) fn restore(
     Ok(column.take(&IdxCa::with_chunk(PlSmallStr::EMPTY, index))?)
 }
 
-/// Which value goes where. Of the places, none is named twice ([`GroupLayout`]).
+/// The direction in which values move. No place is named twice ([`GroupLayout`]).
 #[derive(Clone, Copy, Debug)]
 enum Moves<'a> {
-    /// Where each value of the output comes from; it is null if that is past the end.
+    /// The place from which each value of the output comes; the value is null if the place is past the end.
     From(&'a [IdxSize]),
-    /// Where each value of the input goes, nowhere if that is past the end; and how many values the output has. Each has an input.
+    /// The place to which each value of the input goes, which is nowhere if it is past the end, and the number of values of the
+    /// output, each of which has an input.
     To(&'a [IdxSize], usize),
 }
 
@@ -101,7 +102,7 @@ struct Mover<'a> {
 }
 
 impl Mover<'_> {
-    /// A column, moved; none if its values are of no fixed width.
+    /// Moves a column; `None` if its values have no fixed width.
     fn column(&self, column: &Series) -> Result<Option<Series>> {
         macro_rules! native {
             ($T:ty) => {
@@ -132,7 +133,7 @@ impl Mover<'_> {
     }
 
     fn native<T: NativeType>(&self, column: &Series) -> Result<Option<Box<dyn Array>>> {
-        // Values that are read in any order are read from one slice.
+        // Values that are read in any order are read from a single slice.
         let whole;
         let column = match self.moves {
             Moves::From(_) => {
@@ -163,7 +164,7 @@ impl Mover<'_> {
         Ok(Some(Box::new(array)))
     }
 
-    /// Text and bytes: the views move, and the buffers that they point to stay.
+    /// Moves text or bytes: the views move, and the buffers that they point to stay.
     fn views<V: ViewType + ?Sized>(&self, column: &Series) -> Result<Option<Box<dyn Array>>> {
         let whole = column.rechunk();
         let array = whole.chunks()[0].as_any();
@@ -172,7 +173,7 @@ impl Mover<'_> {
         };
         let views = self.values(array.len(), |rows| std::iter::once(&array.views()[rows]))?;
         let validity = self.validity(&whole)?;
-        // SAFETY: each view is one of the array, whose buffers these are, or is that of an empty text.
+        // SAFETY: each view is one of the array's views, whose buffers these are, or that of an empty text.
         let array = unsafe {
             BinaryViewArrayGeneric::<V>::new_unchecked_unknown_md(
                 array.dtype().clone(),
@@ -196,7 +197,7 @@ impl Mover<'_> {
         ranges(rows, self.workers, SHORTEST)
     }
 
-    /// Values, moved. `slices` are those of rows; if values come [from](Moves::From) anywhere, all rows are one slice.
+    /// Moves values. `slices` are the slices of rows; if values come [from](Moves::From) any place, all rows are one slice.
     fn values<'s, T, S>(
         &self,
         rows: usize,
@@ -226,18 +227,18 @@ impl Mover<'_> {
                         let now;
                         (now, to) = to.split_at(values.len());
                         for (value, to) in values.iter().zip(now) {
-                            // SAFETY: no two values go to one place (`Moves`).
+                            // SAFETY: no two values go to the same place (`Moves`).
                             unsafe { place.set(*to as usize, *value) };
                         }
                     }
                 })?;
             }
         }
-        // SAFETY: each slot was written to: one after the other, or since each value of the output has an input (`Moves`).
+        // SAFETY: each slot was written to: one after the other, or because each value of the output has an input (`Moves`).
         Ok(unsafe { moved.assume_full() })
     }
 
-    /// Which values are there, after they were moved; none where all are.
+    /// Returns which values are not null after they were moved, or `None` if none is null.
     fn validity(&self, column: &Series) -> Result<Option<Bitmap>> {
         let validity = match column.null_count() {
             0 => None,
@@ -251,7 +252,7 @@ impl Mover<'_> {
         Ok((validity.unset_bits() > 0).then_some(validity))
     }
 
-    /// Bits, moved; if there are none, all are set.
+    /// Moves bits; without `bits`, all are set.
     fn bits(&self, bits: Option<&Bitmap>) -> Result<Bitmap> {
         let len = self.len();
         let bit = |row: usize| bits.is_none_or(|bits| bits.get_bit(row));
@@ -279,12 +280,12 @@ impl Mover<'_> {
                 })?;
             }
             Moves::To(to, _) => {
-                // Bits that share a byte are not one writer's.
+                // Bits that share a byte may belong to different writers.
                 let mut flags = Unfilled::<bool>::new(len);
                 let place = flags.scatter();
                 each(self.ranges(to.len()), self.share_out, |_, rows| {
                     for row in rows {
-                        // SAFETY: no two values go to one place (`Moves`).
+                        // SAFETY: no two values go to the same place (`Moves`).
                         unsafe { place.set(to[row] as usize, bit(row)) };
                     }
                 })?;
@@ -303,7 +304,7 @@ impl Mover<'_> {
     }
 }
 
-/// Up to eight bits.
+/// Packs up to eight bits into a byte.
 #[inline(always)]
 fn packed(bits: impl Iterator<Item = bool>) -> u8 {
     bits.enumerate()

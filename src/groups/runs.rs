@@ -1,4 +1,4 @@
-//! Rows whose groups lie side by side already: sorted keys, and keys of which each comes in one run.
+//! The method for rows whose groups are side by side already: sorted keys, and keys that each have a single run.
 
 use std::ops::Range;
 
@@ -11,10 +11,11 @@ use super::{Groups, ShareOut};
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// The average length of runs from which on keys in no order are looked up: there are few then.
+/// The average length of runs from which on unordered keys are looked up, since there are few of them then.
 const LONG: usize = 8;
 
-/// Groups; none if the rows of some group do not lie side by side, or are not easily shown to.
+/// Returns the groups, or `None` if the rows of some group are not side by side, or if it would take long to show that they
+/// are.
 pub(super) fn group<Ks: Keys>(
     keys: &Ks,
     drop_nulls: bool,
@@ -43,7 +44,7 @@ pub(super) fn group<Ks: Keys>(
 #[derive(Debug)]
 struct KeyRuns<K> {
     starts: Vec<IdxSize>,
-    /// How many runs have no key, and where the last of them is in `starts`.
+    /// How many runs have no key, and where the last such run is in `starts`.
     keyless: usize,
     keyless_at: usize,
     /// The first key, and its row.
@@ -51,7 +52,7 @@ struct KeyRuns<K> {
     last: Option<K>,
     /// Whether the last row has a key.
     ends_with_key: bool,
-    /// Whether each key is above, or below, those before it.
+    /// Whether each key is greater than those before it, or less.
     ascends: bool,
     descends: bool,
 }
@@ -74,11 +75,11 @@ impl<K: Copy + Ord> KeyRuns<K> {
         self.ascends || self.descends
     }
 
-    /// Another run begins with this key.
+    /// Begins another run, with this key.
     fn begin(&mut self, key: K, row: usize) {
         self.starts.push(row as IdxSize);
         match self.last {
-            // An equal key that is not in the run before comes back.
+            // An equal key after a run without a key is a key that comes back.
             Some(last) => self.compare(last, key),
             None => self.first = Some((key, row)),
         }
@@ -115,18 +116,18 @@ impl<K: Copy + Ord> KeyRuns<K> {
     }
 }
 
-/// Whether the runs are so long that few keys need to be looked up.
+/// Returns whether the runs are so long that few keys need to be looked up.
 fn is_long<K>(runs: &KeyRuns<K>, rows: usize) -> bool {
     runs.starts.len() <= rows / LONG
 }
 
-/// The runs of a range. None if they are short, and in no order, or if another range's are.
+/// Finds the runs of a range. Returns `None` if they are short and unordered, or if those of another range are.
 fn find<Ks: Keys>(
     keys: &Ks,
     rows: Range<usize>,
     given_up: &AtomicBool,
 ) -> Option<KeyRuns<Ks::Key>> {
-    // The order of hashes means nothing.
+    // The order of hashes has no meaning.
     let mut runs = KeyRuns::new(Ks::EXACT);
     let mut block = KeyBlock::new();
     let first = rows.start;
@@ -159,7 +160,7 @@ fn find<Ks: Keys>(
             }
         }
         let is_hopeless = !runs.is_ordered() && !is_long(&runs, end - first);
-        // Relaxed: it only saves work.
+        // Relaxed, since a late answer only costs some work.
         if is_hopeless || runs.keyless > 1 || given_up.load(Ordering::Relaxed) {
             return None;
         }
@@ -167,7 +168,7 @@ fn find<Ks: Keys>(
     Some(runs)
 }
 
-/// Runs of ranges that lie side by side, as those of one range. None if there are several runs without a key.
+/// Joins the runs of adjacent ranges to those of one range. Returns `None` if several runs have no key.
 fn join<Ks: Keys>(keys: &Ks, ranges: Vec<KeyRuns<Ks::Key>>) -> Option<KeyRuns<Ks::Key>> {
     let len: usize = ranges.iter().map(|runs| runs.starts.len()).sum();
     let mut ranges = ranges.into_iter();
@@ -207,7 +208,7 @@ fn join<Ks: Keys>(keys: &Ks, ranges: Vec<KeyRuns<Ks::Key>>) -> Option<KeyRuns<Ks
     Some(all)
 }
 
-/// Whether no key has two runs.
+/// Returns whether no key has two runs.
 fn is_distinct<Ks: Keys>(keys: &Ks, runs: &KeyRuns<Ks::Key>) -> bool {
     let mut table = Table::new();
     table.reset(runs.starts.len());

@@ -1,4 +1,4 @@
-//! Groups against Polars' own, and columns in their order against its take.
+//! Groups compared with those of Polars, and columns in group order with Polars' take.
 
 use polars::prelude::*;
 use polars_arrow::bitmap::Bitmap;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread;
 
-/// A small generator of numbers that look random.
+/// A small generator of pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -27,7 +27,7 @@ impl Random {
     }
 }
 
-/// On threads of its own.
+/// Runs the work on new threads.
 fn on_threads(items: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -45,13 +45,13 @@ fn on_threads(items: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
     Ok(())
 }
 
-/// On the calling thread, in another order than that of the items.
+/// Runs the work on the calling thread, in another order than that of the items.
 fn here(items: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
     (0..items).rev().for_each(work);
     Ok(())
 }
 
-/// Limits that lead to each of the methods.
+/// The limits that lead to each of the methods.
 fn methods() -> [(&'static str, Limits); 3] {
     let shortest = 1024;
     [
@@ -80,7 +80,7 @@ fn methods() -> [(&'static str, Limits); 3] {
     ]
 }
 
-/// The groups that Polars makes: the rows of each.
+/// Returns the groups that Polars makes: the rows of each.
 fn of_polars(keys: &[&Column], rows: usize, drop_nulls: bool) -> Vec<Vec<IdxSize>> {
     if rows == 0 {
         return Vec::new();
@@ -89,12 +89,12 @@ fn of_polars(keys: &[&Column], rows: usize, drop_nulls: bool) -> Vec<Vec<IdxSize
     let mut own: Vec<Column> = keys.iter().map(|key| (*key).clone()).collect();
     for (i, key) in own.iter_mut().enumerate() {
         key.rename(i.to_string().into());
-        // No flag is to lead Polars astray.
+        // A flag must not mislead Polars.
         let mut series = key.as_materialized_series().clone();
         series.set_sorted_flag(polars::series::IsSorted::Not);
         *key = series.into();
     }
-    // Polars groups by such a column among others, and alone only where it is built with 128 unsigned bits.
+    // Polars groups by such a column only among others; alone, only if it is built with unsigned 128-bit integers.
     if own.len() == 1 && own[0].dtype().to_physical() == DataType::Int128 {
         own.push(own[0].clone().with_name("again".into()));
     }
@@ -113,7 +113,7 @@ fn of_polars(keys: &[&Column], rows: usize, drop_nulls: bool) -> Vec<Vec<IdxSize
     groups
 }
 
-/// The rows of each group, by what the groups say of themselves; what they say is held against itself.
+/// Returns the rows of each group as the groups report them, and checks that their reports agree.
 fn listed(groups: &Groups) -> Vec<Vec<IdxSize>> {
     let order = groups.order();
     if let Some(order) = order {
@@ -135,7 +135,7 @@ fn listed(groups: &Groups) -> Vec<Vec<IdxSize>> {
     lists
 }
 
-/// Groups by keys with every method, and compares the groups with Polars'.
+/// Groups by keys with every method, and compares the groups with those of Polars.
 fn check(name: &str, keys: &[&Column]) {
     let rows = keys[0].len();
     check_keys(keys).unwrap();
@@ -160,7 +160,7 @@ fn check(name: &str, keys: &[&Column]) {
     }
 }
 
-/// Columns in the order of the groups are what a take gives, and come back.
+/// Checks that columns in group order are what a take gives, and that they can be restored.
 fn check_columns(
     of: &str,
     groups: &Groups,
@@ -203,7 +203,7 @@ fn check_columns(
 fn assert_same(one: &Series, other: &Series, of: &str) {
     assert_eq!(one.len(), other.len(), "{of}");
     assert_eq!(one.null_count(), other.null_count(), "{of}");
-    // Of floats, every bit.
+    // For floats, every bit counts.
     if let (Ok(one), Ok(other)) = (one.f64(), other.f64()) {
         let bits = |value: Option<f64>| value.map(f64::to_bits);
         assert!(one.iter().map(bits).eq(other.iter().map(bits)), "{of}");
@@ -236,7 +236,7 @@ fn check_keep(
     check_columns(of, &kept, &[&rows.into_column()], workers, share_out);
 }
 
-/// Columns of every dtype, with nulls, whose keys come back.
+/// Returns columns of every dtype, with or without nulls, whose keys occur repeatedly.
 fn columns(rows: usize, random: &mut Random, nulls: bool) -> Vec<Column> {
     let few = 1 + random.below(20);
     let mut picks = || {
@@ -384,7 +384,7 @@ impl AbsSmall for Int64Chunked {
     }
 }
 
-/// The same column, sliced out of a longer one, in chunks of any lengths, some of them empty.
+/// Returns the same column, sliced out of a longer one, in chunks of any lengths, some of them empty.
 fn cut(column: &Column, random: &mut Random) -> Column {
     let rows = column.len();
     let mut whole = column.as_materialized_series().clone();
@@ -451,7 +451,7 @@ fn sorted_and_wrongly_flagged_columns_give_the_same() {
                     .with_nulls_last(true),
             )
             .unwrap();
-        // A key that comes back at the end, and one in the middle.
+        // These have a key that comes back at the end, and one that comes back in the middle.
         let mut back = sorted.clone();
         back.append(&sorted.slice(0, 1)).unwrap();
         let mut middle = sorted.slice(0, rows / 2);
@@ -505,7 +505,8 @@ fn rows_that_lie_side_by_side_are_recognised() {
         Groups::within(limits, &[column], rows, false, 3, &on_threads).unwrap()
     };
     let is_as_is = |groups: Groups| matches!(groups.layout, GroupLayout::AsIs);
-    // Ascending, descending, and long runs in no order; long runs of which one comes back; short ones in no order.
+    // These are ascending and descending keys, and long unordered runs; then long runs of which one comes back, and short
+    // unordered runs.
     assert!(is_as_is(group(&column(&|row| row as i64), 10)));
     assert!(is_as_is(group(&column(&|row| -(row as i64) / 3), 10)));
     assert!(is_as_is(group(
@@ -522,7 +523,7 @@ fn rows_that_lie_side_by_side_are_recognised() {
     )));
 }
 
-/// Keys that are all equal until the rows are asked.
+/// Keys that all look equal until the rows are compared.
 struct Colliding(Vec<u64>);
 
 impl Keys for Colliding {

@@ -1,11 +1,15 @@
-// What the guide's programs share: each includes this file in hidden lines.
+// The functions that programs of the guide share: each includes this file in a hidden line. These programs are doc tests of the package in
+// `tests/`, so `data/` is beside it.
 
 use anyhow::Context as _;
 use polars_par_apply::prelude::*;
 
-/// The flights three times over, 1,010,328 rows; in row 654,321 the hour of the text is spoilt.
+/// Returns the flights three times, 1,010,328 rows. In row 654,321 the text of the time has no hour.
 pub fn million() -> polars_par_apply::Result<DataFrame> {
-    let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet"));
+    let file = std::fs::File::open(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../data/flights.parquet"
+    ));
     let columns = ["carrier", "flight", "time_hour"]
         .map(String::from)
         .to_vec();
@@ -22,10 +26,10 @@ pub fn million() -> polars_par_apply::Result<DataFrame> {
     Ok(flights)
 }
 
-/// The hour of a time such as `2013-12-12T15:00:00Z`.
+/// Returns the hour of a time such as `2013-12-12T15:00:00Z`.
 pub fn hour(text: &str) -> anyhow::Result<u32> {
-    let digits = text.get(11..13).context("it ends before the hour")?;
+    let digits = text.get(11..13).context("the text ends before the hour")?;
     digits
         .parse::<u32>()
-        .with_context(|| format!("{digits:?} is no hour"))
+        .with_context(|| format!("{digits:?} is not an hour"))
 }

@@ -1,4 +1,4 @@
-//! What a job and who holds it share: how far it is, its result, whom to tell.
+//! What a job and its holder share: the progress, the result, and the callbacks.
 
 use std::mem;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +14,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) struct Core<T> {
     state: Mutex<JobState<T>>,
-    /// Rung when it is done.
+    /// Rung when the job is done.
     bell: Condvar,
     pub(super) token: CancelToken,
     pub(super) meter: Meter,
@@ -23,16 +23,16 @@ pub(super) struct Core<T> {
 struct JobState<T> {
     phase: Phase<T>,
     callbacks: Vec<Callback<T>>,
-    /// Cancelled with the job.
+    /// The tokens that are cancelled with the job.
     tokens: Vec<CancelToken>,
-    /// Those that cancel it, and the numbers by which they know it.
+    /// The tokens that cancel the job, and the number by which each of them knows it.
     cancelled_by: Vec<(CancelToken, u64)>,
     waker: Option<Waker>,
-    /// Nobody will ask for the result.
+    /// Set when nobody will ask for the result.
     unwanted: bool,
 }
 
-/// Whom to tell how it has ended.
+/// A closure that is called when the job has ended.
 pub(super) enum Callback<T> {
     OnSuccess(Tell<T>),
     OnError(Tell<Error>),
@@ -41,12 +41,12 @@ pub(super) enum Callback<T> {
 type Tell<A> = Box<dyn FnOnce(&A) + Send>;
 
 impl<T> Callback<T> {
-    /// A panic in it has been heard by the panic hook, and ends nothing else.
+    /// Calls it with the result. The panic hook has reported a panic in it, which ends nothing else.
     fn tell(self, result: &Result<T>) {
         let _ = catch(|| match (self, result) {
             (Callback::OnSuccess(tell), Ok(value)) => tell(value),
             (Callback::OnError(tell), Err(error)) => tell(error),
-            // It is not called, and its drop is the user's too.
+            // The callback is not called; it is dropped within `catch`, since its drop is the user's code too.
             _ => {}
         });
     }
@@ -56,7 +56,7 @@ enum Phase<T> {
     Waiting,
     Begun,
     Done(Result<T>),
-    /// The result is somebody's, or nobody's; it was one of this kind.
+    /// The result was taken or dropped; this says how the job ended.
     Gone(TickState),
 }
 
@@ -77,7 +77,7 @@ impl<T> Core<T> {
         }
     }
 
-    /// Whether the caller is the one who is to do it, or to say that it was cancelled: the first who asks.
+    /// Returns true to the first caller only, which must then do the work, or report that it was cancelled.
     pub(super) fn begin(&self) -> bool {
         let mut state = self.lock();
         let first = matches!(state.phase, Phase::Waiting);
@@ -87,7 +87,7 @@ impl<T> Core<T> {
         first
     }
 
-    /// Tells the callbacks, and then whoever waits. What is registered meanwhile is told too.
+    /// Calls the callbacks, and then wakes the threads that wait. Callbacks that are registered meanwhile are called too.
     pub(super) fn finish(&self, result: Result<T>) {
         loop {
             let mut state = self.lock();
@@ -108,7 +108,7 @@ impl<T> Core<T> {
                     token.forget(number);
                 }
                 if let Some(waker) = waker {
-                    // It is the user's executor's.
+                    // The waker is code of the user's executor.
                     let _ = catch(|| waker.wake());
                 }
                 quietly_drop(unwanted);
@@ -121,7 +121,7 @@ impl<T> Core<T> {
         }
     }
 
-    /// Has somebody told when it is done; at once, if it is.
+    /// Calls `callback` when the job is done, or at once if it is done already.
     pub(super) fn when_done(&self, callback: Callback<T>) {
         let mut state = self.lock();
         match mem::replace(&mut state.phase, Phase::Begun) {
@@ -138,18 +138,18 @@ impl<T> Core<T> {
         }
     }
 
-    /// Cancels the token when the job is cancelled; at once, if it was.
+    /// Cancels the token when the job is cancelled, or at once if it was cancelled already.
     pub(super) fn cancels(&self, token: CancelToken) {
         let mut state = self.lock();
         state.tokens.push(token.clone());
         drop(state);
-        // After it was entered: a cancel either finds it there, or was over before.
+        // This comes after the registration: a concurrent cancel either finds the token in the list, or was over before.
         if self.token.is_cancelled() {
             token.cancel();
         }
     }
 
-    /// Notes a token that cancels it, and the number by which that knows it, until it is done.
+    /// Notes a token that cancels the job, and the number by which the token knows the job, until the job is done.
     pub(super) fn cancelled_by(&self, token: &CancelToken, number: u64) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Waiting | Phase::Begun) {
@@ -166,7 +166,7 @@ impl<T> Core<T> {
         tokens.iter().for_each(CancelToken::cancel);
     }
 
-    /// Lets go of the result, also one that is yet to come.
+    /// Drops the result, also one that is yet to come.
     pub(super) fn forsake(&self) {
         let mut state = self.lock();
         state.unwanted = true;
@@ -178,14 +178,14 @@ impl<T> Core<T> {
         }
     }
 
-    /// Waits until it is done, but not beyond `until`; and tells whether it is.
+    /// Waits until the job is done, but not beyond `until`, and returns whether it is done.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         let going_on = |state: &JobState<T>| matches!(state.phase, Phase::Waiting | Phase::Begun);
         let state = wait_while(&self.state, &self.bell, until, going_on);
         !going_on(&state)
     }
 
-    /// The result, if it is done.
+    /// Takes the result, if the job is done.
     pub(super) fn take(&self) -> Option<Result<T>> {
         let mut state = self.lock();
         match &state.phase {
@@ -210,7 +210,7 @@ impl<T> Core<T> {
         if matches!(state.phase, Phase::Waiting | Phase::Begun) {
             let before = state.waker.replace(waker);
             drop(state);
-            // Without the lock: it is the user's executor's.
+            // This is done without the lock, since the waker is code of the user's executor.
             quietly_drop(before);
             return Poll::Pending;
         }
@@ -218,7 +218,7 @@ impl<T> Core<T> {
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// How it ended; none while it goes on.
+    /// Returns how the job ended, or `None` while it goes on.
     pub(super) fn ended(&self) -> Option<TickState> {
         match &self.lock().phase {
             Phase::Waiting | Phase::Begun => None,

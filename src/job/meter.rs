@@ -1,9 +1,9 @@
-//! How far a job is.
+//! The progress of a job.
 
 use crate::progress::{Progress, Tick, TickState};
 use crate::sync::{Arc, Mutex, PoisonError};
 
-/// What was told last.
+/// The last progress that was reported.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter(Arc<Mutex<Tick>>);
 
@@ -21,7 +21,7 @@ impl Meter {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads it, and tells another too, if there is one.
+    /// Returns a listener that records the progress here, and passes it on to `other` if there is one.
     pub(crate) fn and(&self, other: Option<Arc<dyn Progress>>) -> impl Progress + use<> {
         let meter = self.clone();
         move |tick: Tick| {

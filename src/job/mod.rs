@@ -1,4 +1,4 @@
-//! Work that goes on while its caller does something else.
+//! Work that goes on in the background while its caller does something else.
 
 mod core;
 mod meter;
@@ -18,11 +18,11 @@ use crate::pool::Task;
 use crate::progress::{Tick, TickState};
 use crate::sync::Arc;
 
-/// Work that a [`Pool`](crate::Pool) does in the background, and its result in time: Python's `AsyncResult`.
+/// A handle to work that a [`Pool`](crate::Pool) does in the background, and to its result: Python's `AsyncResult`.
 ///
-/// It comes of [`apply_async`](crate::Pool::apply_async), [`map_async`](crate::Pool::map_async) and
-/// [`starmap_async`](crate::Pool::starmap_async), and of [`spawn_rows`](crate::Apply::spawn_rows),
-/// [`spawn_columns`](crate::Apply::spawn_columns) and [`spawn_chunks`](crate::Apply::spawn_chunks) over a frame.
+/// It is returned by [`apply_async`](crate::Pool::apply_async), [`map_async`](crate::Pool::map_async) and
+/// [`starmap_async`](crate::Pool::starmap_async), and, over a frame, by [`spawn_rows`](crate::Apply::spawn_rows),
+/// [`spawn_columns`](crate::Apply::spawn_columns), [`spawn_chunks`](crate::Apply::spawn_chunks) and the other `spawn_` verbs.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -35,19 +35,19 @@ use crate::sync::Arc;
 ///
 /// # How it ends
 ///
-/// In a result, always: what the closure returned; its error, or its panic, as an [`Error`]; an error of the kind
-/// [`Cancelled`](ErrorKind::Cancelled) where it was cancelled before it was done; one of the kind
+/// A job always ends in a result: the value that the closure returned; its error, or its panic, as an [`Error`]; an error of the
+/// kind [`Cancelled`](ErrorKind::Cancelled) where the job was cancelled before it was done; or an error of the kind
 /// [`PoolClosed`](ErrorKind::PoolClosed) where the pool took no more work.
 ///
-/// Dropping it cancels it, unless it was [detached](Job::detach): nothing goes on that nobody waits for.
+/// Dropping a job cancels it, unless it was [detached](Job::detach), so no work goes on that nobody waits for.
 ///
 /// # Waiting
 ///
-/// [`get`](Job::get) blocks the thread. On a thread of the same pool, within another job say, it is safe too: a job that
-/// nobody has begun is done there and then. (Two jobs that wait for each other wait for ever, as two threads would.)
+/// [`get`](Job::get) blocks the thread. It is safe on a thread of the same pool too, for example within another job: a job that has
+/// not begun is then run on that thread. (Two jobs that wait for each other wait for ever, as two threads would.)
 ///
-/// It is a [`Future`] as well, of any executor. (Within a closure of a pool, `get` is the better one: an executor that blocks
-/// there, such as pollster's, is no wait that another thread would stand in for.)
+/// A job is also a [`Future`], for any executor. (Within a closure of a pool, prefer `get`. An executor that blocks there, such as
+/// pollster's, is not a wait for which the pool lets another thread stand in.)
 ///
 /// ```
 /// # use polars_par_apply::prelude::*;
@@ -77,13 +77,13 @@ pub struct Job<T> {
 trait Handle<T>: Task + Stop {
     fn core(&self) -> &Core<T>;
 
-    /// Has it cancelled when the token is.
+    /// Cancels the job when the token is cancelled.
     fn cancelled_by(self: Arc<Self>, token: &CancelToken);
 
-    /// Does it here, if this is one of the threads that might, and nobody has begun it; else has it begun soon.
+    /// Runs the job here, if this is one of the threads that may run it and it has not begun; otherwise lets it begin soon.
     fn help(self: Arc<Self>);
 
-    /// Has it begun soon, if this is a thread of a pool.
+    /// Lets the job begin soon, if this is a thread of a pool.
     fn hasten(self: Arc<Self>);
 }
 
@@ -95,17 +95,19 @@ impl<T> Job<T> {
         }
     }
 
-    /// Waits for the result.
+    /// Waits for the result and returns it.
     ///
     /// # Errors
-    /// How the job [ended](Job#how-it-ends); and [`Taken`](ErrorKind::Taken), if [`get_timeout`](Job::get_timeout) or a poll
-    /// has given the result before.
+    /// The error with which the job [ended](Job#how-it-ends), or [`Taken`](ErrorKind::Taken) if [`get_timeout`](Job::get_timeout)
+    /// or a poll has taken the result before.
     pub fn get(self) -> Result<T> {
         self.wait();
         self.take()
     }
 
-    /// Waits for the result, but not longer than so. A job that was not done in time goes on, and can be asked again.
+    /// Waits for the result, but at most for `timeout`.
+    ///
+    /// A job that is not done in time goes on, and can be asked again.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -122,7 +124,7 @@ impl<T> Job<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Timeout`](ErrorKind::Timeout), if it was not done; else as [`get`](Job::get).
+    /// [`Timeout`](ErrorKind::Timeout) if the job was not done in time; otherwise those of [`get`](Job::get).
     pub fn get_timeout(&mut self, timeout: Duration) -> Result<T> {
         if self.wait_timeout(timeout) {
             self.take()
@@ -131,36 +133,42 @@ impl<T> Job<T> {
         }
     }
 
-    /// Waits until it is done; the result stays where it is.
+    /// Waits until the job is done, without taking the result.
     pub fn wait(&self) {
         self.task.clone().help();
         self.task.core().wait(None);
     }
 
-    /// Waits until it is done, but not longer than so; and tells whether it is. It does none of the work itself.
+    /// Waits until the job is done, but at most for `timeout`, and returns whether it is done.
+    ///
+    /// It does none of the work itself.
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.task.clone().hasten();
-        // Farther off than the clock goes is never.
+        // A time that the clock cannot represent counts as never.
         self.task.core().wait(Instant::now().checked_add(timeout))
     }
 
-    /// Tells whether it is done: whether [`get`](Job::get) would not wait. It does none of the work; a closure that asks in a
-    /// loop keeps its own thread of the pool, which may be the only one.
+    /// Returns whether the job is done, so that [`get`](Job::get) would not wait.
+    ///
+    /// It does none of the work itself. A closure that calls it in a loop keeps its own thread of the pool busy, which may be the
+    /// only one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.task.core().ended().is_some()
     }
 
-    /// Tells whether it ended without an error; none while it goes on, when Python's raises `ValueError`.
+    /// Returns whether the job ended without an error, or `None` while it goes on (where Python raises `ValueError`).
     #[must_use]
     pub fn successful(&self) -> Option<bool> {
         let ended = self.task.core().ended();
         ended.map(|ended| ended == TickState::Finished)
     }
 
-    /// Tells how far it is: rows of a frame (columns of [`spawn_columns`](crate::Apply::spawn_columns)), items of a map, or 1 of
-    /// 1. What runs reports it every ten milliseconds or 65,536 rows, and at the end.
+    /// Returns the job's progress.
+    ///
+    /// It counts the rows of a frame (for [`spawn_columns`](crate::Apply::spawn_columns), the columns) or the items of a map; for a
+    /// single closure it counts to 1. A running job reports its progress every ten milliseconds or 65,536 rows, and at the end.
     ///
     /// Until the job has begun, its state is [`TickState::Queued`].
     #[must_use]
@@ -170,19 +178,19 @@ impl<T> Job<T> {
         let state = match core.ended() {
             None if core.has_begun() => TickState::Running,
             None => TickState::Queued,
-            // A part of a frame was asked for.
+            // The call asked for the finished part of a cancelled run.
             Some(TickState::Finished) if told.state == TickState::Cancelled => told.state,
             Some(ended) => ended,
         };
         Tick { state, ..told }
     }
 
-    /// Cancels it, and does not wait for that.
+    /// Cancels the job, and does not wait for its end.
     ///
-    /// What has not begun never will: its closure is dropped here, and its callbacks for errors are called here. A map, or a
+    /// A job that has not begun never will: its closure is dropped here, and its callbacks for errors are called here. A map, or a
     /// run over a frame, ends when each worker is done with the item or row that it is in. A closure of
-    /// [`apply_async`](crate::Pool::apply_async) that is running cannot be killed, and when it returns a value, that is the
-    /// result; one that takes long looks at a token: its own, given to [`cancels`](Job::cancels), or that of
+    /// [`apply_async`](crate::Pool::apply_async) that is running cannot be killed, and if it returns a value, that is the result. A
+    /// closure that takes long can look at a token: one of its own, given to [`cancels`](Job::cancels), or that of
     /// [`cancel_token`](Job::cancel_token).
     ///
     /// ```
@@ -198,8 +206,9 @@ impl<T> Job<T> {
         self.task.stop();
     }
 
-    /// Gives the job a token that cancels it, as [`Apply::cancel_token`](crate::Apply::cancel_token) does a call: one for many
-    /// jobs cancels them all.
+    /// Gives the job a token that cancels it, as [`Apply::cancel_token`](crate::Apply::cancel_token) does for a call.
+    ///
+    /// One token can be given to many jobs, and then cancels all of them.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -215,7 +224,7 @@ impl<T> Job<T> {
     /// let jobs: Vec<Job<u32>> = (0..100)
     ///     .map(|n| pool.apply_async(move || n * n).cancel_token(&token))
     ///     .collect();
-    /// token.cancel(); // say, because one has failed: see `on_error`
+    /// token.cancel(); // for example, because one has failed: see `on_error`
     /// # busy.wait();
     /// for job in jobs {
     ///     assert!(matches!(job.get().unwrap_err().kind(), ErrorKind::Cancelled { .. }));
@@ -227,8 +236,10 @@ impl<T> Job<T> {
         self
     }
 
-    /// The other way about: has a token cancelled when the job is: by [`cancel`](Job::cancel), by its drop, or with its pool. So a closure that
-    /// takes long can look whether it is still wanted.
+    /// Gives the job a token that is cancelled when the job is: by [`cancel`](Job::cancel), by its drop, or with its pool.
+    ///
+    /// It is the opposite of [`cancel_token`](Job::cancel_token). A closure that takes long can use it to see whether its result is
+    /// still wanted.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -255,13 +266,15 @@ impl<T> Job<T> {
         self
     }
 
-    /// Lets it go on without its holder; [`Pool::join`](crate::Pool::join) waits for it, and its callbacks are called. An error
-    /// or a panic of it is told to [`on_error`](Job::on_error), and to nobody else.
+    /// Lets the job go on without its holder.
+    ///
+    /// [`Pool::join`](crate::Pool::join) waits for it, and its callbacks are called. An error or a panic of it is reported only to
+    /// [`on_error`](Job::on_error).
     pub fn detach(mut self) {
         self.detached = true;
     }
 
-    /// Has it begun soon, if this is a thread of a pool: it will wait for it.
+    /// Lets the job begin soon, if this is a thread of a pool, which will wait for it.
     pub(crate) fn hasten(&self) {
         self.task.clone().hasten();
     }
@@ -273,12 +286,13 @@ impl<T> Job<T> {
 }
 
 impl<T: 'static> Job<T> {
-    /// Calls a closure with the value, when the job has ended without an error: Python's `callback`. It may be given before
-    /// or after that, and more than once; each is called once.
+    /// Calls a closure with the value when the job has ended without an error: Python's `callback`.
     ///
-    /// It is called before [`get`](Job::get) returns, by the thread that has done the job, or here if that is over; so it
-    /// should be quick. A panic in it goes to the program's panic hook, and harms neither the job nor its thread. Given when the
-    /// result has been taken, by [`get_timeout`](Job::get_timeout) or a poll, it is not called.
+    /// The callback may be given before or after the job has ended. There may be several; each is called once.
+    ///
+    /// It is called before [`get`](Job::get) returns, by the thread that has run the job, or here if the job has ended; so it
+    /// should be quick. A panic in it goes to the program's panic hook, and affects neither the job nor its thread. If the result
+    /// was taken before, by [`get_timeout`](Job::get_timeout) or a poll, the callback is not called.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -308,8 +322,9 @@ impl<T: 'static> Job<T> {
         self
     }
 
-    /// Calls a closure with the error, when the job has ended with one, that it was cancelled included: Python's
-    /// `error_callback`. The rest is as for [`on_success`](Job::on_success).
+    /// Calls a closure with the error when the job has ended with one, also if it was cancelled: Python's `error_callback`.
+    ///
+    /// In all else it is as [`on_success`](Job::on_success).
     pub fn on_error<F>(self, callback: F) -> Self
     where
         F: FnOnce(&Error) + Send + 'static,
@@ -320,7 +335,7 @@ impl<T: 'static> Job<T> {
     }
 }
 
-/// After the result was given, the output is an error of the kind [`Taken`](ErrorKind::Taken).
+/// A job polled again after it gave the result gives an error of the kind [`Taken`](ErrorKind::Taken).
 impl<T> Future for Job<T> {
     type Output = Result<T>;
 
@@ -339,7 +354,7 @@ impl<T> Drop for Job<T> {
     }
 }
 
-// What a panic may have left half done is behind a lock, and made good.
+// What a panic may have left half done is behind a lock, and is put right.
 impl<T> UnwindSafe for Job<T> {}
 impl<T> RefUnwindSafe for Job<T> {}
 

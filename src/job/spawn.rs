@@ -1,4 +1,4 @@
-//! A job on its way through a pool.
+//! Giving a job to a pool, and its way through it.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::run::{Failure, catch, is_amid_a_run, quietly_drop};
 use crate::sync::thread;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// What the work of a job is given: what cancels it, and where it says how far it is.
+/// What the work of a job is given: the token that cancels it, and the meter to which it reports its progress.
 pub(crate) struct Control<'c> {
     pub(crate) token: &'c CancelToken,
     pub(crate) meter: &'c Meter,
 }
 
-/// What a pool is to know of a job.
+/// What a pool needs to know about a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// How many rows or items there are.
+    /// How many rows or items the job has.
     pub(crate) total: usize,
-    /// Whether it is a call over rows or items, which gives way to others.
+    /// Whether the job is a call over rows or items, which gives way to others.
     pub(crate) gives_way: bool,
-    /// How long after it was given it may begin.
+    /// The time after which the job must not begin, counted from when it was given.
     pub(crate) deadline: Option<Duration>,
 }
 
 impl Terms {
-    /// Of a closure that runs to its end, for so many items.
+    /// Terms of a closure that runs to its end without giving way, for `total` items.
     pub(crate) fn whole(total: usize) -> Self {
         Terms {
             total,
@@ -41,7 +41,7 @@ impl Terms {
     }
 }
 
-/// Gives a pool some work.
+/// Gives a pool some work as a job.
 pub(crate) fn spawn<T, F>(pool: &Pool, terms: Terms, work: F) -> Job<T>
 where
     T: Send + 'static,
@@ -59,7 +59,8 @@ where
     match pool.admit() {
         Ok(pass) => {
             let register = pass.as_ref().map(Pass::register);
-            // First the pass, which the end of the job gives back; a pool that was terminated since then ends it at once.
+            // The pass is set first, since the end of the job gives it back; if the pool was terminated since, registering ends the
+            // job at once.
             *task.pass() = pass;
             if let Some(register) = register {
                 let stop: Weak<Spawned<T, F>> = Arc::downgrade(&task);
@@ -79,7 +80,7 @@ where
 struct Spawned<T, F> {
     core: Core<T>,
     work: Mutex<Option<F>>,
-    /// Given back when it is done.
+    /// Given back when the job is done.
     pass: Mutex<Option<Pass>>,
     lineage: Lineage,
     threads: Threads,
@@ -89,7 +90,7 @@ struct Spawned<T, F> {
 }
 
 impl<T, F> Spawned<T, F> {
-    /// Ends it with an error, if it has not begun.
+    /// Ends the job with an error, if it has not begun.
     fn refuse(&self, error: Error) {
         if self.core.begin() {
             let _within = self.lineage.enter();
@@ -124,7 +125,7 @@ where
     T: Send + 'static,
     F: Send + 'static,
 {
-    /// Ends it with an error, if it has not begun by then.
+    /// Ends the job with an error, if it has not begun when `deadline` has passed.
     fn begins_within(self: &Arc<Self>, deadline: Duration) {
         let late: Weak<Self> = Arc::downgrade(self);
         let ring = move || {
@@ -132,7 +133,7 @@ where
             let Some(late) = late else {
                 return;
             };
-            // On another thread: whoever waits for the job may call the user's code, and the alarms have one thread.
+            // This runs on another thread: callbacks of the job are the user's code, and all alarms share one thread.
             let refuse = move || late.refuse(late.is_late(deadline));
             let refuse = Arc::new(refuse);
             let on_a_thread = refuse.clone();
@@ -147,13 +148,13 @@ where
         match Alarm::after(deadline, ring) {
             Ok(alarm) => *self.alarm() = Some(alarm),
             Err(error) => {
-                let message = format!("it cannot be waited for: {error}");
+                let message = format!("the deadline cannot be watched: {error}");
                 let option = "deadline";
                 self.refuse(ErrorKind::Option { option, message }.into());
             }
         }
         if self.core.ended().is_some() {
-            // It has ended before the alarm was there.
+            // The job ended before the alarm was stored.
             drop(self.alarm().take());
         }
     }
@@ -198,7 +199,7 @@ where
             }
             None => Err(ErrorKind::Taken.into()),
         };
-        // What comes is the user's code. (Within another task's closure, it is that task's turns that go on.)
+        // What follows is the user's code. (Within another task's closure, that task keeps its turn.)
         if !is_amid_a_run() {
             end_turns();
         }
@@ -206,7 +207,7 @@ where
     }
 }
 
-/// A panic that no call within has caught.
+/// Returns the error of a panic that nothing inside has caught.
 fn panicked<T>(failure: Failure) -> Result<T> {
     let message = match failure {
         Failure::Panic(message) => message,

@@ -1,4 +1,4 @@
-//! The builder of calls on a `LazyFrame`.
+//! The builder of a call on a `LazyFrame`.
 
 use polars::prelude::{
     DataFrame, DataType, DslPlan, Expr, LazyFrame, PlSmallStr, PlanCallback, SchemaRef, all,
@@ -27,15 +27,15 @@ use crate::progress::Progress;
 use crate::read::Cells;
 use crate::write::{IntoRow, IntoRows, IntoStack, OneColumn, OutputSchema};
 
-/// A call on a `LazyFrame` in the making: options, then one of the verbs [`rows`](LazyApply::rows),
-/// [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows), [`groups`](LazyApply::groups),
-/// [`transform`](LazyApply::transform), [`windows`](LazyApply::windows), [`chunks`](LazyApply::chunks),
-/// [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches); or [`call`](LazyApply::call), the verb of a function
-/// that has a name. Made by
-/// [`par_apply`](crate::ParApplyLazy::par_apply).
+/// A builder for one call on a `LazyFrame`: set options, then call one verb.
 ///
-/// With a [`state`](LazyApply::state), a verb's closure takes it first; with a [`finish`](LazyApply::finish) too, only the last two
-/// are there, since a frame's calls have no end that it could see.
+/// The verbs are [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows),
+/// [`groups`](LazyApply::groups), [`transform`](LazyApply::transform), [`windows`](LazyApply::windows),
+/// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches), and
+/// [`call`](LazyApply::call) for a function that has a name. [`par_apply`](crate::ParApplyLazy::par_apply) makes the builder.
+///
+/// With a [`state`](LazyApply::state), a verb's closure takes the state first. With a [`finish`](LazyApply::finish) too, only
+/// `batches` and `row_batches` can be called, since the calls on a frame have no end at which the hook could run.
 #[must_use = "a builder does nothing before one of its verbs"]
 #[derive(Clone)]
 pub struct LazyApply<S = NoState> {
@@ -59,9 +59,11 @@ impl<S> LazyApply<S> {
         &mut self.settings
     }
 
-    /// The columns that the closure takes, in the order of its arguments. Of the scan's columns, Polars then reads these and
-    /// those that the rest of the query uses; for [`row_batches`](LazyApply::row_batches), whose batches have all columns,
-    /// all of the query's. The chunks and batches that closures are given have these columns only.
+    /// Selects the columns that the closure takes, in the order of its arguments.
+    ///
+    /// From a scan, Polars then reads these columns and those that the rest of the query uses. For
+    /// [`row_batches`](LazyApply::row_batches), whose batches have all columns, it reads all of the query's. The chunks and batches
+    /// that closures are given have only the selected columns.
     pub fn select<I, N>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = N>,
@@ -71,9 +73,11 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// The names of the columns that [`rows`](LazyApply::rows), [`transform`](LazyApply::transform),
-    /// [`windows`](LazyApply::windows) and [`row_batches`](LazyApply::row_batches) add or replace; and of those that
-    /// [`flat_map_rows`](LazyApply::flat_map_rows) and [`groups`](LazyApply::groups) make of the results.
+    /// Sets the names of the result columns.
+    ///
+    /// They are the columns that [`rows`](LazyApply::rows), [`transform`](LazyApply::transform), [`windows`](LazyApply::windows)
+    /// and [`row_batches`](LazyApply::row_batches) add or replace, and those that [`flat_map_rows`](LazyApply::flat_map_rows) and
+    /// [`groups`](LazyApply::groups) make of the results.
     pub fn names<I, N>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = N>,
@@ -83,8 +87,9 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// Which of the frame's columns stand before the output's, of [`flat_map_rows`](LazyApply::flat_map_rows): each output row has
-    /// the values of its input row. As [`Apply::keep`](crate::Apply::keep).
+    /// Names columns of the frame that stand before the output's columns, for [`flat_map_rows`](LazyApply::flat_map_rows).
+    ///
+    /// Each output row has the values of its input row, as with [`Apply::keep`](crate::Apply::keep).
     pub fn keep<I, N>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = N>,
@@ -94,55 +99,62 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// Adds a column of this name, before all others, that has the number of each output row's input row, of
-    /// [`flat_map_rows`](LazyApply::flat_map_rows): counted over the whole frame that the call is made on. As
+    /// Adds a column of this name, before all others, with the number of the input row that each output row comes from, for
+    /// [`flat_map_rows`](LazyApply::flat_map_rows).
+    ///
+    /// Rows are counted over the whole frame that the call is made on. The option is like
     /// [`Apply::source_rows`](crate::Apply::source_rows).
     pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
         self.settings.options.call.source_rows = Some(name.into());
         self
     }
 
-    /// Whether [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows) and
-    /// [`flat_map_rows`](LazyApply::flat_map_rows) number the frame's rows, so that errors and [`failures`](LazyApply::failures)
-    /// name the row of the whole frame: the one that the call is made on, from 0. By default they do where the closure takes
-    /// [`Row`](crate::Row) or returns a `Result`, where failures are collected, with [`Nulls::Error`], and with
-    /// [`returns`](LazyApply::returns). (The rows of [`groups`](LazyApply::groups), [`transform`](LazyApply::transform) and
-    /// [`windows`](LazyApply::windows), which have the whole frame, always are numbered.) Without numbers, an
-    /// error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an error.
+    /// Sets whether the frame's rows are numbered, so that errors and [`failures`](LazyApply::failures) name the row of the whole
+    /// frame.
     ///
-    /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a
-    /// filter is still moved to the scan; elsewhere (after a join, for one) it is moved before the call, and no further.
+    /// The frame is the one that the call is made on, and its rows are numbered from 0. The option is for
+    /// [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows) and [`flat_map_rows`](LazyApply::flat_map_rows). By
+    /// default they number the rows where the closure takes [`Row`](crate::Row) or returns a `Result`, where failures are
+    /// collected, with [`Nulls::Error`], and with [`returns`](LazyApply::returns). (The rows of [`groups`](LazyApply::groups),
+    /// [`transform`](LazyApply::transform) and [`windows`](LazyApply::windows), which have the whole frame, are always numbered.)
+    /// Without numbers, an error names the row in its batch and says so, and [`Row::index`](crate::Row::index) ends the row with an
+    /// error.
     ///
-    /// The order of a frame that has none, such as a join's that does not keep it, is that of this run, and so are its
-    /// numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`: a query over more than 4,294,967,295
-    /// rows is given `numbered(false)`, or is a [stream](LazyApply::row_batches), whose rows are counted by 64.
+    /// Numbers are counted before any filter that comes after the call. On a scan of files they are the reader's, and such a filter
+    /// can still be moved to the scan. Elsewhere (after a join, for example) it is moved before the call, and no further.
     ///
-    /// In the streaming engine, once a call of this crate has failed in a run of a query, no other call of the run is made, so none counts over the rows
-    /// that are missing then. Where an operator of Polars before the call fails in the streaming engine (a strict cast, for
-    /// one), the engine may call the closure for later batches before it ends the query with the error, and their numbers are
-    /// counted over the gap.
+    /// A frame without an order, such as the output of a join that does not keep it, has the order of the current run, and so do
+    /// its numbers. Polars' numbers are 32 bits wide, unless it is built with `bigidx`. For a query over more than 4,294,967,295
+    /// rows, use `numbered(false)`, or a [stream](LazyApply::row_batches), whose rows are counted with 64 bits.
+    ///
+    /// In the streaming engine, once a call of this crate has failed in a run of a query, no other call of the run is made, so no
+    /// call counts over the missing rows. It is different where an operator of Polars before the call fails in the streaming engine
+    /// (a strict cast, for example). The engine may then call the closure for later batches before it ends the query with the
+    /// error, and their numbers are counted as if the missing rows did not exist.
     pub fn numbered(mut self, numbered: bool) -> Self {
         self.settings.numbered = Some(numbered);
         self
     }
 
-    /// The closure of [`chunks`](LazyApply::chunks) treats each row independently, so that any cut of the frame gives the same
-    /// result. It may then be called for parts of the frame, on several workers, and the streaming engine need not wait for
-    /// the whole. A closure that sorts, counts or looks at neighbours is not of this kind.
+    /// Declares that the closure of [`chunks`](LazyApply::chunks) treats each row independently, so that any cut of the frame gives
+    /// the same result.
     ///
-    /// A [`Chunk`](crate::Chunk) argument knows the row of the whole frame that it begins with. Its index, and the part that an
-    /// error names, are counted in the batch that the engine gave.
+    /// The closure may then be called for parts of the frame, on several workers, and the streaming engine need not wait for the
+    /// whole frame. A closure that sorts, counts or looks at neighbouring rows is not of this kind.
+    ///
+    /// A [`Chunk`](crate::Chunk) argument knows the row of the whole frame at which it begins. Its index, and the part that an
+    /// error names, are counted within the engine's batch.
     pub fn row_wise(mut self) -> Self {
         self.settings.row_wise = true;
         self
     }
 
-    /// The frame that the call is made on, its options, and what its closure is lent.
+    /// Returns the frame that the call is made on, its options, and the state for its closure.
     pub(super) fn into_parts(self) -> (LazyFrame, Settings, S) {
         (self.frame, self.settings, self.state)
     }
 
-    /// The frame, with the columns that are asked for alone.
+    /// Returns the frame with the selected columns only.
     fn selected(&mut self) -> LazyFrame {
         let frame = self.frame.clone();
         match self.settings.options.call.select.take() {
@@ -153,8 +165,8 @@ impl<S> LazyApply<S> {
 }
 
 impl<L> LazyApply<L> {
-    /// Makes the call of a row function of the frame's columns an expression; with the frame, which has a column more where the
-    /// rows are numbered: the temporary one.
+    /// Makes an expression of a call of a row function on the frame's columns. Returns it with the frame and the names of the
+    /// temporary columns: where the rows are numbered, the frame has one more column.
     pub(super) fn of_columns<M, C, F>(self) -> (LazyFrame, RowsExpr<L>, Vec<PlSmallStr>)
     where
         F: RowFn<M, C>,
@@ -176,14 +188,14 @@ impl<L> LazyApply<L> {
                 || settings.failures.is_some()
                 || settings.options.nulls() == Nulls::Error,
         );
-        // Without a column, the numbers say how many rows there are.
+        // Without other columns, the numbers say how many rows there are.
         let numbered = numbered || select.as_ref().is_some_and(Vec::is_empty);
         let mut call = rows(Vec::<Expr>::new()).with_state(state);
         call.settings = settings;
         call.of_frame = true;
         let mut temporary = Vec::new();
         if numbered {
-            // The rows' numbers, as long as errors may need them.
+            // The rows' numbers, which are kept as long as errors may need them.
             let numbers = unused_name("row");
             frame = frame.with_row_index(numbers.clone(), None);
             call.row_numbers = Some(Expr::Column(numbers.clone()));
@@ -196,7 +208,7 @@ impl<L> LazyApply<L> {
         (frame, call, temporary)
     }
 
-    /// The same call, whose closure is lent what `state` has.
+    /// Returns the same call with a closure that takes leading arguments from `state`.
     pub(crate) fn with_state<T>(self, state: T) -> LazyApply<T> {
         LazyApply {
             frame: self.frame,
@@ -205,7 +217,7 @@ impl<L> LazyApply<L> {
         }
     }
 
-    /// A frame whose plan fails with this error.
+    /// Returns a frame whose plan fails with this error.
     pub(crate) fn refused<E>(self, error: E) -> LazyFrame
     where
         E: Fn() -> Error + Send + Sync + 'static,
@@ -277,15 +289,15 @@ impl LazyApply {
         }
     }
 
-    /// A state for the closure, which takes it as its first argument `&mut S`.
+    /// Gives the closure a state, which it takes as its first argument `&mut S`.
     ///
-    /// Of [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches), it is one state for the whole stream, whose
-    /// batches (and rows) are then done in order, one after the other, on the thread that asks for them. For what depends on
-    /// the rows before: a running total, a session number, the last price seen. `init` is called once, at the first batch, and
-    /// the state is dropped at the end of the stream.
+    /// For [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches), it is one state for the whole stream, whose
+    /// batches (and rows) are then done in order, one after the other, on the thread that asks for them. Use it for results that
+    /// depend on earlier rows: a running total, a session number, the last price seen. `init` is called once, at the first batch,
+    /// and the state is dropped at the end of the stream.
     ///
-    /// Of the other verbs there is a state for each worker, as of [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a connection.
-    /// Rows (or groups) come to it in no order.
+    /// For the other verbs there is a state for each worker, as with [`RowsExpr::state`](crate::RowsExpr::state): a buffer, a
+    /// connection. The order in which it sees rows (or groups) is not defined.
     ///
     /// `init` returns the state, or a `Result` of it.
     ///
@@ -325,8 +337,8 @@ impl LazyApply {
     /// Adds the closure's results to the frame's columns; see [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows).
     ///
     /// # Errors
-    /// Those of [`RowsExpr::apply`](crate::RowsExpr::apply), when the query is planned and when it runs; of the row,
-    /// [`numbered`](LazyApply::numbered) says how it is named.
+    /// Those of [`RowsExpr::apply`](crate::RowsExpr::apply), when the query is planned and when it runs;
+    /// [`numbered`](LazyApply::numbered) says how the row is named.
     pub fn rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
@@ -335,16 +347,19 @@ impl LazyApply {
         self.add_rows::<M, NoContext, F>(f)
     }
 
-    /// Replaces the frame by the rows that the closure gives, any number of them for each of the frame's: as
-    /// [`Apply::flat_map_rows`](crate::Apply::flat_map_rows). The columns are the closure's own; [`keep`](LazyApply::keep) and
-    /// [`source_rows`](LazyApply::source_rows) put others before them. The output's schema is known from the closure's type when
-    /// the query is planned; one that returns `AnyValue` or `Series` needs [`returns`](LazyApply::returns).
+    /// Replaces the frame by the rows that the closure gives, any number of them for each of the frame's rows.
     ///
-    /// The closure is called for batches in the streaming engine, which need not wait for the whole. Of a scan, the columns that
-    /// [`select`](LazyApply::select) and `keep` name are read, or all. No filter that comes after the call is moved before it.
+    /// It does what [`Apply::flat_map_rows`](crate::Apply::flat_map_rows) does. The columns are the closure's own;
+    /// [`keep`](LazyApply::keep) and [`source_rows`](LazyApply::source_rows) put others before them. The output's schema follows
+    /// from the closure's type when the query is planned; a closure that returns `AnyValue` or `Series` needs
+    /// [`returns`](LazyApply::returns).
     ///
-    /// [`OnError::Skip`] leaves the rows of one that fails out, and [`failures`](LazyApply::failures) implies it;
-    /// [`OnError::Null`] is refused.
+    /// In the streaming engine, the closure is called for batches, and the engine need not wait for the whole frame. From a scan,
+    /// only the columns that [`select`](LazyApply::select) and `keep` name are read; without `select`, all. No filter that comes
+    /// after the call is moved before it.
+    ///
+    /// With [`OnError::Skip`], which [`failures`](LazyApply::failures) implies, a row that fails gives no rows. [`OnError::Null`]
+    /// is refused.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -363,7 +378,7 @@ impl LazyApply {
     /// ```
     ///
     /// # Errors
-    /// When the query is planned: those that a call over a frame finds before it calls the closure. When it runs: as
+    /// When the query is planned: those that a call over a frame finds before it calls the closure. When it runs: those of
     /// [`rows`](LazyApply::rows).
     pub fn flat_map_rows<M, F>(self, f: F) -> LazyFrame
     where
@@ -376,15 +391,15 @@ impl LazyApply {
     /// Replaces the frame by what the closure makes of it; see [`par_apply_chunks`](crate::ParApplyLazy::par_apply_chunks).
     ///
     /// Without [`row_wise`](LazyApply::row_wise), the closure is called once with the whole frame, which the streaming engine
-    /// therefore gathers in memory. With it, it is called for each batch in the streaming engine, and in memory with
-    /// one part for each worker; a batch of no rows is not given to it.
+    /// therefore gathers in memory. With it, the closure is called for each batch in the streaming engine, and in memory with one
+    /// part for each worker. It is not called for a batch without rows.
     ///
-    /// Neither projections nor filters are moved past it: of the scan, the columns that [`select`](LazyApply::select) names
-    /// are read, or all.
+    /// Neither projections nor filters are moved before the call. From a scan, only the columns that [`select`](LazyApply::select)
+    /// names are read; without it, all.
     ///
     /// # Errors
-    /// When the query is planned: an option that is for functions of rows. When it runs, as a `ComputeError`: the closure's
-    /// error or panic; a result whose columns' names, order or dtypes are not those of the schema.
+    /// When the query is planned: an option that only functions of rows have. When it runs, as a `ComputeError`: the closure's
+    /// error or panic; a result whose column names, order or dtypes differ from the schema.
     pub fn chunks<M, S, F>(self, schema: S, f: F) -> LazyFrame
     where
         S: OutputSchema,
@@ -394,12 +409,12 @@ impl LazyApply {
         self.map_chunks::<M, NoContext, S, F>(schema, f)
     }
 
-    /// Runs the query in the streaming engine, and gives what the closure makes of each batch as an iterator.
+    /// Runs the query in the streaming engine, and returns an iterator over what the closure makes of each batch.
     ///
-    /// The closure is called on several workers at once, and the results come in the order of the query's rows, unless they
-    /// are wanted [unordered](Batches::unordered). A [`Chunk`](crate::Chunk) argument knows its place: its index among all
-    /// batches, and the row that it begins with in the whole stream. What the closure may return, [`IntoBatch`] says. A query
-    /// that gives no rows is one batch of no rows, from which a sink learns the columns.
+    /// The closure is called on several workers at once, and the results come in the order of the query's rows, unless they are
+    /// requested [unordered](Batches::unordered). A [`Chunk`](crate::Chunk) argument knows its place: its index among all batches,
+    /// and the row of the whole stream at which it begins. [`IntoBatch`] lists what the closure may return. A query that gives no
+    /// rows is one batch without rows, from which a sink learns the columns.
     ///
     /// # Errors
     /// See [`Batches`].
@@ -412,8 +427,10 @@ impl LazyApply {
         Batches::of_chunks(frame, self.settings, f)
     }
 
-    /// Runs the query in the streaming engine, and gives its batches as an iterator, each with the closure's results added to
-    /// its columns: [`rows`](LazyApply::rows) for sinks that Polars does not have.
+    /// Runs the query in the streaming engine, and returns an iterator over its batches, each with the closure's results added to
+    /// its columns.
+    ///
+    /// It is [`rows`](LazyApply::rows) for sinks that Polars does not have.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -421,7 +438,7 @@ impl LazyApply {
     /// let lf = df!["text" => ["1", "2", "x"]]?.lazy();
     /// let mut batches = lf.par_apply().row_batches(|text: &str| text.parse::<i32>());
     /// let error = batches.next().unwrap().unwrap_err();
-    /// assert_eq!(error.row(), Some(2)); // of the whole stream
+    /// assert_eq!(error.row(), Some(2)); // counted over the whole stream
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     ///
@@ -437,11 +454,12 @@ impl LazyApply {
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {
-    /// As [`rows`](LazyApply::rows), with the state: the closure takes `&mut S` first. There is a state for each worker, as of
-    /// [`RowsExpr::state`](crate::RowsExpr::state).
+    /// Calls the closure as [`rows`](LazyApply::rows) does, with the state as its first argument, `&mut S`.
+    ///
+    /// There is a state for each worker, as with [`RowsExpr::state`](crate::RowsExpr::state).
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn rows<S, O, M, F>(self, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -453,11 +471,12 @@ impl<I> LazyApply<State<I, NoFinish>> {
         self.add_rows::<M, WithState<S>, F>(f)
     }
 
-    /// As [`flat_map_rows`](LazyApply::flat_map_rows), with the state: the closure takes `&mut S` first. There is a state for each
-    /// worker, as of [`RowsExpr::state`](crate::RowsExpr::state).
+    /// Calls the closure as [`flat_map_rows`](LazyApply::flat_map_rows) does, with the state as its first argument, `&mut S`.
+    ///
+    /// There is a state for each worker, as with [`RowsExpr::state`](crate::RowsExpr::state).
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn flat_map_rows<S, O, M, F>(self, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -469,12 +488,13 @@ impl<I> LazyApply<State<I, NoFinish>> {
         self.many_rows::<M, WithState<S>, F>(f)
     }
 
-    /// As [`chunks`](LazyApply::chunks), with the state: the closure takes `&mut S` first. With
-    /// [`row_wise`](LazyApply::row_wise), there is a state for each worker, as of
-    /// [`RowsExpr::state`](crate::RowsExpr::state); without it, the closure is called once in a run of the query, with a new state.
+    /// Calls the closure as [`chunks`](LazyApply::chunks) does, with the state as its first argument, `&mut S`.
+    ///
+    /// With [`row_wise`](LazyApply::row_wise), there is a state for each worker, as with
+    /// [`RowsExpr::state`](crate::RowsExpr::state). Without it, the closure is called once in a run of the query, with a new state.
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn chunks<S, O, M, Sch, F>(self, schema: Sch, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -487,14 +507,16 @@ impl<I> LazyApply<State<I, NoFinish>> {
         self.map_chunks::<M, WithState<S>, Sch, F>(schema, f)
     }
 
-    /// Gives the [`state`](LazyApply::state) to a closure when the stream is over, on the thread that asked for its last item:
-    /// to write what the state still holds, to keep a total.
+    /// Sets a hook that is called with the [`state`](LazyApply::state) when the stream is over.
     ///
-    /// It is called after the last batch, or before an error of the stream's own closure is given, or that it was cancelled. It
-    /// is not called if the query fails, since the state may then have seen batches [beyond a gap](Batches#when-the-query-fails)
-    /// (where the closure fails, or the stream is cancelled, before the query's own failure is known, it may have seen such too);
-    /// nor if the iterator is dropped before. It may return a `Result`: its error is then the stream's last item, of the kind
-    /// [`Finish`](crate::ErrorKind::Finish), unless the stream ended with another.
+    /// It is called on the thread that asked for the last item, to write what the state still holds, or to keep a total.
+    ///
+    /// It is called after the last batch; or before an error of the stream's own closure, or the error of a cancellation, is given.
+    /// It is not called if the query fails, since the state may then have seen batches [beyond a
+    /// gap](Batches#when-the-query-fails). (If the closure fails, or the stream is cancelled, before the query's own failure is
+    /// known, the state may have seen such batches too.) It is not called either if the iterator is dropped before the end. It may
+    /// return a `Result`. Its error is then the stream's last item, of the kind [`Finish`](crate::ErrorKind::Finish), unless the
+    /// stream ended with another error.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -531,11 +553,12 @@ impl<I> LazyApply<State<I, NoFinish>> {
 }
 
 impl<I, G> LazyApply<State<I, G>> {
-    /// As [`batches`](LazyApply::batches), with the state: the closure takes `&mut S` first, and is called for one batch after
-    /// the other, in order, on the thread that asks for the next.
+    /// Calls the closure as [`batches`](LazyApply::batches) does, with the state as its first argument, `&mut S`.
+    ///
+    /// It is called for one batch after the other, in order, on the thread that asks for the next.
     ///
     /// # Errors
-    /// See [`Batches`]; and of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
+    /// See [`Batches`]. Also one of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
     pub fn batches<S, O, M, F>(mut self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -549,11 +572,12 @@ impl<I, G> LazyApply<State<I, G>> {
         Batches::of_chunks_in_order(frame, self.settings, self.state, f)
     }
 
-    /// As [`row_batches`](LazyApply::row_batches), with the state: the closure takes `&mut S` first, and is called for one row
-    /// after the other, in order, on the thread that asks for the next batch.
+    /// Calls the closure as [`row_batches`](LazyApply::row_batches) does, with the state as its first argument, `&mut S`.
+    ///
+    /// It is called for one row after the other, in order, on the thread that asks for the next batch.
     ///
     /// # Errors
-    /// See [`Batches`]; and of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
+    /// See [`Batches`]. Also one of the kind [`State`](crate::ErrorKind::State), if the state cannot be made.
     pub fn row_batches<S, O, M, F>(self, f: F) -> Batches<DataFrame>
     where
         I: Fn() -> O + Send + Sync + 'static,

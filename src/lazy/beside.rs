@@ -1,4 +1,4 @@
-//! Results of a call beside a lazy frame's columns.
+//! Adding the results of a call to the columns of a lazy frame.
 
 use polars::prelude::{Expr, FunctionExpr, LazyFrame, PlSmallStr, StructFunction, by_name};
 
@@ -6,17 +6,17 @@ use super::unused_name::unused_name;
 
 /// How results become columns of the frame.
 pub(super) struct AddedColumns {
-    /// The columns that they become.
+    /// The names of the columns that they become.
     pub(super) names: Vec<PlSmallStr>,
     /// Whether they are a Struct of several columns.
     pub(super) is_frame: bool,
-    /// Where rows that fail are dropped: the field of the results that says which are kept.
+    /// The field of the results that says which rows are kept, where rows that fail are dropped.
     pub(super) kept: Option<PlSmallStr>,
-    /// The columns that are there for the call alone.
+    /// The columns that exist only for the call.
     pub(super) temporary: Vec<PlSmallStr>,
 }
 
-/// Adds the results of a call, which have the name of the one column that they become, to the frame's columns.
+/// Adds the results of a call to the frame's columns. Results of one column have its name already.
 pub(super) fn beside(frame: LazyFrame, results: Expr, beside: AddedColumns) -> LazyFrame {
     let AddedColumns {
         names,
@@ -27,10 +27,10 @@ pub(super) fn beside(frame: LazyFrame, results: Expr, beside: AddedColumns) -> L
     if !is_frame && kept.is_none() {
         return without(frame.with_columns([results]), temporary);
     }
-    // The Struct that a row's several results are, before its fields are taken out.
+    // The Struct that has a row's several results before its fields are taken out.
     let together = unused_name("results");
     temporary.push(together.clone());
-    // By the name itself, where Polars' own method would take it for a pattern.
+    // The field is selected by the exact name, which Polars' own method would take for a pattern.
     let field = |name: &PlSmallStr| {
         let function = StructFunction::FieldByName(name.clone());
         let field = Expr::Function {
@@ -49,7 +49,7 @@ pub(super) fn beside(frame: LazyFrame, results: Expr, beside: AddedColumns) -> L
     without(frame, temporary)
 }
 
-/// The frame without columns that were there for a while.
+/// Returns the frame without the temporary columns.
 pub(super) fn without(frame: LazyFrame, temporary: Vec<PlSmallStr>) -> LazyFrame {
     match temporary.is_empty() {
         true => frame,

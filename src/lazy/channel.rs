@@ -1,4 +1,4 @@
-//! The batches of a query that runs on a thread of its own.
+//! The batches of a query that runs on its own thread.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use crate::run::{Failure, catch};
 use crate::sync::thread;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-/// How many batches wait for who asks for them: one, so that the query and its reader need not wait for each other in turn.
+/// How many batches may wait for the reader: one, so that the query and its reader do not have to wait for each other in turn.
 const ROOM: usize = 1;
 
 /// What the query gives, from one thread to another.
@@ -31,12 +31,12 @@ struct Wait {
     batches: VecDeque<DataFrame>,
     /// How the query ended.
     ended: Option<Result<()>>,
-    /// Whether nobody asks any more.
+    /// Whether the reader has stopped asking.
     is_abandoned: bool,
     is_cancelled: bool,
 }
 
-/// When its token is cancelled.
+/// Stops the query when its token is cancelled.
 impl Stop for Channel {
     fn stop(&self) {
         self.lock().is_cancelled = true;
@@ -49,7 +49,7 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room, and tells whether the query is to stop.
+    /// Waits for room, and returns whether the query is to stop.
     fn send(&self, batch: DataFrame) -> bool {
         let is_full = |wait: &Wait| wait.batches.len() >= ROOM && !wait.is_abandoned;
         let mut wait = wait_while(&self.state, &self.bell, None, is_full);
@@ -67,7 +67,7 @@ impl Channel {
         self.bell.notify_all();
     }
 
-    /// Waits for a batch; none, when the query has ended or was cancelled, or at that time.
+    /// Waits for a batch. Returns `None` when the query has ended or was cancelled, or at the time `until`.
     fn receive(&self, until: Option<Instant>) -> Option<Result<DataFrame>> {
         let is_empty =
             |wait: &Wait| wait.batches.is_empty() && wait.ended.is_none() && !wait.is_cancelled;
@@ -92,7 +92,7 @@ impl Channel {
     }
 }
 
-/// When a stream is cancelled.
+/// The time at which a stream is cancelled.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline {
     pub(super) since: Instant,
@@ -100,12 +100,12 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// None, if that is beyond what a clock can say.
+    /// Returns the time, or `None` if there is none or it is beyond what a clock can represent.
     fn at(self) -> Option<Instant> {
         self.since.checked_add(self.after?)
     }
 
-    /// An error, if it has passed.
+    /// Returns an error if the time has passed.
     pub(super) fn check(self, done: usize) -> Result<()> {
         if self.at().is_none_or(|at| Instant::now() < at) {
             return Ok(());
@@ -121,10 +121,10 @@ impl Deadline {
     }
 }
 
-/// A token, and the number by which it knows the query; none, if it was cancelled before.
+/// A token, and the number by which it knows the query, or `None` if it was cancelled before.
 struct Registration(CancelToken, Option<u64>);
 
-/// A running query's batches, with their places. When it is dropped, the query stops at its next batch.
+/// A running query's batches, with their places. When this is dropped, the query stops at its next batch.
 pub(super) struct Query {
     channel: Arc<Channel>,
     schema: SchemaRef,
@@ -148,7 +148,7 @@ impl Query {
         let to = channel.clone();
         let planned = Planned::default();
         let in_query = planned.clone();
-        // Where a call of the query has failed, this batch may lie beyond the gap.
+        // If a call of the query has failed, this batch may lie beyond the gap.
         let callback = PlanCallback::new(move |batch: DataFrame| {
             in_query.check()?;
             Ok(to.send(batch))
@@ -168,7 +168,7 @@ impl Query {
         spawned.map_err(|error| {
             Error::from(anyhow::Error::from(error).context("no thread for the query"))
         })?;
-        // Cancelled meanwhile, it is stopped at once.
+        // If the token was cancelled meanwhile, this stops the query at once.
         let token = token.map(|token| {
             let query: Weak<Channel> = Arc::downgrade(&channel);
             let number = token.tell(query);
@@ -238,7 +238,7 @@ impl Drop for Query {
     }
 }
 
-/// A panic of Polars.
+/// Returns the error for a panic of Polars.
 fn panicked(failure: &Failure) -> Error {
     let message = match failure {
         Failure::Panic(message) => message.clone(),

@@ -35,11 +35,11 @@ where
     let row_wise = settings.row_wise;
     let mapping = Mapping {
         name: settings.name_or("par_apply_chunks"),
-        // The batches of a whole do not know where they lie in it.
+        // Without `row_wise`, a batch does not know where it lies in the whole frame.
         numbers: (row_wise && F::TAKES_PLACE).then(|| unused_name("row")),
         row_wise,
     };
-    // Cells are encoded for dtypes; a frame's are the schema's, and the option is refused.
+    // Cells are written as these dtypes. For whole frames the schema has the dtypes, and the option is refused.
     let returns = match F::Out::WHOLE {
         true => None,
         false => settings.options.call.returns.take(),

@@ -26,12 +26,13 @@ use crate::sync::Arc;
 use crate::verbs::{Kind, Over, check_duplicates};
 use crate::write::{IntoRow, Sinks};
 
-/// Begins an expression that calls a closure for each row: names or expressions, one for each argument, then
-/// [`apply`](RowsExpr::apply).
+/// Begins an expression that calls a closure for each row of these arguments, and that [`apply`](RowsExpr::apply) completes.
 ///
-/// The expression goes wherever an elementwise one of Polars goes: `select`, `with_columns`, `filter`, within
-/// `group_by().agg` and `over`. Polars reads the columns that it names, and no others for its sake. A selector (`all()`,
-/// `cols([…])`) stands for as many arguments as it selects columns.
+/// The arguments are names or expressions, one for each argument of the closure.
+///
+/// The expression can stand wherever an elementwise expression of Polars can: in `select`, `with_columns`, `filter`, and within
+/// `group_by().agg` and `over`. For it, Polars reads only the columns that it names. A selector (`all()`, `cols([…])`) stands for
+/// as many arguments as it selects columns.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -62,10 +63,12 @@ where
     }
 }
 
-/// An expression in the making: options, then [`apply`](RowsExpr::apply). Made by [`rows`].
+/// A builder for an expression that calls a closure: set options, then call [`apply`](RowsExpr::apply).
 ///
-/// `S` says what the closure's first argument is: [`NoState`], or that of [`state`](RowsExpr::state).
-#[must_use = "a builder is no expression before `.apply(f)`"]
+/// [`rows`] makes it.
+///
+/// `S` says what the closure's first argument is: none ([`NoState`]), or the state that [`state`](RowsExpr::state) sets.
+#[must_use = "a builder is not an expression until `.apply(f)` is called"]
 #[derive(Clone)]
 pub struct RowsExpr<S = NoState> {
     pub(super) arguments: Vec<Expr>,
@@ -73,11 +76,11 @@ pub struct RowsExpr<S = NoState> {
     pub(super) settings: Settings,
     /// What is made of the results: columns, or a filter.
     pub(super) verb: Kind,
-    /// Whether it adds columns to a `LazyFrame`: it is never within a filter then.
+    /// Whether it adds columns to a `LazyFrame`; then it is never within a filter.
     pub(super) of_frame: bool,
-    /// Where rows that fail are dropped: the field of the results that says which are kept.
+    /// The field of the results that says which rows are kept, where rows that fail are dropped.
     pub(super) kept: Option<PlSmallStr>,
-    /// Whether Polars may not move it, if it was said.
+    /// Whether Polars must not move it, if that was set.
     pinned: Option<bool>,
     state: S,
 }
@@ -100,7 +103,7 @@ impl<L> RowsExpr<L> {
         &mut self.settings
     }
 
-    /// The names of the Struct's fields, where the closure returns several cells; where it returns one, the output's.
+    /// Sets the names of the Struct's fields where the closure returns several cells, or the output's name where it returns one.
     pub fn names<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -110,9 +113,11 @@ impl<L> RowsExpr<L> {
         self
     }
 
-    /// Numbers for the rows that errors, [`failures`](RowsExpr::failures) and [`Row::index`](crate::Row::index) report: an expression of integers, such as the
-    /// column that `with_row_index` makes. Without it, rows are counted in the batch that the expression is given; so is a
-    /// row whose number is null or negative; and [`Row::index`](crate::Row::index) ends such a row with an error.
+    /// Sets the numbers of the rows that errors, [`failures`](RowsExpr::failures) and [`Row::index`](crate::Row::index) report.
+    ///
+    /// `numbers` is an expression of integers, such as the column that `with_row_index` makes. Without it, rows are counted in the
+    /// batch that the expression is given, and so is a row whose number is null or negative. [`Row::index`](crate::Row::index) ends
+    /// such a row with an error.
     ///
     /// On a `LazyFrame`, [`numbered`](crate::LazyApply::numbered) makes the numbers itself.
     ///
@@ -130,29 +135,33 @@ impl<L> RowsExpr<L> {
         self
     }
 
-    /// Whether Polars leaves the expression where it is written, and moves nothing past it. By default it is pinned if its
-    /// closure returns `bool`, since it is then most often a filter's; see [`apply`](RowsExpr::apply) for what that means.
+    /// Sets whether Polars leaves the expression where it is written, and moves nothing past it.
     ///
-    /// A filter that compares a closure's results, right on a scan of files, needs `pinned(true)`:
+    /// By default the expression is pinned if its closure returns `bool`, since it is then most often a filter.
+    /// [`apply`](RowsExpr::apply) describes what that means.
+    ///
+    /// A filter that compares a closure's results, directly on a scan of files, needs `pinned(true)`:
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
     ///
-    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet");
+    /// # let file = tempfile::NamedTempFile::new().unwrap();
+    /// # ParquetWriter::new(&file).finish(&mut df!["distance" => [200i64, 1400]]?)?;
+    /// # let path = file.path().to_str().unwrap();
     /// let flights = LazyFrame::scan_parquet(PlRefPath::new(path), ScanArgsParquet::default())?;
     /// let far = rows(["distance"]).pinned(true).apply(|miles: i64| miles / 1000).gt(lit(4));
     /// assert_eq!(flights.filter(far).collect()?.height(), 0);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     ///
-    /// A key of a join must be free to move, as Polars requires of every join key: if its closure returns `bool`, it is given
+    /// A key of a join must be free to move, as Polars requires of every join key. If its closure returns `bool`, give it
     /// `pinned(false)`.
     pub fn pinned(mut self, pinned: bool) -> Self {
         self.pinned = Some(pinned);
         self
     }
 
-    /// With a state, or without one.
+    /// Returns the expression with another state, or without one.
     pub(super) fn with_state<S>(self, state: S) -> RowsExpr<S> {
         RowsExpr {
             arguments: self.arguments,
@@ -168,13 +177,15 @@ impl<L> RowsExpr<L> {
 }
 
 impl RowsExpr {
-    /// A state for each worker, which the closure takes as its first argument `&mut S`: a buffer, a compiled pattern, a
-    /// connection. As [`Apply::state`](crate::Apply::state): which rows see which state is chance, so no result should
-    /// depend on it. What depends on the rows before is for [a stream](crate::LazyApply::state).
+    /// Gives each worker a state, which the closure takes as its first argument `&mut S`: a buffer, a compiled pattern, a
+    /// connection.
+    ///
+    /// As with [`Apply::state`](crate::Apply::state), which rows see which state is not defined, so no result should depend on it.
+    /// For results that depend on earlier rows, use [a stream](crate::LazyApply::state).
     ///
     /// `init` returns the state, or a `Result` of it. In a run of the query it is called when a worker needs a state and none is
-    /// free: a state goes from batch to batch, and there are as many as were needed at one time. They are dropped at the end of
-    /// the run.
+    /// free. A state goes from batch to batch, and there are as many as were needed at one time. They are dropped at the end of the
+    /// run.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -196,54 +207,57 @@ impl RowsExpr {
         self.with_state(State { init, finish })
     }
 
-    /// The expression. Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell: not
-    /// the name of the first argument, as of Polars' own functions, so two of them in one `select` need an alias. Several
-    /// cells are a Struct, which `unnest` takes apart.
+    /// Completes the expression, which calls the closure for each row.
     ///
-    /// A closure takes the arguments by position, and a derived struct by their names, of which no two may be the same. A
-    /// [`Row`](crate::Row) has them all, by the names that the expressions have: of two of one name, `get` finds the
-    /// first, and `value` and `iter` reach both. An argument of one row (a literal, a mean) is repeated for all.
+    /// Its name is `par_apply`, or that of [`names`](RowsExpr::names) where the closure returns one cell. It does not have the name
+    /// of the first argument, as Polars' own functions do, so two of them in one `select` need an alias. Several cells become a
+    /// Struct, which `unnest` takes apart.
+    ///
+    /// A closure takes the arguments by position, and a derived struct takes them by their names, of which no two may be the same.
+    /// A [`Row`](crate::Row) has all of them, with the names of the expressions. If two have one name, `get` finds the first, and
+    /// `value` and `iter` reach both. An argument of one row (a literal, a mean) is repeated for all rows.
     ///
     /// # Where it goes
-    /// Wherever an elementwise expression of Polars goes, a key of a join included: there, and of no other keys, Polars
-    /// forbids an alias, so two keys that are closures' get their names by [`names`](RowsExpr::names), and a closure that
+    /// It can stand wherever an elementwise expression of Polars can, including a key of a join. In a join's keys, and only there,
+    /// Polars forbids an alias. So two keys that are closures' get their names by [`names`](RowsExpr::names), and a closure that
     /// returns `bool` needs [`pinned(false)`](RowsExpr::pinned).
     ///
     /// # Where it runs
-    /// In memory the rows are shared out among Polars' workers. In the streaming engine each thread has a batch, of 100,000
-    /// rows as Polars aims at, and the call runs on that thread: a frame that is one batch runs on one. Few rows of a slow
-    /// closure are quicker in memory, or in small batches of a [stream](crate::LazyApply::row_batches).
+    /// In memory the rows are shared out among Polars' workers. In the streaming engine each thread has a batch, for which Polars
+    /// aims at 100,000 rows, and the call runs on that thread; so a frame of one batch runs on one thread. A small number of rows
+    /// with a slow closure is faster in memory, or in small batches of a [stream](crate::LazyApply::row_batches).
     ///
-    /// Within `agg`, the rows of all groups are one call; but where an argument is an aggregate among others that are not,
-    /// or is filtered, Polars calls it for one group after the other.
+    /// Within `agg`, the rows of all groups are one call. But where some arguments are aggregates and others are not, or where an
+    /// argument is filtered, Polars makes one call for each group.
     ///
     /// # Filters
-    /// A filter by a closure that returns `bool` is called for the rows that the filters and joins before it have left, and for
-    /// no others. Within one condition, both sides of an `and` or `or` and the branches of a `when` may be evaluated for all
-    /// rows: to keep rows from the closure, give it a filter of its own, after theirs.
+    /// A filter by a closure that returns `bool` is called only for the rows that the filters and joins before it have left. Within
+    /// one condition, both sides of an `and` or `or` and the branches of a `when` may be evaluated for all rows. To keep rows from
+    /// the closure, give it a separate filter after those conditions.
     ///
-    /// So Polars never moves an expression whose closure returns `bool`, nor a later filter or `limit` before it. If it only
-    /// adds a column, [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more freedom.
+    /// For this, Polars never moves an expression whose closure returns `bool`, and never moves a later filter or `limit` before
+    /// it. If the expression only adds a column, [`par_apply_rows`](crate::ParApplyLazy::par_apply_rows) leaves Polars more
+    /// freedom.
     ///
-    /// A closure whose results are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) is not called for rows that a
-    /// filter right before it, or a join, drops. But Polars may move such a filter before a `concat` or a `group_by`, whose
-    /// own inputs may have dropped rows, and to a scan of files. There it would be tried on the files' statistics, and the
-    /// query is refused, unless the columns are floats, categories or nested. [`pinned(true)`](RowsExpr::pinned) keeps it
-    /// where it is, as if the closure returned `bool`.
+    /// A closure whose results are compared within a filter (`rows([…]).apply(f).gt(lit(5))`) is not called for rows that a filter
+    /// directly before it, or a join, drops. But Polars may move such a filter before a `concat` or a `group_by`, whose own inputs
+    /// may have dropped rows, and to a scan of files. At the scan it would be tried on the files' statistics, and the query is
+    /// refused, unless the columns are floats, categories or nested. [`pinned(true)`](RowsExpr::pinned) keeps it where it is, as if
+    /// the closure returned `bool`.
     ///
-    /// Within `list().eval(…)`, either may be called for rows that an earlier filter drops.
+    /// Within `list().eval(…)`, both kinds may be called for rows that an earlier filter drops.
     ///
     /// # Errors
-    /// When the query is planned: an argument whose type does not take its column, by column and argument, and whatever else
-    /// a call over a frame checks first.
+    /// When the query is planned: an argument whose type does not take its column, with column and argument, and everything else
+    /// that a call over a frame checks first.
     ///
     /// When it runs, as a `ComputeError`, which has the text alone:
-    /// - the error of a closure that fails or panics. Of several, it is the first that is met: of batches, or chunks of a
-    ///   frame in memory, that run side by side, not always that of the lowest row;
-    /// - arguments of different lengths, none of which is one row.
+    /// - The error of a closure that fails or panics. If several rows fail, it is the first error that is met. Where batches, or chunks of a
+    ///   frame in memory, run side by side, that is not always the error of the lowest row.
+    /// - Arguments of different lengths, none of which is one row.
     ///
-    /// The row that it names is that of [`row_numbers`](RowsExpr::row_numbers). Without them it is counted in the batch that
-    /// the expression was given, and the error says so:
+    /// The row that it names is that of [`row_numbers`](RowsExpr::row_numbers). Without them, it is counted in the batch that the
+    /// expression was given, and the error says so:
     /// - in the streaming engine, a part of the frame;
     /// - in memory, the column or one of its chunks;
     /// - within `agg`, the rows of the groups.
@@ -257,10 +271,10 @@ impl RowsExpr {
 }
 
 impl<I> RowsExpr<State<I, NoFinish>> {
-    /// As [`apply`](RowsExpr::apply), with the state: the closure takes `&mut S` first.
+    /// Completes the expression as [`apply`](RowsExpr::apply) does, with the state as the closure's first argument, `&mut S`.
     ///
     /// # Errors
-    /// Those of the expression without a state; and, when it runs, that a state cannot be made.
+    /// Those of the expression without a state, and, when it runs, an error if a state cannot be made.
     pub fn apply<S, O, M, F>(self, f: F) -> Expr
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -324,7 +338,7 @@ impl<L> RowsExpr<L> {
         };
         let function = linked(FunctionOptions::elementwise(), run, arguments, plan);
         let function = named(function, plan_name);
-        // Not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
+        // This is not `alias`, which Polars refuses in a join's key; to the rest of the plan it is the same.
         let rename = PlanCallback::new(move |_: PlSmallStr| Ok(output_name.clone()));
         function.name().map(rename)
     }
@@ -338,19 +352,19 @@ fn is_boolean<Out: IntoRow>(settings: &Settings) -> bool {
         )
 }
 
-/// A call over whatever columns the query gives it.
+/// A call over the columns that the query gives it.
 struct OfBatches<F, L> {
     call: QueryRows<F>,
     state: L,
     of_frame: bool,
     /// Whether the rows' numbers come after the arguments.
     numbered: bool,
-    /// How many columns come last that the closure is not given.
+    /// How many columns at the end the closure is not given.
     hidden: usize,
 }
 
 impl<F, L> OfBatches<F, L> {
-    /// What the closure is given, and the rows' numbers, of all that Polars gives.
+    /// Splits what Polars gives into the closure's arguments and the rows' numbers.
     fn given<'g, T>(&self, all: &'g [T]) -> (&'g [T], Option<&'g T>) {
         let given = &all[..all.len() - self.hidden];
         match given.split_last() {
@@ -368,13 +382,13 @@ impl<F, L> OfBatches<F, L> {
     {
         let (fields, numbers) = self.given(fields);
         if fields.is_empty() && !self.of_frame {
-            return Err(anyhow::anyhow!("rows([…]) is given no argument").into());
+            return Err(anyhow::anyhow!("rows([…]) has no arguments; give one name or expression for each argument of the closure").into());
         }
         if let Some(numbers) = numbers
             && !numbers.dtype().is_integer()
         {
             let message = format!(
-                "{:?} is {}, and no integer",
+                "column {:?} is {}, but row numbers must be integers",
                 numbers.name(),
                 numbers.dtype()
             );
@@ -427,12 +441,12 @@ impl<F, L> OfBatches<F, L> {
         })
     }
 
-    /// In an expression, its arguments are the columns.
+    /// Rewords an error about the number of columns for an expression, where the columns are the arguments of `rows`.
     fn of_arguments(&self, error: Error) -> Error {
         match error.kind() {
             ErrorKind::ArgumentCount { arguments, columns } if !self.of_frame => {
                 anyhow::anyhow!(
-                    "the closure takes {}, and rows([…]) gives it {}: {}; give one name or expression for each argument",
+                    "the closure takes {}, but rows([…]) gives it {}: {}; give one name or expression for each argument",
                     counted(*arguments, "argument"),
                     columns.len(),
                     columns.join(", "),
@@ -444,14 +458,14 @@ impl<F, L> OfBatches<F, L> {
     }
 }
 
-/// A derived struct finds its fields by name.
+/// Checks that no two arguments have one name, since a derived struct finds its fields by name.
 fn no_duplicates(names: &[PlSmallStr]) -> Result<()> {
     let mut faults = Vec::new();
     check_duplicates(names, &mut faults);
     Error::of_all(faults)
 }
 
-/// How many rows the columns have, those of one row aside, which are repeated.
+/// Returns how many rows the columns have. Columns of one row do not count, since they are repeated.
 fn height(columns: &[Column]) -> PolarsResult<usize> {
     let mut many = columns.iter().filter(|column| column.len() != 1);
     let Some(first) = many.next() else {
@@ -461,7 +475,7 @@ fn height(columns: &[Column]) -> PolarsResult<usize> {
         None => Ok(first.len()),
         Some(other) => Err(PolarsError::ShapeMismatch(
             format!(
-                "the arguments of a row function have {} (\"{}\") and {} (\"{}\"); give them as many rows, or one",
+                "the arguments of a row function have {} (\"{}\") and {} (\"{}\"); give all of them the same number of rows, or one row",
                 counted(first.len(), "row"),
                 first.name(),
                 counted(other.len(), "row"),
@@ -472,7 +486,7 @@ fn height(columns: &[Column]) -> PolarsResult<usize> {
     }
 }
 
-/// An error of a run, which counts rows in its batch: it says so, since the query has more.
+/// Returns the error of a run that counts rows in its batch. The message says so, since the query has more rows.
 pub(super) fn of_batch(error: Error, rows: usize) -> PolarsError {
     error.into_compute_error(&format!("in a batch of {}: ", counted(rows, "row")))
 }

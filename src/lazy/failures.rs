@@ -9,23 +9,24 @@ use crate::error::{Error, ErrorKind, Place, Result, value_shown};
 use crate::run::quietly_drop;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Collects the rows that failed in a lazy query and were [let pass](crate::LazyApply::failures).
+/// A collector of the rows that failed in a lazy query and were [let pass](crate::LazyApply::failures).
 ///
-/// A query gives its frame and nothing beside it, so what [`Outcome::failures`](crate::Outcome) is to a call over a
-/// `DataFrame`, is kept here. Clones are the same collector.
+/// A query gives its frame and nothing else. So the collector keeps what [`Outcome::failures`](crate::Outcome) has for a call over
+/// a `DataFrame`. Clones are the same collector.
 ///
-/// Its rows have the numbers of the whole frame, or stream; of an expression, those of
-/// [`row_numbers`](crate::RowsExpr::row_numbers), without which a row is counted in its batch, and numbers repeat.
+/// Its rows have the numbers of the whole frame, or of the whole stream. For an expression they have those of
+/// [`row_numbers`](crate::RowsExpr::row_numbers); without them, a row is counted in its batch, and numbers repeat.
 ///
-/// Of [`groups`](crate::LazyApply::groups) and [`transform`](crate::LazyApply::transform), each is a group: `row` is the number of
-/// its first row, and beside it are `group`, the keys, and `rows`, which says how many it has.
+/// For [`groups`](crate::LazyApply::groups) and [`transform`](crate::LazyApply::transform), each failure is a group: `row` is the
+/// number of its first row, and there are also the columns `group`, the keys, and `rows`, the number of its rows.
 ///
-/// It keeps every failure that it is told of, so a table of which every row is bad is better given a
-/// [limit](Failures::max_failures). A query that is collected twice, or joined with itself, tells of its failures twice.
+/// It keeps every failure that is reported to it, so set a [limit](Failures::max_failures) where every row of a large table might
+/// be bad. A query that is collected twice, or joined with itself, reports its failures twice.
 ///
 /// After a query that failed, it holds the failures that were met before the query ended. If a call of this crate failed, their
-/// rows have the same numbers as in a run without failures. If an operator of Polars before the call failed in the streaming engine (a strict cast, for one), the
-/// engine may have gone on without the batch that failed, and numbers are counted over that gap: empty the collector then.
+/// rows have the same numbers as in a run without failures. If an operator of Polars before the call failed in the streaming engine
+/// (a strict cast, for example), the engine may have gone on without the batch that failed, and numbers are counted as if that
+/// batch did not exist. Empty the collector in that case.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -50,14 +51,14 @@ pub struct Failures(Arc<Mutex<Collected>>);
 
 #[derive(Default)]
 struct Collected {
-    /// Its `row` is `UInt64` here, whatever Polars' row index is: streams count further.
+    /// Its column `row` is `UInt64` here, whatever Polars' row index is, since streams count further.
     frame: DataFrame,
     limit: Option<usize>,
-    /// Cancelled when there are too many: it stops the calls that are under way.
+    /// Cancelled when there are too many failures, to stop the calls that are under way.
     stop: CancelToken,
 }
 
-/// What is left of a collector's limit for a call, and the token that stops the call when others use it up.
+/// What is left of a collector's limit for a call, and the token that stops the call when other calls use it up.
 pub(super) struct Allowance {
     pub(super) left: usize,
     pub(super) stop: CancelToken,
@@ -70,13 +71,14 @@ impl Failures {
         Self::default()
     }
 
-    /// More failures than this, in all that it has collected, fail the query, by an error of the kind
-    /// [`TooManyFailures`](crate::ErrorKind::TooManyFailures) where it is an item of a stream.
+    /// Sets how many failures the collector takes in all; one more fails the query.
     ///
-    /// The query stops early, in every engine: each call of a batch ends when it has met as many as were left when it
-    /// began and one more, or when another has, as soon as each worker is done with the row that it is in. The collector
-    /// then holds the limit and one: the lowest rows of those that are known. Of one batch, or of a frame in memory that
-    /// Polars does not cut, these are the first of all; of batches that run side by side, which are known is chance.
+    /// Where the error is an item of a stream, its kind is [`TooManyFailures`](crate::ErrorKind::TooManyFailures).
+    ///
+    /// The query stops early, in every engine. Each call for a batch ends when it has met one failure more than were allowed when
+    /// it began, or when another call has, as soon as each worker is done with the row that it is in. The collector then holds the
+    /// limit and one more: the lowest rows among the known failures. For one batch, or a frame in memory that Polars does not cut,
+    /// these are the lowest of all. Where batches run side by side, it depends on their timing which failures are known.
     ///
     /// A collector that has passed its limit fails every query until [`take`](Failures::take) empties it.
     #[must_use]
@@ -85,39 +87,41 @@ impl Failures {
         self
     }
 
-    /// How many there are.
+    /// Returns how many failures were collected.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept().frame.height()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether no failures were collected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Gives what was collected, and begins anew: a row for each failure, by the rows' numbers, with the columns of
+    /// Returns what was collected, and empties the collector.
+    ///
+    /// The frame has a row for each failure, ordered by the rows' numbers, with the columns of
     /// [`Outcome::failures`](crate::Outcome). Before a query has run, there are no columns.
     ///
-    /// The column `row` joins with the one that `with_row_index` makes: it has the dtype of Polars' row index, `UInt32`
+    /// The column `row` can be joined with the one that `with_row_index` makes: it has the dtype of Polars' row index, `UInt32`
     /// unless Polars is built with `bigidx`. If one of the numbers is too large for that, as it can be in a
     /// [stream](crate::LazyApply::row_batches) or with [`row_numbers`](crate::RowsExpr::row_numbers), the column is `UInt64`.
     ///
-    /// One collector is for calls that take the same columns: what does not fit together fails the query.
+    /// One collector is for calls that take the same columns; failures whose columns differ fail the query.
     #[must_use]
     pub fn take(&self) -> DataFrame {
         let mut kept = self.kept();
         let frame = std::mem::take(&mut kept.frame);
-        // What it stops is over, or belongs to a query that fails.
+        // The calls that the token stops are over, or belong to a query that fails.
         kept.stop = CancelToken::new();
         drop(kept);
         let sorted = by_row(&frame).and_then(indexed);
-        // There is nothing to sort before the first query, and no column to sort by.
+        // Before the first query there is nothing to sort, and no column to sort by.
         sorted.unwrap_or(frame)
     }
 
-    /// What a call may add; none where there is no limit.
+    /// Returns what a call may add, or `None` where there is no limit.
     pub(super) fn allowance(&self) -> Result<Option<Allowance>> {
         let kept = self.kept();
         let Some(limit) = kept.limit else {
@@ -132,7 +136,7 @@ impl Failures {
         }
     }
 
-    /// Adds those of a batch.
+    /// Adds the failures of a batch.
     pub(super) fn add(&self, failures: &DataFrame) -> Result<()> {
         let mut failures = failures.clone();
         let rows = failures.column("row")?.cast(&DataType::UInt64)?;
@@ -153,7 +157,7 @@ impl Failures {
         }
     }
 
-    /// The error of a call of a batch, as of the query: a limit that the call has passed, or that another has, is the
+    /// Turns the error of a batch's call into the query's. If this call or another has passed the limit, the error is the
     /// collector's.
     pub(super) fn of_call(&self, error: Error) -> Error {
         let passed = match error.kind() {
@@ -180,7 +184,7 @@ fn by_row(frame: &DataFrame) -> Result<DataFrame> {
     Ok(frame.sort(["row"], options)?)
 }
 
-/// With row numbers as Polars' index has them, where it can hold them.
+/// Returns the frame with row numbers of the dtype of Polars' row index, where it can hold them.
 fn indexed(mut frame: DataFrame) -> Result<DataFrame> {
     let rows = frame.column("row")?;
     let largest = rows.u64()?.into_no_null_iter().max().unwrap_or(0);
@@ -191,7 +195,7 @@ fn indexed(mut frame: DataFrame) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// More than may be: of those that are known, by row, the first beyond the limit is the one that is told.
+/// Returns the error of too many failures. It names the first failure beyond the limit, by row, among those that are known.
 fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
     let row = frame.column("row")?.u64()?.get(limit).unwrap_or_default() as usize;
     let message = frame.column("error")?.str()?.get(limit).unwrap_or_default();
@@ -218,8 +222,8 @@ fn too_many(frame: &DataFrame, limit: usize) -> Result<Error> {
     .into())
 }
 
-/// The place of a failure of a group, whose keys stand between the columns `row` and that of how many rows it has, which is before
-/// the errors.
+/// Returns the place of a group's failure. The keys stand between the column `row` and the column with the number of rows, which
+/// comes right before the errors.
 fn group_place(frame: &DataFrame, failure: usize, first_row: usize) -> Place {
     let said = |column: &Column| {
         let value = column.get(failure);

@@ -13,14 +13,16 @@ use crate::verbs::Kind;
 use crate::write::IntoMask;
 
 impl LazyApply {
-    /// Keeps the frame's rows for which the closure returns true: `bool`, `Option<bool>`, or a `Result` of one of these; see
-    /// [`Apply::filter_rows`](crate::Apply::filter_rows). The rows have all columns of the frame, whatever
-    /// [`select`](LazyApply::select) gives to the closure, and a null is false. It streams.
+    /// Keeps the frame's rows for which the closure returns true.
     ///
-    /// With [`OnError::Null`] or [`OnError::Skip`] a row that fails is dropped, and told to [`failures`](LazyApply::failures).
-    /// Rows are numbered as those of [`rows`](LazyApply::rows) are: before they are filtered. As there, Polars may move a filter
-    /// that comes after the call before it. It moves none that comes before it: what those have dropped, the closure is not
-    /// called for. Within a larger condition, use the expression [`rows([…]).apply(f)`](crate::rows).
+    /// The closure returns `bool`, `Option<bool>`, or a `Result` of one of these; see
+    /// [`Apply::filter_rows`](crate::Apply::filter_rows). The rows have all columns of the frame, whatever
+    /// [`select`](LazyApply::select) gives to the closure, and a null counts as false. The call streams.
+    ///
+    /// With [`OnError::Null`] or [`OnError::Skip`], a row that fails is dropped, and reported to [`failures`](LazyApply::failures).
+    /// Rows are numbered as those of [`rows`](LazyApply::rows) are, before they are filtered. As there, Polars may move a filter
+    /// that comes after the call before it. It does not move a filter that comes before the call, so the closure is not called for
+    /// rows that such a filter has dropped. Within a larger condition, use the expression [`rows([…]).apply(f)`](crate::rows).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -38,7 +40,7 @@ impl LazyApply {
     /// ```
     ///
     /// # Errors
-    /// As [`rows`](LazyApply::rows).
+    /// Those of [`rows`](LazyApply::rows).
     pub fn filter_rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
@@ -49,11 +51,12 @@ impl LazyApply {
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {
-    /// As [`filter_rows`](LazyApply::filter_rows), with the state: the closure takes `&mut S` first. There is a state for each
-    /// worker, as of [`RowsExpr::state`](crate::RowsExpr::state).
+    /// Filters as [`filter_rows`](LazyApply::filter_rows) does, with the state as the closure's first argument, `&mut S`.
+    ///
+    /// There is a state for each worker, as with [`RowsExpr::state`](crate::RowsExpr::state).
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn filter_rows<S, O, M, F>(self, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -76,7 +79,7 @@ impl<L> LazyApply<L> {
     {
         let settings = self.settings();
         if settings.options.on_error() == OnError::Skip {
-            // A null is dropped.
+            // A row whose result is null is dropped.
             settings.options.call.on_error = Some(OnError::Null);
         }
         let (frame, mut call, mut temporary) = self.of_columns::<M, C, F>();

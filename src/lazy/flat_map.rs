@@ -1,4 +1,4 @@
-//! A row function of a lazy query's frame that gives any number of rows for each.
+//! A row function of a lazy query's frame that gives any number of rows for each row.
 
 use std::time::Instant;
 
@@ -46,11 +46,11 @@ where
             || settings.failures.is_some()
             || settings.options.nulls() == Nulls::Error,
     );
-    // Without a column, the numbers say how many rows there are.
+    // Without other columns, the numbers say how many rows there are.
     let numbered =
         numbered || call.source_rows.is_some() || select.as_ref().is_some_and(Vec::is_empty);
     if let Some(select) = select {
-        // Of a scan, no others are read.
+        // From a scan, only these columns are read.
         let mut names: Vec<PlSmallStr> = Vec::with_capacity(select.len());
         for name in select
             .into_iter()
@@ -91,7 +91,7 @@ struct QueryFlatMap<F, L> {
 }
 
 impl<F, L> QueryFlatMap<F, L> {
-    /// That of a call over a frame of no rows, which makes every check and does not call the closure.
+    /// Returns the schema of a call over a frame without rows, which makes every check and does not call the closure.
     fn schema<M, C>(&self, input: &Schema) -> Result<SchemaRef>
     where
         L: Lends<C>,
@@ -114,8 +114,7 @@ impl<F, L> QueryFlatMap<F, L> {
         if is_fixed || options.call.returns.is_some() {
             return Ok(output.schema().clone());
         }
-        let message =
-            "the closure's type does not tell the output's dtypes; give them with .returns([…])";
+        let message = "the closure's type does not determine the output's dtypes; give them with .returns([…])";
         Err(ErrorKind::Option {
             option: "returns",
             message: message.into(),

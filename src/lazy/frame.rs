@@ -1,4 +1,4 @@
-//! The trait on `LazyFrame`.
+//! The extension trait on `LazyFrame`.
 
 use polars::prelude::{DataFrame, LazyFrame};
 
@@ -11,17 +11,20 @@ use crate::write::{IntoRow, IntoStack, OutputSchema};
 
 /// Calls your own closure in a lazy query: for each row, for each chunk, or for each batch that comes out of it.
 ///
-/// The trait is sealed: it is implemented for `LazyFrame`. The page [in a lazy pipeline](crate::guide::in_a_lazy_pipeline)
-/// shows which is for what.
+/// The trait is sealed: it is implemented for `LazyFrame`. The page [in a lazy pipeline](crate::guide::in_a_lazy_pipeline) shows
+/// what each method is for.
 pub trait ParApplyLazy: Sealed {
-    /// Starts a call with options, which one of the verbs [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows),
-    /// [`flat_map_rows`](LazyApply::flat_map_rows), [`groups`](LazyApply::groups), [`transform`](LazyApply::transform),
-    /// [`windows`](LazyApply::windows), [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and
-    /// [`row_batches`](LazyApply::row_batches) ends.
+    /// Starts a call with options, which ends with one of the verbs of [`LazyApply`].
+    ///
+    /// They are [`rows`](LazyApply::rows), [`filter_rows`](LazyApply::filter_rows), [`flat_map_rows`](LazyApply::flat_map_rows),
+    /// [`groups`](LazyApply::groups), [`transform`](LazyApply::transform), [`windows`](LazyApply::windows),
+    /// [`chunks`](LazyApply::chunks), [`batches`](LazyApply::batches) and [`row_batches`](LazyApply::row_batches).
     fn par_apply(self) -> LazyApply;
 
-    /// Adds the closure's results to the frame's columns, or replaces those of the same names. The closure takes all columns,
-    /// or, if it takes a derived struct, those of its fields; [`select`](LazyApply::select) says others.
+    /// Adds the closure's results to the frame's columns, or replaces the columns of the same names.
+    ///
+    /// The closure takes all columns, or, if it takes a derived struct, those of its fields; [`select`](LazyApply::select) selects
+    /// others.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -33,17 +36,19 @@ pub trait ParApplyLazy: Sealed {
     /// ```
     ///
     /// # Errors
-    /// As for [`LazyApply::rows`].
+    /// Those of [`LazyApply::rows`].
     fn par_apply_rows<M, F>(self, f: F) -> LazyFrame
     where
         F: RowFn<M> + Send + 'static,
         F::Out: IntoRow;
 
-    /// Replaces the frame by what a closure makes of it, whose schema is given, since a query is planned before the closure
-    /// is called: a [`Schema`](polars::prelude::Schema), or a closure that makes one of the input's.
+    /// Replaces the frame by what a closure makes of it, which has the given schema.
     ///
-    /// The closure is called once, with the whole frame; one that looks at each row by itself can be called for chunks, as
-    /// they come, if it is said to be [`row_wise`](LazyApply::row_wise).
+    /// The schema is needed because a query is planned before the closure is called. It is a [`Schema`](polars::prelude::Schema),
+    /// or a closure that makes it from the input's.
+    ///
+    /// The closure is called once, with the whole frame. A closure that looks at each row separately can be called for chunks as
+    /// they come, if the call is declared [`row_wise`](LazyApply::row_wise).
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -60,15 +65,16 @@ pub trait ParApplyLazy: Sealed {
     /// ```
     ///
     /// # Errors
-    /// As for [`LazyApply::chunks`].
+    /// Those of [`LazyApply::chunks`].
     fn par_apply_chunks<M, S, F>(self, schema: S, f: F) -> LazyFrame
     where
         S: OutputSchema,
         F: ChunkFn<M> + Send + 'static,
         F::Out: IntoStack<Output = DataFrame>;
 
-    /// Runs the query in the streaming engine, and gives what a closure makes of each batch that comes out of it, in
-    /// order, as an iterator: for sinks that Polars does not have. See [`LazyApply::batches`].
+    /// Runs the query in the streaming engine, and returns an iterator over what a closure makes of each batch, in order.
+    ///
+    /// It is for sinks that Polars does not have. See [`LazyApply::batches`].
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -80,7 +86,7 @@ pub trait ParApplyLazy: Sealed {
     /// ```
     ///
     /// # Errors
-    /// As items of the iterator: see [`Batches`].
+    /// Errors are items of the iterator: see [`Batches`].
     fn par_apply_batches<M, F>(self, f: F) -> Batches<<F::Out as IntoBatch>::Item>
     where
         F: ChunkFn<M> + Send + 'static,

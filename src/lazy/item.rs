@@ -1,4 +1,4 @@
-//! What a closure over a stream's batches returns.
+//! The return types of closures over a stream's batches.
 
 use polars::prelude::{Column, DataFrame, Series};
 
@@ -6,22 +6,22 @@ use crate::arity::for_each_arity;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 
-/// What a closure over the [batches of a stream](crate::LazyApply::batches) returns.
+/// The return types of a closure over the [batches of a stream](crate::LazyApply::batches).
 ///
 /// | it returns | the stream's items |
 /// |---|---|
 /// | `Result<T, E>` of any `T`, with `E: Into<anyhow::Error>` | `T`; the first error ends the stream |
 /// | `DataFrame`, `Column`, `Series`, `()`, a number, `bool`, `String`, a tuple, `Vec<T>`, `Option<T>`, `Box<T>`, `Arc<T>`; with their features `RecordBatch`, `Arrow2Chunk` | as it is |
 ///
-/// Any other type is returned as a `Result` of it.
+/// A value of any other type can be returned as a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a batch's result",
     label = "cannot be an item of a stream",
     note = "a closure over batches returns a `Result<T, E>` of any `T` with `E: Into<anyhow::Error>`, or, as it is, a `DataFrame`, `Column`, `Series`, number, `String`, tuple, `Vec<T>`, `Option<T>`, `Box<T>`, `Arc<T>` or `()`",
-    note = "a type of your own: `Ok::<_, polars_par_apply::Error>(value)`"
+    note = "return any other type as `Ok::<_, polars_par_apply::Error>(value)`"
 )]
 pub trait IntoBatch: Sealed {
-    /// The stream's items.
+    /// The type of the stream's items.
     type Item: Send + 'static;
 
     #[doc(hidden)]

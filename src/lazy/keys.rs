@@ -14,9 +14,10 @@ use crate::windows::Window;
 use crate::write::{IntoGroups, IntoRow, IntoTransform, OneColumn, Sinks};
 
 impl<S> LazyApply<S> {
-    /// The keys: columns whose values say which rows belong together, as those of [`Apply::by`](crate::Apply::by).
-    /// [`groups`](LazyApply::groups) and [`transform`](LazyApply::transform) need them; [`windows`](LazyApply::windows) stays within
-    /// the groups where they are given. The other verbs refuse them.
+    /// Sets the keys: columns whose values say which rows belong to one group, as in [`Apply::by`](crate::Apply::by).
+    ///
+    /// [`groups`](LazyApply::groups) and [`transform`](LazyApply::transform) need keys. With keys, [`windows`](LazyApply::windows)
+    /// stays within the groups. The other verbs refuse them.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -53,7 +54,9 @@ impl<S> LazyApply<S> {
         self
     }
 
-    /// What becomes of rows with a null in a key: by default they are groups like others, see [`NullKeys`].
+    /// Sets what becomes of rows with a null in a key; by default they form groups like others.
+    ///
+    /// See [`NullKeys`].
     ///
     /// ```
     /// # use polars_par_apply::prelude::*;
@@ -70,14 +73,16 @@ impl<S> LazyApply<S> {
 }
 
 impl LazyApply {
-    /// Replaces the frame by a row for each group of rows that have the same [keys](LazyApply::by): the keys, and then what the
-    /// closure makes of the group, as [`Apply::groups`](crate::Apply::groups). The groups stand in the order of their first rows.
+    /// Replaces the frame by a row for each group of rows that have the same [keys](LazyApply::by), as
+    /// [`Apply::groups`](crate::Apply::groups) does.
     ///
-    /// The closure takes what that of [`Apply::groups`](crate::Apply::groups) takes. It returns what a closure of
-    /// [`rows`](LazyApply::rows) does: a cell, a tuple, an array or a derived struct, or a `Result` of one. Their types are the output's
-    /// schema, which is known when the query is planned; `AnyValue` needs [`returns`](LazyApply::returns). What has no schema
-    /// before the closure is called is refused: a `Series` when the query is planned, and a `DataFrame` or `Column` when the
-    /// program is compiled.
+    /// A row has the keys, and then what the closure makes of the group. The groups stand in the order of their first rows.
+    ///
+    /// The closure takes the same arguments as that of [`Apply::groups`](crate::Apply::groups). It returns what a closure of
+    /// [`rows`](LazyApply::rows) does: a cell, a tuple, an array or a derived struct, or a `Result` of one. Their types determine
+    /// the output's schema, which is known when the query is planned; `AnyValue` needs [`returns`](LazyApply::returns). A result
+    /// without a schema before the closure is called is refused: a `Series` when the query is planned, and a `DataFrame` or
+    /// `Column` when the program is compiled.
     ///
     /// ```compile_fail,E0277
     /// use polars_par_apply::prelude::*;
@@ -87,14 +92,15 @@ impl LazyApply {
     /// ```
     ///
     /// # In the query
-    /// The closure is given the groups of the whole frame, so both engines gather the frame in memory first: this does not
-    /// stream. Of a scan, only the keys and the columns that [`select`](LazyApply::select) or a derived struct names are read; of a closure
-    /// that takes nothing but keys, only the keys; otherwise all. No filter, `head` or `slice` that comes after the call is moved
-    /// before it, since the groups would have other rows. What comes before the call is optimised as usual.
+    /// The closure is given the groups of the whole frame, so both engines gather the frame in memory first: the call does not
+    /// stream. From a scan, only the keys and the columns that [`select`](LazyApply::select) or a derived struct names are read. For
+    /// a closure that takes only keys, only the keys are read; otherwise all columns. No filter, `head` or `slice` that comes after
+    /// the call is moved before it, since the groups would have other rows. The part of the query before the call is optimised as
+    /// usual.
     ///
-    /// Rows are numbered in the whole frame, from 0. With [`OnError::Null`](crate::OnError) the results of a group that fails
-    /// are null, and with [`OnError::Skip`](crate::OnError) it has no row. [`failures`](LazyApply::failures) has the columns that
-    /// [`Apply::groups`](crate::Apply::groups) has: `group`, `row` (the first one's number), the keys, and `rows`.
+    /// Rows are numbered in the whole frame, from 0. With [`OnError::Null`](crate::OnError), the results of a group that fails are
+    /// null, and with [`OnError::Skip`](crate::OnError) the group has no row. [`failures`](LazyApply::failures) has the columns
+    /// that [`Apply::groups`](crate::Apply::groups) has: `group`, `row` (the first row's number), the keys, and `rows`.
     /// [`progress`](LazyApply::progress) counts rows.
     ///
     /// ```
@@ -130,24 +136,27 @@ impl LazyApply {
         self.of_groups::<M, NoContext, F>(f)
     }
 
-    /// Adds a result for each row to the frame's columns, or replaces those of the same names: the closure is called for each
-    /// group of rows that have the same [keys](LazyApply::by), as that of [`Apply::transform`](crate::Apply::transform).
+    /// Calls the closure for each group of rows that have the same [keys](LazyApply::by), and adds a result for each row to the
+    /// frame's columns.
     ///
-    /// The closure takes what that of `groups` takes. It returns a `Vec` with a result for each row that it is given, or
-    /// [`Each(value)`](crate::Each) with one for all of them; a result is what a closure of [`rows`](LazyApply::rows) returns, and
-    /// so are the columns. A `Column` or `Series`, which has no dtype before the closure is called, is refused when the query is planned.
+    /// It replaces columns of the same names. It does what [`Apply::transform`](crate::Apply::transform) does.
     ///
-    /// Keys are needed: a query has no parts to call the closure for. For each batch, whatever its rows, there is
-    /// [`.row_wise().chunks(schema, f)`](LazyApply::chunks).
+    /// The closure takes the same arguments as that of `groups`. It returns a `Vec` with a result for each row that it is given, or
+    /// [`Each(value)`](crate::Each) with one result for all of them. A result is one of the types that a closure of
+    /// [`rows`](LazyApply::rows) returns, and gives the same columns. A `Column` or `Series`, which has no dtype before the closure
+    /// is called, is refused when the query is planned.
+    ///
+    /// Keys are needed, since a query has no parts for which the closure could be called. To call a closure for each batch,
+    /// whatever its rows, use [`.row_wise().chunks(schema, f)`](LazyApply::chunks).
     ///
     /// # In the query
-    /// The closure is given the groups of the whole frame, so both engines gather the columns first: this does not
-    /// stream. Of a scan, the columns that the call takes, as [`groups`](LazyApply::groups) does, and those that the rest of the query
-    /// uses are read. No filter, `head` or `slice` that comes after the call is moved before it. A call whose results nobody uses is
+    /// The closure is given the groups of the whole frame, so both engines gather the columns first: the call does not stream. From a
+    /// scan, Polars reads the columns that the call takes, as for [`groups`](LazyApply::groups), and those that the rest of the
+    /// query uses. No filter, `head` or `slice` that comes after the call is moved before it. A call whose results are not used is
     /// not made.
     ///
-    /// With [`OnError::Null`](crate::OnError) the results of a group that fails are null; with
-    /// [`OnError::Skip`](crate::OnError) its rows are dropped from the frame.
+    /// With [`OnError::Null`](crate::OnError), the results of a group that fails are null; with [`OnError::Skip`](crate::OnError),
+    /// its rows are dropped from the frame.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -162,7 +171,7 @@ impl LazyApply {
     /// ```
     ///
     /// # Errors
-    /// As [`groups`](LazyApply::groups); and a result that has not one value for each row.
+    /// Those of [`groups`](LazyApply::groups), and a result that does not have one value for each row.
     pub fn transform<M, F>(self, f: F) -> LazyFrame
     where
         F: GroupFn<M> + Send + 'static,
@@ -171,20 +180,21 @@ impl LazyApply {
         self.of_transform::<M, NoContext, F>(f)
     }
 
-    /// Adds a result for each row to the frame's columns, or replaces those of the same names: the closure is called for the
-    /// [window](Window) around each row, as that of [`Apply::windows`](crate::Apply::windows). With [keys](LazyApply::by), a window has
-    /// rows of its own group only.
+    /// Calls the closure for the [window](Window) around each row, and adds a result for each row to the frame's columns.
     ///
-    /// The columns are those of [`rows`](LazyApply::rows). The rows stand in the order that the query gives them: sort them before, if
-    /// the window goes over a column.
+    /// It replaces columns of the same names. It does what [`Apply::windows`](crate::Apply::windows) does. With
+    /// [keys](LazyApply::by), a window has only rows of its own group.
+    ///
+    /// The result columns are those of [`rows`](LazyApply::rows). The rows have the order in which the query gives them. If the
+    /// window goes over a column, sort the frame by it before.
     ///
     /// # In the query
-    /// As of [`transform`](LazyApply::transform): it does not stream, and nothing that comes after it is moved before it. Of a
-    /// scan, the keys, the column that the window goes over, the closure's columns, and those that the rest of the query uses
-    /// are read.
+    /// As with [`transform`](LazyApply::transform), the call does not stream, and nothing that comes after it is moved before it.
+    /// From a scan, Polars reads the keys, the column that the window goes over, the closure's columns, and those that the rest of
+    /// the query uses.
     ///
-    /// With [`OnError::Null`](crate::OnError) the results of a row that fails are null; with
-    /// [`OnError::Skip`](crate::OnError) it is dropped from the frame. It is in the windows of other rows all the same.
+    /// With [`OnError::Null`](crate::OnError), the results of a row that fails are null; with [`OnError::Skip`](crate::OnError),
+    /// the row is dropped from the frame. It still is in the windows of other rows.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -202,9 +212,10 @@ impl LazyApply {
     /// ```
     ///
     /// # Errors
-    /// When the query is planned: what of the window does not go together or does not suit its column, and those that
-    /// [`rows`](LazyApply::rows) finds then. When it runs, as a `ComputeError`: a null in the window's column, or a value smaller than the
-    /// one before it (in its group), with the row, before the closure is called; the error or panic of the closure in the lowest failing row.
+    /// When the query is planned: settings of the window that contradict each other or do not suit its column, and the errors that
+    /// [`rows`](LazyApply::rows) finds then. When it runs, as a `ComputeError`: before the closure is called, a null in the
+    /// window's column, or a value smaller than the one before it (in its group), with the row; the error or panic of the closure
+    /// in the lowest failing row.
     pub fn windows<M, F>(self, window: Window, f: F) -> LazyFrame
     where
         F: WindowFn<M> + Send + 'static,
@@ -215,11 +226,12 @@ impl LazyApply {
 }
 
 impl<I> LazyApply<State<I, NoFinish>> {
-    /// As [`groups`](LazyApply::groups), with the state: the closure takes `&mut S` first. There is a state for each worker, which
-    /// is made in a run of the query when it is needed, and dropped after the call.
+    /// Calls the closure as [`groups`](LazyApply::groups) does, with the state as its first argument, `&mut S`.
+    ///
+    /// There is a state for each worker. In a run of the query it is made when it is needed, and dropped after the call.
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn groups<S, O, M, F>(self, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -231,10 +243,12 @@ impl<I> LazyApply<State<I, NoFinish>> {
         self.of_groups::<M, WithState<S>, F>(f)
     }
 
-    /// As [`transform`](LazyApply::transform), with the state: the closure takes `&mut S` first. There is a state for each worker.
+    /// Calls the closure as [`transform`](LazyApply::transform) does, with the state as its first argument, `&mut S`.
+    ///
+    /// There is a state for each worker.
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn transform<S, O, M, F>(self, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -246,10 +260,12 @@ impl<I> LazyApply<State<I, NoFinish>> {
         self.of_transform::<M, WithState<S>, F>(f)
     }
 
-    /// As [`windows`](LazyApply::windows), with the state: the closure takes `&mut S` first. There is a state for each worker.
+    /// Calls the closure as [`windows`](LazyApply::windows) does, with the state as its first argument, `&mut S`.
+    ///
+    /// There is a state for each worker.
     ///
     /// # Errors
-    /// Those of the call without a state; and, when it runs, that a state cannot be made.
+    /// Those of the call without a state, and, when it runs, an error if a state cannot be made.
     pub fn windows<S, O, M, F>(self, window: Window, f: F) -> LazyFrame
     where
         I: Fn() -> O + Send + Sync + 'static,
@@ -275,7 +291,7 @@ impl<L> LazyApply<L> {
         let results = ResultType {
             names: <F::Out as IntoRow>::names().numbered("column"),
             is_fixed: <<F::Out as IntoRow>::Sink as Sinks>::FIXED,
-            // Of groups, a series is stacked.
+            // For groups, a series counts as a whole column, and is stacked.
             is_whole: <F::Out as IntoRow>::WHOLE,
         };
         let verb = move |given: Given<'_>, options: &Options<'_>, kept: &L::Kept| {

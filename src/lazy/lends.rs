@@ -1,4 +1,4 @@
-//! What the closure of a query's call is lent before its row or chunk: nothing, or a state of its worker's.
+//! The leading arguments of closures in a query: none, or a state of the worker.
 
 use super::query_rows::NO_LEAD;
 use crate::context::{IntoState, Lead, NoContext, NoFinish, NoState, State, WithState, make};
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::sealed::Sealed;
 use crate::sync::{Mutex, PoisonError};
 
-/// Lends it to one batch after the other, of one run of a query.
+/// What lends the leading arguments to one batch after the other, in one run of a query.
 #[doc(hidden)]
 pub trait Lends<C>: Send + Sync + 'static {
     /// What is kept from one batch to the next.
@@ -23,7 +23,7 @@ impl Lends<NoContext> for NoState {
     }
 }
 
-/// The states that no call has at the moment.
+/// The states that no call is using at the moment.
 pub(crate) type States<S> = Mutex<Vec<WithState<S>>>;
 
 impl<S, I, O> Lends<WithState<S>> for State<I, NoFinish>
@@ -39,7 +39,7 @@ where
     }
 }
 
-/// What lends the states that are kept, and makes others by `init`.
+/// Returns what lends the kept states, and makes more with `init`.
 pub(crate) fn lead_from<'l, S, I, O>(
     kept: &'l States<S>,
     init: &'l I,
@@ -52,7 +52,7 @@ where
     FromStates { kept, init }
 }
 
-/// A state that is free, or a new one where none is: there are as many as workers of calls that ran at one time.
+/// Lends a state that is free, or a new one where none is. There are as many states as workers of calls that ran at the same time.
 struct FromStates<'l, S, I> {
     kept: &'l States<S>,
     init: &'l I,

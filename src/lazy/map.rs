@@ -1,4 +1,4 @@
-//! A function of a query's frames, in its plan.
+//! A function of frames in a query's plan.
 
 use std::time::Instant;
 
@@ -14,18 +14,19 @@ use crate::sync::Arc;
 
 /// How a function of frames is called.
 pub(super) struct Mapping {
-    /// In `explain()`.
+    /// The name that `explain()` shows.
     pub(super) name: PlSmallStr,
-    /// The column that has the rows' numbers, where the function is to have them.
+    /// The column that has the rows' numbers, where the function needs them.
     pub(super) numbers: Option<PlSmallStr>,
-    /// Whether it may be called for batches.
+    /// Whether the function may be called for batches.
     pub(super) row_wise: bool,
 }
 
-/// Puts the function into the plan, when the query is planned: then the input's schema is known, and what is wrong with the
-/// options or the output's is an error. (Of a schema that is asked for later, Polars expects that it cannot fail.)
+/// Puts the function into the plan when the query is planned. The input's schema is then known, and a fault of the options or of
+/// the output's schema is an error. (Polars expects that a schema that it asks for later cannot fail.)
 ///
-/// The function is given a frame, the output's schema, what is kept from one batch to the next, and when the run began.
+/// The function is given a frame, the output's schema, what is kept from one batch to the next, and the time at which the run
+/// began.
 pub(super) fn map<K, S, R>(frame: LazyFrame, mapping: Mapping, schema: S, run: R) -> LazyFrame
 where
     K: Default + Send + Sync + 'static,
@@ -46,7 +47,7 @@ where
     let plan = move |(plans, schemas): (Vec<DslPlan>, Vec<SchemaRef>)| {
         let schema = schema(&schemas[0])?;
         let (function, output) = (function.clone(), schema.clone());
-        // What is gathered has no gap; and a frame of no columns has no place for the run's number.
+        // A gathered frame has no gap. A frame without columns has no place for the run's number.
         let any = schemas[0].iter_names().chain(&numbers).next();
         let numbered = any.filter(|_| row_wise).map(|any| {
             let number = run_column.expression(any.clone());

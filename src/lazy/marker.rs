@@ -1,16 +1,18 @@
-//! What keeps Polars from moving a call to where it would be made for values that are no rows, or for rows that were dropped.
+//! Markers that keep Polars from moving a call to where it would be made for values that are not rows, or for rows that were
+//! dropped.
 //!
-//! To Polars' optimiser a function is elementwise, and then free to go before joins, `concat`s and other filters and into a scan, or
-//! it is not, and stays. Between the two is what may fail. Each is told by an argument more, which the closure is not given.
-//! All of this is as read in the source of Polars 0.55 (`predicate_pushdown`, `aexpr/properties`, `aexpr/predicates`).
+//! To Polars' optimiser a function is either elementwise, and then free to go before joins, `concat`s and other filters and into a
+//! scan, or it is not, and stays. A function that may fail is between the two. Each case is marked by an additional argument, which
+//! the closure is not given. All of this was read in the source of Polars 0.55 (`predicate_pushdown`, `aexpr/properties`,
+//! `aexpr/predicates`).
 
 use polars::prelude::{Column, DataType, Expr, Field, PlSmallStr, Schema, lit, map_multiple};
 use polars_plan::prelude::FunctionFlags;
 
 use crate::error::Result;
 
-/// A function with its name in the plan. Selectors among its arguments stand for several, and where Polars calls it group by
-/// group, the arguments keep their names.
+/// Gives a function its name in the plan. A selector among its arguments stands for several arguments, and where Polars calls the
+/// function group by group, the arguments keep their names.
 pub(super) fn named(mut function: Expr, plan_name: PlSmallStr) -> Expr {
     if let Expr::AnonymousFunction {
         fmt_str, options, ..
@@ -23,22 +25,22 @@ pub(super) fn named(mut function: Expr, plan_name: PlSmallStr) -> Expr {
     function
 }
 
-/// An argument that the closure is not given, by which Polars takes the call for one that may fail. Otherwise it would join
-/// it with other conditions of a filter, or move it before a join, and call it for rows that these drop. Polars looks
+/// An argument that the closure is not given, and that makes Polars treat the call as one that may fail. Without it, Polars would
+/// join the call with other conditions of a filter, or move it before a join, and call it for rows that these drop. Polars looks
 /// for a strict cast of anything but a literal.
 pub(super) fn may_fail() -> Expr {
     cell("may_fail").strict_cast(DataType::Int32)
 }
 
-/// An argument that the closure is not given, by which Polars takes the call for one that cannot be moved. What may fail is
-/// still moved to a scan, where the condition is tried on values that are no rows: the least of a row group, the entries
-/// of a dictionary, a null that is made up; and there it panics if it fails. An aggregate stays.
+/// An argument that the closure is not given, and that makes Polars treat the call as one that cannot be moved. A call that may
+/// fail is still moved to a scan, where the condition is tried on values that are not rows: the least value of a row group, the
+/// entries of a dictionary, a null that is made up. There Polars panics if the call fails. An aggregate is not moved.
 pub(super) fn stays() -> Expr {
     cell("stays").min()
 }
 
-/// A single cell, as cheap as a literal, made anew for each batch. It is none, though: what is done to two equal literals Polars
-/// does once, and puts the result, of one row, among a frame's columns.
+/// A single cell, as cheap as a literal, made anew for each batch. It must not be a literal: an operation on two equal literals is
+/// done once by Polars, and its result, of one row, is put among a frame's columns.
 fn cell(plan_name: &'static str) -> Expr {
     let same = |columns: &mut [Column]| Ok(columns[0].clone());
     let field = |_: &Schema, fields: &[Field]| Ok(fields[0].clone());
@@ -46,8 +48,8 @@ fn cell(plan_name: &'static str) -> Expr {
     named(cell, PlSmallStr::from_static(plan_name))
 }
 
-/// Refuses to be planned for the statistics of a file: of each column a least value, a greatest, and how many are null. The
-/// closure would be called with the least.
+/// Refuses to be planned for the statistics of a file, which have the least value, the greatest value and the null count of each
+/// column. The closure would be called with the least values.
 pub(super) fn refuse_statistics(schema: &Schema, arguments: &[Field]) -> Result<()> {
     let names = || schema.iter_names().map(PlSmallStr::as_str);
     let rest: Vec<&str> = names().skip(1).collect();
@@ -60,7 +62,7 @@ pub(super) fn refuse_statistics(schema: &Schema, arguments: &[Field]) -> Result<
             && column == greatest.strip_suffix("_max")
             && column == nulls.strip_suffix("_nc")
     };
-    // A frame of the user's with such columns has them for arguments; of statistics they have the names of the file's columns.
+    // A user's frame with such columns has them as arguments. In statistics, the columns have the names of the file's columns.
     let is_there = |field: &Field| {
         let name = field.name();
         schema.contains(name) && !schema.contains(&format!("{name}_min"))
@@ -72,15 +74,15 @@ pub(super) fn refuse_statistics(schema: &Schema, arguments: &[Field]) -> Result<
     {
         return Ok(());
     }
-    // Of these, an argument has the name of its column's least value.
+    // In statistics, an argument has the name of its column's least value.
     let names = arguments.iter().map(|field| {
         let name = field.name().as_str();
         format!("{:?}", name.strip_suffix("_min").unwrap_or(name))
     });
     let names = names.collect::<Vec<String>>().join(", ");
     let message = format!(
-        "Polars would move this filter to a scan of files, and call the closure for the files' statistics, which are no rows; \
-         keep the filter in its place: write rows([{names}]).pinned(true).apply(…) in place of rows([{names}]).apply(…)"
+        "Polars would move this filter into the scan of files and call the closure on the files' statistics, which are not \
+         rows; keep the filter in its place: write rows([{names}]).pinned(true).apply(…) instead of rows([{names}]).apply(…)"
     );
     Err(anyhow::Error::msg(message).into())
 }

@@ -1,4 +1,4 @@
-//! Closures in a lazy query: as an expression, on a `LazyFrame`, and over what streams out of it.
+//! Closures in a lazy query: in an expression, on a `LazyFrame`, and over the batches that stream out of it.
 
 mod apply;
 mod batches;

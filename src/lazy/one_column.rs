@@ -1,4 +1,4 @@
-//! The results of a call as one column, with the rows that are kept where those that fail are dropped.
+//! The results of a call as one column, with a field that says which rows are kept where failing rows are dropped.
 
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, Field, IdxCa, IdxSize, IntoColumn, PlSmallStr,
@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::write::OneColumn;
 
-/// The dtype of the column that results become, by those of a frame of no rows. Where rows that fail are dropped, `kept` is the
-/// field that says which are kept.
+/// Returns the dtype of the column that the results become, from the results for a frame without rows. Where rows that fail are
+/// dropped, `kept` is the field that says which rows are kept.
 pub(super) fn column_dtype<T: OneColumn>(
     output: T,
     name: &PlSmallStr,
@@ -22,7 +22,7 @@ pub(super) fn column_dtype<T: OneColumn>(
     }
 }
 
-/// The column that the results of a call become.
+/// Returns the column that the results of a call become.
 pub(super) fn results_column<T: OneColumn>(
     outcome: Outcome<T>,
     name: PlSmallStr,
@@ -34,7 +34,7 @@ pub(super) fn results_column<T: OneColumn>(
     }
 }
 
-/// The dtype of the results with a field that says which rows are kept.
+/// Returns the dtype of the results with a field that says which rows are kept.
 fn dtype_with_kept(
     name: &PlSmallStr,
     results: DataType,
@@ -49,8 +49,8 @@ fn dtype_with_kept(
     DataType::Struct(fields)
 }
 
-/// The results as one Struct with a row for each row of the batch, as a column of a query must have, and a field that says
-/// which rows are kept.
+/// Returns the results as one Struct with a row for each row of the batch, as a query requires of a column, and with a field that
+/// says which rows are kept.
 fn with_kept<T: OneColumn>(
     outcome: Outcome<T>,
     name: PlSmallStr,
@@ -77,7 +77,7 @@ fn with_kept<T: OneColumn>(
         .into_column())
 }
 
-/// Puts each value at its row, and null at the others.
+/// Puts each value in its row, and null in the other rows.
 fn spread(column: &Column, mask: &BooleanChunked) -> Result<Column> {
     if column.is_empty() {
         let name = column.name().clone();

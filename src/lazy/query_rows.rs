@@ -1,4 +1,4 @@
-//! A row function of a query with its options, over whatever batches the query has.
+//! A row function of a query with its options, which is called for the query's batches.
 
 use std::time::Instant;
 
@@ -22,13 +22,13 @@ pub(super) const NO_LEAD: Leading<NoState, NoSeed> = Leading {
     seed: NoSeed,
 };
 
-/// A row function, whose results become one column.
+/// A row function whose results become one column.
 pub(super) struct QueryRows<F> {
     pub(super) f: F,
     pub(super) shared: QueryOptions,
-    /// The output's.
+    /// The output's name.
     pub(super) name: PlSmallStr,
-    /// Where rows that fail are dropped: the field of the output that says which are kept.
+    /// The field of the output that says which rows are kept, where rows that fail are dropped.
     pub(super) kept: Option<PlSmallStr>,
 }
 
@@ -42,7 +42,7 @@ impl<F> QueryRows<F> {
         }
     }
 
-    /// The output's dtype: that of a call over a frame of no rows, which makes every check and does not call the closure.
+    /// Returns the output's dtype: that of a call over a frame without rows, which makes every check and does not call the closure.
     pub(super) fn plan<M, C>(&self, empty: Given<'_>, lead: impl Lead<C>) -> Result<DataType>
     where
         C: Context + Send,
@@ -59,7 +59,7 @@ impl<F> QueryRows<F> {
         Err(no_dtype())
     }
 
-    /// The results of a batch, as one column.
+    /// Returns the results for a batch, as one column.
     pub(super) fn run<M, C>(
         &self,
         given: Given<'_>,
@@ -75,7 +75,7 @@ impl<F> QueryRows<F> {
         results_column(outcome, self.name.clone(), self.kept.as_ref())
     }
 
-    /// What a call over a batch gives.
+    /// Returns the outcome of a call over a batch.
     pub(super) fn outcome<M, C>(
         &self,
         given: Given<'_>,
@@ -99,16 +99,16 @@ impl<F> QueryRows<F> {
     }
 }
 
-/// The closure's type does not tell what a query is planned with.
+/// Returns the error of a closure whose type does not determine the dtype, which a query needs when it is planned.
 pub(super) fn no_dtype() -> Error {
     let option = "returns";
     let message =
-        "the closure's type does not tell the output's dtype; give it with .returns([dtype])";
+        "the closure's type does not determine the output's dtype; give it with .returns([dtype])";
     let message = message.into();
     ErrorKind::Option { option, message }.into()
 }
 
-/// The name of the one column of a call.
+/// Returns the name of the one column of a call.
 pub(super) fn output_name(settings: &Settings) -> PlSmallStr {
     match settings.options.call.names.as_deref() {
         Some([name]) => name.clone(),
@@ -116,17 +116,17 @@ pub(super) fn output_name(settings: &Settings) -> PlSmallStr {
     }
 }
 
-/// Columns of no rows, with these names and dtypes.
+/// Makes columns without rows, with these names and dtypes.
 pub(super) fn empty_columns(fields: impl Iterator<Item = Field>) -> Result<Vec<Column>> {
     let columns = fields.map(|field| {
-        // A literal's dtype is open until here.
+        // The dtype of a literal is not fixed until here.
         let dtype = field.dtype().clone().materialize_unknown(true)?;
         Ok(Column::new_empty(field.name().clone(), &dtype))
     });
     Ok(columns.collect::<PolarsResult<_>>()?)
 }
 
-/// A frame of no rows.
+/// Makes a frame without rows.
 pub(super) fn empty_frame(schema: &Schema) -> Result<DataFrame> {
     Ok(DataFrame::new(0, empty_columns(schema.iter_fields())?)?)
 }

@@ -1,17 +1,17 @@
-//! The calls of one run of a query: what fails in one of them, the others learn before they see anything beyond the gap.
+//! Links the calls of one run of a query: when one of them fails, the others learn of it before they see anything beyond the gap.
 //!
 //! When an operator of Polars' streaming engine fails, the engine drops its batch, and later batches go on until the query has
-//! ended. What counts rows then counts over the gap. So a call that fails writes its error down before it returns it, and every
-//! other call of the same run looks there first. Polars passes a later batch on, where order matters, when the one that failed
-//! has returned its error: the entry is always there before anything beyond the gap is.
+//! ended. Whatever counts rows then counts as if the dropped rows did not exist. So a call that fails records its error before it
+//! returns it, and every other call of the same run looks there first. Where order matters, Polars passes a later batch on only
+//! after the failed call has returned its error. So the record always exists before anything beyond the gap arrives.
 //!
-//! A run is found by what Polars does when it plans one (as read in the source of Polars 0.55: `polars-expr/src/planner.rs`,
+//! A run is recognised by what Polars does when it plans one (as read in the source of Polars 0.55: `polars-expr/src/planner.rs`,
 //! `polars-stream/src/physical_plan`, `polars-plan/src/plans/conversion/dsl_to_ir/expr_expansion.rs`):
 //! - `as_column_udf` is called for each call of a run, on the thread that has asked for the run, one right after the other, and
-//!   before the run begins. Calls that are planned in a row on one thread belong to one run. It ends the row that one of them
-//!   has begun, or that all of them are dropped, as they are at the end of a run.
-//! - `deep_clone` is called, on the same thread, when the planning of a query begins. It ends the row as well, for a thread that
-//!   takes up another query while one waits.
+//!   before the run begins. Calls that are planned in sequence on one thread belong to one run. The sequence ends when one of
+//!   the calls has begun, or when all of them are dropped, as they are at the end of a run.
+//! - `deep_clone` is called, on the same thread, when the planning of a query begins. It ends the sequence too, for a thread that
+//!   begins another query while one waits.
 
 use std::marker::PhantomData;
 use std::time::Instant;
@@ -27,16 +27,16 @@ use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 /// One run of a query.
 #[derive(Default)]
 pub(super) struct QueryRun {
-    /// When its first call was made.
+    /// The time of the first call of the run.
     began: OnceLock<Instant>,
     /// The message of the first call that failed.
     failure: Mutex<Option<String>>,
 }
 
 impl QueryRun {
-    /// Makes a call, unless another call of the run has failed: then its error is returned.
+    /// Makes a call. If another call of the run has failed, returns that call's error instead.
     ///
-    /// In memory there is no gap to see: a failure ends the query before anything else is called.
+    /// In memory there is no gap: a failure ends the query before anything else is called.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
         self.began();
         if !THREAD_SPAWNED_BY_POLARS_EXECUTOR.get() {
@@ -54,12 +54,12 @@ impl QueryRun {
         })
     }
 
-    /// When the first call of the run was made.
+    /// Returns the time of the first call of the run.
     pub(super) fn began(&self) -> Instant {
         *self.began.get_or_init(Instant::now)
     }
 
-    /// The error of the call that failed, if one has.
+    /// Returns the error of the call that failed, if one has.
     pub(super) fn check(&self) -> PolarsResult<()> {
         match &*self.failure() {
             None => Ok(()),
@@ -72,7 +72,7 @@ impl QueryRun {
     }
 }
 
-/// Writes down, when it is dropped, that a call of the run unwinds: Polars panicked in it.
+/// Records, when it is dropped, that a call of the run is unwinding because Polars panicked in it.
 struct Unwinds<'r>(&'r QueryRun);
 
 impl Drop for Unwinds<'_> {
@@ -82,7 +82,7 @@ impl Drop for Unwinds<'_> {
     }
 }
 
-/// The run that a thread has planned last.
+/// The last run that a thread has planned.
 #[derive(Clone, Default)]
 pub(super) struct Planned(Arc<Mutex<Weak<QueryRun>>>);
 
@@ -91,18 +91,18 @@ thread_local! {
 }
 
 impl Planned {
-    /// This thread's, which another may look at.
+    /// Makes this the current thread's, so that another thread can look at it.
     pub(super) fn enter(&self) {
         PLANNED.set(self.clone());
     }
 
-    /// The error of the run's call that failed, if one has.
+    /// Returns the error of the run's call that failed, if one has.
     pub(super) fn check(&self) -> PolarsResult<()> {
         let run = self.last().upgrade();
         run.map_or(Ok(()), |run| run.check())
     }
 
-    /// The run that is being planned on this thread.
+    /// Returns the run that is being planned on this thread.
     fn run() -> Arc<QueryRun> {
         let planned = PLANNED.with_borrow(Clone::clone);
         let mut last = planned.last();
@@ -116,7 +116,7 @@ impl Planned {
         }
     }
 
-    /// The planning of another query begins on this thread.
+    /// Begins the planning of another query on this thread.
     fn begin() {
         PLANNED.with_borrow(|planned| *planned.last() = Weak::new());
     }
@@ -126,8 +126,8 @@ impl Planned {
     }
 }
 
-/// A function of columns that knows the run of the query in which it is called, and what is kept for it as long as that run
-/// lasts; otherwise as Polars' `map_multiple`.
+/// Makes a function of columns that knows the run of the query in which it is called, and what is kept for that run. In all else it
+/// is Polars' `map_multiple`.
 pub(super) fn linked<T, R, P>(
     options: FunctionOptions,
     run: R,
@@ -151,9 +151,10 @@ where
     }
 }
 
-/// The runs of a function of frames, which Polars calls without a word of its run: a column before it has the run's number.
+/// The runs of a function of frames. Polars does not say to which run a call belongs, so a column that is added before it has the
+/// run's number.
 ///
-/// Polars keeps a function of columns for each run, but the same function of frames for all.
+/// Polars keeps one function of columns for each run, but the same function of frames for all runs.
 pub(super) struct RunColumn<T> {
     name: PlSmallStr,
     runs: Mutex<Vec<OfRun<T>>>,
@@ -167,7 +168,7 @@ struct OfRun<T> {
 }
 
 impl<T: Default + Send + Sync + 'static> RunColumn<T> {
-    /// With a name that no other column has.
+    /// Makes one whose column has this name, which no other column may have.
     pub(super) fn new(name: PlSmallStr) -> Self {
         RunColumn {
             name,
@@ -175,7 +176,8 @@ impl<T: Default + Send + Sync + 'static> RunColumn<T> {
         }
     }
 
-    /// The column, of a frame that has this one. Where a call of the run has failed, its error: the frame is then given to nobody.
+    /// Returns the column, for a frame that has the column `any`. If a call of the run has failed, the column is that error, and
+    /// the function is not called.
     pub(super) fn expression(self: &Arc<Self>, any: PlSmallStr) -> Expr {
         let column = self.clone();
         let run = move |run: &Arc<QueryRun>, kept: &Arc<T>, columns: &mut [Column]| {
@@ -195,10 +197,10 @@ impl<T: Default + Send + Sync + 'static> RunColumn<T> {
         .alias(self.name.clone())
     }
 
-    /// Takes the column out of a frame of rows, and gives the run, and what is kept for it.
+    /// Takes the column out of a frame that has rows, and returns the run and what is kept for it.
     pub(super) fn take(&self, frame: &mut DataFrame) -> PolarsResult<(Arc<QueryRun>, Arc<T>)> {
         let column = frame.drop_in_place(&self.name)?;
-        // Not as a `ChunkedArray`, which would have a number for each row.
+        // The value is not read from a `ChunkedArray`, which would have a number for each row.
         let number: Option<u64> = column.get(0)?.extract();
         let runs = self.runs();
         let of_run = runs.iter().find(|of_run| Some(of_run.number) == number);
@@ -228,7 +230,7 @@ impl<T: Default + Send + Sync + 'static> RunColumn<T> {
     }
 }
 
-/// As it is in the plan.
+/// The function as it is in the plan.
 struct Linked<T, R, P> {
     run: R,
     plan: P,
@@ -270,7 +272,7 @@ where
     }
 }
 
-/// As it is in a run.
+/// The function as it is in a run.
 struct InRun<T, R, P> {
     linked: Arc<Linked<T, R, P>>,
     run: Arc<QueryRun>,

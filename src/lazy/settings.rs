@@ -1,4 +1,4 @@
-//! The options of lazy calls, and what they have in common over all of a query's batches.
+//! The options of lazy calls, and what the calls over a query's batches share.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,12 +19,12 @@ use crate::verbs::{GivenOptions, Kind, OfQuery, Over, Rule, Shape, unfit};
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) options: Options<'static>,
-    /// In `explain()`.
+    /// The name that `explain()` shows.
     pub(super) name: Option<PlSmallStr>,
     pub(super) failures: Option<Failures>,
     pub(super) progress: Option<Arc<dyn Progress>>,
     pub(super) total: usize,
-    /// Whether rows are numbered, if it was said.
+    /// Whether rows are numbered, if that was set.
     pub(super) numbered: Option<bool>,
     pub(super) row_wise: bool,
 }
@@ -47,7 +47,7 @@ impl Settings {
         name.unwrap_or(PlSmallStr::from_static(default))
     }
 
-    /// What the calls over batches share.
+    /// Returns what the calls over batches share.
     pub(super) fn share(mut self, verb: Kind, over: Over) -> QueryOptions {
         let given = GivenOptions {
             options: &self.options,
@@ -104,35 +104,38 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// The options' methods, of a builder with a method `settings`.
+/// Defines the options' methods for a builder with a method `settings`.
 macro_rules! settings {
     () => {
-        /// The name of the function in the plan that `explain()` shows; by default that of the call: `par_apply_rows`,
-        /// `filter_rows`, `par_apply_chunks`, `par_apply_groups`, `par_apply_transform`, `par_apply_windows`.
+        /// Sets the name of the function in the plan, which `explain()` shows.
+        ///
+        /// By default it is that of the call: `par_apply_rows`, `filter_rows`, `par_apply_chunks`, `par_apply_groups`,
+        /// `par_apply_transform`, `par_apply_windows`.
         pub fn plan_name(mut self, name: impl Into<PlSmallStr>) -> Self {
             self.settings().name = Some(name.into());
             self
         }
 
-        /// What nulls do to arguments of a plain type; as [`Apply::nulls`](crate::Apply::nulls).
+        /// Sets what happens where an argument of a plain type is null, as [`Apply::nulls`](crate::Apply::nulls) does.
         pub fn nulls(mut self, nulls: Nulls) -> Self {
             self.settings().options.call.nulls = Some(nulls);
             self
         }
 
-        /// Which conversions are made; as [`Apply::casts`](crate::Apply::casts).
+        /// Sets which conversions are allowed, as [`Apply::casts`](crate::Apply::casts) does.
         pub fn casts(mut self, casts: Casts) -> Self {
             self.settings().options.call.casts = Some(casts);
             self
         }
 
-        /// The dtypes of the results, one for each cell of a row: an array, also of one. They are those of the columns, or,
-        /// where an expression's several cells are a Struct, of its fields. What a result can become, and what becomes of one
-        /// that does not fit, is said of [`Apply::returns`](crate::Apply::returns).
+        /// Sets the dtypes of the results: an array with one dtype for each cell of a row, also where there is one cell.
         ///
-        /// A closure of rows that returns `AnyValue` or `Series` does not say its dtype, and is refused without this when the
-        /// query is planned. Of chunks, this is for closures that return cells: there the schema says what dtypes they are to
-        /// have, and this makes them so.
+        /// They are the dtypes of the columns, or, where an expression's several cells are a Struct, of its fields.
+        /// [`Apply::returns`](crate::Apply::returns) says what a result can become, and what becomes of one that does not fit.
+        ///
+        /// A row closure that returns `AnyValue` or `Series` does not determine its dtype, and without this option it is refused
+        /// when the query is planned. For chunks, the option is for closures that return cells: the schema says which dtypes the
+        /// columns have, and this option gives them these dtypes.
         ///
         /// ```
         /// use polars_par_apply::prelude::*;
@@ -150,10 +153,11 @@ macro_rules! settings {
             self
         }
 
-        /// What becomes of a row that fails: [`OnError::Fail`], by default, fails the query; with [`OnError::Null`] the
-        /// row's results are null; with [`OnError::Skip`] it is dropped from the frame, or from its batch of a stream. An
-        /// expression has as many rows as its frame, and refuses `Skip`; [`OnError::Collect`] is refused, since a query has
-        /// no outcome. Of `groups` and `transform`, all of this is said of a group.
+        /// Sets what becomes of a row that fails; by default, [`OnError::Fail`], the query fails.
+        ///
+        /// With [`OnError::Null`] the row's results are null. With [`OnError::Skip`] the row is dropped from the frame, or from its
+        /// batch of a stream. An expression has as many rows as its frame, and refuses `Skip`. [`OnError::Collect`] is refused,
+        /// since a query has no outcome. For `groups` and `transform`, all of this holds for a group.
         ///
         /// ```
         /// use polars_par_apply::prelude::*;
@@ -165,15 +169,17 @@ macro_rules! settings {
         /// # Ok::<(), polars_par_apply::Error>(())
         /// ```
         ///
-        /// The failures that are let pass are told to [`failures`](Self::failures), and counted by
+        /// The failures that are let pass are reported to [`failures`](Self::failures), and counted by
         /// [`progress`](Self::progress).
         pub fn on_error(mut self, policy: OnError) -> Self {
             self.settings().options.call.on_error = Some(policy);
             self
         }
 
-        /// Collects the rows (or groups) that fail, and implies [`OnError::Null`], or [`OnError::Skip`] of `flat_map_rows`, unless
-        /// [`on_error`](Self::on_error) says another policy. Without it, nothing but a null tells of a failure that was let pass, or a row that is missing.
+        /// Collects the rows (or groups) that fail.
+        ///
+        /// It implies [`OnError::Null`], or [`OnError::Skip`] for `flat_map_rows`, unless [`on_error`](Self::on_error) sets another
+        /// policy. Without a collector, only a null or a missing row shows that a failure was let pass.
         ///
         /// [`Failures::max_failures`] fails the query when there are too many.
         pub fn failures(mut self, failures: &Failures) -> Self {
@@ -181,13 +187,14 @@ macro_rules! settings {
             self
         }
 
-        /// Tells how far the query's calls are: as [`Apply::progress`](crate::Apply::progress), but all of a query's batches
-        /// together, for one run of the query.
+        /// Sets what is called with the progress of the query's calls, as [`Apply::progress`](crate::Apply::progress) does.
+        ///
+        /// It counts all batches of a query together, for one run of the query.
         ///
         /// A lazy query does not know how many rows it has: [`Tick::total`](crate::Tick) is 0, unless
-        /// [`total_rows`](Self::total_rows) gives it. [`TickState::Finished`](crate::TickState) is told when that many rows are
-        /// done, and of a stream at its end; without either, it is not told. A `LazyFrame` that is collected again tells
-        /// nothing more: make the call anew.
+        /// [`total_rows`](Self::total_rows) sets it. [`TickState::Finished`](crate::TickState) is reported when that many rows are
+        /// done, and for a stream at its end; without either, it is not reported. A `LazyFrame` that is collected again reports
+        /// nothing more; to see its progress, make the call anew.
         pub fn progress<P>(mut self, progress: P) -> Self
         where
             P: Progress + 'static,
@@ -196,26 +203,28 @@ macro_rules! settings {
             self
         }
 
-        /// How many rows the closure will be called for, for [`progress`](Self::progress) alone: those of the frame, if no
-        /// later filter is moved before the call.
+        /// Sets how many rows the closure will be called for, which only [`progress`](Self::progress) uses.
+        ///
+        /// They are the rows of the frame, if no later filter is moved before the call.
         pub fn total_rows(mut self, rows: usize) -> Self {
             self.settings().total = rows;
             self
         }
 
-        /// Gives the query's calls a token that cancels them; the query then fails.
+        /// Sets a token that cancels the query's calls; the query then fails.
         pub fn cancel_token(mut self, token: &CancelToken) -> Self {
             self.settings().options.cancel = Some(token.clone());
             self
         }
 
-        /// Cancels the query's calls, as a [token](Self::cancel_token) does, when so much time has passed; the query then
-        /// fails. A `LazyFrame` that is collected again has the whole time again.
+        /// Cancels the query's calls, as a [token](Self::cancel_token) does, when this much time has passed.
         ///
-        /// The time counts from the first batch that a call of the query is made for, whichever of its calls that is, so what
-        /// the query reads and sorts before is not in it; for a function of the whole frame, and for `groups`, `transform` and
-        /// `windows`, from its own call; and of a stream, from its
-        /// first `next`: the stream then ends also where it waits for the query.
+        /// The query then fails. A `LazyFrame` that is collected again has the whole time again.
+        ///
+        /// The time is counted from the first batch for which any call of the query is made, so it does not include what the query
+        /// reads and sorts before. For a function of the whole frame, and for `groups`, `transform` and `windows`, it is counted
+        /// from that call itself. For a stream, it is counted from the first `next`; the stream then also ends while it waits for
+        /// the query.
         ///
         /// ```
         /// use std::time::Duration;
@@ -239,9 +248,9 @@ pub(super) use settings;
 
 /// A query's options, and what else its calls over batches share.
 pub(super) struct QueryOptions {
-    /// What refuses them.
+    /// The rules that refuse the options.
     unfit: Vec<&'static Rule>,
-    /// The options' own.
+    /// The deadline of the options.
     pub(super) deadline: Option<Duration>,
     pub(super) options: Options<'static>,
     pub(super) failures: Option<Failures>,
@@ -249,12 +258,12 @@ pub(super) struct QueryOptions {
 }
 
 impl QueryOptions {
-    /// Refuses the options that the verb cannot follow.
+    /// Returns an error for the options that the verb cannot follow.
     pub(super) fn check(&self) -> Result<()> {
         Error::of_all(self.unfit.iter().map(|rule| rule.error()).collect())
     }
 
-    /// Makes a call over a batch. A deadline counts since then.
+    /// Makes a call over a batch. A deadline is counted from `since`.
     pub(super) fn call<T>(
         &self,
         rows: usize,
@@ -263,7 +272,7 @@ impl QueryOptions {
     ) -> Result<Outcome<T>> {
         let outcome = self.attempt(since, call);
         if let Some(meter) = &self.meter {
-            // What the closure says comes first.
+            // An error of the closure takes precedence over one of the listener.
             match &outcome {
                 Ok(_) => meter.passed(rows)?,
                 Err(error) => drop(meter.failed(error)),
@@ -272,7 +281,7 @@ impl QueryOptions {
         outcome
     }
 
-    /// As `call`, before its end is told.
+    /// Does what `call` does, except that it does not report the end.
     fn attempt<T>(
         &self,
         since: Instant,
@@ -305,7 +314,7 @@ impl QueryOptions {
     }
 }
 
-/// How far all batches are together.
+/// The progress of all batches together.
 pub(super) struct QueryMeter {
     progress: Arc<dyn Progress>,
     total: usize,
@@ -316,13 +325,13 @@ pub(super) struct QueryMeter {
 struct Sum {
     done: usize,
     failures: usize,
-    /// The rows of the batches that ended well.
+    /// The rows of the batches that ended without an error.
     passed: usize,
     is_over: bool,
 }
 
 impl QueryMeter {
-    /// Adds what a batch has done since it last told; a panic of who is told is its caller's.
+    /// Adds what a batch has done since its last report. A panic of the listener is left to the caller.
     fn add(&self, done: usize, failures: usize) {
         let mut sum = self.sum();
         sum.done += done;
@@ -330,7 +339,7 @@ impl QueryMeter {
         self.tick(&mut sum, TickState::Running);
     }
 
-    /// A batch ended well; all may be done then.
+    /// Notes that a batch has ended without an error; all rows may be done then.
     pub(super) fn passed(&self, rows: usize) -> Result<()> {
         let mut sum = self.sum();
         sum.passed += rows;
@@ -340,17 +349,17 @@ impl QueryMeter {
         untroubled(|| self.tick(&mut sum, TickState::Finished))
     }
 
-    /// As `add`; a panic is an error.
+    /// Does what `add` does, and turns a panic into an error.
     pub(super) fn tell(&self, done: usize, failures: usize) -> Result<()> {
         untroubled(|| self.add(done, failures))
     }
 
-    /// The query's calls are over.
+    /// Notes that the query's calls are over.
     pub(super) fn ended(&self, state: TickState) -> Result<()> {
         untroubled(|| self.tick(&mut self.sum(), state))
     }
 
-    /// One has failed, and the query with it.
+    /// Notes that a call has failed, and the query with it.
     pub(super) fn failed(&self, error: &Error) -> Result<()> {
         self.ended(match error.kind() {
             ErrorKind::Cancelled { .. } => TickState::Cancelled,
@@ -362,7 +371,7 @@ impl QueryMeter {
         self.sum.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock is held: no two calls overlap. Nothing comes after the end.
+    /// The caller holds the lock, so no two reports overlap. Nothing is reported after the end.
     fn tick(&self, sum: &mut Sum, state: TickState) {
         if sum.is_over {
             return;
@@ -377,11 +386,11 @@ impl QueryMeter {
     }
 }
 
-/// Tells progress; a panic is an error.
+/// Calls the listener; a panic becomes an error.
 fn untroubled(tell: impl FnOnce()) -> Result<()> {
     catch(tell).map_err(|failure| {
         let message = match failure {
-            Failure::Panic(message) => format!("it panicked: {message}"),
+            Failure::Panic(message) => format!("the closure panicked: {message}"),
             other => format!("{other:?}"),
         };
         let option = "progress";
@@ -389,7 +398,7 @@ fn untroubled(tell: impl FnOnce()) -> Result<()> {
     })
 }
 
-/// What a batch's call tells, for the sum.
+/// The listener for one batch, which adds its reports to the sum.
 struct OfBatch<'m> {
     meter: &'m QueryMeter,
     seen: Mutex<(usize, usize)>,
@@ -399,9 +408,9 @@ impl Progress for OfBatch<'_> {
     fn tick(&self, tick: Tick) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (done, failures) = *seen;
-        // Of two that fail at once, only the lower is left at the end.
+        // If two rows fail at once, only the lower one is left at the end, so the counts must not decrease.
         *seen = (tick.done.max(done), tick.failures.max(failures));
-        // How it ended is told when the call has returned.
+        // The end is reported when the call has returned.
         self.meter.add(seen.0 - done, seen.1 - failures);
     }
 }

@@ -1,8 +1,9 @@
-//! The verbs that look at several rows at once, in a lazy query: they are called once in a run, over the whole frame.
+//! The verbs that look at several rows at once, in a lazy query. They are called once in a run, over the whole frame.
 //!
-//! What replaces the frame is a function of it, which Polars gathers. What adds columns is an expression of the columns that the
-//! closure takes, so that Polars reads those and the ones that the rest of the query uses. To Polars it is a function that is not
-//! elementwise: it is not called for parts, and no filter, slice or change of the rows' order that comes after it is moved before it.
+//! A verb that replaces the frame is a function of it, which Polars gathers. A verb that adds columns is an expression of the
+//! columns that the closure takes, so Polars reads only those and the ones that the rest of the query uses. To Polars this function
+//! is not elementwise. So it is not called for parts, and no filter, slice or change of the rows' order that comes after it is
+//! moved before it.
 
 use std::time::Instant;
 
@@ -28,18 +29,18 @@ use crate::sync::Arc;
 use crate::verbs::{Kind, Over};
 use crate::write::OneColumn;
 
-/// What the type of a closure's results says of them.
+/// What the type of a closure's results says about them.
 pub(super) struct ResultType {
     /// The names of the columns that they become, unless others are given.
     pub(super) names: Vec<PlSmallStr>,
-    /// Whether it says the dtypes of the columns.
+    /// Whether the type determines the dtypes of the columns.
     pub(super) is_fixed: bool,
-    /// Whether each is a whole column, of which it says nothing.
+    /// Whether each result is a whole column, whose dtype the type does not determine.
     pub(super) is_whole: bool,
 }
 
-/// The columns that a call is to be given: its keys, the one that its windows go over, and those of its closure. None where that
-/// takes all others.
+/// Returns the columns that a call needs: its keys, the one that its windows go over, and those of its closure. Returns `None`
+/// where the closure takes all others.
 pub(super) fn needed<A: SpanArgs>(
     options: &CallOptions,
     order: Option<&PlSmallStr>,
@@ -59,11 +60,12 @@ pub(super) fn needed<A: SpanArgs>(
     Some(needed)
 }
 
-/// The columns that a closure's arguments name, or that they are none; not said where they take columns by position.
+/// Returns the columns that a closure's arguments name; this is empty if they need none, and `None` where they take columns by
+/// position.
 fn own_columns<A: SpanArgs>(verb: Kind) -> Option<Vec<PlSmallStr>> {
     let mut arguments = Vec::new();
     A::describe(&mut arguments);
-    // Of windows, a cell is the current row's; elsewhere it is a key.
+    // In windows, a cell is the current row's; elsewhere it is a key.
     let mut others = arguments
         .iter()
         .filter(|argument| verb == Kind::Windows || !argument.is_cell);
@@ -77,7 +79,7 @@ fn own_columns<A: SpanArgs>(verb: Kind) -> Option<Vec<PlSmallStr>> {
     }
 }
 
-/// Columns by their names, which are no patterns.
+/// Returns expressions for columns by exact names, which are not read as patterns.
 fn columns(names: Vec<PlSmallStr>) -> Vec<Expr> {
     names.into_iter().map(Expr::Column).collect()
 }
@@ -92,7 +94,7 @@ struct QuerySpans<V> {
 }
 
 impl<V> QuerySpans<V> {
-    /// The output for a frame of no rows, which makes every check and does not call the closure.
+    /// Returns the output for a frame without rows, which makes every check and does not call the closure.
     fn plan<K, T>(&self, columns: &[Column]) -> Result<T>
     where
         K: Default,
@@ -121,7 +123,7 @@ impl<V> QuerySpans<V> {
     where
         V: Fn(Given<'_>, &Options<'_>, &K) -> Result<Outcome<T>>,
     {
-        // As for any function of the whole frame, a deadline counts from its own call.
+        // As with any function of the whole frame, a deadline is counted from its own call.
         self.shared.call(rows, Instant::now(), |options| {
             self.call(columns, rows, options, kept)
         })
@@ -137,7 +139,7 @@ impl<V> QuerySpans<V> {
     where
         V: Fn(Given<'_>, &Options<'_>, &K) -> Result<Outcome<T>>,
     {
-        // All rows are there.
+        // All rows of the frame are there, so they are numbered from 0.
         let numbers = RowNumbers::default();
         let given = Given {
             columns,
@@ -220,7 +222,7 @@ where
     let arguments = match needed {
         None => vec![all().as_expr()],
         Some(names) if names.is_empty() => {
-            // Without a column, the numbers say how many rows there are.
+            // Without other columns, the numbers say how many rows there are.
             let numbers = unused_name("row");
             frame = frame.with_row_index(numbers.clone(), None);
             temporary.push(numbers.clone());

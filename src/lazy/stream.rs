@@ -1,4 +1,4 @@
-//! How a stream is run: the query's batches given to workers, or to one closure after the other.
+//! Running a stream: the query's batches are given to workers, or to one closure one after the other.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -30,7 +30,7 @@ use crate::verbs::{Kind, Over, failed};
 use crate::write::{IntoRow, OneColumn};
 
 impl<T: Send + 'static> Batches<T> {
-    /// Of a function of batches, in parallel.
+    /// A stream of a function of batches, called in parallel.
     pub(super) fn of_chunks<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
     where
         F: ChunkFn<M> + Send + 'static,
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Batches<T> {
         })
     }
 
-    /// Of a function of batches with a state, one after the other.
+    /// A stream of a function of batches with a state, called for one batch after the other.
     pub(super) fn of_chunks_in_order<M, S, I, O, G, F>(
         frame: LazyFrame,
         settings: Settings,
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Batches<T> {
 }
 
 impl Batches<DataFrame> {
-    /// Of a row function, in parallel.
+    /// A stream of a row function, called in parallel.
     pub(super) fn of_rows<M, F>(frame: LazyFrame, settings: Settings, f: F) -> Self
     where
         F: RowFn<M> + Send + 'static,
@@ -103,7 +103,7 @@ impl Batches<DataFrame> {
         })
     }
 
-    /// Of a row function with a state, one row after the other.
+    /// A stream of a row function with a state, called for one row after the other.
     pub(super) fn of_rows_in_order<M, S, I, O, G, F>(
         frame: LazyFrame,
         settings: Settings,
@@ -137,10 +137,11 @@ impl Batches<DataFrame> {
     }
 }
 
-/// How many rows a batch has by default. What reads the source for a sink of batches does not cut it, so that a frame would be one.
+/// How many rows a batch has by default. The reader of a source does not cut it for a sink of batches, so a frame would be one
+/// batch.
 const DEFAULT_ROWS: usize = 50_000;
 
-/// Begins the query, when its plan and all options are checked.
+/// Begins the query, after its plan and all options are checked.
 fn started(
     mut frame: LazyFrame,
     settings: &Settings,
@@ -150,13 +151,16 @@ fn started(
 ) -> Result<Query> {
     let chunk_rows =
         NonZeroUsize::new(how.chunk_rows.unwrap_or(DEFAULT_ROWS)).ok_or_else(|| {
-            let (option, message) = ("chunk_rows", "a batch has at least 1 row".into());
+            let (option, message) = (
+                "chunk_rows",
+                "batches of 0 rows cannot hold the rows; give 1 or more".into(),
+            );
             Error::from(ErrorKind::Option { option, message })
         })?;
     if let Some(token) = &settings.options.cancel {
         token.check()?;
     }
-    // It may have to read files, and how Polars waits for them is not for every thread.
+    // Planning may read files, and Polars cannot wait for them on every thread.
     let schema = catch(|| frame.collect_schema()).map_err(|failure| match failure {
         Failure::Panic(message) => {
             anyhow::anyhow!("Polars panicked when it planned the query: {message}").into()
@@ -168,7 +172,7 @@ fn started(
     Query::start(frame, schema, chunk_rows, token, deadline)
 }
 
-/// That of a stream which begins now.
+/// Returns the deadline of a stream that begins now.
 fn deadline(shared: &QueryOptions) -> Deadline {
     Deadline {
         since: Instant::now(),
@@ -176,7 +180,7 @@ fn deadline(shared: &QueryOptions) -> Deadline {
     }
 }
 
-/// What a query's call is checked with.
+/// Returns what a query's call is checked with.
 fn planned(empty: &DataFrame) -> Given<'_> {
     Given {
         numbers: Some(&UNKNOWN),
@@ -203,7 +207,7 @@ fn in_parallel<T: Send + 'static>(
     Box::new(watched(results.look_ahead(look_ahead), meter))
 }
 
-/// Calls on one batch after the other, on the thread that asks, with one state, which is seen again at the end.
+/// Calls the function for one batch after the other, on the thread that asks, with one state, which the hook gets at the end.
 fn in_order<T: 'static, S: Send + 'static>(
     mut query: Query,
     meter: Option<Arc<QueryMeter>>,
@@ -214,7 +218,7 @@ fn in_order<T: 'static, S: Send + 'static>(
     let mut finish = Some(finish);
     let results = std::iter::from_fn(move || {
         let chunk = query.next();
-        // What a failed query has given may have a gap: that state is nobody's.
+        // The batches of a failed query may have a gap before them, so its state is not given to the hook.
         if let Some(Err(error)) = &chunk
             && !matches!(error.kind(), ErrorKind::Cancelled { .. })
         {
@@ -239,12 +243,12 @@ fn in_order<T: 'static, S: Send + 'static>(
     Box::new(watched(results, meter))
 }
 
-/// Results, whose end is told.
+/// Passes results on, and reports the end.
 fn watched<T>(
     mut results: impl Iterator<Item = Result<T>> + Send,
     meter: Option<Arc<QueryMeter>>,
 ) -> impl Iterator<Item = Result<T>> + Send {
-    // An error of the pool is that of its item, which here is a batch: what it wraps has said where it struck.
+    // The pool wraps an error as that of its item, which is a batch here. The error inside already says where it occurred.
     let own = |error: Error| match error.into_kind() {
         ErrorKind::Closure {
             place: Place::Item(_),
@@ -303,7 +307,7 @@ where
             Ok(_) => meter.tell(rows, 0).and_then(|()| meter.passed(rows)),
             Err(_) => meter.tell(0, 1),
         };
-        // What the closure says comes first.
+        // An error of the closure takes precedence over one of the listener.
         return result.and_then(|result| told.map(|()| result));
     }
     result
@@ -344,14 +348,15 @@ where
     Ok(frame)
 }
 
-/// Those of the frame's columns, which are alike.
+/// Returns the lengths of the chunks of the frame's columns, which are the same in all columns.
 fn chunk_lengths(frame: &DataFrame) -> Vec<usize> {
     let column = frame.columns().iter().find_map(Column::as_series);
     let chunks = column.map(|column| column.chunks().iter().map(|chunk| chunk.len()));
     chunks.into_iter().flatten().collect()
 }
 
-/// Cuts a column into chunks of these lengths, without a copy: what writes a frame chunk by chunk wants its columns alike.
+/// Cuts a column into chunks of these lengths, without a copy. Code that writes a frame chunk by chunk needs the same chunks in all
+/// columns.
 fn cut(series: Series, lengths: &[usize]) -> PolarsResult<Series> {
     let Some((first, rest)) = lengths.split_first() else {
         return Ok(series);
@@ -363,7 +368,7 @@ fn cut(series: Series, lengths: &[usize]) -> PolarsResult<Series> {
     Ok(cut)
 }
 
-/// An error among results that nobody may ask for. What it wraps is the user's, and its drop may panic: here it is quiet.
+/// An error among results that nobody may ask for. Its content is the user's, and its drop may panic; here such a panic is caught.
 struct Quiet(Option<Error>);
 
 impl Quiet {
@@ -399,7 +404,7 @@ impl std::error::Error for Quiet {}
 /// The one state of a stream.
 type Slot<S> = Mutex<Option<WithState<S>>>;
 
-/// Takes the state, made at first.
+/// Takes the state, which is made on first use.
 fn taken<S, O: IntoState<S>>(slot: &Slot<S>, init: impl Fn() -> O) -> Result<WithState<S>> {
     let kept = lock(slot).take();
     kept.map_or_else(|| make(init).map(WithState), Ok)

@@ -1,4 +1,4 @@
-//! Takes items, and gives them to a pool chunk by chunk.
+//! Takes items from an iterator, and gives them to a pool chunk by chunk.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,19 +12,19 @@ use crate::run::{Cause, Failure, catch, quietly_drop};
 use crate::sync::Arc;
 use crate::verbs::failed;
 
-/// How many chunks there are for each worker, by default: one that it is in, and enough that wait for it to find one.
+/// How many chunks may be under way for each worker by default: the one that it runs, and enough that wait for it to find one.
 const CHUNKS_EACH: usize = 8;
 
-/// What becomes of a chunk.
+/// What a worker does with a chunk.
 type ChunkWork<A, T> = dyn Fn(ItemChunk<A, T>, &CancelToken) -> ItemChunk<A, T> + Send + Sync;
 
-/// Some items, and then their results, up to the first failure. Its memory is used for one chunk after the other: to give it
-/// back on another thread than it comes from, time and again, takes longer than a fast closure.
+/// Some items, and then their results, up to the first failure. Its memory is reused for one chunk after another, because freeing
+/// memory on another thread than the one that allocated it takes longer than a fast closure, if it is done for each chunk.
 pub(super) struct ItemChunk<A, T> {
     /// The number of the first item.
     pub(super) first: usize,
     pub(super) items: Vec<A>,
-    /// The last first.
+    /// The results in reverse order.
     pub(super) values: Vec<T>,
     pub(super) failed: Option<Error>,
 }
@@ -67,14 +67,14 @@ impl<A, T> ItemChunk<A, T> {
         self
     }
 
-    /// The failure of the item behind the results.
+    /// Returns the failure of the item after the last result.
     fn error(&self, failure: Failure) -> Error {
         let place = Place::Item(self.first + self.values.len());
         failed(failure, place, |_| None, |_| None)
     }
 }
 
-/// What nobody asked for is dropped one by one, wherever that is: two panics of one drop would abort the program.
+/// Drops what nobody asked for one by one, since two panics of a single drop would abort the program.
 impl<A, T> Drop for ItemChunk<A, T> {
     fn drop(&mut self) {
         self.items.drain(..).for_each(quietly_drop);
@@ -84,9 +84,9 @@ impl<A, T> Drop for ItemChunk<A, T> {
 
 /// Takes items, and gives them to the pool chunk by chunk.
 pub(super) struct Feed<I: Iterator, T> {
-    /// None when there are no more.
+    /// The iterator, or `None` when there are no more items.
     items: Option<I>,
-    /// A panic of the iterator. It waits until the results of all items before it were given.
+    /// A panic of the iterator, kept until the results of all items before it were given.
     panic: Option<Box<dyn Any + Send>>,
     pool: Pool,
     work: Arc<ChunkWork<I::Item, T>>,
@@ -94,7 +94,7 @@ pub(super) struct Feed<I: Iterator, T> {
     pub(super) look_ahead: usize,
     /// The number of the next item.
     next: usize,
-    /// Chunks that have been read.
+    /// Chunks that have been read, whose memory can be reused.
     spare: Vec<ItemChunk<I::Item, T>>,
 }
 
@@ -123,8 +123,8 @@ where
         }
     }
 
-    /// The next chunk; none where there are no more items, and where the iterator has panicked, until that is
-    /// [raised](Self::raise). What it gave before it panicked is a chunk.
+    /// Returns the next chunk, or `None` where there are no more items. After a panic of the iterator it returns `None` until the
+    /// panic is [raised](Self::raise). The items that came before the panic form a chunk.
     pub(super) fn chunk(&mut self) -> Option<ItemChunk<I::Item, T>> {
         if self.panic.is_some() {
             return None;
@@ -132,8 +132,8 @@ where
         let items = self.items.as_mut()?;
         let mut chunk = self.spare.pop().unwrap_or_else(ItemChunk::empty);
         chunk.first = self.next;
-        // Unwind safe: each item is in the chunk as soon as it is taken, and an iterator that is asked again after a panic
-        // is asked so by a caller who caught it.
+        // This is unwind safe: each item is in the chunk as soon as it is taken, and only a caller who caught the panic can ask the
+        // iterator again.
         let has_more = catch_unwind(AssertUnwindSafe(|| {
             take(items, self.chunk_size, &mut chunk.items)
         }));
@@ -149,27 +149,27 @@ where
         (!chunk.items.is_empty()).then_some(chunk)
     }
 
-    /// Goes on with a panic of the iterator, if there was one. The iterator can be asked for more afterwards.
+    /// Resumes a panic of the iterator, if there was one. The iterator can be asked for more items afterwards.
     pub(super) fn raise(&mut self) {
         if let Some(panic) = self.panic.take() {
             resume_unwind(panic);
         }
     }
 
-    /// Takes no more items: an item before has failed, and that is the end.
+    /// Takes no more items, since an earlier item has failed and its error is the end.
     pub(super) fn stop(&mut self) {
         quietly_drop(self.items.take());
         quietly_drop(self.panic.take());
     }
 
-    /// Keeps the memory of a chunk that has been read, for as long as there are items.
+    /// Keeps the memory of a chunk that has been read, as long as there are more items.
     pub(super) fn reuse(&mut self, chunk: ItemChunk<I::Item, T>) {
         if self.items.is_some() {
             self.spare.push(chunk);
         }
     }
 
-    /// Gives a chunk to the pool; what has come of it goes to `then`.
+    /// Gives a chunk to the pool, and its results to `then`.
     pub(super) fn spawn<U>(
         &mut self,
         chunk: ItemChunk<I::Item, T>,
@@ -184,14 +184,14 @@ where
             Terms::whole(chunk.items.len()),
             move |control| Ok(then(work(chunk, control.token))),
         );
-        // Once it has begun, a close does not cut it off.
+        // From now on, closing the pool does not stop this iterator.
         self.pool = self.pool.again();
         job
     }
 }
 
-/// Takes up to `most` items, and returns whether there may be more. The iterator is asked for nothing but its items: what a
-/// hint of its size says, or does, must not cost an item that is taken already.
+/// Takes up to `most` items, and returns whether there may be more. Only `next` is called: `size_hint` could panic, and an item
+/// that is taken already must not be lost.
 fn take<A>(items: &mut impl Iterator<Item = A>, most: usize, taken: &mut Vec<A>) -> bool {
     while taken.len() < most {
         match items.next() {

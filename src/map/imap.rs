@@ -1,4 +1,4 @@
-//! `imap`: the results of items as an iterator, of which a bounded part is under way.
+//! `imap`: the results of items as an iterator, with a bounded number of items under way.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,18 +14,18 @@ use crate::run::quietly_drop;
 use crate::sync::{Arc, Condvar, Mutex, PoisonError};
 
 impl Pool {
-    /// Gives the results of a closure for each item, in order, as an iterator: for more items than should be in memory, and
-    /// for results that are wanted as they come.
+    /// Returns an iterator over the results of a closure for each item, in order.
     ///
-    /// It is lazy: the first call of `next` takes the first items, and from then on at most
-    /// [`look_ahead`](Imap::look_ahead) chunks are taken before their results are asked for. So it can go over an endless
-    /// iterator, and memory stays flat.
+    /// Use it for more items than should be in memory, and for results that are needed as they come.
     ///
-    /// Items are taken on the thread that asks for results: the iterator need not be `Send`, and one that waits (for a
-    /// channel, for a socket) keeps no worker waiting. But `next` waits with it, until as many chunks are taken as may be
-    /// ahead, or until the next result is there; so over such an iterator, let it look ahead little.
+    /// It is lazy: the first call of `next` takes the first items. From then on, at most [`look_ahead`](Imap::look_ahead) chunks
+    /// are taken before their results are asked for. So it can go over an endless iterator, and its memory is bounded.
     ///
-    /// A chunk is one item by default; for items that take less than some microseconds, give more by
+    /// Items are taken on the thread that asks for results. So the iterator need not be `Send`, and an iterator that waits (for a
+    /// channel, for a socket) blocks no worker. But `next` waits with it until it has taken as many chunks as allowed, or until the
+    /// next result is ready. Over such an iterator, set a small `look_ahead`.
+    ///
+    /// By default a chunk is one item. For items that take less than some microseconds, set more with
     /// [`chunk_size`](Imap::chunk_size).
     ///
     /// ```
@@ -39,18 +39,19 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// Each item of the iterator is a `Result`. The first error is the last item: that of the lowest item that failed, which
-    /// comes after the results of all before it. A closure that returns a `Result` has its values given, or each `Result`,
-    /// as the type says (see [`IntoItem`]); with each, an error ends nothing, and the iterator goes on.
+    /// Each item of the returned iterator is a `Result`. The first error is the last item: it is the error of the lowest item that
+    /// failed, and comes after the results of all items before it. If the closure returns a `Result`, the iterator gives its values
+    /// or each `Result`, as the type says (see [`IntoItem`]); with each `Result`, an error ends nothing, and the iterator goes on.
     ///
-    /// The iterator does not keep the pool: it ends with an error when the pool is terminated, or its last clone dropped. A
-    /// pool that is closed begins no new one, and lets the others go on until [`join`](Pool::join) ends its threads.
+    /// The iterator does not keep the pool alive: it ends with an error when the pool is terminated or its last clone is dropped.
+    /// In a pool that is closed, no new iterator can begin; those that have begun go on until [`join`](Pool::join) ends the
+    /// threads.
     ///
     /// # Panics
-    /// Where the iterator of the items panics, `next` panics with the same payload, after the results of all items before.
-    /// No item is lost: who catches the panic may go on, and the next item is the one that the iterator gives next. Items
-    /// are numbered as by [`enumerate`](Iterator::enumerate): a call that panicked gave no item, and has no number. If an
-    /// item before has failed, that error is the end, and the panic is dropped.
+    /// If the iterator of the items panics, `next` panics with the same payload, after the results of all items before. No item is
+    /// lost: a caller that catches the panic may go on, and the next item is the one that the iterator gives next. Items are
+    /// numbered as by [`enumerate`](Iterator::enumerate): a call that panicked gave no item, and has no number. If an earlier item
+    /// has failed, its error is the end, and the panic is dropped.
     pub fn imap<T, I, F, R>(&self, items: I, f: F) -> Imap<I::IntoIter, T>
     where
         T: Send + 'static,
@@ -66,7 +67,7 @@ impl Pool {
         }
     }
 
-    /// As [`imap`](Pool::imap), with the results in the order in which chunks are done.
+    /// Returns an iterator as [`imap`](Pool::imap) does, with the results in the order in which chunks are done.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -79,11 +80,11 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// As for [`imap`](Pool::imap): the last item is the error of the lowest item that failed, after the results of all
-    /// before it and perhaps of some behind it.
+    /// As for [`imap`](Pool::imap): the last item is the error of the lowest item that failed. It comes after the results of all
+    /// items before that one, and perhaps of some after it.
     ///
     /// # Panics
-    /// As for [`imap`](Pool::imap).
+    /// Those of [`imap`](Pool::imap).
     pub fn imap_unordered<T, I, F, R>(&self, items: I, f: F) -> ImapUnordered<I::IntoIter, T>
     where
         T: Send + 'static,
@@ -102,32 +103,32 @@ impl Pool {
     }
 }
 
-/// The results of [`Pool::imap`], in the order of the items.
+/// An iterator over the results of [`Pool::imap`], in the order of the items.
 ///
-/// Dropping it cancels what is under way.
+/// Dropping it cancels the items that are under way.
 #[must_use = "it is lazy: nothing is called before `next` is"]
 pub struct Imap<I: Iterator, T> {
     feed: Feed<I, T>,
-    /// Chunks in order.
+    /// The chunks that are under way, in order.
     under_way: VecDeque<Job<ItemChunk<I::Item, T>>>,
     reading: ItemChunk<I::Item, T>,
 }
 
-/// The results of [`Pool::imap_unordered`], as they are done.
+/// An iterator over the results of [`Pool::imap_unordered`], in the order in which chunks are done.
 ///
-/// Dropping it cancels what is under way.
+/// Dropping it cancels the items that are under way.
 #[must_use = "it is lazy: nothing is called before `next` is"]
 pub struct ImapUnordered<I: Iterator, T> {
     feed: Feed<I, T>,
-    /// Chunks in order, by the numbers of their first items.
+    /// The chunks that are under way, in order, with the numbers of their first items.
     under_way: Vec<(usize, Job<()>)>,
     reading: ItemChunk<I::Item, T>,
-    /// The lowest failure, which ends it when the chunks before it are done.
+    /// The lowest failure so far, which ends the iterator when the chunks before it are done.
     failed: Option<(usize, Error)>,
     replies: Arc<Replies<I::Item, T>>,
 }
 
-/// What has come of chunks, in the order in which they were done.
+/// The replies about chunks, in the order in which they were done.
 struct Replies<A, T> {
     done: Mutex<VecDeque<Reply<A, T>>>,
     bell: Condvar,
@@ -148,30 +149,33 @@ impl<A, T> Replies<A, T> {
         self.bell.notify_one();
     }
 
-    /// Waits for the next.
+    /// Waits for the next reply.
     fn next(&self) -> Reply<A, T> {
         let mut done = wait_while(&self.done, &self.bell, None, VecDeque::is_empty);
         done.pop_front().expect("there is one")
     }
 }
 
-/// What has come of the chunk with this first item; none, if it was not come to.
+/// A reply about a chunk: the number of its first item, and the chunk, or `None` if the chunk was never reached.
 type Reply<A, T> = (usize, Option<ItemChunk<A, T>>);
 
-/// What the two have in common.
+/// Implements what both iterators share.
 macro_rules! imap {
     ($Imap:ident) => {
         impl<I: Iterator, T> $Imap<I, T> {
-            /// How many items a worker takes at a time; 1 by default, and at least 1. More make each item cheaper, and are
-            /// less evenly shared.
+            /// Sets how many items a worker takes at a time; 1 by default, and at least 1.
+            ///
+            /// With more, each item costs less, but the items are shared less evenly.
             pub fn chunk_size(mut self, items: usize) -> Self {
                 self.feed.chunk_size = items.max(1);
                 self
             }
 
-            /// How many chunks are taken, at most, before their results are asked for; eight for each worker by default, and
-            /// at least 1. So at most this many times [`chunk_size`](Self::chunk_size) items and results are in memory, and
-            /// the results of the chunk that is being read.
+            /// Sets how many chunks are taken, at most, before their results are asked for; eight for each worker by default, and
+            /// at least 1.
+            ///
+            /// So memory holds at most this many times [`chunk_size`](Self::chunk_size) items and results, and the results of the
+            /// chunk that is being read.
             pub fn look_ahead(mut self, chunks: usize) -> Self {
                 self.feed.look_ahead = chunks.max(1);
                 self
@@ -224,8 +228,8 @@ where
     I::Item: Send + 'static,
     T: Send + 'static,
 {
-    /// Takes items until as many are under way as may be; but when it has taken some, what is done is given first, since the
-    /// iterator may wait for more.
+    /// Takes items until the allowed number of chunks is under way. It stops early when the first chunk is done, so that its
+    /// results are given before the iterator may block on more items.
     fn take_ahead(&mut self) {
         while self.under_way.len() < self.feed.look_ahead {
             let Some(chunk) = self.feed.chunk() else {
@@ -239,7 +243,7 @@ where
         }
     }
 
-    /// The first result of the next chunk.
+    /// Returns the first result of the next chunk.
     fn next_chunk(&mut self) -> Option<Result<T>> {
         loop {
             if let Some(error) = self.reading.failed.take() {
@@ -303,21 +307,21 @@ where
                 self.feed.stop();
                 return Some(Err(error));
             }
-            // One is enough to go on; were all begun that a thread of a pool waits for, such waits within each other would
-            // multiply.
+            // One begun job is enough to go on. If a thread of a pool had all jobs begun that it waits for, the number of threads
+            // would multiply with each nested wait.
             if let Some((_, job)) = self.under_way.first() {
                 job.hasten();
             }
             let (first, chunk) = self.replies.next();
             let is_it = |(other, _): &(usize, Job<()>)| *other == first;
             let Some(place) = self.under_way.iter().position(is_it) else {
-                // It was cancelled below, and the answer is late.
+                // The chunk was cancelled below, and its reply came late.
                 quietly_drop(chunk);
                 continue;
             };
             let (_, job) = self.under_way.remove(place);
             let mut chunk = chunk.unwrap_or_else(ItemChunk::empty);
-            // A chunk that was not come to has no answer but its job's.
+            // For a chunk that was never reached, only its job has the error.
             if chunk.values.is_empty() && chunk.failed.is_none() {
                 chunk.failed = job.get().err();
             }
@@ -327,7 +331,7 @@ where
                     .as_ref()
                     .is_none_or(|(lowest, _)| first < *lowest)
             {
-                // What comes before it may yet fail; what comes behind it is not wanted.
+                // A chunk before this one may still fail; the chunks after it are not wanted.
                 self.under_way.retain(|(other, _)| *other < first);
                 self.failed = Some((first, error));
             }
@@ -340,7 +344,7 @@ where
     }
 }
 
-/// An answer that is given when this is dropped, whatever became of the job.
+/// A reply that is sent when this is dropped, however the job ended.
 struct Answer<A, T> {
     first: usize,
     chunk: Option<ItemChunk<A, T>>,

@@ -1,12 +1,12 @@
-//! What a closure over items returns.
+//! The return types of closures over items.
 
 use std::convert::Infallible;
 
-/// What a closure that a [`Pool`](crate::Pool) calls returns: a `T`, or a `Result<T, E>` with `E: Into<anyhow::Error>`.
+/// The return types of a closure that a [`Pool`](crate::Pool) calls: `T`, or a `Result<T, E>` with `E: Into<anyhow::Error>`.
 ///
-/// Of a closure that returns `T`, the results are `T`s. Of one that returns a `Result`, either is meant: the first error
-/// ends the call, and the results are the values; or the results are the `Result`s themselves, and only a panic ends it. So
-/// there it must be clear from what becomes of the results, or be said, which it is:
+/// If the closure returns `T`, the results are `T`s. If it returns a `Result`, there are two ways. Either the first error ends the
+/// call, and the results are the values. Or the results are the `Result`s themselves, and only a panic ends the call. The type of
+/// the results says which: it must follow from what the program does with them, or be written:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -15,25 +15,25 @@ use std::convert::Infallible;
 /// let texts = ["1", "2", "x", "y"];
 ///
 /// let numbers: polars_par_apply::Result<Vec<i32>> = pool.map(texts, |text| text.parse());
-/// assert_eq!(numbers.unwrap_err().index(), Some(2)); // the lowest, whoever meets which first
+/// assert_eq!(numbers.unwrap_err().index(), Some(2)); // the lowest, whichever worker fails first
 ///
 /// let each: Vec<Result<i32, _>> = pool.map(texts, |text| text.parse::<i32>())?;
 /// assert!(each[1].is_ok() && each[2].is_err());
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// An error that is no `Into<anyhow::Error>`, a `String` or a `Box<dyn Error>`, becomes one by
+/// An error type that does not implement `Into<anyhow::Error>`, such as a `String` or a `Box<dyn Error>`, is converted by
 /// `.map_err(anyhow::Error::msg)`.
 ///
-/// Where no variable has the type, it can be given to the call, before as many `_` as it has other parameters:
+/// Where no variable has the type, it can be given to the call, followed by a `_` for each of the call's other parameters:
 /// `pool.map::<i32, _, _, _>(…)`, `pool.apply_async::<i32, _, _>(…)`.
 #[diagnostic::on_unimplemented(
     message = "the closure returns `{Self}`, and the results are to be `{T}`",
     note = "the closure returns `T`, or `Result<T, E>` with `E: Into<anyhow::Error>`",
-    note = "where it returns a `Result`, say what the results are: `let n: i32 = pool.apply(…)?`, `let all: Vec<i32> = pool.map(…)?`, `let job: Job<i32> = …`"
+    note = "if it returns a `Result`, write the type of the results: `let n: i32 = pool.apply(…)?`, `let all: Vec<i32> = pool.map(…)?`, `let job: Job<i32> = …`"
 )]
 pub trait IntoItem<T> {
-    /// What may come instead of it: of the `Result`, its error; of a plain `T`, nothing.
+    /// The error that may come instead of a `T`: for a `Result`, its error; for a plain `T`, none.
     type Error;
 
     #[doc(hidden)]
@@ -49,7 +49,7 @@ impl<T> IntoItem<T> for T {
     }
 }
 
-// For any `E`: were it bounded here, a `Result` with another error would silently be a value.
+// This holds for any `E`: if `E` were bounded here, a `Result` with another error type would silently count as a value.
 impl<T, E> IntoItem<T> for Result<T, E> {
     type Error = E;
 

@@ -1,4 +1,4 @@
-//! The run of a closure over items.
+//! Running a closure over items.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::verbs::{Gaps, Items, Verb, call};
 
 /// Calls a closure for each item on a pool's workers, and gives the results in order.
 ///
-/// A call that is part of a job has the job's token, and reports to it how far it is.
+/// A call that is part of a job uses the job's token, and reports its progress to the job.
 pub(super) fn map_items<T, U, C, F>(
     pool: &Pool,
     source: ItemSource<T>,
@@ -60,7 +60,7 @@ where
     call(&options, &plan, MadeBy(make), map).map(|outcome| outcome.output)
 }
 
-/// What contexts are made by; at the end, they are only dropped.
+/// A function that makes contexts; at the end, the contexts are only dropped.
 struct MadeBy<'m, C>(&'m (dyn Fn() -> Result<C> + Sync));
 
 impl<C> Sealed for MadeBy<'_, C> {}
@@ -78,18 +78,18 @@ impl<C> Lead<C> for MadeBy<'_, C> {
     }
 }
 
-/// A closure called for items, and its results.
+/// A closure that is called for items, and its results.
 struct Map<T, U, F> {
-    /// Until it is settled what of it is left.
+    /// Set until the items that are left have been dropped.
     source: Option<Open<T>>,
-    /// Until they are given as the output.
+    /// Set until they are given as the output.
     slots: Option<ResultSlots<U>>,
     f: F,
     done: Mutex<Vec<Done>>,
     items: MapItems,
 }
 
-/// What failures and errors say of items.
+/// How failures and errors name items.
 struct MapItems {
     len: usize,
     numbers: RowNumbers,
@@ -170,25 +170,25 @@ where
 
     fn output(mut self, _: &Gaps) -> Result<Vec<U>> {
         let slots = self.slots.take().expect("the slots are there");
-        // SAFETY: a run that ended, under a policy that lets no failure pass and wants no part, has set every slot.
+        // SAFETY: a run that ended, under a policy that lets no failure pass and asks for no partial output, has set every slot.
         Ok(unsafe { slots.assume_full() })
     }
 }
 
-/// Drops the items that were not taken, and the results that nobody was given.
+/// Drops the items that were not taken, and the results that were not given to the caller.
 impl<T, U, F> Drop for Map<T, U, F> {
     fn drop(&mut self) {
         let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
         done.sort_unstable_by_key(|done| done.taken.start);
         if let Some(source) = self.source.take() {
             let taken: Vec<Range<usize>> = done.iter().map(|done| done.taken.clone()).collect();
-            // SAFETY: no run is under way, since this is not borrowed; it noted what it took, since nothing between the two
-            // unwinds (`MapKernel::run`).
+            // SAFETY: no run is under way, since this is not borrowed. The run noted every item that it took, since nothing between
+            // taking and noting unwinds (`MapKernel::run`).
             unsafe { source.drop_all_but(&taken) };
         }
         if let Some(slots) = self.slots.take() {
             let set: Vec<Range<usize>> = done.iter().map(Done::set).collect();
-            // SAFETY: likewise; it noted what it set.
+            // SAFETY: as above, the run noted every slot that it set.
             unsafe { slots.drop_these(&set) };
         }
     }
@@ -204,7 +204,7 @@ struct MapKernel<'j, T, U, C, F> {
     halt: Option<&'j Halt>,
 }
 
-/// Items that were taken one after the other, and whose slots are set; but for the last one's, where it has failed.
+/// A range of items that were taken, and whose slots are set; if `failed`, the slot of the last one is not.
 struct Done {
     taken: Range<usize>,
     failed: bool,
@@ -216,15 +216,15 @@ impl Done {
     }
 }
 
-/// How a stride ended.
+/// How a stride of items ended.
 enum MapStride {
     Done,
-    /// Before an item, since the run was stopped from outside.
+    /// The run was stopped from outside, before an item.
     Halted,
     Failed(Failure),
 }
 
-/// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in a register.
+/// The position that outlives a panic in the closure. It is written on the way out, so that the loop can keep it in a register.
 struct Reached<'k> {
     item: usize,
     left: &'k mut usize,
@@ -237,10 +237,10 @@ impl Drop for Reached<'_> {
     }
 }
 
-/// Calls the closure for items, and tells the first that has no result, and why.
+/// Calls the closure for items, and reports the first item that has no result, with the reason.
 struct ItemLoop<'c, U, C, F> {
     items: Range<usize>,
-    /// How many come between looks at whether the run was stopped.
+    /// How many items are called between two looks at whether the run was stopped.
     batch: usize,
     context: &'c mut C,
     call: &'c F,
@@ -259,7 +259,7 @@ where
         let mut reached = self.items.start;
         let left = &mut reached;
         let ended = catch(move || {
-            // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
+            // Locals can live in registers; what is captured lives behind a pointer that a write might alias.
             let take = take;
             let ItemLoop {
                 items,
@@ -283,7 +283,7 @@ where
                 for item in start..end {
                     kept.item = item;
                     match call(context, take(item)) {
-                        // SAFETY: there are as many slots as items, and each item is come to once.
+                        // SAFETY: there are as many slots as items, and each item is called once.
                         Ok(result) => unsafe { slots.set(item, result) },
                         Err(error) => {
                             return MapStride::Failed(Failure::Closure(Cause::new(error)));
@@ -300,7 +300,7 @@ where
 }
 
 impl<T, U, C, F> MapKernel<'_, T, U, C, F> {
-    /// Notes which items were taken.
+    /// Records which items were taken.
     fn note(&self, taken: Range<usize>, failed: bool) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if !taken.is_empty() {
@@ -338,8 +338,8 @@ where
                 slots: self.slots,
                 halt: self.halt,
             };
-            // SAFETY: the items are within those there are, of which the run hands each out once; what is given back, from
-            // the item returned on, was not taken.
+            // SAFETY: the items exist, and the run hands each one out once. The items that are given back, from the returned one
+            // on, were not taken.
             let (reached, ended) = unsafe { self.source.run(calls) };
             let items = reached - done;
             worker.done(items);
@@ -354,7 +354,7 @@ where
                             worker.done(1);
                             end
                         }
-                        // It said that the run was cancelled: it counts as not come to, but it is taken.
+                        // The closure said that the run was cancelled, so the item counts as never reached, but it was taken.
                         Verdict::Noted | Verdict::Later => done + 1,
                     };
                 }

@@ -1,4 +1,4 @@
-//! A pool's own verbs: a closure called for items that are no frame's.
+//! The verbs of a pool itself: a closure called for items that do not come from a frame.
 
 mod feed;
 mod imap;
@@ -23,11 +23,11 @@ pub use imap::{Imap, ImapUnordered};
 pub use item::IntoItem;
 pub use star::StarFn;
 
-/// What blocks the caller.
+/// Verbs that block the caller.
 ///
-/// The closures may borrow: the call returns when none of them runs any more.
+/// The closures may borrow, since the call returns only when none of them runs any more.
 impl Pool {
-    /// Calls a closure on one of the workers, and gives what it returns.
+    /// Calls a closure on one of the workers, and returns its result.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -39,7 +39,7 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// The closure's error (see [`IntoItem`]) or panic; the pool is closed.
+    /// The closure's error (see [`IntoItem`]) or panic; or the pool is closed.
     pub fn apply<T, F, R>(&self, f: F) -> Result<T>
     where
         T: Send,
@@ -59,9 +59,9 @@ impl Pool {
 
     /// Calls a closure for each item, and gives the results in the order of the items.
     ///
-    /// The items are those of any iterator or collection, one of references included; they are collected before the first
-    /// call, as in Python. How many a worker takes at a time follows from how long they take, so there is no `chunksize` to
-    /// choose: a few slow ones run side by side from the start, and millions of fast ones cost what a loop costs.
+    /// The items come from any iterator or collection, also one of references. They are collected before the first call, as in
+    /// Python. How many items a worker takes at a time follows from how long they take, so there is no `chunksize` to choose: a few
+    /// slow items run side by side from the start, and millions of fast items cost what a loop costs.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -73,9 +73,9 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// The error or panic of the closure for the lowest item that failed, with its [`index`](crate::Error::index): always
-    /// the same one, and the rest is not finished. A closure that returns a `Result` has its values collected, or each
-    /// `Result`, as the type of the results says; see [`IntoItem`]. And: the pool is closed, or was terminated meanwhile.
+    /// The error or panic of the closure for the lowest item that failed, with its [`index`](crate::Error::index). It is always the
+    /// same one, and the rest is not finished. If the closure returns a `Result`, its values are collected, or each `Result`, as
+    /// the type of the results says; see [`IntoItem`]. Also, if the pool is closed, or was terminated meanwhile.
     pub fn map<T, I, F, R>(&self, items: I, f: F) -> Result<Vec<T>>
     where
         T: Send,
@@ -88,8 +88,8 @@ impl Pool {
         map_items(self, ItemSource::of(items), None, &|| Ok(NoContext), call)
     }
 
-    /// Calls a closure for each item, which is a tuple, with the tuple's fields (1 to 12) as its arguments, and gives the
-    /// results in the order of the items.
+    /// Calls a closure with the fields of each item, a tuple of 1 to 12, as its arguments, and gives the results in the order of
+    /// the items.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -105,7 +105,7 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// As [`map`](Pool::map).
+    /// Those of [`map`](Pool::map).
     pub fn starmap<T, I, F>(&self, items: I, f: F) -> Result<Vec<T>>
     where
         T: Send,
@@ -117,7 +117,7 @@ impl Pool {
         self.map(items, |item| f.call(item))
     }
 
-    /// Calls a closure for each item, for what it does.
+    /// Calls a closure for each item, for its side effects alone.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,7 +133,7 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// As [`map`](Pool::map). What was done before stays done: every item below the one that failed, and some above it.
+    /// Those of [`map`](Pool::map). What was done before stays done: every item below the one that failed, and some above it.
     pub fn for_each<I, F, R>(&self, items: I, f: F) -> Result<()>
     where
         I: IntoIterator,
@@ -145,11 +145,12 @@ impl Pool {
         map_items(self, ItemSource::of(items), None, &|| Ok(NoContext), call).map(drop)
     }
 
-    /// As [`map`](Pool::map), with a state of its own for each worker, which the closure takes as its first argument: a
-    /// connection, a compiled regex, a buffer. It is what `initializer` is for in Python.
+    /// Calls a closure for each item, as [`map`](Pool::map) does, with a state for each worker as the closure's first argument.
     ///
-    /// `init` returns the state, or a `Result` of it. It is called when a worker comes to its first item: at most once for
-    /// each worker of a call, and never for one that is not needed. The state is dropped before the call returns.
+    /// A state may be a connection, a compiled regex or a buffer. In Python, `initializer` is for this.
+    ///
+    /// `init` returns the state, or a `Result` of it. It is called when a worker reaches its first item: at most once for each
+    /// worker of a call, and never for a worker that is not needed. The state is dropped before the call returns.
     ///
     /// ```
     /// use std::fmt::Write;
@@ -166,7 +167,7 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// As [`map`](Pool::map); and of the kind [`State`](crate::ErrorKind::State), if a state cannot be made.
+    /// Those of [`map`](Pool::map), and one of the kind [`State`](crate::ErrorKind::State) if a state cannot be made.
     pub fn map_with_state<T, I, N, O, S, F, R>(&self, items: I, init: N, f: F) -> Result<Vec<T>>
     where
         T: Send,
@@ -185,14 +186,14 @@ impl Pool {
     }
 }
 
-/// What returns at once.
+/// Verbs that return at once.
 ///
-/// Items and closures are `'static`: they go on while the caller does something else. What is large is shared by an `Arc`
-/// that each closure has a clone of.
+/// Items and closures must be `'static`, since they are used while the caller does something else. Share large values by an `Arc`
+/// of which each closure has a clone.
 impl Pool {
     /// Calls a closure on one of the workers, in the background.
     ///
-    /// Jobs are begun in the order in which they were given.
+    /// Jobs begin in the order in which they were given.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -224,14 +225,14 @@ impl Pool {
         })
     }
 
-    /// [`map`](Pool::map) in the background: one job, whose items all the workers share.
+    /// Calls a closure for each item in the background: [`map`](Pool::map) as one [`Job`], whose items all workers share.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
     ///
     /// let pool = Pool::new(2)?;
     /// let job = pool.map_async(vec!["1", "2", "3"], str::parse::<f64>);
-    /// // … something else …
+    /// // // … do something else …
     /// let numbers: Vec<f64> = job.get()?;
     /// assert_eq!(numbers, [1.0, 2.0, 3.0]);
     /// # Ok::<(), polars_par_apply::Error>(())
@@ -257,7 +258,7 @@ impl Pool {
         })
     }
 
-    /// [`starmap`](Pool::starmap) in the background.
+    /// Calls a closure with the fields of each item in the background: [`starmap`](Pool::starmap) as a [`Job`].
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -290,7 +291,7 @@ where
     called.map_err(|failure| failed(failure, Place::Job, |_| None, |_| None))
 }
 
-/// An error of a job that was cancelled: where it says no more than that, the job's own word for it.
+/// Replaces the error of a cancelled job by the job's own error, where it says no more than that the job was cancelled.
 fn said_cancelled(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Closure { cause, .. } if says_cancelled(cause) => Error::cancelled(0, 1),

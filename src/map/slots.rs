@@ -1,4 +1,4 @@
-//! The results of items, which workers write each in its own place.
+//! The results of items, each of which a worker writes to its own place.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,9 +8,9 @@ use std::ops::Range;
 use crate::run::quietly_drop;
 use crate::write::advise_huge_pages;
 
-/// One uninitialised vector, and where each result goes.
+/// One uninitialised vector that takes each result at its index.
 pub(super) struct ResultSlots<T> {
-    /// Owns the memory; its length stays 0 until every result is there.
+    /// Owns the memory; its length stays 0 until every result is written.
     memory: Vec<T>,
     first: *mut T,
     len: usize,
@@ -19,7 +19,7 @@ pub(super) struct ResultSlots<T> {
 // SAFETY: `first` points into `memory`, which this owns; through a shared reference it is only written to, by `set`, whose
 // callers have each slot to themselves.
 unsafe impl<T: Send> Send for ResultSlots<T> {}
-// SAFETY: as above; the values are sent here.
+// SAFETY: as above; the values are sent to the thread that owns this.
 unsafe impl<T: Send> Sync for ResultSlots<T> {}
 
 impl<T> ResultSlots<T> {
@@ -40,32 +40,32 @@ impl<T> ResultSlots<T> {
         }
     }
 
-    /// The values.
+    /// Returns the values.
     ///
     /// # Safety
-    /// Every slot is set.
+    /// Every slot must be set.
     pub(super) unsafe fn assume_full(mut self) -> Vec<T> {
-        // SAFETY: the capacity is at least `len`, and the caller vouches for the rest.
+        // SAFETY: the capacity is at least `len`, and the caller promises that every slot is set.
         unsafe { self.memory.set_len(self.len) };
         self.memory
     }
 
-    /// Drops the values that are there.
+    /// Drops the values that are set.
     ///
     /// # Safety
-    /// The slots in these ranges, which do not overlap, are set.
+    /// The slots in these ranges must be set, and the ranges must not overlap.
     pub(super) unsafe fn drop_these(self, set: &[Range<usize>]) {
         if !mem::needs_drop::<T>() {
             return;
         }
         for slot in set.iter().cloned().flatten() {
-            // SAFETY: it is set, and the vector does not drop it: its length is 0.
+            // SAFETY: the slot is set, and the vector does not drop it, since its length is 0.
             quietly_drop(unsafe { self.first.add(slot).read() });
         }
     }
 }
 
-/// Sets slots.
+/// Writes slots.
 pub(super) struct SlotWriter<'s, T> {
     first: *mut T,
     len: usize,
@@ -76,11 +76,11 @@ impl<T> SlotWriter<'_, T> {
     /// Sets a slot.
     ///
     /// # Safety
-    /// There are more slots than so, and this one is set once.
+    /// `slot` must be less than the number of slots, and each slot may be set once only.
     #[inline(always)]
     pub(super) unsafe fn set(&self, slot: usize, value: T) {
         debug_assert!(slot < self.len);
-        // SAFETY: the caller vouches for the place.
+        // SAFETY: the caller promises that the slot exists and that no other call sets it.
         unsafe { self.first.add(slot).write(value) };
     }
 }

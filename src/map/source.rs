@@ -1,6 +1,6 @@
-//! Items by their number, for workers that take them in any order, each once.
+//! Items that workers take by number, in any order, each item once.
 //!
-//! Any iterator can be collected. But to write down 8 bytes for each item takes longer than a fast closure does, so the
+//! The items of any iterator can be collected. But writing 8 bytes for each item takes longer than a fast closure does, so the
 //! items of a slice of numbers and of a range are made from their number.
 
 use std::fmt;
@@ -10,35 +10,35 @@ use std::slice;
 
 use crate::run::quietly_drop;
 
-/// Items that lie in memory.
+/// The items of a call.
 pub(super) enum ItemSource<T> {
-    /// They are ours.
+    /// Items in a vector that this owns.
     Owned(Vec<T>),
-    /// They are made from their number.
+    /// Items that are made from their number.
     Made(Made),
 }
 
-/// So many items that are made.
+/// A number of items that are made.
 #[derive(Clone, Copy)]
 pub(super) struct Made {
     pattern: Pattern,
     len: usize,
 }
 
-/// How an item follows from its number.
+/// How an item is made from its number.
 #[derive(Clone, Copy)]
 enum Pattern {
-    /// References to values of so many bytes, which lie one after the other.
+    /// References to values of `size` bytes each, which lie one after the other.
     Borrowed { first: *const u8, size: usize },
-    /// Integers that follow each other, of which this is the first, in its lowest bytes.
-    Counted { first: u64 },
+    /// Consecutive integers; `first` has the first one in its lowest bytes.
+    ItemKind { first: u64 },
 }
 
 // SAFETY: it is a vector of `T`, or stands for one.
 unsafe impl<T: Send> Send for ItemSource<T> {}
 
 impl<T> ItemSource<T> {
-    /// Collects the items, where that cannot be spared.
+    /// Collects the items, unless they can be made.
     pub(super) fn of<I>(items: I) -> Self
     where
         I: IntoIterator<Item = T>,
@@ -57,7 +57,7 @@ impl<T> ItemSource<T> {
         }
     }
 
-    /// Lets its items be taken.
+    /// Opens the items for taking.
     pub(super) fn open(self) -> Open<T> {
         match self {
             ItemSource::Owned(items) => Open::Owned(ManuallyDrop::new(items)),
@@ -74,23 +74,23 @@ impl<T> fmt::Debug for ItemSource<T> {
     }
 }
 
-/// Items of which some may have been taken. Its own drop drops none.
+/// Items of which some may have been taken. Dropping it drops no item.
 pub(super) enum Open<T> {
     Owned(ManuallyDrop<Vec<T>>),
     Made(Made),
 }
 
-// SAFETY: through a shared reference a `T` can only be taken, by the one who takes it: it is sent there.
+// SAFETY: through a shared reference a `T` can only be taken, and it is sent to the thread that takes it.
 unsafe impl<T: Send> Sync for Open<T> {}
 // SAFETY: as for `ItemSource`.
 unsafe impl<T: Send> Send for Open<T> {}
 
-/// Takes items by their number: one loop of the caller's for each way to take them.
+/// A loop that takes items by their number; it is compiled once for each way to take them.
 pub(super) trait Loop<T> {
     type Out;
 
     /// # Safety
-    /// `take` is called for items that are there and were not taken before.
+    /// `take` must be called only for items that exist and were not taken before.
     unsafe fn run(self, take: impl Fn(usize) -> T) -> Self::Out;
 }
 
@@ -98,15 +98,15 @@ impl<T> Open<T> {
     /// Runs a loop with the way to take these items.
     ///
     /// # Safety
-    /// The loop takes items that are there and were not taken before.
+    /// The loop must take only items that exist and were not taken before.
     #[inline(always)]
     pub(super) unsafe fn run<L: Loop<T>>(&self, taker: L) -> L::Out {
-        // SAFETY (of all below): `made` has seen that `T` is a reference to such values, or such an integer; the caller
-        // vouches for the numbers.
+        // SAFETY (of all below): `made` has checked that `T` is a reference to such values, or such an integer; the caller promises
+        // that the numbers are valid.
         match self {
             Open::Owned(items) => {
                 let first = items.as_ptr();
-                // SAFETY: what is read is not dropped where it lies, since it was taken.
+                // SAFETY: the vector does not drop the item that is read, since it counts as taken.
                 unsafe { taker.run(move |item| first.add(item).read()) }
             }
             Open::Made(Made {
@@ -114,7 +114,7 @@ impl<T> Open<T> {
                 ..
             }) => {
                 let (first, size) = (*first, *size);
-                // SAFETY: the value lies within the slice. With a size that the compiler knows, it can vectorise.
+                // SAFETY: the value lies within the slice. With a constant size, the compiler can vectorise.
                 unsafe {
                     match size {
                         8 => taker.run(move |item| reinterpret(first.add(item * 8))),
@@ -123,11 +123,11 @@ impl<T> Open<T> {
                 }
             }
             Open::Made(Made {
-                pattern: Pattern::Counted { first },
+                pattern: Pattern::ItemKind { first },
                 ..
             }) => {
                 let first = *first;
-                // SAFETY: the type has so many bytes, and any of them are an integer.
+                // SAFETY: the type has this many bytes, and any bytes are a valid integer.
                 unsafe {
                     taker.run(move |item| {
                         let number = first.wrapping_add(item as u64);
@@ -146,55 +146,55 @@ impl<T> Open<T> {
     /// Drops the items that were not taken.
     ///
     /// # Safety
-    /// Just the items in these ranges, which are ascending and do not overlap, were taken.
+    /// Exactly the items in these ranges were taken; the ranges must be ascending and must not overlap.
     pub(super) unsafe fn drop_all_but(self, taken: &[Range<usize>]) {
         let Open::Owned(items) = self else {
             return;
         };
         let mut items = ManuallyDrop::into_inner(items);
         let len = items.len();
-        // SAFETY: 0 is no more than the capacity; what is left is dropped below, item by item.
+        // SAFETY: 0 is no more than the capacity, and the items that are left are dropped below, one by one.
         unsafe { items.set_len(0) };
         if !mem::needs_drop::<T>() {
             return;
         }
         let first = items.as_mut_ptr();
         for item in gaps(taken, len).flatten() {
-            // SAFETY: it is within the vector, and was not taken.
+            // SAFETY: the item is within the vector, and was not taken.
             quietly_drop(unsafe { first.add(item).read() });
         }
     }
 }
 
-/// What lies between ranges, up to `end`.
+/// Returns the ranges between these ranges, up to `end`.
 fn gaps(ranges: &[Range<usize>], end: usize) -> impl Iterator<Item = Range<usize>> {
     let starts = ranges.iter().map(|range| range.start).chain([end]);
     let ends = [0].into_iter().chain(ranges.iter().map(|range| range.end));
     ends.zip(starts).map(|(end, start)| end..start)
 }
 
-/// A value as one of another type.
+/// Returns a value as one of another type.
 ///
 /// # Safety
-/// It is one of that type.
+/// The value must be of that type.
 #[inline(always)]
 unsafe fn reinterpret<V, T>(value: V) -> T {
-    // `T` is not of this size only where this is never come to.
+    // The sizes differ only in code that is never reached.
     assert!(size_of::<V>() == size_of::<T>());
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller promises that the types are the same.
     unsafe { mem::transmute_copy::<V, T>(&value) }
 }
 
-/// How the items of an iterator over a slice of numbers, or of a range of integers, are made.
+/// Returns how to make the items of an iterator over a slice of numbers, or of a range of integers.
 fn made<I>(items: &I) -> Option<Made> {
-    /// The iterator as what it is.
+    /// Returns the iterator as a `J`, if it is one.
     fn is<I, J>(items: &I) -> Option<&J>
     where
         J: 'static,
     {
         let items: *const I = items;
-        // SAFETY: the types are the same, but for lifetimes; and of what `J` borrows, no more is kept than where it lies, to
-        // make the very items that the iterator would give.
+        // SAFETY: the types are the same except for lifetimes. Of what `J` borrows, only the address is kept, and it is used to
+        // make the same items that the iterator would give.
         (typeid::of::<I>() == typeid::of::<J>()).then(|| unsafe { &*items.cast::<J>() })
     }
     macro_rules! lent {
@@ -214,7 +214,7 @@ fn made<I>(items: &I) -> Option<Made> {
                 && let (len, Some(_)) = range.size_hint()
             {
                 return Some(Made {
-                    pattern: Pattern::Counted { first: range.start as u64 },
+                    pattern: Pattern::ItemKind { first: range.start as u64 },
                     len,
                 });
             }
@@ -243,7 +243,7 @@ mod tests {
     fn taken<T>(source: ItemSource<T>) -> (bool, Vec<T>) {
         let (made, len) = (matches!(source, ItemSource::Made(_)), source.len());
         let open = source.open();
-        // SAFETY: each is taken once; then all were, and the vector that they were in gives its memory back.
+        // SAFETY: each item is taken once; then all are taken, and dropping the rest only frees the vector's memory.
         let items = unsafe {
             let items = open.run(All(len));
             let taken = 0..len;

@@ -2,7 +2,7 @@
 
 use crate::arity::for_each_arity;
 
-/// A closure or function that [`starmap`](crate::Pool::starmap) takes: of the fields of a tuple `Args`, 1 to 12 of them.
+/// A closure or function that [`starmap`](crate::Pool::starmap) calls with the 1 to 12 fields of a tuple `Args`.
 ///
 /// It is implemented for every such `Fn`.
 #[diagnostic::on_unimplemented(
@@ -11,7 +11,7 @@ use crate::arity::for_each_arity;
     note = "annotate every argument; several threads call it at once, so it must be `Fn`"
 )]
 pub trait StarFn<Args> {
-    /// What it returns.
+    /// The type that the closure returns.
     type Out;
 
     #[doc(hidden)]

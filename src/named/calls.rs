@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::lazy::LazyApply;
 use crate::sealed::Sealed;
 
-/// Whether a call has a seed: [`NoSeed`], or that of `seed`.
+/// A marker trait that says whether a call has a seed: [`NoSeed`], or the type that `seed` sets.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 pub trait CallSeed: Sealed + Send + 'static {
@@ -42,11 +42,13 @@ impl CallSeed for Seed {
 }
 
 impl<D: CallSeed, G: Gives> Apply<'_, '_, Leading<NoState, D>, G> {
-    /// Calls a function of a [`Registry`](crate::Registry) as its verb does: as [`rows`](Apply::rows), [`chunks`](Apply::chunks)
-    /// and so on with its closure. It gives a `DataFrame`, of one column where the verb would give a `Column`.
+    /// Calls a function of a [`Registry`](crate::Registry) as its verb would call its closure, and gives a `DataFrame`.
     ///
-    /// Which options it follows, its verb says. A [state](crate::FunctionBuilder::state) is the function's own; a random stream
-    /// for each row needs a `seed` on the call.
+    /// The verb is [`rows`](Apply::rows), [`chunks`](Apply::chunks) and so on. Where it would give a `Column`, the frame has one
+    /// column.
+    ///
+    /// The verb determines which options can be used. A [state](crate::FunctionBuilder::state) belongs to the function; a random
+    /// stream for each row needs a `seed` on the call.
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -62,15 +64,19 @@ impl<D: CallSeed, G: Gives> Apply<'_, '_, Leading<NoState, D>, G> {
     /// ```
     ///
     /// # Errors
-    /// Those of its verb. [`ErrorKind::Function`](crate::ErrorKind::Function), before the closure is called: a seed is missing, or given to
-    /// a function that draws no numbers. Of `chunks`, a frame that does not have the schema that the function promises.
+    /// Those of its verb. [`ErrorKind::Function`](crate::ErrorKind::Function), before the closure is called: a seed is missing, or
+    /// is given to a function that draws no numbers. For `chunks`, also a frame that does not have the schema that the function
+    /// promises.
     pub fn call(self, function: &Function) -> Result<G::Of<DataFrame>> {
         let (frame, options, lead) = self.parts()?;
         function.call(frame, options, lead.seed.seed()).map(G::give)
     }
 
-    /// Calls a function of rows, and adds its results to the frame's columns, as [`with_columns`](Apply::with_columns) and as
-    /// [`LazyApply::call`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.LazyApply.html#method.call) does.
+    /// Calls a function of rows, and adds its results to the frame's columns.
+    ///
+    /// It adds them as [`with_columns`](Apply::with_columns) does, and as
+    /// [`LazyApply::call`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.LazyApply.html#method.call) does in a
+    /// query.
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -83,7 +89,8 @@ impl<D: CallSeed, G: Gives> Apply<'_, '_, Leading<NoState, D>, G> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`with_columns`](Apply::with_columns) and of [`call`](Apply::call); and that it is a function of another verb.
+    /// Those of [`with_columns`](Apply::with_columns) and of [`call`](Apply::call), and an error if it is a function of another
+    /// verb.
     pub fn call_with_columns(self, function: &Function) -> Result<G::Of<DataFrame>> {
         let (frame, options, lead) = self.parts()?;
         function
@@ -93,8 +100,9 @@ impl<D: CallSeed, G: Gives> Apply<'_, '_, Leading<NoState, D>, G> {
 }
 
 impl<D: CallSeed, G: Gives> Apply<'_, 'static, Leading<NoState, D>, G> {
-    /// Calls a function of a [`Registry`](crate::Registry) in the background: [`call`](Apply::call) as a [`Job`]; see
-    /// [`spawn_rows`](Apply::spawn_rows).
+    /// Calls a function of a [`Registry`](crate::Registry) in the background: [`call`](Apply::call) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -116,7 +124,9 @@ impl<D: CallSeed, G: Gives> Apply<'_, 'static, Leading<NoState, D>, G> {
     }
 
     /// Calls a function of rows in the background, and adds its results to the frame's columns:
-    /// [`call_with_columns`](Apply::call_with_columns) as a [`Job`]; see [`spawn_rows`](Apply::spawn_rows).
+    /// [`call_with_columns`](Apply::call_with_columns) as a [`Job`].
+    ///
+    /// See [`spawn_rows`](Apply::spawn_rows).
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -142,8 +152,10 @@ impl<D: CallSeed, G: Gives> Apply<'_, 'static, Leading<NoState, D>, G> {
 
 #[cfg(feature = "lazy")]
 impl LazyApply {
-    /// Calls a function of a [`Registry`](crate::Registry) as its verb does in a query: one of `rows` adds columns, as
-    /// [`rows`](LazyApply::rows); one of `filter_rows` keeps rows; one of `flat_map_rows`, `chunks` or `groups` replaces the frame.
+    /// Calls a function of a [`Registry`](crate::Registry) in a query, as its verb does.
+    ///
+    /// A function of `rows` adds columns, as [`rows`](LazyApply::rows) does; one of `filter_rows` keeps rows; one of
+    /// `flat_map_rows`, `chunks` or `groups` replaces the frame.
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -157,8 +169,8 @@ impl LazyApply {
     /// ```
     ///
     /// # Errors
-    /// Those of the verb, when the query is planned and when it runs. When it is planned, that the function draws random numbers:
-    /// a query has no seed.
+    /// Those of the verb, when the query is planned and when it runs. A function that draws random numbers is an error when the
+    /// query is planned, since a query has no seed.
     pub fn call(self, function: &Function) -> LazyFrame {
         function.query(self)
     }

@@ -15,10 +15,10 @@ use crate::sync::Arc;
 
 /// A function of a [`Registry`](crate::Registry): a closure with a name, for one verb.
 ///
-/// It is called by [`Apply::call`](crate::Apply::call) and [`spawn_call`](crate::Apply::spawn_call) over a `DataFrame`, by
-/// [`LazyApply::call`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.LazyApply.html#method.call) in a query, and on a cluster by
-/// the crate `polars-par-apply-cluster`. It gives what its closure gives where that is called directly. A clone is the same
-/// function.
+/// [`Apply::call`](crate::Apply::call) and [`spawn_call`](crate::Apply::spawn_call) call it over a `DataFrame`,
+/// [`LazyApply::call`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.LazyApply.html#method.call) calls it in a
+/// query, and the crate `polars-par-apply-cluster` calls it on a cluster. It gives what its closure gives when that is called
+/// directly. A clone is the same function.
 ///
 /// ```
 /// use polars_par_apply::{CallOptions, Registry, prelude::*};
@@ -27,7 +27,7 @@ use crate::sync::Arc;
 /// let length = functions.get("length")?;
 /// assert_eq!(length.to_string(), "length: rows(f64, f64) -> f64");
 ///
-/// // What it would give, without data.
+/// // Its output's schema, without data.
 /// let input = df!["x" => [3.0], "y" => [4.0], "label" => ["a"]]?;
 /// let options = CallOptions::new().select(["x", "y"]);
 /// let output = length.output_schema(input.schema(), &options)?;
@@ -42,19 +42,19 @@ pub struct Function {
     version: Arc<str>,
 }
 
-/// What a function is.
+/// What a function consists of.
 pub(super) struct Definition {
     pub(super) name: String,
-    /// The method of [`Apply`](crate::Apply) that it stands for.
+    /// The method of [`Apply`](crate::Apply) that the function is called by.
     pub(super) verb: &'static str,
     pub(super) signature: String,
     pub(super) is_seeded: bool,
-    /// Whether the closure's type says which dtypes come out.
+    /// Whether the closure's type determines the output's dtypes.
     pub(super) is_fixed: bool,
-    /// Of parts: the schema that it promises for those of a frame.
+    /// For functions of parts: the schema that it promises for the parts of a frame.
     pub(super) schema: Option<Box<Promised>>,
     pub(super) call: Box<FrameCall>,
-    /// Of rows: the call that adds the results to the frame.
+    /// For functions of rows: the call that adds the results to the frame.
     pub(super) beside: Option<Box<FrameCall>>,
     #[cfg(feature = "lazy")]
     pub(super) query: Box<QueryCall>,
@@ -68,7 +68,7 @@ pub(super) type QueryCall = dyn Fn(LazyApply) -> LazyFrame + Send + Sync;
 pub(super) type FrameCall =
     dyn Fn(&DataFrame, &Options<'_>, u64) -> Result<Outcome<DataFrame>> + Send + Sync;
 
-/// The schema that the parts of a frame will have, if the call over it has no fault.
+/// Returns the schema that the parts of a frame will have, if the call over it has no fault.
 pub(super) type Promised = dyn Fn(&DataFrame, &Options<'_>) -> Result<SchemaRef> + Send + Sync;
 
 impl Function {
@@ -86,51 +86,57 @@ impl Function {
         }
     }
 
-    /// The name that it was registered under.
+    /// Returns the name that the function was registered under.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.definition.name
     }
 
-    /// The verb that it was registered for: `"rows"`, `"filter_rows"`, `"flat_map_rows"`, `"chunks"` or `"groups"`.
+    /// Returns the verb that the function was registered for: `"rows"`, `"filter_rows"`, `"flat_map_rows"`, `"chunks"` or
+    /// `"groups"`.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         self.definition.verb
     }
 
-    /// What its closure takes and returns, without leading arguments: `"(f64, &str) -> Option<f64>"`. Types have their names
-    /// without modules, as the compiler that built the program says them.
+    /// Returns what the closure takes and returns, without leading arguments, such as `"(f64, &str) -> Option<f64>"`.
+    ///
+    /// Types have their names without modules, as the compiler that built the program writes them.
     #[must_use]
     pub fn signature(&self) -> &str {
         &self.definition.signature
     }
 
-    /// The [version](crate::Registry::version) of the registry that it comes from; empty where none was given.
+    /// Returns the [version](crate::Registry::version) of the registry that the function comes from, empty where none was given.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Whether it draws random numbers: a call then needs `seed`.
+    /// Returns whether the function draws random numbers, so that a call of it needs `seed`.
     #[must_use]
     pub fn is_seeded(&self) -> bool {
         self.definition.is_seeded
     }
 
-    /// The schema that [`Apply::call`](crate::Apply::call) with these options has over a frame of this schema. The closure is not called.
+    /// Returns the schema that [`Apply::call`](crate::Apply::call) with these options gives for a frame of schema `input`.
+    ///
+    /// The closure is not called.
     ///
     /// # Errors
-    /// Every fault of the call that its options and the schema show: columns that are missing, dtypes that the closure does not take,
-    /// options that the verb cannot follow. A closure whose type does not tell the output's dtype, such as one that returns
-    /// `AnyValue`, where [`returns`](CallOptions::returns) does not give it.
+    /// Every fault of the call that its options and the schema show: columns that are missing, dtypes that the closure does not
+    /// take, options that the verb cannot follow. Also a closure whose type does not determine the output's dtypes, such as one
+    /// that returns `AnyValue`, where [`returns`](CallOptions::returns) does not set them.
     pub fn output_schema(&self, input: &Schema, options: &CallOptions) -> Result<SchemaRef> {
         self.schema_of(&self.definition.call, input, options)
     }
 
-    /// As [`output_schema`](Function::output_schema), of [`Apply::call_with_columns`](crate::Apply::call_with_columns).
+    /// Returns the schema that [`Apply::call_with_columns`](crate::Apply::call_with_columns) with these options gives.
+    ///
+    /// It is like [`output_schema`](Function::output_schema) in all else.
     ///
     /// # Errors
-    /// As there; and that the function is not one of `rows`.
+    /// Those of [`output_schema`](Function::output_schema), and an error if the function is not one of `rows`.
     pub fn output_schema_with_columns(
         &self,
         input: &Schema,
@@ -148,7 +154,7 @@ impl Function {
         let is_known = self.definition.is_fixed || options.returns.is_some();
         let options = Options {
             call: CallOptions {
-                // What has no rows is not late.
+                // A call without rows cannot be late.
                 deadline: None,
                 ..options.clone()
             },
@@ -158,18 +164,18 @@ impl Function {
         let empty = DataFrame::empty_with_schema(input);
         let schema = match &self.definition.schema {
             Some(schema) => schema(&empty, &options)?,
-            // Of no rows, the closure is not called.
+            // Without rows, the closure is not called.
             None => call(&empty, &options, 0)?.output.schema().clone(),
         };
         match is_known {
             true => Ok(schema),
             false => Err(self.refused(
-                "the closure's type does not tell the output's dtype; give it with .returns([dtype])",
+                "the closure's type does not determine the output's dtype; give it with .returns([dtype])",
             )),
         }
     }
 
-    /// Calls it over a frame.
+    /// Calls the function over a frame.
     pub(super) fn call(
         &self,
         frame: &DataFrame,
@@ -179,7 +185,7 @@ impl Function {
         (self.definition.call)(frame, options, self.seed(seed)?)
     }
 
-    /// Calls it over a frame, and adds the results to it.
+    /// Calls the function over a frame, and adds its results to the frame.
     pub(super) fn call_with_columns(
         &self,
         frame: &DataFrame,
@@ -194,7 +200,7 @@ impl Function {
         if self.definition.is_seeded {
             let function = self.clone();
             return call.refused(move || {
-                function.refused("it draws random numbers, and calls in a query have no seed; call it over a DataFrame, with .seed(n)")
+                function.refused("it draws random numbers, and calls in a query have no seed; call it on a DataFrame, with .seed(n)")
             });
         }
         (self.definition.query)(call)
@@ -203,13 +209,13 @@ impl Function {
     fn beside(&self) -> Result<&FrameCall> {
         self.definition.beside.as_deref().ok_or_else(|| {
             self.refused(&format!(
-                "it is a function of {}, whose results do not stand beside the frame's columns; use .call(&function)",
+                "it is a function of {}, whose results cannot be put beside the frame's columns; use .call(&function)",
                 self.definition.verb
             ))
         })
     }
 
-    /// The seed of a call, which is given exactly where the closure draws numbers.
+    /// Returns the seed of a call; it must be given if the closure draws numbers, and only then.
     fn seed(&self, seed: Option<u64>) -> Result<u64> {
         match (self.definition.is_seeded, seed) {
             (true, None) => Err(self.refused("it draws random numbers; give the call .seed(n)")),
@@ -229,7 +235,7 @@ impl Function {
     }
 }
 
-/// Its name, its verb, and what its closure takes and returns.
+/// Writes the function's name, its verb, and what its closure takes and returns.
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Definition {

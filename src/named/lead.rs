@@ -1,4 +1,4 @@
-//! The leading arguments of a named function, which it brings along: its state, its random stream.
+//! The leading arguments of a named function, which belong to the function: its state and its random stream.
 
 use crate::context::{
     IntoState, Lead, Leading, NoContext, NoFinish, NoSeed, NoState, State, WithState,
@@ -10,16 +10,16 @@ use crate::lazy::{Lends as InQueries, Lends, States, lead_from};
 #[cfg(not(feature = "lazy"))]
 use NoQueries as InQueries;
 
-/// The leading arguments of a named function, made anew for each call: a [`Leading`].
+/// The leading arguments of a named function, which are made anew for each call: a [`Leading`].
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 pub trait NamedLead<C>: Lead<C> + InQueries<C> + Clone + Send + Sync + 'static {
-    /// With the seed of one call, if the function draws random numbers.
+    /// Returns them with the seed of one call, if the function draws random numbers.
     #[doc(hidden)]
     fn seeded(&self, seed: u64) -> Self;
 }
 
-/// Where there are no queries, nothing more is asked of leading arguments.
+/// Stands in for `InQueries` where there are no queries, and requires nothing.
 #[cfg(not(feature = "lazy"))]
 #[doc(hidden)]
 pub trait NoQueries<C> {}
@@ -92,7 +92,7 @@ where
     }
 }
 
-// Queries have no seed; a function that needs one is refused before these are asked.
+// Queries have no seed. A function that needs one is refused before these methods are called.
 #[cfg(all(feature = "lazy", feature = "rand"))]
 impl Lends<WithSeed> for Leading<NoState, Seed> {
     type Kept = ();

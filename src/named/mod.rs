@@ -1,4 +1,4 @@
-//! Functions that are registered once under a name, and called by it everywhere.
+//! Functions that are registered once under a name, and are called by this name everywhere.
 
 mod calls;
 mod function;

@@ -1,4 +1,4 @@
-//! The functions of a program, by name.
+//! The registry of a program's functions, by name.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -26,11 +26,13 @@ use crate::write::{
     IntoGroups, IntoMask, IntoRow, IntoRows, IntoStack, OutputSchema, RowSink, Sinks, fitted,
 };
 
-/// Functions by name: each is registered once, with its closure, and is then called by its name wherever the program runs:
-/// over a frame, in the background, in a query, and, with the crate `polars-par-apply-cluster`, on other machines, to which a
-/// closure could not be sent.
+/// A registry of functions that are called by their names.
 ///
-/// A program that runs on several machines makes it by one function, which all of them call:
+/// Each function is registered once, with its closure, and can then be called by its name wherever the program runs: over a frame,
+/// in the background, in a query, and, with the crate `polars-par-apply-cluster`, on other machines, to which a closure could not
+/// be sent.
+///
+/// A program that runs on several machines makes its registry in one function, which is called on all of them:
 ///
 /// ```
 /// use polars_par_apply::{Registry, prelude::*};
@@ -64,7 +66,7 @@ use crate::write::{
 pub struct Registry {
     version: Arc<str>,
     functions: BTreeMap<String, Function>,
-    /// Names that cannot be given, and why.
+    /// Names that were refused, and why.
     faults: Vec<(String, &'static str)>,
 }
 
@@ -78,14 +80,16 @@ impl Registry {
         }
     }
 
-    /// The version of the functions, in whatever form: it is part of the [`signatures`](Registry::signatures), by which the
-    /// processes of a cluster tell whether they have the same functions. Change it when a function changes that keeps its types.
+    /// Sets the version of the functions, in any form.
+    ///
+    /// It is part of the [`signatures`](Registry::signatures), by which the processes of a cluster check that they have the same
+    /// functions. Change it when a function changes but keeps its types.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Arc::from(version.into());
         self
     }
 
-    /// Registers a function of rows, as the closure of [`Apply::rows`](crate::Apply::rows).
+    /// Registers a function of rows, with a closure as [`Apply::rows`](crate::Apply::rows) takes it.
     pub fn rows<M, F>(self, name: impl Into<String>, f: F) -> Self
     where
         F: RowFn<M> + Send + 'static,
@@ -94,7 +98,8 @@ impl Registry {
         self.function(name).rows(f)
     }
 
-    /// Registers a function that says which rows are kept, as the closure of [`Apply::filter_rows`](crate::Apply::filter_rows).
+    /// Registers a function that says which rows are kept, with a closure as [`Apply::filter_rows`](crate::Apply::filter_rows)
+    /// takes it.
     pub fn filter_rows<M, F>(self, name: impl Into<String>, f: F) -> Self
     where
         F: RowFn<M> + Send + 'static,
@@ -103,8 +108,8 @@ impl Registry {
         self.function(name).filter_rows(f)
     }
 
-    /// Registers a function that gives any number of rows for each, as the closure of
-    /// [`Apply::flat_map_rows`](crate::Apply::flat_map_rows).
+    /// Registers a function that gives any number of rows for each row, with a closure as
+    /// [`Apply::flat_map_rows`](crate::Apply::flat_map_rows) takes it.
     pub fn flat_map_rows<M, F>(self, name: impl Into<String>, f: F) -> Self
     where
         F: RowFn<M> + Send + 'static,
@@ -113,9 +118,11 @@ impl Registry {
         self.function(name).flat_map_rows(f)
     }
 
-    /// Registers a function of parts, as the closure of [`Apply::chunks`](crate::Apply::chunks), that returns a `DataFrame`, or
-    /// what the closure says otherwise of a `Result` of one. `schema` is what its frames have: a `Schema`, or a closure that makes one of
-    /// the input's, `|input: &Schema| …`. A frame that does not have it ends the call with an error.
+    /// Registers a function of parts, with a closure as [`Apply::chunks`](crate::Apply::chunks) takes it that returns a `DataFrame`
+    /// or a `Result` of one.
+    ///
+    /// `schema` is the schema of these frames: a `Schema`, or a closure that makes it from the input's, `|input: &Schema| …`. A
+    /// frame with another schema ends the call with an error.
     pub fn chunks<M, S, F>(self, name: impl Into<String>, schema: S, f: F) -> Self
     where
         S: OutputSchema,
@@ -125,8 +132,9 @@ impl Registry {
         self.function(name).chunks(schema, f)
     }
 
-    /// Registers a function of groups, as the closure of [`Apply::groups`](crate::Apply::groups), that returns cells. A call of it
-    /// needs keys, by [`by`](crate::Apply::by).
+    /// Registers a function of groups, with a closure as [`Apply::groups`](crate::Apply::groups) takes it that returns cells.
+    ///
+    /// A call of it needs keys, which [`by`](crate::Apply::by) sets.
     pub fn groups<M, F>(self, name: impl Into<String>, f: F) -> Self
     where
         F: GroupFn<M> + Send + 'static,
@@ -135,7 +143,9 @@ impl Registry {
         self.function(name).groups(f)
     }
 
-    /// Begins a function with leading arguments: a state for each worker, a random stream for each row. It ends with the verb.
+    /// Begins a function with leading arguments: a state for each worker, or a random stream for each row.
+    ///
+    /// A verb ends it and registers the function.
     ///
     /// ```
     /// use polars_par_apply::{Registry, prelude::*};
@@ -164,10 +174,11 @@ impl Registry {
         }
     }
 
-    /// The function of this name.
+    /// Returns the function of this name.
     ///
     /// # Errors
-    /// [`ErrorKind::Function`]: there is none of this name; or the registry itself is at fault, as [`check`](Registry::check) finds it.
+    /// [`ErrorKind::Function`], if there is no function of this name, or if the registry itself has a fault that
+    /// [`check`](Registry::check) finds.
     pub fn get(&self, name: &str) -> Result<Function> {
         self.check()?;
         if let Some(function) = self.functions.get(name) {
@@ -180,10 +191,10 @@ impl Registry {
             quoted.join(between)
         };
         match (near(name, &names).as_slice(), names.as_slice()) {
-            ([], []) => message.push_str("; there are no functions"),
+            ([], []) => message.push_str("; the registry has no functions"),
             ([], names) => {
                 let listed = quoted(names, ", ");
-                let _ = write!(message, "; those that are: {listed}");
+                let _ = write!(message, "; the registered functions: {listed}");
             }
             (near, _) => {
                 let listed = quoted(near, " or ");
@@ -194,10 +205,10 @@ impl Registry {
         Err(ErrorKind::Function { function, message }.into())
     }
 
-    /// Checks the names: none is given twice, and none is empty.
+    /// Checks the names: no name may be empty or given twice.
     ///
     /// # Errors
-    /// [`ErrorKind::Function`], of the first name at fault.
+    /// [`ErrorKind::Function`], for the first name at fault.
     pub fn check(&self) -> Result<()> {
         let Some((function, message)) = self.faults.first() else {
             return Ok(());
@@ -206,14 +217,16 @@ impl Registry {
         Err(ErrorKind::Function { function, message }.into())
     }
 
-    /// The functions, ordered by name.
+    /// Returns the functions, ordered by name.
     pub fn functions(&self) -> impl Iterator<Item = Function> {
         let functions = self.functions.values();
         functions.map(|function| function.with_version(&self.version))
     }
 
-    /// A text of the [version](Registry::version) and a line for each function: its name, verb, and types. Two programs whose texts are equal have
-    /// functions that are called alike; whether these also do the same, the version says.
+    /// Returns a text of the [version](Registry::version) and a line for each function, with its name, verb and types.
+    ///
+    /// Two programs with equal texts have functions that are called alike. Whether the functions also do the same is what the
+    /// version says.
     ///
     /// ```
     /// use polars_par_apply::Registry;
@@ -237,7 +250,8 @@ impl Registry {
     fn insert(&mut self, function: Function) {
         let name = function.name().to_string();
         if name.is_empty() {
-            self.faults.push((name, "the name is empty"));
+            self.faults
+                .push((name, "the name is empty; give each function a name"));
             return;
         }
         match self.functions.entry(name) {
@@ -267,7 +281,9 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// A named function in the making: leading arguments, then its verb. Made by [`Registry::function`].
+/// A builder of a named function: leading arguments first, then its verb.
+///
+/// [`Registry::function`] makes it.
 #[derive(Clone)]
 #[must_use = "a builder registers nothing before its verb"]
 pub struct FunctionBuilder<L = Leading<NoState, NoSeed>> {
@@ -285,8 +301,9 @@ impl<L> fmt::Debug for FunctionBuilder<L> {
 }
 
 impl<D> FunctionBuilder<Leading<NoState, D>> {
-    /// Gives the closure a state for each worker, as [`Apply::state`](crate::Apply::state): it takes `&mut S` first. `init` returns
-    /// the state or a `Result` of it, and is called anew in each call of the function.
+    /// Gives the closure a state for each worker, which it takes as `&mut S` first, as with [`Apply::state`](crate::Apply::state).
+    ///
+    /// `init` returns the state or a `Result` of it, and is called again in each call of the function.
     pub fn state<I, O>(
         self,
         init: I,
@@ -312,8 +329,10 @@ impl<D> FunctionBuilder<Leading<NoState, D>> {
 
 #[cfg(feature = "rand")]
 impl<S> FunctionBuilder<Leading<S, NoSeed>> {
-    /// Gives the closure a random stream for each row, as [`Apply::seed`](crate::Apply::seed): it takes `&mut RowRng` first, after a
-    /// state. The seed is given with each call.
+    /// Gives the closure a random stream for each row, which it takes as `&mut RowRng`, as with
+    /// [`Apply::seed`](crate::Apply::seed).
+    ///
+    /// It is the first argument, or the second after a state. The seed is given with each call.
     ///
     /// ```
     /// use polars_par_apply::rand::RngExt;
@@ -340,7 +359,7 @@ impl<S> FunctionBuilder<Leading<S, NoSeed>> {
 }
 
 impl<L> FunctionBuilder<L> {
-    /// Registers it as a function of rows; see [`Registry::rows`].
+    /// Registers the function as a function of rows; see [`Registry::rows`].
     pub fn rows<M, C, F>(self, f: F) -> Registry
     where
         L: NamedLead<C>,
@@ -377,7 +396,7 @@ impl<L> FunctionBuilder<L> {
         })
     }
 
-    /// Registers it as a function that says which rows are kept; see [`Registry::filter_rows`].
+    /// Registers the function as one that says which rows are kept; see [`Registry::filter_rows`].
     pub fn filter_rows<M, C, F>(self, f: F) -> Registry
     where
         L: NamedLead<C>,
@@ -404,7 +423,7 @@ impl<L> FunctionBuilder<L> {
         })
     }
 
-    /// Registers it as a function that gives any number of rows for each; see [`Registry::flat_map_rows`].
+    /// Registers the function as one that gives any number of rows for each row; see [`Registry::flat_map_rows`].
     pub fn flat_map_rows<M, C, F>(self, f: F) -> Registry
     where
         L: NamedLead<C>,
@@ -436,7 +455,7 @@ impl<L> FunctionBuilder<L> {
         })
     }
 
-    /// Registers it as a function of parts, whose frames have this schema; see [`Registry::chunks`].
+    /// Registers the function as a function of parts, whose frames have this schema; see [`Registry::chunks`].
     pub fn chunks<M, C, S, F>(self, schema: S, f: F) -> Registry
     where
         L: NamedLead<C>,
@@ -478,7 +497,7 @@ impl<L> FunctionBuilder<L> {
         })
     }
 
-    /// Registers it as a function of groups; see [`Registry::groups`].
+    /// Registers the function as a function of groups; see [`Registry::groups`].
     pub fn groups<M, C, F>(self, f: F) -> Registry
     where
         L: NamedLead<C>,
@@ -554,7 +573,7 @@ impl<L> FunctionBuilder<L> {
     }
 }
 
-/// The schema by the names that a call gives.
+/// Returns the schema with the names that a call sets.
 fn renamed(schema: SchemaRef, options: &CallOptions) -> Result<SchemaRef> {
     let Some(names) = &options.names else {
         return Ok(schema);

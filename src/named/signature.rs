@@ -2,16 +2,16 @@
 
 use std::any::type_name;
 
-/// The signature of a closure, `(f64, &str) -> Option<f64>`: by its marker, which has the types that it takes, and by what it
-/// returns. (Of a closure that calls another, the marker has what the other returns.)
+/// Returns the signature of a closure, such as `(f64, &str) -> Option<f64>`, from its marker type, which has the argument types,
+/// and from its return type. (For a closure that calls another, the marker has the return type of the inner one.)
 pub(super) fn signature_of<Marker, Out>() -> String {
     let taken = without_paths(taken(type_name::<Marker>()));
     format!("{taken} -> {}", without_paths(type_name::<Out>()))
 }
 
-/// The arguments, in parentheses.
+/// Returns the arguments, in parentheses.
 fn taken(marker: &str) -> &str {
-    // `(module::OfCells, fn(A, B) -> Out)`, perhaps within others that call it.
+    // The marker looks like `(module::OfCells, fn(A, B) -> Out)`, perhaps inside the marker of another closure.
     let Some(begin) = marker.find("fn(") else {
         return marker;
     };
@@ -28,7 +28,7 @@ fn taken(marker: &str) -> &str {
     arguments
 }
 
-/// A type's name without the modules that lead to it: `alloc::string::String` is `String`.
+/// Returns a type's name without the modules that lead to it: `alloc::string::String` becomes `String`.
 fn without_paths(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut word = String::new();

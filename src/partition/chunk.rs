@@ -4,7 +4,7 @@ use std::ops::{Deref, Range};
 
 use polars::prelude::DataFrame;
 
-/// A part of the input, as a chunk closure's argument: the rows, and where in the input they lie.
+/// A chunk closure's argument that has the rows of one part and knows their position in the input.
 ///
 /// It dereferences to the part's `DataFrame`.
 ///
@@ -41,19 +41,21 @@ impl Chunk {
         }
     }
 
-    /// Where the part's own rows are in the frame.
+    /// Sets where the part's own rows are in the frame.
     pub(crate) fn with_core(self, core: Range<usize>) -> Self {
         Chunk { core, ..self }
     }
 
-    /// The part's position among the parts, from 0.
+    /// Returns the part's position among the parts, counted from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The positions of the part's own rows in its frame: all, unless the call has an [`overlap`](crate::Apply::overlap), and
-    /// the rows before and after these are those of its neighbours.
+    /// Returns the positions of the part's own rows in its frame.
+    ///
+    /// These are all rows of the frame, unless the call has an [`overlap`](crate::Apply::overlap). Then the rows before and
+    /// after them belong to the neighbouring parts.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -75,20 +77,22 @@ impl Chunk {
         self.core.clone()
     }
 
-    /// The number of the input row that the part begins with, [overlap](crate::Apply::overlap) included. The rows after it have the numbers after it, unless the call was
-    /// given [`row_numbers`](crate::Apply::row_numbers): then select that column too, and give it to a call within the part.
+    /// Returns the number of the part's first input row, [overlap](crate::Apply::overlap) included.
+    ///
+    /// The rows after it have consecutive numbers, unless the call was given [`row_numbers`](crate::Apply::row_numbers). In
+    /// that case, select that column too, and give it to a call within the part.
     #[must_use]
     pub fn row_offset(&self) -> usize {
         self.row_offset
     }
 
-    /// The part's rows.
+    /// Returns the part's rows.
     #[must_use]
     pub fn frame(&self) -> &DataFrame {
         &self.frame
     }
 
-    /// The part's rows, by value.
+    /// Returns the part's rows by value.
     #[must_use]
     pub fn into_frame(self) -> DataFrame {
         self.frame

@@ -1,18 +1,18 @@
-//! A part with rows of its neighbours around it.
+//! A part with the neighbouring rows around it.
 
 use std::ops::Range;
 
-/// A part's own rows, and those that its closure is given.
+/// The rows that belong to a part, and the rows that its closure is given.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct Halo {
     own: Range<usize>,
-    /// The own rows and those beside them, as far as there are any.
+    /// The part's own rows and those beside them, as far as there are any.
     pub(crate) around: Range<usize>,
 }
 
 impl Halo {
-    /// Of a part of so many rows, with so many before and after it.
+    /// Makes the halo of a part in a frame of `rows` rows, with up to `before` rows before it and `after` rows after it.
     pub(crate) fn new(own: Range<usize>, (before, after): (usize, usize), rows: usize) -> Self {
         let start = own.start.saturating_sub(before);
         let end = own.end.saturating_add(after).min(rows);
@@ -22,18 +22,18 @@ impl Halo {
         }
     }
 
-    /// The own rows, counted from the first that is given.
+    /// Returns the part's own rows, counted from the first row that is given.
     pub(crate) fn core(&self) -> Range<usize> {
         self.own.start - self.around.start..self.own.end - self.around.start
     }
 
-    /// Of a result that has so many rows, those that are the part's own; or what is wrong with it.
+    /// Returns which of a result's `height` rows are the part's own, or what is wrong with that height.
     pub(crate) fn rows_kept(&self, height: usize) -> Result<Range<usize>, String> {
         match height {
             height if height == self.around.len() => Ok(self.core()),
             height if height == self.own.len() => Ok(0..height),
             height => Err(format!(
-                "the result has {height} rows, and the part {}, or {} with its overlap; return as many as one of these",
+                "the result has {height} rows, but the part has {}, or {} with its overlap; return one of these two numbers of rows",
                 self.own.len(),
                 self.around.len(),
             )),

@@ -1,20 +1,20 @@
-//! Where each column's chunks lie, and the blocks of rows that lie in one chunk of every column.
+//! The places of each column's chunks, and the blocks of rows that are in one chunk of every column.
 //!
-//! Columns of a frame may be chunked differently. A closure is run block by block: a block's rows lie side by side in
-//! one chunk of every column used, so the innermost loop indexes plain slices and looks up no chunk.
+//! The columns of a frame may be chunked differently. A closure is run block by block: the rows of a block are side by side in
+//! one chunk of every column used, so the innermost loop indexes plain slices and does not look up chunks.
 
 use std::ops::Range;
 
-/// The most rows in a block. A block costs little, but each makes the memory's prefetcher start anew in every column.
+/// The most rows in a block. A block costs little, but it makes the memory's prefetcher start again in every column.
 pub(crate) const BLOCK: usize = 1 << 16;
 
-/// The same where values are converted before they are read: few enough that they stay in the nearest cache.
+/// The most rows in a block whose values are converted before they are read: few enough that they stay in the fastest cache.
 pub(crate) const CONVERTED_BLOCK: usize = 1 << 12;
 
-/// Where a block begins in one column.
+/// The place where a block begins in one column.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlockStart {
-    /// The chunk, among the column's chunks that are not empty.
+    /// The position of the chunk among the column's chunks that are not empty.
     pub(crate) chunk: usize,
     /// The first row within the chunk.
     pub(crate) offset: usize,
@@ -23,9 +23,9 @@ pub struct BlockStart {
 /// The ends of one column's chunks.
 #[derive(Debug)]
 pub(crate) enum ChunkEnds {
-    /// Row numbers, ascending.
+    /// The ends as row numbers, ascending.
     At(Vec<usize>),
-    /// One chunk of so many equal rows stands for every block: a scalar column.
+    /// A scalar column: one chunk of this many equal rows stands for every block.
     Repeated(usize),
 }
 
@@ -62,7 +62,7 @@ impl Layout {
     }
 }
 
-/// Walks blocks of rows. Not an iterator, since it lends the places.
+/// Walks blocks of rows; it is not an iterator, since it lends the places.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     layout: &'a Layout,
@@ -72,7 +72,7 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// The next block: its first row, how many rows it has, and where it begins in each column.
+    /// Returns the next block: its first row, how many rows it has, and where it begins in each column.
     pub(crate) fn next(&mut self) -> Option<(usize, usize, &[BlockStart])> {
         self.advance();
         if self.rows.is_empty() {

@@ -1,4 +1,4 @@
-//! Where to cut: parts of a frame as NumPy cuts them, and stretches of rows that lie in one chunk of every column.
+//! The places to cut a frame: parts as NumPy cuts them, and blocks of rows that are in one chunk of every column.
 
 mod chunk;
 mod halo;

@@ -1,4 +1,4 @@
-//! Parts of a frame: NumPy's `array_split`, and parts of so many rows.
+//! Parts of a frame: NumPy's `array_split`, and parts with a fixed number of rows.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use polars::prelude::DataFrame;
 
 use crate::error::{ErrorKind, Result};
 
-/// Cuts `frame` into `parts` parts, the first `height % parts` of them one row longer.
+/// Cuts `frame` into `parts` parts; the first `height % parts` of them have one row more.
 pub(crate) fn array_split(frame: &DataFrame, parts: usize) -> Result<Vec<DataFrame>> {
     if parts == 0 {
         return Err(ErrorKind::Option {
@@ -21,7 +21,7 @@ pub(crate) fn array_split(frame: &DataFrame, parts: usize) -> Result<Vec<DataFra
     Ok(frames)
 }
 
-/// A vector with room for one thing for each part; an error where the memory cannot be had.
+/// Makes a vector with room for one item for each part, or returns an error if the memory cannot be allocated.
 pub(crate) fn room_for<T>(parts: usize, option: &'static str) -> Result<Vec<T>> {
     let mut room = Vec::new();
     room.try_reserve_exact(parts).map_err(|_| {
@@ -31,17 +31,17 @@ pub(crate) fn room_for<T>(parts: usize, option: &'static str) -> Result<Vec<T>> 
     Ok(room)
 }
 
-/// How rows are cut into parts; the numbers are 1 or more.
+/// How rows are cut into parts; the numbers are at least 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
-    /// So many parts, the first `rows % parts` of them one row longer, as NumPy's `array_split` cuts.
+    /// This many parts; the first `rows % parts` of them have one row more, as NumPy's `array_split` cuts.
     Partitions(usize),
-    /// Parts of so many rows; the last may be shorter. One empty part where there are no rows.
+    /// Parts of this many rows; the last may be shorter. If there are no rows, there is one empty part.
     ChunkRows(usize),
 }
 
 impl Cut {
-    /// The option that asks for it.
+    /// Returns the name of the option for this cut.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Cut::Partitions(_) => "partitions",
@@ -49,7 +49,7 @@ impl Cut {
         }
     }
 
-    /// How many parts `rows` rows have.
+    /// Returns how many parts `rows` rows have.
     pub(crate) fn parts(self, rows: usize) -> usize {
         match self {
             Cut::Partitions(parts) => parts,
@@ -57,7 +57,7 @@ impl Cut {
         }
     }
 
-    /// Where the part that a row is in ends.
+    /// Returns where the part that a row is in ends.
     pub(crate) fn end_of_part_at(self, row: usize, rows: usize) -> usize {
         let part = match self {
             Cut::Partitions(parts) => {
@@ -74,7 +74,7 @@ impl Cut {
         self.rows_of(part, rows).end
     }
 
-    /// The rows of a part.
+    /// Returns the rows of a part.
     pub(crate) fn rows_of(self, part: usize, rows: usize) -> Range<usize> {
         match self {
             Cut::Partitions(parts) => {
@@ -90,9 +90,9 @@ impl Cut {
     }
 }
 
-/// The rows of one part as a frame that shares the input's memory.
+/// Returns the rows of one part as a frame that shares the input's memory.
 pub(crate) fn slice(frame: &DataFrame, rows: &Range<usize>) -> DataFrame {
-    // A row number fits an i64: no buffer is longer than isize::MAX bytes, and a scalar column's length is an IdxSize.
+    // A row number fits an i64: no buffer is longer than isize::MAX bytes, and the length of a scalar column is an IdxSize.
     frame.slice(rows.start as i64, rows.len())
 }
 

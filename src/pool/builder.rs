@@ -1,4 +1,4 @@
-//! How a pool of one's own is made.
+//! The builder of an owned pool.
 
 use std::fmt;
 
@@ -7,11 +7,13 @@ use super::team::{Make, Team};
 use crate::error::{ErrorKind, Result};
 use crate::sync::thread;
 
-/// Tells how many threads this process may use at the same time: what the machine has, less what the process is kept from
-/// by its CPU affinity, and on Linux by the CPU quota of its container (cgroup v1 or v2). At least 1.
+/// Returns how many threads this process may use at the same time, at least 1.
 ///
-/// It is [`std::thread::available_parallelism`], with 1 where that is not known. Polars' own pool has as many workers unless
-/// `POLARS_MAX_THREADS` says otherwise.
+/// That is what the machine has, limited by the process's CPU affinity and, on Linux, by the CPU quota of its container (cgroup v1
+/// or v2).
+///
+/// It is [`std::thread::available_parallelism`], or 1 where that is not known. Polars' own pool has the same number of workers,
+/// unless `POLARS_MAX_THREADS` sets another.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -25,7 +27,7 @@ pub fn available_workers() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A [`Pool`] in the making; made by [`Pool::builder`].
+/// A builder of a [`Pool`], made by [`Pool::builder`].
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -55,14 +57,15 @@ impl PoolBuilder {
         }
     }
 
-    /// How many threads the pool has; [`available_workers`] by default.
+    /// Sets how many threads the pool has; [`available_workers`] by default.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// What each thread is called, by its number from 0, in panic messages and debuggers; `par-apply-0` and so on by
-    /// default. The name has no NUL character.
+    /// Sets the name of each thread, by its number from 0, for panic messages and debuggers; by default `par-apply-0` and so on.
+    ///
+    /// A name must not contain a NUL character.
     pub fn thread_name<F>(mut self, name: F) -> Self
     where
         F: Fn(usize) -> String + 'static,
@@ -71,17 +74,17 @@ impl PoolBuilder {
         self
     }
 
-    /// How many bytes of stack each thread has, at least; by default what Rust gives every thread (2 MiB, or
+    /// Sets how many bytes of stack each thread has, at least; by default what Rust gives every thread (2 MiB, or
     /// `RUST_MIN_STACK`).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Starts the threads.
+    /// Starts the threads and returns the pool.
     ///
     /// # Errors
-    /// 0 workers or more than 4,096, a name with a NUL character, or the system gives no more threads.
+    /// 0 workers or more than 4,096, a name with a NUL character, or threads that the system cannot start.
     pub fn build(self) -> Result<Pool> {
         let workers = self.workers;
         let refused = |option, message: String| ErrorKind::Option { option, message };
@@ -94,7 +97,9 @@ impl PoolBuilder {
         }
         let names: Vec<String> = (0..workers).map(&self.name).collect();
         if let Some(name) = names.iter().find(|name| name.contains('\0')) {
-            let message = format!("a thread cannot be named {name:?}, which has a NUL character");
+            let message = format!(
+                "a thread cannot be named {name:?}, which has a NUL character; give a name without one"
+            );
             return Err(refused("thread_name", message).into());
         }
         let stack_size = self.stack_size;

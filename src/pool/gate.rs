@@ -1,4 +1,4 @@
-//! What a pool was given and is not done with: so that it can be closed, waited for and terminated.
+//! The record of the work that a pool has admitted and that is not done, so that the pool can be closed, waited for and terminated.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::cancel::{CancelToken, Stop};
 use crate::error::{ErrorKind, Result};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The way into a pool.
+/// The entrance of a pool.
 #[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<GateState>,
@@ -21,20 +21,20 @@ pub(crate) struct Gate {
 struct GateState {
     closed: bool,
     terminated: bool,
-    /// How many were let in and are not done.
+    /// The number of passes that were given out and not given back.
     inside: usize,
     next: u64,
     stops: HashMap<u64, Weak<dyn Stop>>,
 }
 
 impl Gate {
-    /// Lets one more in, while the pool is open; and what comes from within, until it is terminated.
+    /// Admits new work while the pool is open, and work that comes from within until the pool is terminated.
     pub(super) fn admit(self: &Arc<Self>) -> Result<Pass> {
         let is_within = is_within::<Gate>(self);
         self.admit_if(|state| !state.closed || (is_within && !state.terminated))
     }
 
-    /// Lets the rest of something in, unless the pool was terminated.
+    /// Admits the rest of work that has entered before, unless the pool was terminated.
     pub(super) fn admit_again(self: &Arc<Self>) -> Result<Pass> {
         self.admit_if(|state| !state.terminated)
     }
@@ -69,19 +69,18 @@ impl Gate {
             (state.closed, state.terminated) = (true, true);
             state.stops.drain().map(|(_, stop)| stop).collect()
         };
-        // Outside the lock: what is stopped may end, and give its pass back.
+        // This is done outside the lock, since work that is stopped may end and give its pass back.
         let stops = stops.iter().filter_map(Weak::upgrade);
         stops.for_each(|stop| stop.stop());
     }
 
-    /// Waits until all who were let in are done.
+    /// Waits until all work that was admitted is done.
     pub(super) fn join(&self) -> Result<()> {
         if is_within(self) {
             return Err(ErrorKind::Option {
                 option: "Pool::join",
                 message:
-                    "it is called within something that the pool runs, and would wait for that; \
-                          call it on another thread"
+                    "it was called by work that the pool runs, so it would wait for itself; call it on another thread"
                         .into(),
             }
             .into());
@@ -97,7 +96,7 @@ impl Gate {
     }
 }
 
-/// A call that blocks its caller, and is told by a token when the pool is terminated.
+/// A call that blocks its caller, with a token that is cancelled when the pool is terminated.
 #[derive(Debug)]
 pub(crate) struct Entry {
     token: Arc<CancelToken>,
@@ -117,14 +116,15 @@ impl Entry {
     }
 }
 
-/// Leave to be in; given back when dropped.
+/// The permission to be in a pool, which is given back when this is dropped.
 pub(crate) struct Pass {
     gate: Arc<Gate>,
     number: u64,
 }
 
 impl Pass {
-    /// A way to say whom to tell if the pool is terminated; who is told at once, if it was.
+    /// Returns a function that registers what is stopped if the pool is terminated. If it was terminated already, the function
+    /// stops it at once.
     pub(crate) fn register(&self) -> impl FnOnce(Weak<dyn Stop>) + use<> {
         let (gate, number) = (self.gate.clone(), self.number);
         move |stop| {

@@ -1,4 +1,4 @@
-//! Lends threads work that borrows: the call returns when nobody is in it any more.
+//! Lends threads a closure that borrows. The call returns only when no thread is in the closure any more.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -16,26 +16,27 @@ use crate::quiet::quietly_drop;
 use crate::sync::thread::{self, ScopedJoinHandle};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What several threads call at once.
+/// A closure that several threads call at the same time.
 pub(crate) type Work<'w> = &'w (dyn Fn(&dyn Crew) + Sync);
 
-/// What a worker can ask of those who called it.
+/// What a worker can ask of the call that it works for.
 pub(crate) trait Crew {
-    /// Has one more worker called.
+    /// Asks for one more worker.
     fn one_more(&self);
 
-    /// Offers the worker's turn to other calls, between two morsels. A worker that is to leave returns, and may have one
-    /// more called. One that may pause says when its call is over; one that may not, stays where it cannot leave.
+    /// Offers the worker's turn to other calls, between two morsels. A worker that is to leave returns from `work`; it may ask for
+    /// another worker in its place. `pause` says when the call is over, for a worker that may pause. A worker that may not pause
+    /// stays if it cannot leave.
     fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded;
 }
 
-/// Calls `work` on so many threads at once, and returns when every call has. A call that has not begun when
-/// the others are done is not made: there is nothing left for it.
+/// Calls `work` on `calls` threads at the same time, and returns when every call has returned. A call that has not begun when the
+/// others are done is not made, since nothing is left to do.
 ///
-/// Work that `gives_way` asks its [`Crew`] between morsels whether it is the turn of others.
+/// If the work `gives_way`, it asks its [`Crew`] between morsels whether it is the turn of other calls.
 ///
-/// On a thread of the team, one of the calls is made here; and where no worker of Polars' pool is free for long. Else `watch`
-/// is called here meanwhile, if it is given.
+/// On a thread of the team, one of the calls is made on this thread. The same holds where no worker of Polars' pool is free for
+/// long. Otherwise `watch`, if it is given, is called on this thread meanwhile.
 pub(super) fn lend(
     whom: &Askable,
     calls: usize,
@@ -73,7 +74,7 @@ pub(super) fn lend(
     if here || pushed == 0 || lent.is_left_alone() {
         let works = || work(&Inside::of_caller(&lent));
         match watch {
-            // On a worker's thread the call calls nobody back before its own rows are done.
+            // On a worker's thread, the call calls no worker back before its own rows are done.
             Some(watch) if !here => watched_meanwhile(&lent, watch, works),
             _ => works(),
         }
@@ -89,14 +90,14 @@ pub(super) fn lend(
     }
 }
 
-/// Works on this thread, which would watch if a worker had come, with another that watches in its place. Where no thread is to be
-/// had, nobody watches.
+/// Does the work on this thread, since no worker of Polars' pool has come, and starts another thread that calls `watch` instead. If
+/// that thread cannot be started, `watch` is not called.
 fn watched_meanwhile(lent: &Arc<Loan>, watch: Work<'_>, works: impl FnOnce()) {
     thread::scope(|scope| {
         let watcher = thread::Builder::new().name("par-apply-watch".into());
         let watcher = watcher.spawn_scoped(scope, || watch(&Outside(lent)));
         works();
-        // It watches until the others have left.
+        // The watcher returns when the other threads have left the work.
         let _waits = Waits::for_workers();
         drop(watcher.map(ScopedJoinHandle::join));
     });
@@ -106,8 +107,8 @@ fn watched_meanwhile(lent: &Arc<Loan>, watch: Work<'_>, works: impl FnOnce()) {
 #[derive(Clone, Debug)]
 pub(super) enum Askable {
     Team(Team),
-    /// Polars' pool, from a thread that is not a worker of it. What is asked of its workers lies in rayon's queue, from which
-    /// it is not taken back; so the work is lent to them, and they find the door shut when they come too late.
+    /// Polars' pool, from a thread that is not a worker of it. A task in rayon's queue cannot be taken back from it. So the work is
+    /// lent to Polars' workers, and those that come too late find the door shut.
     Polars,
 }
 
@@ -123,7 +124,7 @@ impl Askable {
 /// How long a call waits for a worker of Polars' pool before its own thread begins.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// To what lives only as long as the call that lends it.
+/// A pointer to a closure that lives only as long as the call that lends it.
 struct Pointer(*const (dyn Fn(&dyn Crew) + Sync + 'static));
 
 // SAFETY: what it points to is `Sync`.
@@ -134,7 +135,7 @@ unsafe impl Sync for Pointer {}
 impl Pointer {
     fn to(work: Work<'_>) -> Self {
         let work: *const (dyn Fn(&dyn Crew) + Sync + '_) = work;
-        // SAFETY: the types differ in a lifetime alone, and a pointer may outlive what it points to.
+        // SAFETY: the types differ only in a lifetime, and a pointer may outlive what it points to.
         Pointer(unsafe {
             mem::transmute::<
                 *const (dyn Fn(&dyn Crew) + Sync + '_),
@@ -144,31 +145,31 @@ impl Pointer {
     }
 }
 
-/// Work that is lent to threads, and who is in it.
+/// A closure that is lent to threads, and the state of the threads that call it.
 struct Loan {
     gives_way: bool,
     work: Pointer,
     door: Mutex<Door>,
-    /// Rung when somebody leaves.
+    /// Rung when a thread leaves.
     left: Condvar,
     standing: Arc<Standing>,
     whom: Askable,
 }
 
-/// Who may follow the pointer, and who does.
+/// Whether threads may follow the pointer, and how many do.
 struct Door {
     open: bool,
-    /// For how many more there is room.
+    /// How many more threads may enter.
     places: usize,
     entered: usize,
     inside: usize,
-    /// Those inside who are about to leave to others what there is to do.
+    /// How many of the threads inside are about to leave the remaining work to others.
     leaving: usize,
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Loan {
-    /// Asks for one more call; and tells whether there is anyone to make it.
+    /// Asks for one more call, and returns whether there is a thread to make it.
     fn ask(self: &Arc<Self>, turn: Turn) -> bool {
         match &self.whom {
             Askable::Team(team) => {
@@ -188,7 +189,7 @@ impl Loan {
         self.ask(Turn::Shared);
     }
 
-    /// Whether the workers of Polars' pool are busy for long, so that none comes; waits to find out.
+    /// Waits for a short time for a worker of Polars' pool, and returns whether none came because all are busy.
     fn is_left_alone(&self) -> bool {
         if matches!(self.whom, Askable::Team(_)) {
             return false;
@@ -201,7 +202,8 @@ impl Loan {
         door.entered == 0
     }
 
-    /// When the first call is made. The caller waits for it; so do those who wait for the caller, if it is one of a pool's.
+    /// Returns the turn of the first call. The caller waits for that call; if the caller is a thread of a pool, others may wait for
+    /// the caller.
     fn turn(&self) -> Turn {
         if is_on_a_pool() {
             Turn::Next
@@ -215,7 +217,7 @@ impl Loan {
     }
 }
 
-/// Somebody inside, until this is dropped.
+/// A thread that is inside, until this is dropped.
 struct Inside<'l> {
     lent: &'l Arc<Loan>,
     is_leaving: Cell<bool>,
@@ -223,7 +225,7 @@ struct Inside<'l> {
 }
 
 impl<'l> Inside<'l> {
-    /// One who came by the team; none, if the door is shut.
+    /// Lets a thread of the team in; returns `None` if the door is shut.
     fn enter(lent: &'l Arc<Loan>) -> Option<Self> {
         let mut door = lent.lock();
         if !door.open || door.places == 0 {
@@ -239,13 +241,13 @@ impl<'l> Inside<'l> {
         })
     }
 
-    /// The one who lends.
+    /// Lets the calling thread in, which lends the work.
     fn of_caller(lent: &'l Arc<Loan>) -> Self {
         let mut door = lent.lock();
         door.places = door.places.saturating_sub(1);
         door.entered += 1;
         door.inside += 1;
-        // Of the others, the team counts those that it has called.
+        // The team counts the other threads, which it has called itself.
         lent.standing.enter();
         Inside {
             lent,
@@ -261,7 +263,7 @@ impl Crew for Inside<'_> {
     }
 
     fn give_way(&self, pause: Option<&dyn Fn() -> bool>) -> Yielded {
-        // The caller waits for the others in any case.
+        // The caller cannot leave, since it must wait for the others in any case.
         let leave = || {
             let mut door = self.lent.lock();
             let can_leave = !self.is_caller && door.inside - door.leaving > 1;
@@ -287,7 +289,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Who watches from outside.
+/// The calling thread, which watches from outside.
 struct Outside<'l>(&'l Arc<Loan>);
 
 impl Crew for Outside<'_> {
@@ -317,8 +319,8 @@ impl Task for Loan {
         let Some(inside) = Inside::enter(&self) else {
             return;
         };
-        // SAFETY: it is lent by a call of `lend`, which does not return or unwind before its `Shut` has found nobody inside
-        // and shut the door. This thread came in while the door was open, and is counted as inside until `inside` is
+        // SAFETY: the closure is lent by a call of `lend`, which does not return or unwind before its `Shut` has found nobody
+        // inside and shut the door. This thread came in while the door was open, and is counted as inside until `inside` is
         // dropped, after the last use of `work`.
         let work = unsafe { &*self.work.0 };
         let called = catch_unwind(AssertUnwindSafe(|| work(&inside)));
@@ -337,19 +339,20 @@ impl Task for Loan {
     }
 }
 
-/// Waits until somebody has been inside and nobody is, and shuts the door.
+/// Waits until some thread has been inside and none is inside any more, and then shuts the door.
 struct Shut<'l> {
     lent: &'l Loan,
-    /// Whether it is dropped on the way out of a panic of this call: then nobody need have come. (One that the thread was on
-    /// the way out of before is no reason to leave the work undone.)
+    /// Whether it is dropped because this call of `lend` unwinds from a panic. Then no thread need have come. (A panic from which
+    /// the thread was unwinding before this call is no reason to leave the work undone.)
     unwinds: bool,
-    /// Whether the caller's own team is to know that it waits for its workers, or Polars'.
+    /// Whether the thread waits for workers of its own team or of Polars' pool, which its team counts differently.
     shares: bool,
 }
 
 impl Drop for Shut<'_> {
     fn drop(&mut self) {
-        // What was lent ends with the caller's frame. So this frame is not left while somebody is inside, whatever happens.
+        // The closure that was lent ends with the caller's frame. So this frame must not be left while a thread is inside, whatever
+        // happens.
         let abort = Abort;
         let (lent, must_enter) = (self.lent, !self.unwinds);
         let waits = if self.shares {
@@ -365,7 +368,7 @@ impl Drop for Shut<'_> {
     }
 }
 
-/// Ends the process when it is dropped, which is on the way out of a panic.
+/// Ends the process when it is dropped, which happens only when a panic unwinds.
 struct Abort;
 
 impl Drop for Abort {

@@ -1,4 +1,4 @@
-//! Where the workers come from.
+//! Pools of workers, which run calls and jobs.
 
 mod builder;
 mod gate;
@@ -29,16 +29,17 @@ use crate::sync::Arc;
 
 /// A pool of workers: [Polars' own](Pool::default), or [one of a given width](Pool::new).
 ///
-/// It runs the calls over frames that it is [given to](crate::Apply::pool), and work of its own, as `multiprocessing.Pool`
-/// does in Python; the page [coming from multiprocessing](crate::guide::coming_from_multiprocessing) compares the two.
+/// It runs the calls over frames that it is [given to](crate::Apply::pool). It also runs closures without a frame, as
+/// `multiprocessing.Pool` does in Python; the page [coming from multiprocessing](crate::guide::coming_from_multiprocessing)
+/// compares the two.
 ///
 /// | call | what |
 /// |---|---|
 /// | [`apply`](Pool::apply) | calls a closure on a worker |
-/// | [`map`](Pool::map), [`starmap`](Pool::starmap), [`for_each`](Pool::for_each), [`map_with_state`](Pool::map_with_state) | call it for each of many items, and give the results in order |
-/// | [`imap`](Pool::imap), [`imap_unordered`](Pool::imap_unordered) | the same as iterators, of which only a bounded part is under way |
+/// | [`map`](Pool::map), [`starmap`](Pool::starmap), [`for_each`](Pool::for_each), [`map_with_state`](Pool::map_with_state) | call a closure for each of many items, and give the results in order |
+/// | [`imap`](Pool::imap), [`imap_unordered`](Pool::imap_unordered) | return the same as iterators that run only a bounded number of items ahead |
 /// | [`apply_async`](Pool::apply_async), [`map_async`](Pool::map_async), [`starmap_async`](Pool::starmap_async) | return a [`Job`](crate::Job) at once |
-/// | [`close`](Pool::close), [`join`](Pool::join), [`terminate`](Pool::terminate) | end it |
+/// | [`close`](Pool::close), [`join`](Pool::join), [`terminate`](Pool::terminate) | end the pool |
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -52,59 +53,62 @@ use crate::sync::Arc;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// # Clones, and the end of a pool
+/// # Clones and the end of a pool
 ///
-/// Cloning is cheap and gives the same pool. When the last clone of a pool of one's own goes, the pool is
-/// [terminated](Pool::terminate) and its threads end; the drop itself waits for nobody, [`join`](Pool::join) does. A
-/// [`Job`](crate::Job) is no clone: keep the pool as long as its jobs.
+/// Cloning is cheap and gives the same pool. When the last clone of an owned pool is dropped, the pool is
+/// [terminated](Pool::terminate) and its threads end. The drop itself waits for nothing; [`join`](Pool::join) does. A
+/// [`Job`](crate::Job) does not count as a clone, so keep the pool as long as its jobs.
 ///
-/// Polars' pool has no end. Each [`Pool::default`] is a way into it: [`close`](Pool::close), [`join`](Pool::join) and
-/// [`terminate`](Pool::terminate) concern what was given through that one and its clones, and its drop ends nothing.
+/// Polars' pool has no end. Each [`Pool::default`] is a handle to it: [`close`](Pool::close), [`join`](Pool::join) and
+/// [`terminate`](Pool::terminate) affect only the work that was given through that handle and its clones, and dropping it ends
+/// nothing.
 ///
 /// # Who runs what
 ///
-/// In an owned pool, every closure runs on one of its threads. What is given from outside is begun in the order in which it was
-/// given, and no more of it at a time than there are workers, those that wait included; but see below for calls. (Of a call
-/// over a frame, the first rows run on the calling thread; see [`par_apply_rows`](crate::ParApply::par_apply_rows).)
+/// In an owned pool, every closure runs on one of its threads. Work that is given from outside begins in the order in which it was
+/// given. At any time no more of it has begun than there are workers, counting work that waits; calls are an exception, as
+/// described below. (In a call over a frame, the first rows run on the calling thread; see
+/// [`par_apply_rows`](crate::ParApply::par_apply_rows).)
 ///
-/// Calls share the pool: those over a frame and the maps, in the background or not. After each morsel (some milliseconds of
-/// rows or items; a part, a column), a worker turns to the call that has the fewest workers, and of those to the one that has
-/// waited longest; a job of [`apply_async`](Pool::apply_async) is one of them until it has begun. So a short call does not wait
-/// until the long ones before it have ended. For that, some 32 calls more than there are workers may be under way at a time;
-/// each holds a thread that waits, and the memory of its output. A closure that runs cannot be interrupted: a job of
-/// `apply_async`, or a chunk of an [`imap`](Pool::imap), keeps its worker until it ends.
+/// Calls share the pool: calls over a frame and maps, in the background or not. After each morsel (some milliseconds of rows or
+/// items; a part, a column), a worker turns to the call that has the fewest workers, and among equals to the one that has waited
+/// longest. A job of [`apply_async`](Pool::apply_async) counts as such a call until it has begun. So a short call does not wait for
+/// the long ones before it to end. To allow this, about 32 more calls than there are workers may be under way at a time; each holds
+/// a thread that waits, and the memory of its output. A closure that runs cannot be interrupted: a job of `apply_async`, or a chunk
+/// of an [`imap`](Pool::imap), keeps its worker until it ends.
 ///
-/// A closure may give its pool, or another one, more work and wait for it, on a pool of one worker too: what a worker waits for
-/// goes first, and another thread stands in for the one that waits.
+/// A closure may give work to its own pool or to another one and wait for it, even on a pool of one worker. The work that a worker
+/// waits for goes first, and another thread stands in for the worker that waits.
 ///
-/// In Polars' pool, what blocks the caller runs on Polars' workers, and jobs are begun on threads apart from these, for as many
-/// jobs at a time (and some 32 calls more), which end when they have been idle for some seconds: a job may wait for long, and
-/// Polars' queries are not to wait with it. The rows of a frame's job run on Polars' workers again; where all of these have been
-/// busy with other work for 10 ms, the thread that the call was begun on takes the place of one. Polars' workers do not take
-/// turns: a query of Polars, or a map, waits until a worker is free.
+/// In Polars' pool, calls that block their caller run on Polars' workers. Jobs begin on separate threads, since a job may wait for
+/// long and must not delay Polars' queries. As many jobs as Polars has workers can be under way at a time (and some 32 calls more);
+/// their threads end when they have been idle for some seconds. The rows of a frame's job run on Polars' workers again. Where all of
+/// these have been busy with other work for 10 ms, the thread on which the call began takes the place of one worker. Polars' workers
+/// do not take turns: a query of Polars, or a map, waits until a worker is free.
 ///
-/// What a closure does with Polars, a query or `par_apply_rows` without [`pool`](crate::Apply::pool), runs on Polars' workers,
-/// whoever calls it: a pool of two does not keep that to two threads. Parallel iterators of rayon run on rayon's own pool.
+/// Whatever a closure does with Polars, such as a query or `par_apply_rows` without [`pool`](crate::Apply::pool), runs on Polars'
+/// workers, whichever pool called the closure. So a pool of two does not limit that work to two threads. Parallel iterators of
+/// rayon run on rayon's own pool.
 #[derive(Clone)]
 pub struct Pool {
     threads: Threads,
     way: Way,
-    /// Of a pool of one's own; none where it is seen from within.
+    /// Set for an owned pool; not set where the pool is seen from within.
     owner: Option<Arc<Owner>>,
 }
 
-/// How work comes into a pool.
+/// How work enters a pool.
 #[derive(Clone)]
 enum Way {
-    /// While it is open.
+    /// As new work, while the pool is open.
     In(Arc<Gate>),
-    /// As part of something that came in while it was open: unless it was terminated.
+    /// As part of work that entered while the pool was open, unless the pool was terminated since.
     Again(Arc<Gate>),
-    /// As part of something that is inside.
+    /// As part of work that is inside the pool.
     Inside(Arc<Gate>),
 }
 
-/// Ends the pool with its last clone.
+/// Ends the pool when its last clone is dropped.
 struct Owner {
     gate: Arc<Gate>,
     team: Team,
@@ -118,12 +122,12 @@ impl Drop for Owner {
 }
 
 impl Pool {
-    /// The most workers a pool can have: far beyond use, and short of what brings a system down.
+    /// The most workers that a pool can have: far more than is useful, and few enough that the system can start them.
     pub(crate) const WIDEST: usize = team::WIDEST;
 
     pub(crate) fn too_wide(workers: usize) -> String {
         format!(
-            "{workers} workers are more than the {} a pool can have; give fewer",
+            "{workers} workers are more than the {} that a pool can have; give fewer",
             Self::WIDEST
         )
     }
@@ -136,7 +140,7 @@ impl Pool {
         Self::builder().workers(workers).build()
     }
 
-    /// Starts making a pool, of which more than the width is to be chosen.
+    /// Starts building a pool with more settings than its width.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
@@ -150,17 +154,19 @@ impl Pool {
         }
     }
 
-    /// How many workers the pool has.
+    /// Returns how many workers the pool has.
     ///
-    /// Polars' pool has one on a thread of its streaming engine, which is itself one of many.
+    /// On a thread of Polars' streaming engine, which is itself one of many, Polars' pool has one worker.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.threads.workers()
     }
 
-    /// Takes no more work: a call from now on is an error of the kind [`PoolClosed`](crate::ErrorKind::PoolClosed), and so
-    /// is the result of a job. What was given before goes on, with what it gives the pool itself. The threads end with
-    /// [`join`](Pool::join), or the last clone.
+    /// Closes the pool: from now on, it takes no new work.
+    ///
+    /// A later call returns an error of the kind [`PoolClosed`](crate::ErrorKind::PoolClosed), and a later job has this error as
+    /// its result. Work that was given before goes on, including the work that it gives the pool itself. The threads end with
+    /// [`join`](Pool::join), or when the last clone is dropped.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -177,20 +183,21 @@ impl Pool {
         self.gate().close();
     }
 
-    /// Waits until all that the pool was given is done, callbacks of jobs included; of a pool of one's own that is closed,
-    /// until its threads have ended.
+    /// Waits until all work that the pool was given is done, including callbacks of jobs.
     ///
-    /// Unlike Python's, the pool need not be closed; but then others may give it more work meanwhile, and it waits for that
-    /// too.
+    /// For an owned pool that is closed, it also waits until the pool's threads have ended.
+    ///
+    /// Unlike in Python, the pool need not be closed. If it is open, others may give it more work meanwhile, and `join` waits for
+    /// that too.
     ///
     /// # Errors
-    /// It is called within something that the pool runs, which would wait for itself.
+    /// An error is returned if it is called within work that the pool runs, since that work would wait for itself.
     pub fn join(&self) -> Result<()> {
         self.gate().join()?;
         if let Some(owner) = &self.owner
             && owner.gate.is_closed()
         {
-            // What came in before it was closed, and after the wait, has a thread too.
+            // Work that entered before the pool was closed, but after the first wait, needs the threads too.
             owner.gate.join()?;
             owner.team.stop();
             owner.team.join();
@@ -198,12 +205,14 @@ impl Pool {
         Ok(())
     }
 
-    /// Closes the pool and cancels what it was given: a job that has not begun never will; a map, a call over a frame ends
-    /// when each worker is done with the item, row, column or part that it is in.
+    /// Closes the pool and cancels the work that it was given.
     ///
-    /// It does not wait for that; [`join`](Pool::join) does. A closure that is running cannot be killed, as Python kills the
-    /// processes of its pool. A call of another thread that blocks its caller, and that no worker has come to, ends when one
-    /// does.
+    /// A job that has not begun never will. A map or a call over a frame ends when each worker is done with the item, row, column
+    /// or part that it is in.
+    ///
+    /// It does not wait for that; [`join`](Pool::join) does. A closure that is running cannot be killed, unlike the processes of a
+    /// Python pool. A call on another thread that blocks its caller, and that no worker has reached yet, ends when a worker reaches
+    /// it.
     ///
     /// ```
     /// use polars_par_apply::{ErrorKind, prelude::*};
@@ -225,22 +234,22 @@ impl Pool {
         }
     }
 
-    /// What a call is within that is given to the pool here, and waited for.
+    /// Returns the lineage of a call that is given to the pool here and waited for.
     pub(crate) fn lineage_of_call(&self) -> Lineage {
         Lineage::of_call().and(self.gate())
     }
 
-    /// What a job is within that is given to the pool here.
+    /// Returns the lineage of a job that is given to the pool here.
     pub(crate) fn lineage_of_job(&self) -> Lineage {
         Lineage::default().and(self.gate())
     }
 
-    /// Why a job has no thread to begin it.
+    /// Returns the error of a job for which no thread could be started.
     pub(crate) fn no_thread(&self, error: &io::Error) -> Error {
         if let Err(closed) = self.gate().admit() {
             return closed;
         }
-        let message = format!("no thread can be had for the job: {error}");
+        let message = format!("no thread could be started for the job: {error}");
         let option = "Pool::apply_async";
         ErrorKind::Option { option, message }.into()
     }
@@ -249,7 +258,7 @@ impl Pool {
         &self.threads
     }
 
-    /// Lets a call or a job in. Within a job that was let in, there is nothing to ask for.
+    /// Admits a call or a job. Within a job that was admitted, no pass is needed.
     pub(crate) fn admit(&self) -> Result<Option<Pass>> {
         match &self.way {
             Way::In(gate) => gate.admit().map(Some),
@@ -258,12 +267,12 @@ impl Pool {
         }
     }
 
-    /// Lets a call in that blocks its caller.
+    /// Admits a call that blocks its caller.
     pub(crate) fn enter(&self) -> Result<Option<Entry>> {
         Ok(self.admit()?.map(Entry::new))
     }
 
-    /// The same pool as seen within one of its jobs: it keeps nobody's threads alive, and lets everything in.
+    /// Returns the same pool as seen within one of its jobs: it keeps no threads alive, and admits everything.
     pub(crate) fn within(&self) -> Self {
         Pool {
             threads: self.threads.clone(),
@@ -272,8 +281,8 @@ impl Pool {
         }
     }
 
-    /// The same pool for the rest of what has come in: it keeps nobody's threads alive, and lets it in until it is
-    /// terminated.
+    /// Returns the same pool for the rest of work that has entered: it keeps no threads alive, and admits that work until the pool
+    /// is terminated.
     pub(crate) fn again(&self) -> Self {
         Pool {
             threads: self.threads.clone(),
@@ -282,7 +291,7 @@ impl Pool {
         }
     }
 
-    /// The same pool for something that has yet to come in: it keeps nobody's threads alive.
+    /// Returns the same pool for work that has yet to enter: it keeps no threads alive.
     pub(crate) fn watched(&self) -> Self {
         Pool {
             owner: None,
@@ -291,7 +300,7 @@ impl Pool {
     }
 }
 
-/// A way into Polars' own pool; see [`Pool`].
+/// Makes a handle to Polars' own pool; see [`Pool`].
 impl Default for Pool {
     fn default() -> Self {
         Pool {

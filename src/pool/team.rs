@@ -1,15 +1,15 @@
-//! Threads that do tasks, and take turns where there are more tasks than threads.
+//! Threads that run tasks, and take turns where there are more tasks than threads.
 //!
-//! They are not rayon's. A worker of rayon that waits does other work of its pool meanwhile, on top of what it is in; and a
-//! job that is begun on top of the very one that it waits for can never end. A thread of a team that waits does nothing
-//! else, so what it waits for is always on a thread of its own, and goes on.
+//! They are not rayon's. A worker of rayon that waits does other work of its pool meanwhile, on top of its own stack. If a job is
+//! begun on top of the very job that it waits for, neither can ever end. A thread of a team that waits does nothing else, so what
+//! it waits for always has a thread of its own, and goes on.
 //!
-//! What it waits for may need the team, by way of another pool for one. So another thread stands in for it: at any time as
-//! many threads run as the team is wide, besides those that wait.
+//! What a thread waits for may need the team, for example through another pool. So another thread stands in for the thread that
+//! waits: at any time as many threads run as the team is wide, not counting those that wait.
 //!
-//! No more tasks from outside are under way at a time than the team is wide, whether they wait or not. But a call over rows
-//! or items gives way between two morsels ([`give_way`]), to whom [`Queues`] says: where its call has another worker, a
-//! worker leaves it; the last one pauses on its thread. While calls pause, a few more tasks from outside are begun.
+//! At any time, no more tasks from outside are under way than the team is wide, whether they wait or not. But a call over rows or
+//! items gives way between two morsels ([`give_way`]) to the call that [`Queues`] chooses. Where the call has another worker, a
+//! worker leaves it; its last worker pauses on its thread. While calls pause, a few more tasks from outside are begun.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -23,21 +23,21 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// How long a thread of a team that grows as needed waits for more to do, before it ends.
+/// How long a thread of a growing team waits for more work before it ends.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
-/// How many tasks from outside may be under way beyond the width of the team, where calls give way to each other: each holds
-/// a thread, and the memory of its output.
+/// How many tasks from outside may be under way beyond the width of the team, where calls give way to each other. Each holds a
+/// thread, and the memory of its output.
 const MOST_BEYOND: usize = 32;
 
-/// How often a worker that has paused looks whether its call was cancelled.
+/// How often a paused worker checks whether its call was cancelled.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
 
-/// The most threads that run at a time.
+/// The most threads of a team that may run at a time.
 pub(super) const WIDEST: usize = 4096;
 
-/// The threads that jobs of Polars' pool are begun on. A job may wait for long, for another one too, and a worker of
-/// Polars' that waits would keep Polars' queries waiting; so these are apart from it, for as many jobs at a time.
+/// The threads on which jobs of Polars' pool begin. A job may wait for long, also for another job, and a waiting worker of Polars'
+/// pool would delay Polars' queries. So these threads are separate from Polars', for as many jobs at a time as Polars has workers.
 pub(super) static BACKGROUND: LazyLock<Team> = LazyLock::new(Team::growing);
 
 /// Some threads and their queues. Clones are the same team.
@@ -46,23 +46,23 @@ pub(crate) struct Team(Arc<TeamInner>);
 
 struct TeamInner {
     state: Mutex<TeamState>,
-    /// Rung when there is something to do, when the team is stopped, and when a thread of a stopped team ends.
+    /// Rung when there is work, when the team is stopped, and when a thread of a stopped team ends.
     bell: Condvar,
-    /// Of a team that has a fixed number of threads.
+    /// The threads of a team with a fixed number of them.
     handles: Mutex<Vec<JoinHandle<()>>>,
     width: Option<usize>,
     make: Make,
-    /// Threads that wait for what others do, those included that have paused.
+    /// The number of threads that wait for work on other threads, including those that have paused.
     waiting: AtomicUsize,
-    /// Of these, the ones whose task is a call from outside that gives way.
+    /// The number of these whose task is a call from outside that gives way.
     beyond: AtomicUsize,
-    /// How many tasks lie in the queues, for who looks without the lock.
+    /// The number of queued tasks, for readers without the lock.
     queued: AtomicUsize,
 }
 
 /// How threads are made.
 pub(super) struct Make {
-    /// A thread that stands in for one that waits has the name of another.
+    /// The threads' names. A thread that stands in for one that waits has the name of another thread.
     pub(super) names: Vec<String>,
     pub(super) stack_size: Option<usize>,
 }
@@ -82,18 +82,18 @@ impl Make {
 struct TeamState {
     queues: Queues,
     threads: usize,
-    /// How many threads there should be, besides those that wait for what others do.
+    /// How many threads there should be, besides those that wait for work on other threads.
     most: usize,
-    /// Threads that are in a task, those that wait included.
+    /// The number of threads that are in a task, including those that wait.
     busy: usize,
-    /// Tasks from outside that are under way.
+    /// The number of tasks from outside that are under way.
     outside: usize,
-    /// Threads that wait for something to do.
+    /// The number of threads that wait for a task.
     idle: usize,
     stopped: bool,
 }
 
-/// What a thread is in.
+/// The task that a thread is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Base {
     is_from_outside: bool,
@@ -107,20 +107,20 @@ impl Base {
         gives_way: false,
     };
 
-    /// Whether more from outside may be begun while its thread waits.
+    /// Returns whether more tasks from outside may begin while its thread waits.
     fn makes_room(self) -> bool {
         self.is_from_outside && self.gives_way
     }
 }
 
-/// What becomes of a worker that offers to give way.
+/// What a worker that offers its turn is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Yielded {
-    /// It is still its turn.
+    /// It goes on, since it still is its turn.
     Stay,
-    /// Others have had their turn meanwhile.
+    /// It goes on, after others have had their turn.
     Resumed,
-    /// It is to leave its call, which has other workers.
+    /// It leaves its call, which has other workers.
     Leave,
 }
 
@@ -131,28 +131,28 @@ thread_local! {
 }
 
 fn own() -> Option<Team> {
-    // None as the thread ends.
+    // The thread-local value cannot be read when the thread is ending.
     OWN.try_with(|own| own.borrow().clone()).ok().flatten()
 }
 
-/// Whether this thread is one of a pool's, rayon's pools included.
+/// Returns whether this thread belongs to a pool, including rayon's pools.
 pub(super) fn is_on_a_pool() -> bool {
     rayon::current_thread_index().is_some() || own().is_some()
 }
 
-/// Whether this thread is one of a team's, and in a call that gives way to others.
+/// Returns whether this thread belongs to a team, and is in a call that gives way to others.
 pub(crate) fn is_in_turns() -> bool {
     BASE.get().gives_way
 }
 
-/// Whether a call that is made here is made by a user's closure that a pool runs.
+/// Returns whether a call that is made here is made by a user's closure that a pool runs.
 ///
-/// Such a call does not pause: the closure may hold a lock, which the one whose turn it is waits for.
+/// Such a call does not pause, since the closure may hold a lock for which the other call waits.
 pub(crate) fn is_within_a_closure() -> bool {
     is_on_a_pool() && !is_in_turns()
 }
 
-/// The call that this thread is in has no more morsels; what comes may be the user's code.
+/// Notes that the call that this thread is in has no more morsels; what follows may be the user's code.
 pub(crate) fn end_turns() {
     let base = BASE.get();
     BASE.set(Base {
@@ -161,9 +161,9 @@ pub(crate) fn end_turns() {
     });
 }
 
-/// Offers this thread's turn to others, between two morsels of a call with this standing; of a call that this thread runs
-/// alone there is none. `leave` says whether the worker can leave its call, and has it counted as having left then. A worker
-/// that may pause says when its call is over, so that there is no turn to wait for.
+/// Offers this thread's turn to others, between two morsels of a call with this standing; a call that this thread runs alone has
+/// none. `leave` returns whether the worker can leave its call, and if so, counts it as having left. For a worker that may pause,
+/// `pause` returns whether its call is over, so that it does not wait for a turn that it does not need.
 pub(crate) fn give_way(
     standing: Option<&Arc<Standing>>,
     pause: Option<&dyn Fn() -> bool>,
@@ -185,21 +185,21 @@ pub(crate) fn give_way(
     team.give_way(standing.cloned().unwrap_or_else(alone), pause, leave)
 }
 
-/// Tells this thread's team, if it has one, that the thread waits for what others do, until this is dropped.
+/// Notes in this thread's team, if it has one, that the thread waits for work on other threads, until this is dropped.
 pub(crate) struct Waits {
     team: Option<Team>,
-    /// Whether more may be begun meanwhile, since the thread's task is a call that shares the team with others.
+    /// Whether more tasks may begin meanwhile, since the thread's task is a call that shares the team with others.
     is_beyond: bool,
 }
 
 impl Waits {
-    /// Of a wait for a call's own workers, here or in Polars' pool.
+    /// Begins a wait for a call's own workers, in this team or in Polars' pool.
     pub(crate) fn for_workers() -> Self {
         Self::told(own(), BASE.get().makes_room())
     }
 
-    /// Of a wait for what a team does. A worker of rayon may be in something, a query with a closure say, that a job of
-    /// Polars' pool waits for without our knowing; so it counts as one of the threads of those jobs.
+    /// Begins a wait for work of a team. A worker of rayon may be in work for which a job of Polars' pool waits without this crate
+    /// knowing it, such as a query with a closure. So it counts as one of the threads of those jobs.
     pub(super) fn for_a_team() -> Self {
         let of_rayon = || rayon::current_thread_index().map(|_| BACKGROUND.clone());
         Self::told(own().or_else(of_rayon), false)
@@ -214,7 +214,7 @@ impl Waits {
                 .beyond
                 .fetch_add(usize::from(is_beyond), Ordering::Relaxed);
             if team.can_begin(&state) > 0 {
-                // Where no thread is to be had, it is as it was.
+                // If no thread can be started, the number of threads stays as it was.
                 let _ = team.grow(&mut state);
                 team.wake(&state);
             }
@@ -223,10 +223,10 @@ impl Waits {
     }
 }
 
-/// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed.
+/// Waits while `is_so` holds, but not beyond `until`; the bell is rung when that may have changed.
 ///
-/// A worker of a rayon pool goes on working for its pool meanwhile. The place of a team's thread is taken by another, and so
-/// is that of a thread of Polars' streaming engine; see [`wait_while_as`].
+/// A worker of a rayon pool does other work of its pool meanwhile. Another thread takes the place of a team's thread, and of a
+/// thread of Polars' streaming engine; see [`wait_while_as`].
 pub(crate) fn wait_while<'m, T>(
     mutex: &'m Mutex<T>,
     bell: &Condvar,
@@ -239,7 +239,8 @@ pub(crate) fn wait_while<'m, T>(
 impl Drop for Waits {
     fn drop(&mut self) {
         if let Some(team) = &self.team {
-            // No lock: whoever waits may hold one. A thread too many ends when it has done what it is in.
+            // The lock is not taken here, since the thread that waits may hold another. If there is now one thread too many, it
+            // ends after its task.
             let shared = &team.0;
             shared.waiting.fetch_sub(1, Ordering::Relaxed);
             shared
@@ -250,7 +251,7 @@ impl Drop for Waits {
 }
 
 impl Team {
-    /// Starts so many threads; all of them, or none.
+    /// Starts `width` threads: all of them, or none.
     pub(super) fn start(width: usize, make: Make) -> io::Result<Self> {
         let team = Team(Arc::new(TeamInner::new(Some(width), make)));
         for _ in 0..width {
@@ -264,7 +265,7 @@ impl Team {
         Ok(team)
     }
 
-    /// A team that has no thread yet, and gets them as it needs them.
+    /// Makes a team without threads, which starts them as it needs them.
     pub(super) fn growing() -> Self {
         let make = Make {
             names: vec!["par-apply-job".into()],
@@ -273,27 +274,27 @@ impl Team {
         Team(Arc::new(TeamInner::new(None, make)))
     }
 
-    /// How many threads it has, where that is fixed.
+    /// Returns how many threads it has, if that number is fixed.
     pub(super) fn width(&self) -> Option<usize> {
         self.0.width
     }
 
-    /// Whether this thread is one of the team's.
+    /// Returns whether this thread is one of the team's.
     pub(crate) fn is_here(&self) -> bool {
         own().is_some_and(|own| Arc::ptr_eq(&own.0, &self.0))
     }
 
-    /// Gives the team a task. A team that grows has at most `most` threads for it, besides those that wait.
+    /// Gives the team a task. A growing team has at most `most` threads for its tasks, besides those that wait.
     ///
     /// # Errors
-    /// There is no thread to do it, and none can be started. The task is not kept.
+    /// There is no thread to run it, and none can be started. The task is then not kept.
     pub(super) fn push(&self, task: Arc<dyn Task>, most: usize, turn: Turn) -> io::Result<()> {
         let mut state = self.0.lock();
         state.most = self.0.width.unwrap_or(state.most.max(most));
         state.queues.push(task, turn);
         let started = self.grow(&mut state);
         if state.threads == 0 {
-            // It is the only one: those before it had a thread.
+            // It is the only task, since those before it had a thread.
             let task = state.queues.unpush(turn);
             drop(state);
             drop(task);
@@ -304,7 +305,7 @@ impl Team {
         self.count(&state);
         self.wake(&state);
         drop(state);
-        // Without the lock: what is dropped may be the user's.
+        // This is done without the lock, since the tasks may drop values of the user's.
         drop(over);
         Ok(())
     }
@@ -319,7 +320,7 @@ impl Team {
         let shared = &self.0;
         let mut state = shared.lock();
         if self.can_begin(&state) > 0 {
-            // There is room for it beside this thread, unless no thread can be had.
+            // There is room for the next task beside this thread, unless no thread can be started.
             let threads = state.threads;
             let started = self.grow(&mut state).is_ok() && state.threads > threads;
             if started || state.idle > 0 {
@@ -346,7 +347,7 @@ impl Team {
         beyond.fetch_add(usize::from(makes_room), Ordering::Relaxed);
         let (threads, has_idle) = (state.threads, state.idle > 0);
         if !has_idle && (self.grow(&mut state).is_err() || state.threads == threads) {
-            // Nobody can stand in.
+            // No thread can stand in.
             state.queues.unpause(&paused);
             waiting.fetch_sub(1, Ordering::Relaxed);
             beyond.fetch_sub(usize::from(makes_room), Ordering::Relaxed);
@@ -367,7 +368,7 @@ impl Team {
         Yielded::Resumed
     }
 
-    /// Has a worker that paused go on, in the place of the thread that says so.
+    /// Lets a paused worker go on, in place of the thread that calls this.
     fn resume(&self, paused: &Paused) {
         let shared = &self.0;
         shared.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -377,13 +378,14 @@ impl Team {
         paused.resume();
     }
 
-    /// How many more tasks from outside may be begun; and if a call of them paused, where one is about to.
+    /// Returns how many more tasks from outside may begin. If `one_pauses`, one of their calls is about to pause, and counts as
+    /// paused.
     fn outside_room(&self, state: &TeamState, one_pauses: bool) -> usize {
         let beyond = self.0.beyond.load(Ordering::Relaxed) + usize::from(one_pauses);
         (state.most + beyond.min(MOST_BEYOND)).saturating_sub(state.outside)
     }
 
-    /// How many tasks could be begun now.
+    /// Returns how many tasks could begin now.
     fn can_begin(&self, state: &TeamState) -> usize {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let room = (state.most + waiting).saturating_sub(state.busy);
@@ -394,45 +396,45 @@ impl Team {
     /// Wakes an idle thread, if there is one.
     fn wake(&self, state: &TeamState) {
         if state.stopped {
-            // Who waits for the threads to end hears the same bell.
+            // A thread that waits for the team's threads to end waits for the same bell.
             self.0.bell.notify_all();
         } else if state.idle > 0 {
             self.0.bell.notify_one();
         }
     }
 
-    /// Notes how many tasks lie in the queues.
+    /// Publishes the number of queued tasks.
     fn count(&self, state: &TeamState) {
         self.0.queued.store(state.queues.len(), Ordering::Relaxed);
     }
 
-    /// Lets every thread end when it finds nothing more to do.
+    /// Lets every thread end when it finds no more tasks.
     pub(super) fn stop(&self) {
         self.0.lock().stopped = true;
         self.0.bell.notify_all();
     }
 
-    /// Waits for the threads of a team that was stopped to end; not on one of them.
+    /// Waits until the threads of a stopped team have ended; on one of these threads it returns at once.
     pub(super) fn join(&self) {
         if self.is_here() {
             return;
         }
-        // Another thread may have the handles, and wait for them.
+        // Another thread may have taken the handles, so this waits for the number of threads too.
         drop(wait_while(&self.0.state, &self.0.bell, None, |state| {
             state.threads > 0
         }));
         let handles = std::mem::take(&mut *self.handles());
         for handle in handles {
-            // It panics only if a task does, which tasks do not.
+            // The thread panics only if a task does, and tasks do not.
             let _ = handle.join();
         }
     }
 
-    /// Adds a thread, if more can be begun than threads are idle, and there is room for one.
+    /// Adds a thread, if more tasks can begin than threads are idle, and there is room for one.
     fn grow(&self, state: &mut TeamState) -> io::Result<()> {
         let waiting = self.0.waiting.load(Ordering::Relaxed);
         let has_room = state.threads < (state.most + waiting).min(WIDEST);
-        // What was let in before the team was stopped may wait for more.
+        // Work that was admitted before the team was stopped may still wait for more tasks.
         let is_over = state.stopped && state.threads == 0;
         if state.idle < self.can_begin(state) && has_room && !is_over {
             return self.add(state);
@@ -440,7 +442,7 @@ impl Team {
         Ok(())
     }
 
-    /// Adds a thread. It waits for the lock that the caller holds, and finds what there is to do.
+    /// Adds a thread. It waits for the lock that the caller holds, and then looks for a task.
     fn add(&self, state: &mut TeamState) -> io::Result<()> {
         let team = self.clone();
         let thread = self.0.make.thread(state.threads);
@@ -454,14 +456,14 @@ impl Team {
         Ok(())
     }
 
-    /// What each thread does.
+    /// Runs tasks, on each thread of the team.
     fn work(self) {
         OWN.set(Some(self.clone()));
         let mut was = None;
         while let Some((task, base)) = self.next(was) {
             BASE.set(base);
             was = Some(base);
-            // A task catches what is the user's. Should something of ours panic, the thread is not to be lost for it.
+            // A task catches panics of the user's code. If this crate's own code panics, the thread must not be lost.
             let standing = task.standing().cloned();
             let _ = catch_unwind(AssertUnwindSafe(|| task.run()));
             if let Some(standing) = standing {
@@ -470,7 +472,7 @@ impl Team {
         }
     }
 
-    /// The next task, after another if the thread `was` in one; none when the thread is to end.
+    /// Waits for the next task. `was` is the task that the thread was in, if any. Returns `None` when the thread is to end.
     fn next(&self, was: Option<Base>) -> Option<(Arc<dyn Task>, Base)> {
         let shared = &self.0;
         let mut state = shared.lock();
@@ -501,7 +503,7 @@ impl Team {
                 };
                 state.outside += usize::from(is_from_outside);
                 state.busy += 1;
-                // Under the lock, so that no other thread takes the same call for one without a worker.
+                // This is done under the lock, so that no other thread counts the same call as one without a worker.
                 if let Some(standing) = task.standing() {
                     standing.enter();
                 }
@@ -523,7 +525,7 @@ impl Team {
                 let waited = shared.bell.wait(state);
                 state = waited.unwrap_or_else(PoisonError::into_inner);
             } else {
-                // One that is late, and needed as long as others wait, looks again later.
+                // A thread whose time is up, but that is needed while others wait, checks again later.
                 let left = KEPT_FOR.checked_sub(since.elapsed());
                 let left = left.unwrap_or(KEPT_FOR);
                 let waited = shared.bell.wait_timeout(state, left);

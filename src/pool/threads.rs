@@ -1,4 +1,4 @@
-//! Polars' own workers, or those of a pool of one's own.
+//! The threads of a pool: Polars' own workers, or those of an owned pool.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use super::team::{BACKGROUND, Team, Waits, Yielded, is_on_a_pool};
 use super::turns::{Task, Turn};
 use crate::sync::{Arc, Mutex, PoisonError};
 
-/// Who does the work of a pool.
+/// The threads that do the work of a pool.
 #[derive(Clone, Default)]
 pub(crate) enum Threads {
     #[default]
@@ -20,7 +20,7 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// How many workers there are.
+    /// Returns how many workers there are.
     pub(crate) fn workers(&self) -> usize {
         match self {
             Threads::Polars => RAYON.current_num_threads(),
@@ -28,21 +28,21 @@ impl Threads {
         }
     }
 
-    /// Gives a job to the threads that jobs are begun on.
+    /// Gives a job to the threads on which jobs begin.
     pub(crate) fn submit(&self, task: Arc<dyn Task>) -> io::Result<()> {
         self.team().push(task, self.workers(), Turn::Last)
     }
 
-    /// Has a job begun next that was given before, for this thread waits for it, and is one of a pool's: what the job's own
-    /// pool has begun may be waiting for this thread in its turn.
+    /// Lets a job begin next that was given before, if this thread belongs to a pool and waits for it: the work that the job's own
+    /// pool has begun may in turn be waiting for this thread.
     pub(crate) fn hasten(&self, task: Arc<dyn Task>) {
         if is_on_a_pool() {
-            // Where no thread is to be had, it has its turn in the queue.
+            // If no thread can be started, the job has its turn in the queue.
             let _ = self.team().push(task, self.workers(), Turn::Next);
         }
     }
 
-    /// Whether this thread is one of those that jobs are begun on.
+    /// Returns whether this thread is one of those on which jobs begin.
     pub(crate) fn is_here(&self) -> bool {
         self.team().is_here()
     }
@@ -54,7 +54,7 @@ impl Threads {
         }
     }
 
-    /// Calls `work` on one worker, and gives what it returns.
+    /// Calls `work` on one worker, and returns its result.
     pub(crate) fn run_once<R, F>(&self, work: F) -> R
     where
         R: Send,
@@ -78,8 +78,8 @@ impl Threads {
         result.expect("work is called once where it is called on one worker")
     }
 
-    /// Calls `work` on `workers` of the workers at once, and returns when every call has. A call that finds nothing left to do
-    /// may not be made.
+    /// Calls `work` on `workers` of the workers at the same time, and returns when every call has returned. A call for which
+    /// nothing is left to do may not be made.
     pub(crate) fn run(&self, workers: usize, work: Work<'_>) {
         match self {
             Threads::Own(team) => {
@@ -99,12 +99,12 @@ impl Threads {
         }
     }
 
-    /// As [`Threads::run`]. On a thread that is no worker's, `watch` is called meanwhile, if it is given. Where every worker of
-    /// Polars' pool is busy for long, the calling thread does the work itself, in the place of one of them.
+    /// Does what [`Threads::run`] does. On a thread that is not a worker, `watch` is called meanwhile, if it is given. If every
+    /// worker of Polars' pool is busy for long, the calling thread does the work itself, in place of one of them.
     pub(crate) fn run_or_help(&self, workers: usize, work: Work<'_>, watch: Option<Work<'_>>) {
         match self {
             Threads::Own(team) => lend(&Askable::Team(team.clone()), workers, true, work, watch),
-            // Where there are no threads, there is none to wait on.
+            // On a worker of rayon, or on a platform without threads, no thread may wait here.
             Threads::Polars
                 if rayon::current_thread_index().is_some()
                     || cfg!(all(target_family = "wasm", not(target_os = "emscripten"))) =>
@@ -120,7 +120,7 @@ fn call<'s>(scope: &Scope<'s>, work: Work<'s>) {
     work(&InScope(scope, work));
 }
 
-/// A worker of Polars' pool; rayon has no turns to give.
+/// A worker of Polars' pool; rayon has no turns.
 struct InScope<'c, 's>(&'c Scope<'s>, Work<'s>);
 
 impl Crew for InScope<'_, '_> {

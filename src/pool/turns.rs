@@ -1,46 +1,46 @@
-//! What lies before a team's threads, and whose turn it is.
+//! The queues of tasks for a team's threads, and the choice of whose turn it is.
 //!
-//! Tasks lie in three queues:
+//! Tasks wait in three queues:
 //!
-//! - `urgent`: what a thread of a pool waits for and nobody has begun. It is begun first.
-//! - `outside`: what was given from outside, in the order in which it was given.
-//! - `shared`: the further workers of calls that are under way, and the workers that have paused.
+//! - `urgent`: tasks for which a thread of a pool waits and that have not begun. They begin first.
+//! - `outside`: tasks that were given from outside, in the order in which they were given.
+//! - `shared`: further workers of calls that are under way, and workers that have paused.
 //!
-//! Of the last two, the turn is that of the call that has the fewest workers, and of those the one that has waited longest.
+//! Among the last two, it is the turn of the call that has the fewest workers, and among equals of the one that has waited longest.
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Condvar};
 use std::collections::VecDeque;
 
-/// Something to do, for whichever thread comes to it first.
+/// A task for a thread, whichever reaches it first.
 pub(crate) trait Task: Send + Sync {
-    /// Does it, unless somebody has.
+    /// Runs the task, unless it has been run.
     fn run(self: Arc<Self>);
 
-    /// Whether there is nothing left to do, since somebody has, or nobody wants it any more.
+    /// Returns whether nothing is left to do, because the task was run or is no longer wanted.
     fn is_over(&self) -> bool;
 
-    /// Whether it is a call whose workers give way to other calls; any other task runs to its end.
+    /// Returns whether it is a call whose workers give way to other calls; any other task runs to its end.
     fn gives_way(&self) -> bool;
 
-    /// The call that it is a worker of, if it is one.
+    /// Returns the call of which it is a worker, if it is one.
     fn standing(&self) -> Option<&Arc<Standing>> {
         None
     }
 }
 
-/// When a task is begun.
+/// When a task begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Before all others.
     Next,
-    /// After what was given before it.
+    /// After the tasks that were given before it.
     Last,
     /// As one more worker of a call.
     Shared,
 }
 
-/// What a call has of its team. It is read where threads choose what to do next: a late value costs a turn, and no more.
+/// A call's share of its team. It is read where threads choose what to do next; an outdated value costs a turn, and nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// How many workers the call has, without those that have paused.
@@ -67,9 +67,9 @@ impl Standing {
 #[derive(Debug)]
 pub(super) struct Paused {
     pub(super) standing: Arc<Standing>,
-    /// Whether more from outside may be begun meanwhile.
+    /// Whether more tasks from outside may begin meanwhile.
     pub(super) makes_room: bool,
-    /// Written under the team's lock.
+    /// Written only under the team's lock.
     resumed: AtomicBool,
     pub(super) bell: Condvar,
 }
@@ -95,9 +95,9 @@ impl Paused {
     }
 }
 
-/// What lies among the further workers of calls.
+/// An entry of the queue `shared`.
 enum Further {
-    /// One that has not begun.
+    /// A further worker that has not begun.
     Worker(Arc<dyn Task>),
     Paused(Arc<Paused>),
 }
@@ -111,20 +111,20 @@ impl Further {
     }
 }
 
-/// What a thread is to do next.
+/// What a thread does next.
 pub(super) enum Next {
     /// A task that was given from outside.
     Outside(Arc<dyn Task>),
-    /// Any other.
+    /// Any other task.
     Inner(Arc<dyn Task>),
-    /// To let this one go on.
+    /// Let this worker go on.
     Resume(Arc<Paused>),
 }
 
-/// Whose turn it is: the call's workers, and since when it has waited.
+/// The order of turns: the number of the call's workers, and since when it has waited.
 type Rank = (usize, u64);
 
-/// Where what comes next lies.
+/// The place of the next entry.
 #[derive(Clone, Copy)]
 enum QueuePlace {
     Urgent,
@@ -135,13 +135,13 @@ enum QueuePlace {
 #[derive(Default)]
 pub(super) struct Queues {
     urgent: VecDeque<Arc<dyn Task>>,
-    /// Each since when.
+    /// Each task with the time since which it waits.
     outside: VecDeque<(u64, Arc<dyn Task>)>,
-    /// Each since when.
+    /// Each entry with the time since which it waits.
     shared: Vec<(u64, Further)>,
-    /// Counts what is given, and who gives way.
+    /// Counts the tasks that were given and the turns that were given up; it serves as a clock.
     clock: u64,
-    /// How many were queued, and not over, when that was last looked at.
+    /// How many tasks were queued, and not over, at the last sweep.
     live: usize,
 }
 
@@ -154,7 +154,7 @@ impl Queues {
         self.len() == 0
     }
 
-    /// How many could be begun, of those from outside at most so many.
+    /// Returns how many tasks could begin, with at most `outside` of those from outside.
     pub(super) fn can_begin(&self, outside: usize) -> usize {
         self.urgent.len() + self.shared.len() + self.outside.len().min(outside)
     }
@@ -173,7 +173,7 @@ impl Queues {
         }
     }
 
-    /// Takes back what was pushed last.
+    /// Takes back the task that was pushed last.
     pub(super) fn unpush(&mut self, turn: Turn) -> Option<Arc<dyn Task>> {
         match turn {
             Turn::Next => self.urgent.pop_back(),
@@ -199,19 +199,19 @@ impl Queues {
         paused.standing.enter();
     }
 
-    /// Takes out a worker that has paused, and waits no longer.
+    /// Removes a paused worker that waits no longer.
     pub(super) fn take_out(&mut self, paused: &Arc<Paused>) {
         let is_it = |shared: &Further| matches!(shared, Further::Paused(other) if Arc::ptr_eq(other, paused));
         self.shared.retain(|(_, shared)| !is_it(shared));
     }
 
-    /// Notes that a worker has left its call, for another one's sake.
+    /// Notes that a worker has left its call for another call.
     pub(super) fn left(&mut self, standing: &Standing) {
         let now = self.tick();
         standing.served.store(now, Ordering::Relaxed);
     }
 
-    /// What comes next, where so many from outside may be begun; a call but this one's, if it is given.
+    /// Returns what comes next, where up to `outside` tasks from outside may begin. The call `but`, if it is given, is left out.
     fn next(&self, outside: usize, but: Option<&Arc<Standing>>) -> Option<(Rank, QueuePlace)> {
         if !self.urgent.is_empty() {
             return Some(((0, 0), QueuePlace::Urgent));
@@ -233,13 +233,13 @@ impl Queues {
         shared.chain(first).min_by_key(|(rank, _)| *rank)
     }
 
-    /// Whether a worker of a call that has so many is to give way.
+    /// Returns whether a worker of this call is to give way.
     pub(super) fn comes_before(&self, standing: &Arc<Standing>, outside: usize) -> bool {
         let next = self.next(outside, Some(standing));
         next.is_some_and(|((workers, _), _)| workers < standing.active())
     }
 
-    /// Takes what comes next, where so many from outside may be begun.
+    /// Takes what comes next, where up to `outside` tasks from outside may begin.
     pub(super) fn take(&mut self, outside: usize) -> Option<Next> {
         let (_, place) = self.next(outside, None)?;
         Some(match place {
@@ -252,7 +252,7 @@ impl Queues {
         })
     }
 
-    /// Takes out what is over, when that may be most of it; so what nobody comes to does not pile up.
+    /// Removes tasks that are over, when these may be most of the queue, so that they do not pile up.
     pub(super) fn sweep(&mut self) -> Vec<Arc<dyn Task>> {
         if self.len() < 2 * self.live + 64 {
             return Vec::new();
@@ -306,7 +306,7 @@ mod tests {
         Arc::new(Named(name, Some(call.clone())))
     }
 
-    /// A call with so many workers.
+    /// Makes a call with this many workers.
     fn call(workers: usize) -> Arc<Standing> {
         let call = Arc::<Standing>::default();
         (0..workers).for_each(|_| call.enter());
@@ -324,7 +324,7 @@ mod tests {
         queues.push(worker("of two", &two), Turn::Shared);
         queues.push(worker("of one", &one), Turn::Shared);
         queues.push(job("new"), Turn::Last);
-        // None of its call is at work; then the call that has one; then the one that has two.
+        // First the job, whose call has no worker; then the call that has one; then the call that has two.
         assert!(is_outside(queues.take(1)));
         assert!(queues.comes_before(&two, 1));
         assert!(!queues.comes_before(&one, 1));
@@ -344,7 +344,7 @@ mod tests {
     fn of_equals_the_turn_is_the_one_s_that_has_waited_longest() {
         let long = call(1);
         let mut queues = Queues::default();
-        // A further worker that was asked for long ago: but its call was served just now.
+        // A further worker that was asked for long ago, but whose call has just been served.
         queues.push(worker("of long", &long), Turn::Shared);
         queues.push(job("first"), Turn::Last);
         let paused = Arc::new(Paused::new(long.clone(), true));

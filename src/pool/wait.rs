@@ -8,12 +8,12 @@ use polars_async::executor::block_in_place;
 use crate::quiet::quietly_drop;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Waits while it is so, but not beyond `until`; the bell is rung when that may have changed. What `waits` returns is kept as
-/// long as there is something to wait for.
+/// Waits while `is_so` holds, but not beyond `until`; the bell is rung when that may have changed. What `waits` returns is kept
+/// until the wait is over.
 ///
-/// A worker of a rayon pool goes on working for its pool meanwhile: what is waited for may need it, to run something in
-/// Polars for one. The place of a thread of Polars' streaming engine is taken by another: what is waited for may be a query,
-/// which needs the engine's threads.
+/// A worker of a rayon pool does other work of its pool meanwhile, because what it waits for may need the worker, for example to
+/// run something in Polars. On a thread of Polars' streaming engine, another thread takes its place, because what it waits for may
+/// be a query, which needs the engine's threads.
 pub(super) fn wait_while_as<'m, T, W>(
     waits: impl FnOnce() -> W,
     mutex: &'m Mutex<T>,
@@ -26,17 +26,17 @@ pub(super) fn wait_while_as<'m, T, W>(
     if !is_so(&guard) {
         return guard;
     }
-    // Without the lock, since these take some of their own.
+    // This is done without the lock, since these calls take locks of their own.
     drop(guard);
     let _waits = waits();
     off_the_engine(|| wait(lock, bell, until, &is_so))
 }
 
-/// Waits on a thread of Polars' streaming engine, if this is one, with another taking its place.
+/// Waits on a thread of Polars' streaming engine, if this is one, while another thread takes its place.
 ///
-/// Polars panics where it cannot have another thread, before it calls what it was given. Some waits must not be left early,
-/// since other threads use what this thread has lent them; so the thread then waits as any other does. The engine has one
-/// thread less until the wait is over, and has it back afterwards.
+/// Polars panics where it cannot start another thread, before it calls its closure. Some waits must not be left early, since other
+/// threads use what this thread has lent them; in that case the thread waits as any other thread does. The engine has one thread
+/// less until the wait is over, and then has it back.
 fn off_the_engine<R>(wait: impl Fn() -> R) -> R {
     let waited = catch_unwind(AssertUnwindSafe(|| block_in_place(&wait)));
     waited.unwrap_or_else(|payload| {
@@ -51,7 +51,7 @@ fn wait<'m, T>(
     until: Option<Instant>,
     is_so: impl Fn(&T) -> bool,
 ) -> MutexGuard<'m, T> {
-    /// How long new work for the rayon pool may lie.
+    /// How long new work of the rayon pool may wait for this thread.
     const NAP: Duration = Duration::from_millis(1);
     let on_rayon = rayon::current_thread_index().is_some();
     let mut guard = lock();

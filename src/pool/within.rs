@@ -1,21 +1,22 @@
-//! What a thread is within: what pools have let in, be it on a thread of theirs or for them on another's.
+//! What a thread is within: the work that pools have admitted, whether it runs on one of their threads or for them on a thread of
+//! another pool.
 //!
-//! It goes along with a call to its workers, whatever pool they are of. So a pool knows what comes from within, and need not
-//! refuse it when it is closed; and a join that would wait for itself.
+//! A call passes it on to its workers, whatever pool they belong to. So a pool recognises work that comes from within, and need not
+//! refuse it when the pool is closed. It can also refuse a join that would wait for itself.
 
 use crate::sync::Arc;
 use std::any::Any;
 use std::cell::RefCell;
 use std::ptr;
 
-/// A pool's gate, which is known by its address.
+/// A pool's gate, which is identified by its address.
 type AnyGate = dyn Any + Send + Sync;
 
 thread_local! {
     static WITHIN: RefCell<Vec<Arc<AnyGate>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Looks at what this thread is within; a thread that ends is within nothing.
+/// Looks at what this thread is within; a thread that is ending is within nothing.
 fn look<R: Default>(look: impl FnOnce(&mut Vec<Arc<AnyGate>>) -> R) -> R {
     let looked = WITHIN.try_with(|within| look(&mut within.borrow_mut()));
     looked.unwrap_or_default()
@@ -27,22 +28,22 @@ fn is_among<G: ?Sized>(gate: &G, gates: &[Arc<AnyGate>]) -> bool {
         .any(|other| ptr::addr_eq(&raw const **other, gate))
 }
 
-/// Whether this thread is within something that came through the gate.
+/// Returns whether this thread is within something that came through the gate.
 pub(super) fn is_within<G>(gate: &G) -> bool {
     look(|within| is_among(gate, within))
 }
 
-/// What some work is within.
+/// The gates that some work is within.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lineage(Vec<Arc<AnyGate>>);
 
 impl Lineage {
-    /// That of a call which this thread waits for.
+    /// Returns the lineage of a call that this thread waits for.
     pub(crate) fn of_call() -> Self {
         Lineage(look(|within| within.clone()))
     }
 
-    /// The same, and through the gate; of a job, which may outlive what gives it, through the gate alone.
+    /// Adds a gate. For a job, which may outlive the work that gives it, the gate is added to an empty lineage.
     pub(super) fn and<G: Send + Sync + 'static>(mut self, gate: &Arc<G>) -> Self {
         if !is_among(&**gate, &self.0) {
             self.0.push(gate.clone());
@@ -50,7 +51,7 @@ impl Lineage {
         self
     }
 
-    /// Puts this thread within it too, until the guard is dropped.
+    /// Puts this thread within the lineage too, until the guard is dropped.
     pub(crate) fn enter(&self) -> Within {
         if self.0.is_empty() {
             return Within(0);
@@ -67,7 +68,7 @@ impl Lineage {
     }
 }
 
-/// How many gates more this thread is within. Guards are dropped in the reverse order of their making.
+/// The number of gates that this thread was put within. Guards are dropped in the reverse order of their making.
 #[derive(Debug)]
 pub(crate) struct Within(usize);
 
@@ -78,7 +79,7 @@ impl Drop for Within {
                 let before = within.len().saturating_sub(self.0);
                 within.split_off(before)
             });
-            // Not while looking: the last of a gate may be the last of more.
+            // They are dropped outside `look`, since dropping the last handle of one gate may drop that of another.
             drop(left);
         }
     }

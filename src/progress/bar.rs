@@ -1,4 +1,4 @@
-//! A bar on the terminal.
+//! A progress bar on the terminal.
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -11,10 +11,10 @@ use crate::sync::{Mutex, PoisonError};
 
 /// A progress bar on standard error, with the rate, the time left and the failures, if any.
 ///
-/// Where standard error is no terminal it is silent, or prints a [line now and then](ProgressBar::lines_every). When the
-/// run is over the bar stays as it was last: full, or where a failure or a cancel stopped it, and says so.
+/// Where standard error is not a terminal, it prints nothing, or a [line now and then](ProgressBar::lines_every). When the run is
+/// over, the bar stays as it was: full, or at the point where a failure or a cancellation stopped the run, and it says which.
 ///
-/// A bar is for one call at a time, and a call that comes after begins it anew; `.progress(&bar)` lends it.
+/// A bar shows one call at a time, and a later call starts it again; `.progress(&bar)` lends it to a call.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -30,7 +30,7 @@ pub struct ProgressBar {
     shown: Mutex<Option<Shown>>,
 }
 
-/// What a run under way shows.
+/// What is shown of a run.
 #[derive(Debug)]
 enum Shown {
     Bar(indicatif::ProgressBar),
@@ -48,7 +48,7 @@ impl ProgressBar {
         }
     }
 
-    /// Prints a line at most so often, and one at the end, where standard error is no terminal: for logs.
+    /// Prints a line at most once per `interval`, and one at the end, where standard error is not a terminal, such as in logs.
     #[must_use]
     pub fn lines_every(mut self, interval: Duration) -> Self {
         self.lines_every = Some(interval);
@@ -86,7 +86,7 @@ impl Progress for ProgressBar {
                 bar.set_message(remarks(tick));
                 if tick.state != TickState::Running {
                     bar.set_style(style("{elapsed}"));
-                    // It stays where it is: a full bar would say that all was done.
+                    // The bar stays where it is: a full bar would say that everything was done.
                     bar.abandon();
                 }
             }
@@ -95,7 +95,7 @@ impl Progress for ProgressBar {
                     .lines_every
                     .is_some_and(|interval| last.elapsed() >= interval);
                 if due || tick.state != TickState::Running {
-                    // Where nobody listens, nothing is lost.
+                    // An error is ignored: if nobody reads standard error, nothing is lost.
                     let _ = writeln!(
                         std::io::stderr(),
                         "{}",
@@ -112,14 +112,14 @@ impl Progress for ProgressBar {
     }
 }
 
-/// A bar that is kept for the next call.
+/// Lends a bar, which is kept for the next call.
 impl Progress for &ProgressBar {
     fn tick(&self, tick: Tick) {
         (**self).tick(tick);
     }
 }
 
-/// How a bar looks, with the time that is told.
+/// Returns the style of a bar, with the template of the time that it shows.
 fn style(time: &str) -> ProgressStyle {
     let template =
         format!("{{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {{rate}}/s, {time}{{msg}}");
@@ -130,7 +130,7 @@ fn style(time: &str) -> ProgressStyle {
     })
 }
 
-/// What is said after the numbers.
+/// Returns what is printed after the numbers.
 fn remarks(tick: Tick) -> String {
     let mut remarks = match tick.failures {
         0 => String::new(),

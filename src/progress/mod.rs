@@ -1,4 +1,4 @@
-//! Who is told how far a run is.
+//! The reports of a run's progress, and what receives them.
 
 #[cfg(feature = "progress")]
 mod bar;
@@ -6,10 +6,12 @@ mod bar;
 #[cfg(feature = "progress")]
 pub use bar::ProgressBar;
 
-/// Who is told how far a run is; see [`progress`](crate::Apply::progress).
+/// A listener that is called with the progress of a run.
 ///
-/// A closure that takes a [`Tick`] is one; write the argument's type out, `|tick: Tick| …`. With the feature `progress`, so
-/// is `ProgressBar`.
+/// It is given to [`progress`](crate::Apply::progress).
+///
+/// A closure that takes a [`Tick`] is a listener; write the argument's type out, `|tick: Tick| …`. With the feature `progress`,
+/// `ProgressBar` is one too.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,13 +27,13 @@ pub use bar::ProgressBar;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 pub trait Progress: Send + Sync {
-    /// Takes note of how far the run is.
+    /// Receives the run's progress.
     ///
-    /// It is called once before the first row; by a worker when it has done 65,536 rows, or some rows in ten milliseconds, since it last did, unless
-    /// another worker is in it; and once at the end, whatever it is, when [`Tick::state`] says so. The worker waits for it,
-    /// so it should be quick.
+    /// It is called once before the first row, and once at the end, however the run ends; [`Tick::state`] then says how. In
+    /// between, a worker calls it after each 65,536 rows that it has done, or after each ten milliseconds in which it has done some
+    /// rows, unless another worker is in it. The worker waits for it, so it should be quick.
     ///
-    /// The calls of one run never overlap, and `done` never falls. A panic in it ends the run with an error.
+    /// The calls of one run never overlap, and `done` never decreases. A panic in it ends the run with an error.
     fn tick(&self, tick: Tick);
 }
 
@@ -44,32 +46,35 @@ where
     }
 }
 
-/// How far a run is: what [`Progress`] is told.
+/// The progress of a run, as [`Progress`] receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tick {
-    /// The rows done, those that failed included; for [`columns`](crate::Apply::columns), the columns.
+    /// The number of rows done, including those that failed; for [`columns`](crate::Apply::columns), the number of columns.
     pub done: usize,
-    /// How many rows (columns) there are.
+    /// The number of all rows (columns).
     pub total: usize,
-    /// The rows (columns, parts) that failed so far, the one that ends the run included.
+    /// The number of rows (columns, parts) that have failed so far, including the one that ends the run.
     pub failures: usize,
-    /// Whether the run goes on, or how it ended.
+    /// The state of the run: whether it goes on, or how it ended.
     pub state: TickState,
 }
 
-/// Whether a run goes on, or how it ended.
+/// The state of a run: whether it goes on, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TickState {
-    /// It is a [`Job`](crate::Job) that waits in its pool's queue. Only [`Job::progress`](crate::Job::progress) says so.
+    /// The run is a [`Job`](crate::Job) that waits in its pool's queue; only [`Job::progress`](crate::Job::progress) returns this
+    /// state.
     Queued,
-    /// It goes on.
+    /// The run goes on.
     Running,
-    /// Every row is done. What is left is to stack parts and to call [`finish`](crate::Apply::finish), which may yet fail.
+    /// Every row is done.
+    ///
+    /// What is left is to stack parts and to call [`finish`](crate::Apply::finish), which may still fail.
     Finished,
-    /// It ended with an error other than that it was cancelled.
+    /// The run ended with an error other than a cancellation.
     Failed,
-    /// It was cancelled, or its deadline passed, before all was done.
+    /// The run was cancelled, or its deadline passed, before all rows were done.
     Cancelled,
 }

@@ -7,7 +7,7 @@ use polars_arrow::bitmap::Bitmap;
 use super::nested::inner_dtype;
 use super::{Cell, Fit, Lookup, Mask, Masked, Misread, Reader, downcast, validity, view_is_reader};
 
-/// A chunk whose dtype is known only at run time: its values are found once, so that reading one is a match and an index.
+/// A chunk whose dtype is known only at run time. Its values are found once, so that reading one takes a match and an index.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct AnyChunk<'a> {
@@ -19,7 +19,7 @@ pub struct AnyChunk<'a> {
 
 macro_rules! typed {
     ($($Own:ident $T:ident),*) => {
-        /// A chunk's values, by its column's dtype.
+        /// The values of a chunk, by the dtype of its column.
         #[doc(hidden)]
         #[derive(Clone, Copy, Debug)]
         pub enum Typed<'a> {
@@ -45,13 +45,13 @@ macro_rules! typed {
         }
 
         impl<'a> AnyChunk<'a> {
-            /// The value of a row, nulls as `AnyValue::Null`.
+            /// Returns the value of a row; a null is `AnyValue::Null`.
             #[inline]
             pub(super) fn value(&self, row: usize) -> AnyValue<'a> {
                 if self.is_null(row) {
                     return AnyValue::Null;
                 }
-                // Each arm makes the value where it is returned: moving one costs more than making it.
+                // Each arm makes the value in the place where it is returned: to move a value costs more than to make it.
                 match self.typed {
                     $(Typed::$Own(values) => AnyValue::$Own(values[row]),)*
                     Typed::Boolean(values) => AnyValue::Boolean(values.get_bit(row)),
@@ -91,13 +91,13 @@ impl<'a> AnyChunk<'a> {
         }
     }
 
-    /// Whether a row of a dtype other than Null has a value.
+    /// Returns whether a row of a dtype other than Null has a value.
     #[inline(always)]
     pub(super) fn is_valid(&self, row: usize) -> bool {
         self.validity.is_none_or(|validity| validity.get_bit(row))
     }
 
-    /// The value of a row of any dtype.
+    /// Returns the value of a row of any dtype.
     #[cold]
     fn other(&self, row: usize) -> AnyValue<'a> {
         let one = series(*self, row);
@@ -105,7 +105,7 @@ impl<'a> AnyChunk<'a> {
     }
 }
 
-/// One row of a chunk as a series that shares its memory.
+/// Returns one row of a chunk as a series that shares the chunk's memory.
 fn series(AnyChunk { dtype, array, .. }: AnyChunk<'_>, row: usize) -> Series {
     let chunk = array.sliced(row, 1);
     // SAFETY: the array is a part of a chunk of a column of `dtype` (`AnyChunk::new`), so it has its physical type.
@@ -157,7 +157,7 @@ impl<'x> Cell for AnyValue<'x> {
     }
 
     unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> AnyChunk<'a> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { AnyChunk::new(dtype, array) }
     }
 
@@ -177,7 +177,7 @@ impl<'x> Cell for AnyValue<'x> {
     }
 }
 
-/// A chunk of a List or Array column, taken as series.
+/// A chunk of a List or Array column whose values are taken as series.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesChunk<'a> {
@@ -193,7 +193,7 @@ pub struct SeriesLookup<'s> {
     offset: usize,
 }
 
-/// The items of one list, without a name; they share the column's memory.
+/// Returns the items of one list as a series without a name, which shares the column's memory.
 fn items(chunk: AnyChunk<'_>, row: usize) -> Option<Series> {
     match series(chunk, row).get(0) {
         Ok(AnyValue::List(items)) => Some(items),
@@ -233,7 +233,7 @@ impl Cell for Series {
 
     unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> SeriesChunk<'a> {
         SeriesChunk {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             chunk: unsafe { AnyChunk::new(dtype, array) },
             validity: validity(array),
         }

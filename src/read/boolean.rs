@@ -30,7 +30,7 @@ impl Lookup for BooleanLookup<'_> {
 
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> bool {
-        // SAFETY: the bitmap has the whole block (`open`), and the caller vouches for `i`.
+        // SAFETY: the bitmap has the whole block (`open`), and the caller guarantees that `i` is within the block.
         unsafe { self.values.get_bit_unchecked(self.offset + i) }
     }
 }

@@ -7,12 +7,12 @@ use polars_arrow::array::{Array, PrimitiveArray};
 use super::downcast;
 use super::nested::change_within;
 
-/// The series by Polars' cast, from the innermost items outwards, save for what that cannot do or does otherwise than
-/// `Casts` says:
+/// Casts a series as Polars does, from the innermost items outwards, except where Polars cannot do the cast or does it
+/// otherwise than `Casts` says:
 ///
-/// - it casts nulls of no dtype to most dtypes, but not to all;
-/// - it takes decimals within an Array that is cast to a List for the integers that they are stored as;
-/// - it rounds a decimal of which an integer is made, and cuts a float.
+/// - it casts nulls without a dtype to most dtypes, but not to all;
+/// - it takes decimals within an Array that is cast to a List as the integers that they are stored as;
+/// - it rounds a decimal that becomes an integer, but truncates a float.
 pub(super) fn cast(
     series: &Series,
     dtype: &DataType,
@@ -38,7 +38,7 @@ pub(super) fn cast(
     })
 }
 
-/// Decimals of this scale, at most 38, cut to whole numbers.
+/// Truncates decimals of this scale, which is at most 38, to whole numbers.
 fn cut(decimals: &Series, scale: usize) -> Series {
     let one = 10i128.pow(scale as u32);
     let chunks = decimals.chunks().iter().map(|chunk| {

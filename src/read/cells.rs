@@ -1,7 +1,7 @@
-//! The cells of one row, whatever a closure calls them: arguments, a tuple, an array, a struct's fields.
+//! The cells of one row, in whichever form a closure takes them: arguments, a tuple, an array, a struct's fields.
 //!
-//! A list of types (`Cons<A, Cons<B, Nil>>`) needs no implementation per length, so arguments, tuples and structs of any
-//! number of fields share this one; its values are nested pairs, which the compiler takes apart again.
+//! A list of types (`Cons<A, Cons<B, Nil>>`) needs no implementation for each length, so arguments, tuples and structs of any
+//! number of fields share this one. Its values are nested pairs, which the compiler takes apart again.
 
 use std::marker::PhantomData;
 
@@ -19,16 +19,16 @@ pub trait Cells: Sealed {
     type Scratch: Default;
     type Reader<'s>: Reader<Item = Self::Of<'s>>;
 
-    /// The arguments; none for rows that take any columns.
+    /// Returns the arguments, or `None` for rows that take any columns.
     fn arguments() -> Option<Vec<Argument>>;
 
-    /// Binds the columns, one for each argument, whose rows have these numbers.
+    /// Binds the columns, one for each argument; their rows have these numbers.
     ///
     /// # Safety
     /// Each column's arrays are chunks of a column of its dtype, which its argument takes without a cast.
     unsafe fn bind<'a>(columns: &[ColumnChunks<'a>], numbers: &'a RowNumbers) -> Self::Bound<'a>;
 
-    /// Opens a block of `len` rows that begin at `places`, one for each argument.
+    /// Opens a block of `len` rows, which begins at `places`: one place for each argument.
     fn open<'s>(
         bound: &'s Self::Bound<'_>,
         places: &'s [BlockStart],
@@ -37,18 +37,20 @@ pub trait Cells: Sealed {
         scratch: &'s mut Self::Scratch,
     ) -> Self::Reader<'s>;
 
-    /// Whether the closure may be skipped for a row.
+    /// Returns whether the closure may be skipped for some row.
     fn has_nulls(bound: &Self::Bound<'_>) -> bool;
 
-    /// The cells of one row, the chunks in the arguments' order.
+    /// Returns the cells of one row; `columns` yields the chunks in the order of the arguments.
     fn get<'a>(
         columns: &mut dyn Iterator<Item = AnyChunk<'a>>,
         row: usize,
     ) -> Result<Self::Of<'a>, Misread>;
 }
 
-/// What a row function of exactly one [cell](crate::Cell) takes, as [`par_map`](crate::ParMap::par_map) and
-/// [`elements`](crate::Apply::elements) need it. A function that passes one on has the bound `F: RowFn<M, Cells: OneCell>`.
+/// The arguments of a row function that takes exactly one [cell](crate::Cell), as [`par_map`](crate::ParMap::par_map) and
+/// [`elements`](crate::Apply::elements) require.
+///
+/// A generic function that passes such a closure on writes the bound `F: RowFn<M, Cells: OneCell>`.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
@@ -60,17 +62,17 @@ pub trait OneCell: Cells {}
 
 impl<T: Cell> OneCell for Cons<T, Nil> {}
 
-/// No more cells.
+/// The end of a list of cells.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Nil;
 
-/// A cell and those after it.
+/// A cell and the cells after it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Cons<A, B>(PhantomData<fn() -> (A, B)>);
 
-/// `N` cells of one type.
+/// `N` cells of the same type.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Repeat<T, const N: usize>(PhantomData<fn() -> T>);
@@ -122,13 +124,13 @@ impl Cells for Nil {
     }
 }
 
-/// Reads a cell and those after it.
+/// Reads a cell and the cells after it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct ConsReader<A, B>(A, B);
 
 impl<A: Copy, B> ConsReader<A, B> {
-    /// That of the first cell.
+    /// Returns the reader of the first cell.
     #[inline(always)]
     pub(super) fn first(&self) -> A {
         self.0
@@ -145,25 +147,25 @@ impl<A: Reader, B: Reader> Reader for ConsReader<A, B> {
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.0.is_valid(i) && self.1.is_valid(i) }
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { (self.0.read::<NULLS>(i), self.1.read::<NULLS>(i)) }
     }
 
     #[inline(always)]
     unsafe fn unreadable(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.0.unreadable(i) || self.1.unreadable(i) }
     }
 
     unsafe fn fault(&self, i: usize) -> Fault {
-        // SAFETY: as the caller vouches; each side is asked only where it is not valid, and an unreadable value is told
-        // before a null.
+        // SAFETY: the caller upholds this function's contract; a side is asked for a fault only where it is not valid. An
+        // unreadable value is reported before a null.
         unsafe {
             let first = (!self.0.is_valid(i)).then(|| self.0.fault(i));
             match first {
@@ -180,14 +182,14 @@ impl<A: Reader, B: Reader> Reader for ConsReader<A, B> {
     }
 }
 
-/// One column, bound chunk by chunk.
+/// Binds one column chunk by chunk.
 ///
 /// # Safety
-/// As [`Cells::bind`].
+/// The same as for [`Cells::bind`].
 unsafe fn bind_chunks<'a, T: Cell>(column: &ColumnChunks<'a>) -> Vec<T::Chunk<'a>> {
     let arrays = column.arrays.iter();
     arrays
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         .map(|array| unsafe { T::bind(column.dtype, *array) })
         .collect()
 }
@@ -208,7 +210,7 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
         let (first, rest) = columns
             .split_first()
             .expect("there is a column for each argument");
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { (bind_chunks::<A>(first), B::bind(rest, numbers)) }
     }
 
@@ -243,7 +245,7 @@ impl<A: Cell, B: Cells> Cells for Cons<A, B> {
     }
 }
 
-/// Reads `N` cells of one type.
+/// Reads `N` cells of the same type.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct RepeatReader<R, const N: usize>([R; N]);
@@ -258,24 +260,24 @@ impl<R: Reader, const N: usize> Reader for RepeatReader<R, N> {
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         self.0.iter().all(|reader| unsafe { reader.is_valid(i) })
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         std::array::from_fn(|cell| unsafe { self.0[cell].read::<NULLS>(i) })
     }
 
     #[inline(always)]
     unsafe fn unreadable(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         self.0.iter().any(|reader| unsafe { reader.unreadable(i) })
     }
 
     unsafe fn fault(&self, i: usize) -> Fault {
-        // SAFETY: as the caller vouches; a cell is asked only where it is not valid.
+        // SAFETY: the caller upholds this function's contract; a cell is asked for a fault only where it is not valid.
         let mut faults = self
             .0
             .iter()
@@ -310,7 +312,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
         debug_assert_eq!(columns.len(), N);
         columns
             .iter()
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             .map(|column| unsafe { bind_chunks::<T>(column) })
             .collect()
     }
@@ -357,7 +359,7 @@ impl<T: Cell, const N: usize> Cells for Repeat<T, N> {
     }
 }
 
-/// An array that has a default whatever its length.
+/// An array that has a default value whatever its length.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Scratches<S, const N: usize>([S; N]);

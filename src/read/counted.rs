@@ -1,4 +1,4 @@
-//! Values that Polars stores as a count of a unit, and that another crate has a type for: days, microseconds, hundredths.
+//! Values that Polars stores as a count of a unit (days, microseconds, hundredths), and for which another crate has a type.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use super::{
     Cell, Fault, Fit, ListItem, Mask, Misread, Reader, downcast, validity, view_is_reader,
 };
 
-/// A type of another crate as Polars stores it: a count of a unit.
+/// A type of another crate that Polars stores as a count of a unit.
 #[doc(hidden)]
 pub trait Counted: Copy + Send + Sync {
     type Stored: NativeType + PartialOrd;
 
-    /// What is counted, where the dtype says it.
+    /// The unit that is counted, where the dtype determines it.
     type Unit: Copy + fmt::Debug + Send + Sync;
 
     const CRATE: &'static str;
@@ -25,16 +25,16 @@ pub trait Counted: Copy + Send + Sync {
 
     fn takes(dtype: &DataType) -> bool;
 
-    /// The unit of a dtype that it takes.
+    /// Returns the unit of a dtype that this type takes.
     fn unit(dtype: &DataType) -> Self::Unit;
 
-    /// What a column of nulls is cast to.
+    /// Returns the dtype that a column of nulls is cast to.
     fn default_dtype() -> DataType;
 
-    /// The value, if the Rust type can hold it.
+    /// Returns the value, if the Rust type can hold it.
     fn decode(stored: Self::Stored, unit: Self::Unit) -> Option<Self>;
 
-    /// Whether every value from the lowest to the highest of a block can be held.
+    /// Returns whether every value from the lowest to the highest of a block can be held.
     fn holds(low: Self::Stored, high: Self::Stored, unit: Self::Unit) -> bool {
         Self::decode(low, unit).is_some() && Self::decode(high, unit).is_some()
     }
@@ -56,7 +56,7 @@ pub struct CountedReader<'s, T: Counted> {
     values: &'s [T::Stored],
     unit: T::Unit,
     mask: Mask<'s>,
-    /// Whether the block holds a value that `T` cannot.
+    /// Whether the block has a value that `T` cannot hold.
     beyond: bool,
 }
 
@@ -77,20 +77,20 @@ impl<T: Counted> Reader for CountedReader<'_, T> {
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
+        // SAFETY: the caller guarantees that `i` is within the block.
         unsafe { self.mask.is_valid(i) && !self.unreadable(i) }
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> T {
-        // SAFETY: `values` has the block's length (`open`), and the caller vouches for `i`.
+        // SAFETY: `values` has the block's length (`open`), and the caller guarantees that `i` is within the block.
         let stored = unsafe { *self.values.get_unchecked(i) };
         T::decode(stored, self.unit).expect("`open` found values beyond the type's range, if any")
     }
 
     #[inline(always)]
     unsafe fn unreadable(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
+        // SAFETY: the caller guarantees that `i` is within the block.
         self.beyond
             && unsafe { self.mask.is_valid(i) }
             && T::decode(self.values[i], self.unit).is_none()
@@ -99,7 +99,7 @@ impl<T: Counted> Reader for CountedReader<'_, T> {
     unsafe fn fault(&self, i: usize) -> Fault {
         Fault {
             argument: 0,
-            // SAFETY: the caller vouches for `i`.
+            // SAFETY: the caller guarantees that `i` is within the block.
             message: unsafe { self.unreadable(i) }.then(|| beyond::<T>(self.values[i])),
         }
     }
@@ -113,7 +113,7 @@ fn beyond<T: Counted>(stored: T::Stored) -> String {
     )
 }
 
-/// The lowest and the highest value.
+/// Returns the lowest and the highest value.
 fn range<S: Copy + PartialOrd>(values: &[S]) -> Option<(S, S)> {
     let first = *values.first()?;
     Some(values.iter().fold((first, first), |(low, high), value| {
@@ -163,7 +163,7 @@ macro_rules! counted {
                 (): &'s mut (),
             ) -> Self::Reader<'s> {
                 let values = &chunk.values[offset..offset + len];
-                // What lies in a null's place counts too; it only costs a second look.
+                // The values in the places of nulls count too; they only cost a second check.
                 let beyond = range(values)
                     .is_some_and(|(low, high)| !<$T as Counted>::holds(low, high, chunk.unit));
                 CountedReader {

@@ -5,7 +5,8 @@ use rust_decimal::Decimal;
 
 use super::counted::Counted;
 
-/// A count of `10⁻ˢᶜᵃˡᵉ`. Of Polars' 38 digits a `Decimal` holds 28, and every value below 2⁹⁶ of up to 28 digits after the point.
+/// A decimal is stored as a count of `10⁻ˢᶜᵃˡᵉ`. Polars has up to 38 digits; a `Decimal` holds 28 of them, and every value
+/// below 2⁹⁶ with up to 28 digits after the point.
 impl Counted for Decimal {
     type Stored = i128;
     type Unit = u32;
@@ -19,7 +20,7 @@ impl Counted for Decimal {
 
     fn unit(dtype: &DataType) -> u32 {
         match dtype {
-            // At most 38.
+            // The scale is at most 38.
             DataType::Decimal(_, scale) => *scale as u32,
             _ => 0,
         }
@@ -42,7 +43,7 @@ impl Counted for Decimal {
     }
 }
 
-/// The value with as few zeros at its end as it takes for it to be held.
+/// Takes zeros from the end of the value, as few as are needed for `Decimal` to hold it.
 #[cold]
 fn without_zeros(mut count: i128, mut scale: u32) -> Option<Decimal> {
     while scale > 0 && count % 10 == 0 {

@@ -11,7 +11,7 @@ use super::nested::inner_dtype;
 use super::{Cell, Fault, Fit, Mask, Misread, Reader, downcast, validity};
 use crate::sealed::Sealed;
 
-/// A cell that can be an item of a `Vec`: every cell of a fixed dtype but `u8`, since `Vec<u8>` is bytes.
+/// A cell that can be an item of a `Vec`: every cell of a fixed dtype except `u8`, since `Vec<u8>` stands for bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an item of a list column",
     note = "`Vec<u8>` is a Binary column; a list of `UInt8` is `Vec<Option<u8>>`",
@@ -31,15 +31,15 @@ pub struct ListChunk<'a, C> {
 
 #[derive(Clone, Copy, Debug)]
 enum ItemBounds<'a> {
-    /// One more offset than there are rows.
+    /// The offsets, one more than there are rows.
     Offsets(&'a [i64]),
-    /// So many items in each row.
+    /// The number of items in each row.
     #[cfg(feature = "dtype-array")]
     Width(usize),
 }
 
 impl<C> ListChunk<'_, C> {
-    /// Reads `len` rows from `offset`, whose items `open` opens: so many from the first.
+    /// Makes a reader of `len` rows from `offset` on; `open` opens their items, given the first item and the number of items.
     fn reader<R>(
         &self,
         offset: usize,
@@ -73,7 +73,7 @@ impl ItemBounds<'_> {
     }
 }
 
-/// A List's or Array's bounds and items.
+/// Returns the bounds and the items of a List or an Array.
 fn parts<'a>(dtype: &DataType, array: &'a dyn Array) -> (ItemBounds<'a>, &'a dyn Array) {
     match dtype {
         #[cfg(feature = "dtype-array")]
@@ -98,7 +98,7 @@ pub struct ListReader<'s, R> {
     bounds: ItemBounds<'s>,
     offset: usize,
     items: R,
-    /// The item that `items` begins with.
+    /// The item at which `items` begins.
     first: usize,
     mask: Mask<'s>,
 }
@@ -119,7 +119,7 @@ impl<R: Reader> Reader for ListReader<'_, R> {
 
     #[inline]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`, whose items the item reader was opened for (`open`).
+        // SAFETY: the caller guarantees that `i` is within the block, for whose items the item reader was opened (`open`).
         unsafe {
             self.mask.is_valid(i)
                 && (!self.items.has_nulls() || self.items(i).all(|item| self.items.is_valid(item)))
@@ -140,7 +140,7 @@ impl<R: Reader> Reader for ListReader<'_, R> {
     }
 
     unsafe fn fault(&self, i: usize) -> Fault {
-        // SAFETY: as above; an item is asked only where it is not valid.
+        // SAFETY: as above; an item is asked for a fault only where it is not valid.
         let message = unsafe {
             if self.unreadable(i) {
                 self.items(i)

@@ -1,7 +1,7 @@
 //! Columns → typed values: what a closure may take.
 //!
-//! A [`Cell`] is one column's value, a [`FromRow`] a whole row; both are bound once per call to the chunks where they
-//! lie, and opened once per block of rows as a [`Reader`]. The innermost loop sees readers only.
+//! A [`Cell`] is one column's value, and a [`FromRow`] a whole row. Both are bound once per call to the chunks of the columns,
+//! in place, and opened once per block of rows as a [`Reader`]. The innermost loop sees only readers.
 
 mod any;
 mod boolean;
@@ -65,7 +65,7 @@ pub use structs::Struct;
 pub use values::{Values, ValuesIter};
 pub(crate) use values::{first_null, with_values};
 
-/// One column's value as a closure argument.
+/// A closure argument that takes the value of one column.
 ///
 /// | argument | columns it takes |
 /// |---|---|
@@ -82,15 +82,15 @@ pub(crate) use values::{first_null, with_values};
 /// | `Series` | List and Array |
 /// | `Struct<T>` | Struct, whose fields bind to a tuple by position and to a derived struct by name |
 /// | `AnyValue<'_>` | any |
-/// | `Option<T>` | what `T` takes, nulls as `None` |
+/// | `Option<T>` | the columns that `T` takes; a null is `None` |
 ///
-/// A column of dtype Null (all values missing) can be taken as any of them.
+/// A column of dtype Null, in which all values are missing, can be taken as any of them.
 ///
-/// `Vec<u8>` is bytes, in and out: a Binary column, as in the Rust database drivers. The rare list of `UInt8` is taken
-/// as `Vec<Option<u8>>` or `Series`.
+/// `Vec<u8>` stands for bytes, both as an argument and as a result: a Binary column, as in the Rust database drivers. A list of
+/// `UInt8`, which is rare, is taken as `Vec<Option<u8>>` or `Series`.
 ///
-/// A null inside a list or a struct whose items or fields have a plain type makes the whole cell null; take
-/// `Vec<Option<T>>`, or a field of `Option<T>`, to see it.
+/// A null in a list or a struct whose items or fields have a plain type makes the whole cell null. To see such a null, take
+/// `Vec<Option<T>>` or a field of type `Option<T>`.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 ///
@@ -104,27 +104,27 @@ pub(crate) use values::{first_null, with_values};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
     label = "cannot be read from a column",
-    note = "a closure takes cells (`f64`, `i64`, `bool`, `&str`, `Option<T>`, `Vec<T>`, …) or one whole row (a tuple, an array, a derived struct, `Row`)",
-    note = "`usize` and `isize` are no column's type: take `u64` or `i64`",
-    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+    note = "a closure takes cells by value: `f64`, `u64`, `bool`, `&str`, `Option<i64>`, `Vec<f64>`, …; `usize`, `&String` and `&f64` are not cells",
+    note = "one whole row (a tuple, an array, a derived struct, `Row<'_>`) is the only argument after those that `.state(init)` and `.seed(n)` give",
+    note = "dates, times, small integers and Struct need the feature of this crate named after the dtype"
 )]
 pub trait Cell: Sealed {
-    /// This type, borrowing from a column for `'a`.
+    /// This type with the lifetime `'a`, for which it borrows from the column.
     type Of<'a>;
 
-    /// One chunk of a column, bound.
+    /// A bound chunk of a column.
     #[doc(hidden)]
     type Chunk<'a>: Send + Sync;
 
-    /// Room for a block's converted values.
+    /// Memory for the converted values of a block.
     #[doc(hidden)]
     type Scratch: Default;
 
-    /// Reads the rows of one block.
+    /// The reader of the rows of one block.
     #[doc(hidden)]
     type Reader<'s>: Reader<Item = Self::Of<'s>>;
 
-    /// Reads the rows of a whole chunk, one by one or in turn, and converts no value before it is asked for.
+    /// The reader of the rows of a whole chunk, in any order, which converts a value only when it is asked for.
     #[doc(hidden)]
     type View<'s>: Reader<Item = Self::Of<'s>>;
 
@@ -132,11 +132,11 @@ pub trait Cell: Sealed {
     #[doc(hidden)]
     const EVERY_ROW: bool = false;
 
-    /// The type as a user writes it.
+    /// Returns the type's name as a user writes it.
     #[doc(hidden)]
     fn type_name() -> String;
 
-    /// Whether a column of this dtype can be taken.
+    /// Returns whether and how a column of this dtype can be taken.
     #[doc(hidden)]
     fn fit(dtype: &DataType) -> Fit;
 
@@ -147,7 +147,7 @@ pub trait Cell: Sealed {
     #[doc(hidden)]
     unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a>;
 
-    /// Opens `len` rows of a chunk from `offset`, all of which it has.
+    /// Opens `len` rows of a chunk from `offset` on, all of which the chunk has.
     #[doc(hidden)]
     fn open<'s>(
         chunk: &'s Self::Chunk<'_>,
@@ -156,7 +156,7 @@ pub trait Cell: Sealed {
         scratch: &'s mut Self::Scratch,
     ) -> Self::Reader<'s>;
 
-    /// The same as a view.
+    /// Opens the same rows as a view.
     #[doc(hidden)]
     fn view<'s>(
         chunk: &'s Self::Chunk<'_>,
@@ -165,21 +165,21 @@ pub trait Cell: Sealed {
         scratch: &'s mut Self::Scratch,
     ) -> Self::View<'s>;
 
-    /// Whether a row of the chunk can be null to this type.
+    /// Returns whether a row of the chunk can be null to this type.
     #[doc(hidden)]
     fn has_nulls(chunk: &Self::Chunk<'_>) -> bool;
 
-    /// The values of a reader's rows, where they lie side by side as such and none is null.
+    /// Returns the values of a reader's rows as a slice, if they lie side by side in memory and none is null.
     #[doc(hidden)]
     fn slice<'s>(_: Self::Reader<'s>) -> Option<&'s [Self::Of<'s>]> {
         None
     }
 
-    /// One value, for rows whose types are known only at run time. `row` is within the chunk.
+    /// Returns one value, for rows whose types are known only at run time; `row` is counted within the chunk.
     #[doc(hidden)]
     fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread>;
 
-    /// The same where it is had at once; none where [`get`](Cell::get) says more.
+    /// Returns the same value if it can be read at once; where it returns `None`, [`get`](Cell::get) decides.
     #[doc(hidden)]
     #[inline]
     fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<Self::Of<'a>> {
@@ -187,10 +187,10 @@ pub trait Cell: Sealed {
     }
 }
 
-/// A whole row as a closure's one argument.
+/// A closure's single argument that takes a whole row.
 ///
-/// Tuples of 1 to 12 cells and arrays `[T; N]` take the frame's (or the selected) columns by position; a struct with
-/// `#[derive(FromRow)]` takes them by name; [`Row`] takes any.
+/// Tuples of 1 to 12 cells and arrays `[T; N]` take the columns by position: all columns of the frame, or the selected ones. A
+/// struct with `#[derive(FromRow)]` takes them by name, and [`Row`] takes any columns.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -214,20 +214,20 @@ pub trait Cell: Sealed {
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// The trait is not to be implemented by hand: its hidden parts change without notice. Derive it.
+/// Do not implement this trait by hand, since its hidden items change without notice; derive it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row",
     label = "cannot be read from a row",
     note = "a row is a tuple of 1 to 12 cells, an array `[T; N]` of cells, a struct with `#[derive(FromRow)]`, or `Row<'_>`"
 )]
 pub trait FromRow {
-    /// This type, borrowing from the frame for `'a`.
+    /// This type with the lifetime `'a`, for which it borrows from the frame.
     type Of<'a>;
 
     #[doc(hidden)]
     type Cells: Cells;
 
-    /// The columns' names, for a row that binds by name.
+    /// The names of the columns, for a row that binds by name.
     #[doc(hidden)]
     const NAMES: Option<&'static [&'static str]>;
 
@@ -237,29 +237,29 @@ pub trait FromRow {
 
 /// Reads the rows of one block, by position within the block.
 ///
-/// `unsafe` code relies on it: where `has_nulls` says that there are none, rows are read without a look at their validity, and
-/// written to sinks that have no room for nulls; and a row of which `is_valid` is true is read. Only readers of this crate can
-/// be given to a call, since [`Cells`] and [`Cell`] are sealed.
+/// `unsafe` code relies on the implementations. Where `has_nulls` returns false, rows are read without a check of their
+/// validity, and are written to sinks that have no room for nulls. A row for which `is_valid` returns true is read. Only
+/// readers of this crate can be given to a call, since [`Cells`] and [`Cell`] are sealed.
 #[doc(hidden)]
 pub trait Reader: Copy {
     type Item;
 
-    /// Whether any row of the block may be null, as a whole or as an `Option` within, or unreadable.
+    /// Returns whether any row of the block may be null, as a whole or as an `Option` within it, or unreadable.
     fn has_nulls(&self) -> bool;
 
-    /// Whether the closure can be called for row `i`: it is neither null nor unreadable.
+    /// Returns whether the closure can be called for row `i`, that is, whether the row is neither null nor unreadable.
     ///
     /// # Safety
     /// `i` is less than the block's length.
     unsafe fn is_valid(&self, i: usize) -> bool;
 
-    /// The value of row `i`.
+    /// Returns the value of row `i`.
     ///
     /// # Safety
-    /// `i` is less than the block's length. Where `NULLS`, `is_valid(i)`; where not, `!has_nulls()`.
+    /// `i` is less than the block's length. With `NULLS`, `is_valid(i)` is true; without `NULLS`, `has_nulls()` is false.
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item;
 
-    /// Whether row `i` holds a value that its Rust type cannot.
+    /// Returns whether row `i` has a value that its Rust type cannot hold.
     ///
     /// # Safety
     /// `i` is less than the block's length.
@@ -269,7 +269,7 @@ pub trait Reader: Copy {
         false
     }
 
-    /// How many of the first `len` rows are valid.
+    /// Returns how many of the first `len` rows are valid.
     ///
     /// # Safety
     /// `len` is at most the block's length.
@@ -281,12 +281,12 @@ pub trait Reader: Copy {
         (0..len).filter(|i| unsafe { self.is_valid(*i) }).count()
     }
 
-    /// The block's values, where they lie side by side as such and none is null.
+    /// Returns the block's values as a slice, if they lie side by side in memory and none is null.
     fn as_slice(&self) -> Option<&[Self::Item]> {
         None
     }
 
-    /// Folds the values of some rows, each none where it is not valid. No row is unreadable.
+    /// Folds the values of some rows, of which none is unreadable; the value of a row that is not valid is `None`.
     ///
     /// # Safety
     /// The rows are within the block.
@@ -297,11 +297,12 @@ pub trait Reader: Copy {
         init: B,
         f: impl FnMut(B, Option<Self::Item>) -> B,
     ) -> B {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { fold_rows(self, rows, init, f) }
     }
 
-    /// Why row `i` is not valid: the argument at fault, and a message where its value cannot be had (none: it is null).
+    /// Returns why row `i` is not valid: the argument at fault, and a message if its value cannot be read. Without a message,
+    /// the value is null.
     ///
     /// # Safety
     /// `i` is less than the block's length, and not `is_valid(i)`.
@@ -312,10 +313,10 @@ pub trait Reader: Copy {
     }
 }
 
-/// As [`Reader::fold`], in a plain loop where there are no nulls.
+/// Does the same as [`Reader::fold`], in a plain loop where there are no nulls.
 ///
 /// # Safety
-/// As there.
+/// The same as for [`Reader::fold`].
 #[inline]
 unsafe fn fold_rows<R: Reader, B>(
     reader: &R,
@@ -323,10 +324,10 @@ unsafe fn fold_rows<R: Reader, B>(
     init: B,
     mut f: impl FnMut(B, Option<R::Item>) -> B,
 ) -> B {
-    // A local, which can live in registers.
+    // A local variable can be kept in registers.
     let reader = *reader;
     let mut folded = init;
-    // SAFETY: the caller vouches for the rows; `NULLS` as the reader says.
+    // SAFETY: the caller guarantees that the rows are within the block; `NULLS` is what the reader's `has_nulls` returns.
     unsafe {
         if reader.has_nulls() {
             for row in rows {
@@ -345,7 +346,7 @@ unsafe fn fold_rows<R: Reader, B>(
     folded
 }
 
-/// For a [`Cell`] that is viewed as its blocks are read, which converts nothing.
+/// Defines the view of a [`Cell`] to be its reader, for a cell that converts nothing.
 macro_rules! view_is_reader {
     () => {
         type View<'s> = Self::Reader<'s>;
@@ -363,29 +364,29 @@ macro_rules! view_is_reader {
 }
 use view_is_reader;
 
-/// Whether, and how, an argument's type takes a column.
+/// Says whether and how an argument's type takes a column.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fit {
-    /// As it is.
+    /// The type takes the column as it is.
     Exact,
-    /// As it is, each value converted when its block is read.
+    /// The type takes the column as it is, and each value is converted when its block is read.
     Converted,
-    /// After Polars has cast it, which keeps every value.
+    /// The type takes the column after Polars has cast it, which keeps every value.
     Cast(DataType),
-    /// After Polars has cast it, which can lose values.
+    /// The type takes the column after Polars has cast it, which can lose values.
     Lossy(DataType),
-    /// Not at all.
+    /// The type does not take the column.
     Never,
 }
 
 impl Fit {
-    /// Whether the column need not be cast.
+    /// Returns whether the column is taken without a cast.
     fn is_direct(&self) -> bool {
         matches!(self, Fit::Exact | Fit::Converted)
     }
 
-    /// The same for a dtype around this one.
+    /// Returns how a dtype that contains this one fits, if this one fits so.
     fn within(self, nest: impl Fn(Box<DataType>) -> DataType) -> Fit {
         match self {
             Fit::Cast(dtype) => Fit::Cast(nest(Box::new(dtype))),
@@ -395,7 +396,7 @@ impl Fit {
     }
 }
 
-/// Why one value cannot be had from an untyped row.
+/// Says why a value cannot be read from an untyped row.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Misread {
@@ -404,7 +405,7 @@ pub enum Misread {
     Value(String),
 }
 
-/// A block's validity; none where the block has no nulls, whatever the rest of the column has.
+/// The validity of a block's rows; `None` where the block has no nulls, even if the rest of the column has some.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Mask<'s>(Option<(&'s Bitmap, usize)>);
@@ -430,7 +431,7 @@ impl<'s> Mask<'s> {
         }
     }
 
-    /// The validity of the rows from `row` on, which is within the block.
+    /// Returns the validity of the block's rows from `row` on; `row` is within the block.
     fn from(self, row: usize) -> Self {
         Mask(self.0.map(|(bitmap, offset)| (bitmap, offset + row)))
     }
@@ -441,32 +442,32 @@ impl<'s> Mask<'s> {
     unsafe fn is_valid(self, i: usize) -> bool {
         match self.0 {
             None => true,
-            // SAFETY: the bitmap has the whole block (`new`), and the caller vouches for `i`.
+            // SAFETY: the bitmap has the whole block (`new`), and the caller guarantees that `i` is within the block.
             Some((bitmap, offset)) => unsafe { bitmap.get_bit_unchecked(offset + i) },
         }
     }
 }
 
-/// Finds the values of one block, nulls or not.
+/// Finds the values of one block, whether rows are null or not.
 #[doc(hidden)]
 pub trait Lookup: Copy {
     type Item;
 
-    /// The value of row `i`.
+    /// Returns the value of row `i`.
     ///
     /// # Safety
     /// `i` is less than the block's length, and the row is not null.
     unsafe fn at(&self, i: usize) -> Self::Item;
 
-    /// The values, nulls' places included, where they lie side by side as such.
+    /// Returns the values as a slice, the places of nulls included, if they lie side by side in memory.
     fn as_slice(&self) -> Option<&[Self::Item]> {
         None
     }
 
-    /// As [`Reader::fold`], of the reader that has these values and this validity.
+    /// Does the same as [`Reader::fold`], for the reader that has these values and this validity.
     ///
     /// # Safety
-    /// As there.
+    /// The same as for [`Reader::fold`].
     #[inline]
     unsafe fn fold<B>(
         &self,
@@ -476,12 +477,12 @@ pub trait Lookup: Copy {
         f: impl FnMut(B, Option<Self::Item>) -> B,
     ) -> B {
         let values = *self;
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { fold_rows(&Masked { values, mask }, rows, init, f) }
     }
 }
 
-/// Reads values of which some may be null.
+/// Reads values, some of which may be null.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Masked<'s, L> {
@@ -498,13 +499,13 @@ impl<L: Lookup> Reader for Masked<'_, L> {
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
+        // SAFETY: the caller guarantees that `i` is within the block.
         unsafe { self.mask.is_valid(i) }
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> L::Item {
-        // SAFETY: the caller vouches for `i`, and that it is valid.
+        // SAFETY: the caller guarantees that `i` is within the block, and valid.
         unsafe { self.values.at(i) }
     }
 
@@ -526,17 +527,17 @@ impl<L: Lookup> Reader for Masked<'_, L> {
         init: B,
         f: impl FnMut(B, Option<L::Item>) -> B,
     ) -> B {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.values.fold(self.mask, rows, init, f) }
     }
 }
 
-/// A chunk's validity, where it has a null at all.
+/// Returns a chunk's validity, or `None` if the chunk has no nulls.
 fn validity(array: &dyn Array) -> Option<&Bitmap> {
     array.validity().filter(|bitmap| bitmap.unset_bits() > 0)
 }
 
-/// The array as the concrete type that its dtype promises.
+/// Returns the array as the concrete type that its dtype determines.
 fn downcast<A: 'static>(array: &dyn Array) -> &A {
     array
         .as_any()

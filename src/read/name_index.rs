@@ -2,18 +2,19 @@
 
 /// Finds columns by their names, in a time that does not grow with their number.
 ///
-/// A table of twice as many places as there are columns, or more: a name's place is that of its hash, or the next that was
-/// free. The hash has no secret, so names can be made that all have one place; searching them is then as slow as one by one.
-/// The table has columns' numbers only, so that it stays in the nearest cache; the keys lie with what else a column has.
+/// It is a hash table with at least twice as many places as there are columns: a name has the place that its hash gives, or the
+/// next place that was free. The hash has no secret key, so names can be constructed that all have the same place; a search
+/// among them is then as slow as comparing them one by one. The table has only the numbers of columns, so that it stays in the
+/// fastest cache; the keys are stored with the other data of the columns.
 #[derive(Debug)]
 pub(super) struct NameIndex {
-    /// A power of two, more than there are columns; [`FREE`], or a column.
+    /// The column at each place, or [`FREE`]. The number of places is a power of two, and greater than that of columns.
     places: Box<[u32]>,
-    /// What leaves of a hash as many bits as there are places.
+    /// The shift that reduces a hash to a place.
     shift: u32,
 }
 
-/// What can be found.
+/// Something that can be found by its key.
 pub(super) trait Named {
     fn key(&self) -> Key;
 
@@ -23,7 +24,7 @@ pub(super) trait Named {
 const FREE: u32 = u32::MAX;
 
 impl NameIndex {
-    /// Of several columns with one name, the first is found.
+    /// Makes the index. Of several columns with the same name, the first is found.
     pub(super) fn new<N: Named>(columns: &[N]) -> Self {
         let len = (columns.len() * 2).next_power_of_two().max(2);
         let shift = u64::BITS - len.trailing_zeros();
@@ -41,12 +42,12 @@ impl NameIndex {
         }
     }
 
-    /// The position of the column of that name.
+    /// Returns the position of the column of that name.
     #[inline]
     pub(super) fn find<N: Named>(&self, name: &str, columns: &[N]) -> Option<usize> {
         let key = Key::of(name);
         let mut at = key.start(self.shift);
-        // At least half of the places are free.
+        // At least half of the places are free, so the loop ends.
         loop {
             let column = self.places[at] as usize;
             let named = columns.get(column)?;
@@ -58,7 +59,7 @@ impl NameIndex {
     }
 }
 
-/// The position of the column of that name, searched for one by one: by its key, which lies with the columns.
+/// Returns the position of the column of that name, searched for by comparing the key with that of one column after the other.
 #[inline(always)]
 pub(super) fn position<N: Named>(name: &str, columns: &[N]) -> Option<usize> {
     let key = Key::of(name);
@@ -66,13 +67,13 @@ pub(super) fn position<N: Named>(name: &str, columns: &[N]) -> Option<usize> {
     columns.iter().position(is_it)
 }
 
-/// The most bytes of a name that a key has whole.
+/// The length in bytes up to which a key contains the whole name.
 const SHORT: usize = 16;
 
-/// What of a name is compared first: of a short one all of it, so that equal keys are equal names; of another its length and
-/// a hash.
+/// The part of a name that is compared first. For a short name it is the whole name, so that equal keys are equal names; for
+/// any other it is the length and a hash.
 ///
-/// Made in a few instructions for a short name, and when the program is compiled for one that is known then.
+/// For a short name it takes a few instructions to make; for a name that is a constant, the compiler makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     words: [u64; 2],
@@ -86,12 +87,12 @@ impl Key {
         let len = name.len();
         let words = match len {
             0 => [0, 0],
-            // The first, the middle and the last byte are all of them.
+            // The first, the middle and the last byte are all bytes of the name.
             1..=3 => [
                 u64::from(name[0]) | u64::from(name[len / 2]) << 8 | u64::from(name[len - 1]) << 16,
                 0,
             ],
-            // Words that overlap.
+            // The two words overlap.
             4..=7 => [word4(name, 0), word4(name, len - 4)],
             8..=SHORT => [word8(name, 0), word8(name, len - 8)],
             _ => [hash_of_long(name), 0],
@@ -99,16 +100,16 @@ impl Key {
         Key { words, len }
     }
 
-    /// The first place that it may have.
+    /// Returns the first place that the key may have.
     #[inline]
     fn start(self, shift: u32) -> usize {
         let [a, b] = self.words;
-        // The product's highest bits depend on all bits of what is multiplied.
+        // The highest bits of the product depend on all bits of the factor.
         ((a ^ b.rotate_left(29) ^ self.len as u64).wrapping_mul(A) >> shift) as usize
     }
 }
 
-/// Odd, and of no pattern: the golden ratio's fraction.
+/// An odd number whose bits have no pattern: the fraction of the golden ratio.
 const A: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[inline]
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn finds_what_a_search_finds() {
         for columns in [0, 1, 3, 4, 5, 8, 9, 100, 1000] {
-            // Of every length to 70, with others that differ in one byte, and some twice.
+            // These are names of every length up to 70, others that differ from them in one byte, and some names twice.
             let name = |i: usize| {
                 let text = format!("{}{i}", "é".repeat(i % 35));
                 text.chars().rev().collect::<String>()
@@ -203,7 +204,7 @@ mod tests {
             for i in 0..1000 {
                 taken[Key::of(&name(i)).start(u64::BITS - 11)] += 1;
             }
-            // Of 1,000 names thrown at 2,048 places, 4 or more seldom fall on one.
+            // When 1,000 names are spread over 2,048 places, 4 or more of them seldom have the same place.
             assert!(taken.iter().all(|names| *names < 8), "{}", name(0));
         }
     }

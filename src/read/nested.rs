@@ -4,8 +4,9 @@
 use polars::prelude::StructChunked;
 use polars::prelude::{DataType, IntoSeries, PolarsResult, Series};
 
-/// The series with `change` made to what a dtype and its own are nested around alike, or to itself where they are not. What is
-/// around it, its lengths and its nulls, is kept.
+/// Applies `change` to the values within the lists, arrays and structs that a series and a dtype have in common, with the dtype
+/// that is found there. The levels around these values keep their lengths and nulls. Where the two are not nested alike at all,
+/// `change` is applied to the series itself.
 pub(crate) fn change_within(
     series: &Series,
     dtype: &DataType,
@@ -28,7 +29,7 @@ pub(crate) fn change_within(
             let series = series.rechunk();
             let rows = series.struct_()?;
             let values = rows.fields_as_series().into_iter().zip(fields);
-            // In one chunk each, as the validity is.
+            // Each field is in one chunk, as the validity is.
             let values = values.map(|(values, field)| {
                 let changed = change_within(&values, field.dtype(), change);
                 changed.map(|values| values.rechunk())
@@ -44,7 +45,7 @@ pub(crate) fn change_within(
     }
 }
 
-/// The items' dtype, of a List or Array.
+/// Returns the dtype of the items of a List or an Array.
 pub(super) fn inner_dtype(dtype: &DataType) -> Option<&DataType> {
     match dtype {
         DataType::List(inner) => Some(inner),

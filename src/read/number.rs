@@ -19,16 +19,16 @@ pub struct NumberChunk<'a, T> {
     item: PhantomData<fn() -> T>,
 }
 
-/// A number, and those that it can be made of without loss.
+/// A number type, which other number types convert to without loss.
 #[doc(hidden)]
 pub trait Number: Copy + Default {
-    /// The values as they lie, where they are of this type.
+    /// Returns the values as a slice, if they are of this type.
     fn own(values: Typed<'_>) -> Option<&[Self]>;
 
-    /// One value.
+    /// Returns one value.
     fn at(values: Typed<'_>, row: usize) -> Self;
 
-    /// The values from a row on, as many as there is room for.
+    /// Writes the values from a row on to `out`, as many as it has room for.
     fn widen(values: Typed<'_>, row: usize, out: &mut [Self]);
 }
 
@@ -38,7 +38,7 @@ impl<T: Copy> Lookup for &[T] {
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> T {
         debug_assert!(i < self.len());
-        // SAFETY: the slice is the block (`open`), and the caller vouches for `i`.
+        // SAFETY: the slice is the block (`open`), and the caller guarantees that `i` is within the block.
         unsafe { *self.get_unchecked(i) }
     }
 
@@ -47,7 +47,7 @@ impl<T: Copy> Lookup for &[T] {
     }
 }
 
-/// Finds numbers of any type that `T` can be made of, and makes them `T` one by one.
+/// Finds numbers of any type that converts to `T`, and converts them one by one.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Widening<'s, T> {
@@ -65,7 +65,7 @@ impl<T> Clone for Widening<'_, T> {
 
 impl<T> Copy for Widening<'_, T> {}
 
-/// How many values are widened at a time where all are asked for.
+/// How many values are converted at a time where all values are read.
 const WIDENED: usize = 64;
 
 impl<T: Number> Lookup for Widening<'_, T> {
@@ -89,7 +89,7 @@ impl<T: Number> Lookup for Widening<'_, T> {
         mut f: impl FnMut(B, Option<T>) -> B,
     ) -> B {
         if let Some(values) = Lookup::as_slice(self) {
-            // SAFETY: the slice is the block, and the caller vouches for the rows.
+            // SAFETY: the slice is the block, and the caller guarantees that the rows are within it.
             return unsafe { values.fold(mask, rows, init, f) };
         }
         let mut widened = [T::default(); WIDENED];
@@ -99,7 +99,7 @@ impl<T: Number> Lookup for Widening<'_, T> {
             let widened = &mut widened[..WIDENED.min(rows.end - row)];
             T::widen(self.values, self.offset + row, widened);
             let (part, len) = (&*widened, widened.len());
-            // SAFETY: these rows are those of the part; their validity is the block's from the first of them on.
+            // SAFETY: these rows are those of `part`; their validity is that of the block from the first of these rows on.
             folded = unsafe { part.fold(mask.from(row), 0..len, folded, &mut f) };
             row += len;
         }
@@ -128,7 +128,7 @@ macro_rules! number {
                 }
             }
 
-            // Out of line: it is compiled once, and not for each closure.
+            // This stays out of line, so that it is compiled once, and not for each closure.
             #[inline(never)]
             fn widen(values: Typed<'_>, row: usize, out: &mut [$T]) {
                 match values {
@@ -234,7 +234,7 @@ macro_rules! number {
                 }
             }
 
-            /// Of its own dtype alone: it is the likeliest, and what is inlined stays short.
+            /// Reads only the type's own dtype, which is the likeliest one, so that the inlined code stays short.
             #[inline(always)]
             fn quick<'a>(chunk: &AnyChunk<'a>, row: usize) -> Option<$T> {
                 match chunk.typed {
@@ -258,7 +258,7 @@ number!(u64: UInt64, UInt8, UInt16, UInt32);
 number!(f32: Float32, Int8, Int16, UInt8, UInt16);
 number!(f64: Float64, Int8, Int16, Int32, UInt8, UInt16, UInt32, Float32);
 
-// Every number but `u8`: `Vec<u8>` is bytes.
+// Every number type except `u8`: `Vec<u8>` stands for bytes.
 #[cfg(feature = "dtype-i8")]
 impl ListItem for i8 {}
 #[cfg(feature = "dtype-i16")]

@@ -22,19 +22,19 @@ impl<R: Reader> Reader for OptionReader<R> {
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
+        // SAFETY: the caller guarantees that `i` is within the block.
         unsafe { !self.0.unreadable(i) }
     }
 
     #[inline(always)]
     unsafe fn unreadable(&self, i: usize) -> bool {
-        // SAFETY: the caller vouches for `i`.
+        // SAFETY: the caller guarantees that `i` is within the block.
         unsafe { self.0.unreadable(i) }
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
-        // SAFETY: the caller vouches for `i`, and the inner value is read where it is valid only.
+        // SAFETY: the caller guarantees that `i` is within the block, and the inner value is read only where it is valid.
         unsafe {
             if !NULLS || self.0.is_valid(i) {
                 Some(self.0.read::<NULLS>(i))
@@ -51,7 +51,7 @@ impl<R: Reader> Reader for OptionReader<R> {
         init: B,
         mut f: impl FnMut(B, Option<Self::Item>) -> B,
     ) -> B {
-        // SAFETY: as the caller vouches; a row that is not valid inside is null, since none is unreadable.
+        // SAFETY: the caller upholds this function's contract; a row that is not valid inside is null, since none is unreadable.
         unsafe {
             self.0
                 .fold(rows, init, |folded, value| f(folded, Some(value)))
@@ -59,7 +59,7 @@ impl<R: Reader> Reader for OptionReader<R> {
     }
 
     unsafe fn fault(&self, i: usize) -> Fault {
-        // SAFETY: not valid here means not valid inside.
+        // SAFETY: a row that is not valid here is not valid inside.
         unsafe { self.0.fault(i) }
     }
 }
@@ -81,7 +81,7 @@ impl<T: Cell> Cell for Option<T> {
     }
 
     unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { T::bind(dtype, array) }
     }
 
@@ -113,7 +113,7 @@ impl<T: Cell> Cell for Option<T> {
     fn get<'a>(chunk: &AnyChunk<'a>, row: usize) -> Result<Self::Of<'a>, Misread> {
         match T::get(chunk, row) {
             Ok(value) => Ok(Some(value)),
-            // A type that does not fit is an error in a null's row too.
+            // A type that does not fit is an error even where the row is null.
             Err(Misread::Null)
                 if T::fit(chunk.dtype).is_direct() || *chunk.dtype == DataType::Null =>
             {

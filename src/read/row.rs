@@ -13,8 +13,8 @@ use crate::sealed::Sealed;
 
 /// A row whose columns and types are known only at run time.
 ///
-/// It takes any columns, and the closure is called for every row, whatever is null in it. Where the types are known, a
-/// typed closure is many times faster and is checked before the first row.
+/// It takes any columns, and the closure is called for every row, whichever of its values are null. Where the types are known,
+/// a typed closure is many times faster, and is checked before the first row.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -39,31 +39,32 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// How many columns the row has.
+    /// Returns the number of columns.
     #[must_use]
     pub fn len(&self) -> usize {
         self.columns.all.len()
     }
 
-    /// Whether the row has no columns.
+    /// Returns whether the row has no columns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.columns.all.is_empty()
     }
 
-    /// The row's number, counted from 0 in the whole input; from another number, or as a column says, where
-    /// [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers) is given. An error that names
-    /// the row has the same number.
+    /// Returns the number of the row in the whole input, counted from 0.
     ///
-    /// In a lazy query a `LazyFrame`'s rows are numbered by default, and so are a stream's. An expression
-    /// (`rows([…]).apply(f)`) is given batches whose place in the whole is not known: there, only
+    /// With [`first_row`](crate::Apply::first_row) the count starts at another number, and with
+    /// [`row_numbers`](crate::Apply::row_numbers) a column gives the number. An error that names the row has the same number.
+    ///
+    /// In a lazy query, the rows of a `LazyFrame` are numbered by default, and so are those of a stream. An expression
+    /// (`rows([…]).apply(f)`) is given batches whose position in the whole input is not known. There, only
     /// [`RowsExpr::row_numbers`](https://docs.rs/polars-par-apply/latest/polars_par_apply/struct.RowsExpr.html#method.row_numbers)
-    /// gives a row its number, and without it this method ends the row with an error that says so, as if the closure had
-    /// returned it.
+    /// gives a row its number; without it, this method ends the row with an error that says so, as if the closure had returned
+    /// that error.
     ///
     /// # Panics
-    /// Where the row has no number, as above: the row is ended by unwinding, without the panic hook. A program that is built with
-    /// `panic = "abort"` aborts.
+    /// If the row has no number, as described above, the method ends the row by unwinding, without calling the panic hook. A
+    /// program that is built with `panic = "abort"` aborts.
     #[must_use]
     pub fn index(&self) -> usize {
         let position = self.first + self.i;
@@ -73,24 +74,26 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The number that errors have.
+    /// Returns the row's number as errors show it.
     fn number(&self) -> usize {
         self.columns.numbers.of(self.first + self.i)
     }
 
-    /// The columns' names, in order.
+    /// Returns the names of the columns, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
         self.columns.all.iter().map(|column| column.name)
     }
 
-    /// The value in the column of that name, taken as `T` as a typed closure would take it without a cast; the call's
-    /// `Casts` do not reach here. `T` may be named, or follows from what the value is given to.
+    /// Returns the value in the column of that name as `T`.
     ///
-    /// The time that it takes does not grow with the number of columns; [`at`](Row::at) takes still less.
+    /// `T` takes the value as the argument of a typed closure does, without a cast; the call's `Casts` have no effect here. `T`
+    /// can be written out, or is inferred from how the value is used.
+    ///
+    /// The time that this takes does not grow with the number of columns; [`at`](Row::at) takes even less.
     ///
     /// # Errors
-    /// The row has no such column; `T` does not take its dtype without loss; the value is null and `T` is not an
-    /// `Option`; the value is out of `T`'s range.
+    /// An error is returned if the row has no such column, if `T` does not take the column's dtype without loss, if the value
+    /// is null and `T` is not an `Option`, or if the value is out of the range of `T`.
     ///
     /// # Examples
     /// ```
@@ -104,7 +107,7 @@ impl<'a> Row<'a> {
     /// assert_eq!(total.f64()?.to_vec(), [Some(3.0), Some(7.5)]);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
-    // Always: a name that is known when the program is compiled is then compared in an instruction or two.
+    // Always inlined: a name that is a constant is then compared in an instruction or two.
     #[inline(always)]
     pub fn get<T>(&self, name: &str) -> Result<T>
     where
@@ -116,11 +119,12 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The value in the column at a position, counted from 0, taken as `T` as [`get`](Row::get) takes it. A null is `None`
-    /// where `T` is an `Option`, and an error where it is not.
+    /// Returns the value in the column at a position, counted from 0, as `T`.
+    ///
+    /// `T` takes the value as [`get`](Row::get) describes. A null is `None` where `T` is an `Option`, and an error otherwise.
     ///
     /// # Errors
-    /// The row has no column at the position; or as [`get`](Row::get).
+    /// An error is returned if the row has no column at that position, and in the cases of [`get`](Row::get).
     ///
     /// # Examples
     /// ```
@@ -135,7 +139,7 @@ impl<'a> Row<'a> {
     /// assert_eq!(sum.i64()?.to_vec(), [Some(2), Some(12)]);
     ///
     /// let error = df.par_apply_rows(|row: Row<'_>| row.at::<i64>(2)).unwrap_err();
-    /// assert!(error.to_string().ends_with("the row has 2 columns, counted from 0, and none at position 2"));
+    /// assert!(error.to_string().ends_with("the row has 2 columns and none at position 2; positions are counted from 0"));
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```
     #[inline(always)]
@@ -153,10 +157,10 @@ impl<'a> Row<'a> {
         .into())
     }
 
-    /// The value in a column by position.
+    /// Returns the value in the column at a position, counted from 0, as an `AnyValue`.
     ///
     /// # Panics
-    /// Where the row has no such column.
+    /// Panics if the row has no column at that position.
     #[must_use]
     #[inline]
     pub fn value(&self, column: usize) -> AnyValue<'a> {
@@ -164,7 +168,7 @@ impl<'a> Row<'a> {
         chunk.value(row)
     }
 
-    /// Each column's name and value, in order.
+    /// Returns an iterator over the name and the value of each column, in order.
     #[must_use]
     pub fn iter(&self) -> RowIter<'a> {
         RowIter {
@@ -235,7 +239,7 @@ impl<'a> Row<'a> {
         let position = self.first + self.i;
         let error = error.of_row(position);
         if self.columns.numbers.known(position).is_none() {
-            // What is made of it says the batch too.
+            // The error that is made of this one also names the batch.
             error.leave_out_own_row();
         }
         error
@@ -260,7 +264,7 @@ impl<'a> IntoIterator for &Row<'a> {
     }
 }
 
-/// Iterates over a row's names and values; made by [`Row::iter`].
+/// An iterator over a row's names and values, made by [`Row::iter`].
 #[derive(Clone, Debug)]
 pub struct RowIter<'a> {
     row: Row<'a>,
@@ -282,7 +286,7 @@ impl<'a> Iterator for RowIter<'a> {
         (left, Some(left))
     }
 
-    /// Without the `Option` that `next` wraps each value in, and moves it with.
+    /// This saves wrapping each value in the `Option` that `next` returns, and moving it with that.
     #[inline]
     fn fold<B, F>(self, init: B, mut f: F) -> B
     where
@@ -308,7 +312,7 @@ impl<'x> FromRow for Row<'x> {
     }
 }
 
-/// Any columns.
+/// The cells of a row that takes any columns.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Untyped;
@@ -316,9 +320,9 @@ pub struct Untyped;
 /// A column whose dtype is known only at run time.
 #[derive(Debug)]
 pub(super) struct UntypedColumn<'a> {
-    /// The name's.
+    /// The key of the name.
     key: Key,
-    /// Among the chunks of all columns.
+    /// The position of the column's first chunk among the chunks of all columns.
     first_chunk: usize,
     name: &'a str,
 }
@@ -334,22 +338,22 @@ impl Named for UntypedColumn<'_> {
     }
 }
 
-/// The columns that a row may have asked of it.
+/// The columns that a row may be asked for.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct UntypedColumns<'a> {
     all: Vec<UntypedColumn<'a>>,
-    /// Those of one column after those of the other.
+    /// The chunks of all columns, one column after the other.
     chunks: Vec<AnyChunk<'a>>,
     by_name: NameIndex,
     numbers: &'a RowNumbers,
 }
 
 impl UntypedColumns<'_> {
-    /// Always inlined: a name that is known when the program is compiled is then compared in an instruction or two.
+    /// Always inlined: a name that is a constant is then compared in an instruction or two.
     #[inline(always)]
     fn find(&self, name: &str) -> Option<usize> {
-        /// So few names are compared one by one in less time than a hash takes.
+        /// Up to this number, comparing the names one by one takes less time than a hash.
         const FEW: usize = 8;
         if self.all.len() <= FEW {
             return position(name, &self.all);
@@ -357,14 +361,14 @@ impl UntypedColumns<'_> {
         self.find_of_many(name)
     }
 
-    /// Out of line, so that what is inlined stays short.
+    /// This stays out of line, so that the inlined code stays short.
     #[inline(never)]
     fn find_of_many(&self, name: &str) -> Option<usize> {
         self.by_name.find(name, &self.all)
     }
 }
 
-/// Reads rows that find their values themselves.
+/// Reads rows, which find their values themselves when they are asked for them.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct RowReader<'s> {
@@ -418,7 +422,7 @@ impl Cells for Untyped {
                 name: column.name,
             });
             let arrays = column.arrays.iter();
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             chunks.extend(arrays.map(|array| unsafe { AnyChunk::new(column.dtype, *array) }));
         }
         UntypedColumns {

@@ -1,4 +1,4 @@
-//! The columns a closure is given: chosen, checked against its argument types, and held for the run.
+//! The columns that a closure is given: chosen, checked against its argument types, and kept for the run.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -39,12 +39,12 @@ impl Argument {
     }
 }
 
-/// The columns that a call is given, all of as many rows. In an expression, two may have one name.
+/// The columns that a call is given, which all have the same number of rows. In an expression, two may have the same name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'a> {
     pub(crate) columns: &'a [Column],
     pub(crate) rows: usize,
-    /// The rows' numbers in the query that makes the call, if one does; else the options say them.
+    /// The rows' numbers in the query that makes the call, if a query makes it; otherwise the options define them.
     pub(crate) numbers: Option<&'a RowNumbers>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The rows' numbers.
+    /// Returns the numbers of the rows.
     pub(crate) fn row_numbers(
         &self,
         options: &Options<'_>,
@@ -86,7 +86,7 @@ impl<'a> Given<'a> {
         }))
     }
 
-    /// The columns that a closure is given by default: all but the one that has the rows' numbers.
+    /// Returns the columns that a closure is given by default: all but the one that has the rows' numbers.
     fn by_default(&self, options: &Options<'_>) -> Vec<&'a Column> {
         let numbers = match &options.call.numbering {
             Some(Numbering::Column(name)) => Some(name),
@@ -99,7 +99,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Rows' numbers: those of a query, or the call's own.
+/// The numbers of rows: those of a query, or those of the call.
 #[derive(Debug)]
 pub(crate) enum NumbersOf<'a> {
     Query(&'a RowNumbers),
@@ -126,7 +126,7 @@ pub(crate) type Names = Option<&'static [&'static str]>;
 pub struct ColumnChunks<'a> {
     pub(crate) name: &'a str,
     pub(crate) dtype: &'a DataType,
-    /// Those that are not empty.
+    /// The chunks that are not empty.
     pub(crate) arrays: Vec<&'a dyn Array>,
 }
 
@@ -136,14 +136,14 @@ pub(crate) struct Source<'a> {
     /// The column as it was given.
     pub(crate) column: &'a Column,
     series: Cow<'a, Series>,
-    /// Whether the series is one block that stands for every block: a scalar column.
+    /// Whether this is a scalar column, whose series is one block that stands for every block.
     repeated: bool,
     /// Whether values are converted as they are read.
     converted: bool,
 }
 
 impl<'a> Source<'a> {
-    /// A scalar column is given as one block of its value, and never filled to the frame's height.
+    /// Makes the source of a column. A scalar column becomes one block of its value, and is never filled to the frame's height.
     pub(crate) fn of(column: &'a Column) -> Self {
         match column {
             Column::Series(series) => Source {
@@ -199,7 +199,7 @@ impl<'a> Source<'a> {
         )
     }
 
-    /// The column as it is read, of so many rows; one value is repeated.
+    /// Returns the column as it is read, with `rows` rows; a scalar column's value is repeated.
     pub(crate) fn whole(&self, rows: usize) -> Series {
         match self.repeated {
             true if self.series.is_empty() => self.series.clear(),
@@ -208,7 +208,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Makes the column one that the argument takes, or says why that cannot be.
+    /// Converts the column to one that the argument takes, or returns why that is not possible.
     pub(crate) fn fit(
         &mut self,
         argument: &Argument,
@@ -246,7 +246,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The columns a closure is given, in its arguments' order.
+/// The columns that a closure is given, in the order of its arguments.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     pub(crate) rows: usize,
@@ -254,13 +254,13 @@ pub(crate) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// No columns, of so many rows.
+    /// Makes sources without columns, of `rows` rows.
     pub(crate) fn none(rows: usize) -> Self {
         let columns = Vec::new();
         Sources { rows, columns }
     }
 
-    /// Chooses the columns and checks them; each fault is pushed, and none are left out.
+    /// Chooses the columns and checks them; every fault is added to `faults`.
     pub(crate) fn choose(
         given: Given<'a>,
         options: &Options<'_>,
@@ -271,7 +271,7 @@ impl<'a> Sources<'a> {
         Self::choose_from(given, options, arguments, names, 0, faults)
     }
 
-    /// The same for arguments of which others come before the first.
+    /// Does the same for arguments that come after `first` others.
     pub(crate) fn choose_from(
         given: Given<'a>,
         options: &Options<'_>,
@@ -309,7 +309,8 @@ impl<'a> Sources<'a> {
             let Some(mut source) = column.map(Source::of) else {
                 continue;
             };
-            // A missing column leaves its argument's place empty, so the others are checked against their own.
+            // A missing column leaves the place of its argument empty, so that the other columns are checked against their own
+            // arguments.
             if let Some(argument) = arguments.and_then(|arguments| arguments.get(position))
                 && let Err(fault) = source.fit(argument, first + position, options.casts())
             {
@@ -337,7 +338,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The selected columns that there are, or all.
+/// Returns the selected columns that exist, or all columns.
 pub(crate) fn selected<'a>(
     given: Given<'a>,
     options: &Options<'_>,
@@ -349,7 +350,7 @@ pub(crate) fn selected<'a>(
         .collect()
 }
 
-/// The selected columns, or all; none in the place of one that is missing.
+/// Returns the selected columns, or all columns; a column that is missing is `None`.
 fn wanted<'a>(
     given: Given<'a>,
     options: &Options<'_>,
@@ -382,7 +383,7 @@ fn by_name<'a, S: AsRef<str>>(
         .collect()
 }
 
-/// The fault of asking for a name that is not there.
+/// The error of asking for a name that does not exist.
 pub(crate) fn not_found<'n>(name: &str, columns: impl Iterator<Item = &'n str>) -> Error {
     let columns: Vec<String> = columns.map(str::to_string).collect();
     ErrorKind::ColumnNotFound {
@@ -393,7 +394,7 @@ pub(crate) fn not_found<'n>(name: &str, columns: impl Iterator<Item = &'n str>) 
     .into()
 }
 
-/// Up to three names that differ by case alone, or by an edit for every three characters.
+/// Returns up to three names that differ only by case, or by at most one edit for every three characters.
 pub(crate) fn near(name: &str, columns: &[String]) -> Vec<String> {
     let name = name.to_lowercase();
     let farthest = (name.chars().count() / 3).max(1);
@@ -412,7 +413,7 @@ pub(crate) fn near(name: &str, columns: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The Rust type that takes a dtype as it is, as far as this build has it.
+/// Returns the Rust type that takes a dtype as it is, if this build has one.
 pub(super) fn natural_type(dtype: &DataType) -> Option<&'static str> {
     Some(match dtype {
         DataType::Int8 if cfg!(feature = "dtype-i8") => "i8",

@@ -1,8 +1,8 @@
 //! Several rows of columns at once: what closures of groups and of windows take.
 //!
-//! The columns lie in the order in which groups do (of windows without keys: as in the frame), each in one chunk; rows that are
-//! null to an argument of a plain type are taken out before. So the rows of an item, a group or a window, are a range of
-//! positions, and its arguments are views of that range.
+//! The columns are in group order (for windows without keys, in the order of the frame), each in one chunk. Rows that are null
+//! in an argument of a plain type are taken out beforehand. So the rows of an item, which is a group or a window, are a range
+//! of positions, and its arguments are views of that range.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -17,11 +17,11 @@ use crate::partition::{BlockStart, Layout, slice};
 use crate::row_numbers::RowNumbers;
 use crate::sealed::Sealed;
 
-/// The rows of a group or a window, of several columns: one row after the other.
+/// The rows of a group or a window, as a closure argument that takes several columns row by row.
 ///
-/// `R` is what a closure of rows may take as a whole [row](FromRow): a tuple, an array, a derived struct, or [`Row`](crate::Row).
-/// A tuple or an array takes columns by position, and a derived struct by name. A row in which an argument of a plain type is
-/// null is not one of them.
+/// `R` is any type that a closure of rows can take as a whole [row](FromRow): a tuple, an array, a derived struct, or
+/// [`Row`](crate::Row). A tuple or an array takes columns by position, and a derived struct by name. A row that is null in an
+/// argument of a plain type is left out.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -35,35 +35,35 @@ pub struct Rows<'a, R>
 where
     R: FromRow,
 {
-    /// Open for these rows and all before them; each of them is valid.
+    /// Opened for these rows and all rows before them; each of these rows is valid.
     reader: <R::Cells as Cells>::Reader<'a>,
     rows: (usize, usize),
 }
 
 impl<'a, R: FromRow> Rows<'a, R> {
-    /// How many rows there are.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.1 - self.rows.0
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A row, counted from 0; none where there are not so many.
+    /// Returns the row at a position, counted from 0, or `None` if there are not that many rows.
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<R::Of<'a>> {
         (row < self.len()).then(|| {
-            // SAFETY: it is one of these.
+            // SAFETY: the row is one of these rows.
             R::assemble(unsafe { self.reader.read::<true>(self.rows.0 + row) })
         })
     }
 
-    /// The rows, in order. The iterator has a `len`.
+    /// Returns an iterator over the rows, in order; its `len` is the number of rows that are left.
     #[must_use]
     pub fn iter(&self) -> RowsIter<'a, R> {
         RowsIter {
@@ -107,12 +107,12 @@ impl<'a, R: FromRow> IntoIterator for &Rows<'a, R> {
     }
 }
 
-/// Iterates over rows; made by [`Rows::iter`].
+/// An iterator over the rows of a group or a window, made by [`Rows::iter`].
 pub struct RowsIter<'a, R>
 where
     R: FromRow,
 {
-    /// Open for these rows and all before them; each of them is valid.
+    /// Opened for these rows and all rows before them; each of these rows is valid.
     reader: <R::Cells as Cells>::Reader<'a>,
     rows: Range<usize>,
 }
@@ -140,7 +140,7 @@ impl<'a, R: FromRow> Iterator for RowsIter<'a, R> {
     #[inline]
     fn next(&mut self) -> Option<R::Of<'a>> {
         let row = self.rows.next()?;
-        // SAFETY: it is one of these.
+        // SAFETY: the row is one of these rows.
         Some(R::assemble(unsafe { self.reader.read::<true>(row) }))
     }
 
@@ -152,7 +152,7 @@ impl<'a, R: FromRow> Iterator for RowsIter<'a, R> {
         self.rows.len()
     }
 
-    /// A plain loop where there are no nulls.
+    /// This is a plain loop where there are no nulls.
     #[inline]
     fn fold<B, F>(self, init: B, mut f: F) -> B
     where
@@ -173,7 +173,7 @@ impl<'a, R: FromRow> DoubleEndedIterator for RowsIter<'a, R> {
     #[inline]
     fn next_back(&mut self) -> Option<R::Of<'a>> {
         let row = self.rows.next_back()?;
-        // SAFETY: it is one of these.
+        // SAFETY: the row is one of these rows.
         Some(R::assemble(unsafe { self.reader.read::<true>(row) }))
     }
 }
@@ -187,37 +187,37 @@ impl<R: FromRow> FusedIterator for RowsIter<'_, R> {}
 /// | argument | of a group | of a window |
 /// |---|---|---|
 /// | a [cell](Cell): `&str`, `i64`, `Option<f64>`, … | a key | the current row's value |
-/// | [`Values<'_, T>`](Values) | a column's values | likewise |
-/// | [`Rows<'_, R>`](Rows) | several columns', row by row | likewise |
+/// | [`Values<'_, T>`](Values) | the values of one column | the same, of the window's rows |
+/// | [`Rows<'_, R>`](Rows) | the values of several columns, row by row | the same, of the window's rows |
 ///
-/// Of a group, the keys come first: all of them in their order, or none.
+/// In a closure of groups the keys come first: either all of them, in their order, or none.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument of a group or a window",
     label = "a closure takes `Values<'_, T>` (a column), `Rows<'_, (T, U)>` (several), and cells (the keys; of a window, the current row's value)",
-    note = "`usize` and `isize` are no column's type: take `u64` or `i64`"
+    note = "`usize` and `isize` cannot be read from a column: take `u64` or `i64`"
 )]
 pub trait GroupArg: Sealed {
-    /// This type, borrowing from the columns for `'a`.
+    /// This type with the lifetime `'a`, for which it borrows from the columns.
     type Of<'a>;
 
-    /// Whether it is a cell: of a row that the item has, and not of its rows.
+    /// Whether the argument is a cell, which belongs to one row of the item, and not to all of its rows.
     #[doc(hidden)]
     const IS_CELL: bool;
 
-    /// What it reads.
+    /// The cells that the argument reads.
     #[doc(hidden)]
     type Cells: Cells;
 
     #[doc(hidden)]
     const NAMES: Names;
 
-    /// The argument of an item; of a cell, by the item's own position.
+    /// Returns the argument of an item; for a cell, `item` is its position.
     ///
     /// # Safety
-    /// The reader is open for the item, which is valid, where this is a cell; else for its rows and all before them, each of which
-    /// is valid.
+    /// If this is a cell, the reader is open for the item, which is valid. Otherwise the reader is open for the item's rows and
+    /// all rows before them, and each of the item's rows is valid.
     #[doc(hidden)]
     unsafe fn of<'a>(
         reader: <Self::Cells as Cells>::Reader<'a>,
@@ -240,7 +240,7 @@ impl<T: Cell> GroupArg for T {
         item: usize,
         _: Range<usize>,
     ) -> T::Of<'a> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { reader.read::<true>(item).0 }
     }
 }
@@ -265,7 +265,7 @@ where
         _: usize,
         rows: Range<usize>,
     ) -> Values<'a, T> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { Values::side_by_side(name, reader.first(), rows) }
     }
 }
@@ -290,22 +290,23 @@ impl<R: FromRow> GroupArg for Rows<'_, R> {
     }
 }
 
-/// An argument as the checks see it.
+/// An argument, as the checks see it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SpanArgument {
     pub(crate) is_cell: bool,
-    /// The types of its columns; none where it takes any.
+    /// The types of its columns; `None` where it takes any columns.
     pub(crate) columns: Option<Vec<Argument>>,
     pub(crate) names: Names,
-    /// Tells the rows that are null to it.
+    /// Reports the rows that are null to it.
     pub(crate) see: See,
 }
 
-/// Tells the rows that are null to an argument, each with what says in which of its columns; of columns as they lie in a layout.
+/// Reports the rows of the columns in a layout that are null to an argument, each with a function that returns which of the
+/// argument's columns is null.
 ///
 /// # Safety
-/// As [`Cells::bind`].
+/// The same as for [`Cells::bind`].
 pub(crate) type See =
     unsafe fn(&[ColumnChunks<'_>], &Layout, &mut dyn FnMut(usize, &dyn Fn() -> usize));
 
@@ -313,21 +314,21 @@ pub(crate) type See =
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SpanColumns<'a> {
-    /// Those of each argument.
+    /// The columns of each argument.
     pub(crate) arguments: std::vec::IntoIter<Vec<ColumnChunks<'a>>>,
     /// The numbers of the rows, by their positions in group order.
     pub(crate) numbers: &'a RowNumbers,
-    /// Where whole frames are given.
+    /// The data of whole groups, for a closure that takes them.
     pub(crate) whole: WholeColumns<'a>,
 }
 
-/// What [`Group`]s are made of.
+/// The data that a [`Group`] is made of.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct WholeColumns<'a> {
     /// The selected columns, in group order.
     pub(crate) frame: &'a DataFrame,
-    /// A row for each group.
+    /// The keys, one row for each group.
     pub(crate) keys: &'a DataFrame,
     /// The number of each group's first row.
     pub(crate) first_rows: &'a [usize],
@@ -341,37 +342,37 @@ pub trait SpanArgs: Sealed {
     type Scratch: Default;
     type Opened<'s>: Copy;
 
-    /// What they are, in order.
+    /// Describes the arguments, in order.
     fn describe(arguments: &mut Vec<SpanArgument>);
 
-    /// Whether it is one whole frame, of which nothing is taken out.
+    /// Whether the argument is one whole frame, from which no rows are taken out.
     const WHOLE: bool = false;
 
-    /// Binds the columns of each argument, which lie in one chunk each, not empty.
+    /// Binds the columns of each argument, each of which is one chunk that is not empty.
     ///
     /// # Safety
-    /// As [`Cells::bind`], of each argument.
+    /// The same as for [`Cells::bind`], for each argument.
     unsafe fn bind<'a>(given: &mut SpanColumns<'a>) -> Self::Bound<'a>;
 
     /// Opens all rows.
     fn open<'s>(bound: &'s Self::Bound<'_>, scratch: &'s mut Self::Scratch) -> Self::Opened<'s>;
 
-    /// Which argument is to blame where an item cannot be given: a cell that is null or cannot be read.
+    /// Returns which argument is at fault if an item cannot be given to the closure: a cell that is null or cannot be read.
     ///
     /// # Safety
-    /// The item is one of those of the cells' columns.
+    /// The item is one of the items of the cells' columns.
     unsafe fn fault(opened: &Self::Opened<'_>, item: usize) -> Option<Fault>;
 
-    /// Whether every cell of an item can be read.
+    /// Returns whether every cell of an item can be read.
     ///
     /// # Safety
-    /// As `fault`.
+    /// The same as for `fault`.
     unsafe fn is_valid(opened: &Self::Opened<'_>, item: usize) -> bool;
 
-    /// Whether a cell of some item may not be readable.
+    /// Returns whether a cell of some item may not be readable.
     fn has_nulls(opened: &Self::Opened<'_>) -> bool;
 
-    /// The positions of rows that have a value which an argument cannot hold, with the fault, column by column.
+    /// Notes the positions of rows with a value that an argument cannot hold, each with its fault, column by column.
     fn unreadable(
         opened: &Self::Opened<'_>,
         rows: usize,
@@ -379,10 +380,10 @@ pub trait SpanArgs: Sealed {
         found: &mut Vec<(usize, Fault)>,
     );
 
-    /// The arguments of an item.
+    /// Returns the arguments of an item.
     ///
     /// # Safety
-    /// As [`GroupArg::of`].
+    /// The same as for [`GroupArg::of`].
     unsafe fn of<'a>(opened: &Self::Opened<'a>, item: usize, rows: Range<usize>) -> Self::Of<'a>;
 }
 
@@ -418,18 +419,18 @@ impl SpanArgs for Nil {
     unsafe fn of<'a>(_: &Self::Opened<'a>, _: usize, _: Range<usize>) -> Self::Of<'a> {}
 }
 
-/// One argument's columns.
+/// The bound columns of one argument.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BoundArgument<'a, B> {
     bound: B,
     name: &'a str,
-    /// The beginning of each column's one chunk.
+    /// Where each column's single chunk begins.
     places: Vec<BlockStart>,
     rows: usize,
 }
 
-/// The same, opened.
+/// The opened columns of one argument.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct OpenedArgument<'s, R> {
@@ -464,13 +465,13 @@ impl<A: GroupArg, B: SpanArgs> SpanArgs for Cons<A, B> {
         let columns = given.arguments.next().expect("there are columns for each");
         let array = columns.first().and_then(|column| column.arrays.first());
         let first = BoundArgument {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             bound: unsafe { A::Cells::bind(&columns, given.numbers) },
             name: columns.first().map_or("", |column| column.name),
             places: vec![BlockStart::default(); columns.len()],
             rows: array.map_or(0, |array| array.len()),
         };
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         (first, unsafe { B::bind(given) })
     }
 
@@ -487,24 +488,24 @@ impl<A: GroupArg, B: SpanArgs> SpanArgs for Cons<A, B> {
 
     #[inline(always)]
     unsafe fn is_valid(opened: &Self::Opened<'_>, item: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { (!A::IS_CELL || opened.0.reader.is_valid(item)) && B::is_valid(&opened.1, item) }
     }
 
     #[cold]
     unsafe fn fault(opened: &Self::Opened<'_>, item: usize) -> Option<Fault> {
         let (first, rest) = opened;
-        // SAFETY: as the caller vouches; a fault is asked of what is not valid only.
+        // SAFETY: the caller upholds this function's contract; a fault is asked for only where the item is not valid.
         let own = unsafe {
             (A::IS_CELL && !first.reader.is_valid(item)).then(|| first.reader.fault(item))
         };
-        // What cannot be read is told before a null.
+        // A value that cannot be read is reported before a null.
         if let Some(own) = &own
             && own.message.is_some()
         {
             return Some(own.clone());
         }
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         let further = unsafe { B::fault(rest, item) }.map(|fault| Fault {
             argument: fault.argument + first.columns,
             ..fault
@@ -528,7 +529,7 @@ impl<A: GroupArg, B: SpanArgs> SpanArgs for Cons<A, B> {
         let reader = opened.0.reader;
         if !A::IS_CELL && reader.has_nulls() {
             for row in 0..rows {
-                // SAFETY: the reader is open for all rows; a fault is asked of what is not valid only.
+                // SAFETY: the reader is open for all rows; a fault is asked for only where the row is not valid.
                 if let Some(fault) = unsafe { reader.unreadable(row).then(|| reader.fault(row)) } {
                     let argument = fault.argument + first;
                     found.push((row, Fault { argument, ..fault }));
@@ -541,7 +542,7 @@ impl<A: GroupArg, B: SpanArgs> SpanArgs for Cons<A, B> {
     #[inline(always)]
     unsafe fn of<'a>(opened: &Self::Opened<'a>, item: usize, rows: Range<usize>) -> Self::Of<'a> {
         let (first, rest) = opened;
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             (
                 A::of(first.reader, first.name, item, rows.clone()),
@@ -551,14 +552,14 @@ impl<A: GroupArg, B: SpanArgs> SpanArgs for Cons<A, B> {
     }
 }
 
-/// See [`See`].
+/// Implements [`See`] for these cells.
 unsafe fn see<C: Cells>(
     columns: &[ColumnChunks<'_>],
     layout: &Layout,
     hide: &mut dyn FnMut(usize, &dyn Fn() -> usize),
 ) {
     let numbers = RowNumbers::default();
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let bound = unsafe { C::bind(columns, &numbers) };
     if !C::has_nulls(&bound) {
         return;
@@ -571,7 +572,7 @@ unsafe fn see<C: Cells>(
             continue;
         }
         for i in 0..len {
-            // SAFETY: `i` is within the block; a fault is asked of what is not valid only.
+            // SAFETY: `i` is within the block; a fault is asked for only where the row is not valid.
             unsafe {
                 if !reader.is_valid(i) && !reader.unreadable(i) {
                     hide(row + i, &|| reader.fault(i).argument);
@@ -630,10 +631,10 @@ impl SpanArgs for OneGroup {
     }
 }
 
-/// A group of rows that have the same keys, as a closure's argument: its rows, and which they are.
+/// A closure argument that has the rows of one group, its keys, and its position among the groups.
 ///
-/// It dereferences to the group's `DataFrame`: the selected columns (by default all but the keys), the rows in the order of the
-/// input.
+/// It dereferences to the group's `DataFrame`, which has the selected columns (by default all but the keys) and the group's
+/// rows in the order of the input.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -655,31 +656,33 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group's position among the groups, from 0, which are in the order of their first rows.
+    /// Returns the group's position among the groups, counted from 0; the groups are in the order of their first rows.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The number of the input row that the group begins with.
+    /// Returns the number of the group's first input row.
     #[must_use]
     pub fn first_row(&self) -> usize {
         self.first_row
     }
 
-    /// The group's keys: a frame of one row. It has no columns where parts are transformed, which have no keys.
+    /// Returns the group's keys as a frame of one row.
+    ///
+    /// The frame has no columns where parts of a frame are transformed, since parts have no keys.
     #[must_use]
     pub fn key(&self) -> &DataFrame {
         &self.key
     }
 
-    /// The group's rows.
+    /// Returns the group's rows.
     #[must_use]
     pub fn frame(&self) -> &DataFrame {
         &self.frame
     }
 
-    /// The group's rows, by value.
+    /// Returns the group's rows by value.
     #[must_use]
     pub fn into_frame(self) -> DataFrame {
         self.frame
@@ -694,12 +697,12 @@ impl Deref for Group {
     }
 }
 
-/// Which rows an item has.
+/// The rows of each item.
 pub(crate) trait ItemSpans: Copy {
-    /// Its rows, by their positions in group order; none where it has too few to be given.
+    /// Returns the item's rows as positions in group order, or `None` where there are too few to call the closure.
     fn rows_of(&self, item: usize) -> Option<Range<usize>>;
 
-    /// Whether some of these items may have too few.
+    /// Returns whether some of these items may have too few rows.
     fn may_lack(&self, items: Range<usize>) -> bool;
 }
 
@@ -712,16 +715,16 @@ pub(crate) struct SpanReader<'s, A: SpanArgs, S> {
     number: &'s (dyn Fn(usize) -> usize + Sync),
     /// The first item.
     first: usize,
-    /// Whether some item may not be given.
+    /// Whether some item may not be given to the closure.
     lacks: bool,
 }
 
-/// Rows that have a value which an argument cannot hold, by their positions in group order, with what is wrong.
+/// The rows that have a value which an argument cannot hold, as positions in group order, with what is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable(Vec<(usize, Fault)>);
 
 impl Unreadable {
-    /// Of so many rows.
+    /// Finds these among the first `rows` rows.
     pub(crate) fn find<A: SpanArgs>(opened: &A::Opened<'_>, rows: usize) -> Self {
         let mut found = Vec::new();
         A::unreadable(opened, rows, 0, &mut found);
@@ -745,11 +748,11 @@ impl Unreadable {
 }
 
 impl<'s, A: SpanArgs, S: ItemSpans> SpanReader<'s, A, S> {
-    /// Of some items.
+    /// Makes a reader of some items.
     ///
     /// # Safety
-    /// The arguments are open for the rows of these items, which are valid where they are not `unreadable`, and for the items where
-    /// they are cells.
+    /// The arguments are open for the rows of these items, and cells for the items themselves. The rows are valid where they
+    /// are not in `unreadable`.
     pub(crate) unsafe fn new(
         opened: A::Opened<'s>,
         spans: S,
@@ -788,7 +791,7 @@ impl<'s, A: SpanArgs, S: ItemSpans> Reader for SpanReader<'s, A, S> {
     unsafe fn is_valid(&self, i: usize) -> bool {
         let item = self.first + i;
         let rows = self.spans.rows_of(item);
-        // SAFETY: the caller vouches for the item.
+        // SAFETY: the caller guarantees that the item is one of these items.
         rows.is_some_and(|rows| self.unreadable.first_in(&rows).is_none())
             && unsafe { A::is_valid(&self.opened, item) }
     }
@@ -797,19 +800,19 @@ impl<'s, A: SpanArgs, S: ItemSpans> Reader for SpanReader<'s, A, S> {
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> A::Of<'s> {
         let item = self.first + i;
         let rows = self.spans.rows_of(item).unwrap_or_default();
-        // SAFETY: the caller vouches for the item, whose cells and rows are valid.
+        // SAFETY: the caller guarantees that the item is one of these items, and that its cells and rows are valid.
         unsafe { A::of(&self.opened, item, rows) }
     }
 
-    /// A value that cannot be read is told with the input row that it is in; of a cell, the item is that row.
+    /// Returns a value that cannot be read with the input row that it is in; for a cell, the item is that row.
     #[cold]
     unsafe fn fault(&self, i: usize) -> Fault {
         let item = self.first + i;
-        // Where the closure is not to be called, nothing is read.
+        // Where the closure is not called, nothing is read.
         let Some(rows) = self.spans.rows_of(item) else {
             return Fault::default();
         };
-        // SAFETY: the caller vouches for the item.
+        // SAFETY: the caller guarantees that the item is one of these items.
         let of_cell = unsafe { A::fault(&self.opened, item) };
         let of_row = self.unreadable.first_in(&rows);
         match (of_cell, of_row) {

@@ -15,7 +15,7 @@ use crate::partition::BlockStart;
 use crate::row_numbers::UNKNOWN;
 use crate::sealed::Sealed;
 
-/// A Struct column's value: its fields as a tuple (by position) or a derived struct (by name).
+/// The value of a Struct column: its fields as a tuple (by position) or as a derived struct (by name).
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -30,7 +30,7 @@ use crate::sealed::Sealed;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Struct<T>(
-    /// The fields.
+    /// The fields of the struct.
     pub T,
 );
 
@@ -43,7 +43,7 @@ pub struct StructChunk<'a, B> {
     validity: Option<&'a Bitmap>,
 }
 
-/// Room for the fields' values, and their places.
+/// Memory for the fields' converted values, and the places of the fields.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct StructScratch<S> {
@@ -77,26 +77,26 @@ impl<'s, T: FromRow> Reader for StructReader<'s, T, <T::Cells as Cells>::Reader<
 
     #[inline(always)]
     unsafe fn is_valid(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.mask.is_valid(i) && self.fields.is_valid(i) }
     }
 
     #[inline(always)]
     unsafe fn read<const NULLS: bool>(&self, i: usize) -> Self::Item {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         Struct(T::assemble(unsafe { self.fields.read::<NULLS>(i) }))
     }
 
     #[inline(always)]
     unsafe fn unreadable(&self, i: usize) -> bool {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.mask.is_valid(i) && self.fields.unreadable(i) }
     }
 
     unsafe fn fault(&self, i: usize) -> Fault {
         Fault {
             argument: 0,
-            // SAFETY: as the caller vouches; the fields are asked only where they are at fault.
+            // SAFETY: the caller upholds this function's contract; the fields are asked for a fault only where they have one.
             message: unsafe {
                 if self.unreadable(i) {
                     self.fields.fault(i).message
@@ -108,7 +108,7 @@ impl<'s, T: FromRow> Reader for StructReader<'s, T, <T::Cells as Cells>::Reader<
     }
 }
 
-/// The fields that the row takes, in its order; none where one is missing.
+/// Returns the fields that the row takes, in its order, or `None` if one is missing.
 fn chosen<T: FromRow>(fields: &[Field]) -> Option<Vec<usize>> {
     match T::NAMES {
         Some(names) => names
@@ -119,7 +119,7 @@ fn chosen<T: FromRow>(fields: &[Field]) -> Option<Vec<usize>> {
     }
 }
 
-/// A column of nulls becomes one of null structs with fields that the row takes.
+/// Returns how a column of nulls is taken: it becomes null structs with the fields that the row takes.
 fn null_struct<T: FromRow>() -> Fit {
     let arguments = T::Cells::arguments().unwrap_or_default();
     let fields = arguments.iter().enumerate().map(|(position, argument)| {
@@ -170,7 +170,7 @@ impl<T: FromRow> Cell for Struct<T> {
             };
         };
         let (Some(chosen), Some(arguments)) = (chosen::<T>(fields), T::Cells::arguments()) else {
-            // A field is missing; or it is an untyped row, which knows its place in a frame, and not in a struct.
+            // Either a field is missing, or the row is untyped: such a row knows its place in a frame, but not in a struct.
             return Fit::Never;
         };
         if chosen.len() != arguments.len() {

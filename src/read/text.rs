@@ -42,7 +42,7 @@ impl<'s> Lookup for TextLookup<'s> {
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> &'s str {
         match self.source {
-            // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
+            // SAFETY: the array has the whole block (`open`), and the caller guarantees that `i` is within the block.
             TextSource::Views(array) => unsafe { array.value_unchecked(self.offset + i) },
             #[cfg(feature = "dtype-categorical")]
             TextSource::Categories(codes) => codes.text(self.offset + i),
@@ -155,7 +155,7 @@ impl<'s> Lookup for BytesLookup<'s> {
 
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> &'s [u8] {
-        // SAFETY: the array has the whole block (`open`), and the caller vouches for `i`.
+        // SAFETY: the array has the whole block (`open`), and the caller guarantees that `i` is within the block.
         unsafe { self.array.value_unchecked(self.offset + i) }
     }
 }
@@ -245,7 +245,7 @@ impl<L: Lookup, T: From<L::Item>> Lookup for OwnedLookup<L, T> {
 
     #[inline(always)]
     unsafe fn at(&self, i: usize) -> T {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         T::from(unsafe { self.0.at(i) })
     }
 }
@@ -269,7 +269,7 @@ macro_rules! owned {
             }
 
             unsafe fn bind<'a>(dtype: &'a DataType, array: &'a dyn Array) -> Self::Chunk<'a> {
-                // SAFETY: as the caller vouches.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { <$Borrowed>::bind(dtype, array) }
             }
 
@@ -311,7 +311,7 @@ mod categorical {
     use polars::prelude::CategoricalMapping;
     use polars_arrow::array::{Array, PrimitiveArray};
 
-    /// A chunk's codes; their width is the categories' own.
+    /// The codes of a chunk, whose width depends on the categories.
     #[derive(Clone, Copy, Debug)]
     pub struct Codes<'a> {
         mapping: &'a CategoricalMapping,
@@ -338,7 +338,7 @@ mod categorical {
             Codes { mapping, codes }
         }
 
-        /// The text of a row that is not null.
+        /// Returns the text of a row that is not null.
         #[inline]
         pub(super) fn text(self, row: usize) -> &'a str {
             let code = match self.codes {

@@ -8,16 +8,15 @@ use std::ops::{Deref, DerefMut, Range};
 
 use super::{Cell, ColumnChunks, Fault, Reader};
 
-/// A column's values, as the argument of a closure of columns, groups or windows: a view, which copies nothing.
+/// A view of a column's values, which a closure of columns, groups or windows takes as an argument and which copies nothing.
 ///
-/// Of a group or a window, it has the rows that the closure is given: [`len`](Values::len), [`get`](Values::get) and
-/// [`as_slice`](Values::as_slice) count these. A row that is null in an argument of a plain type is not among them,
-/// whichever argument that is, so that `x.iter().zip(y.iter())` pairs the values of a row; with `Option<T>`, nulls are
-/// `None`.
+/// In a closure of groups or windows, it has the rows that the closure is given: [`len`](Values::len), [`get`](Values::get) and
+/// [`as_slice`](Values::as_slice) count only these. A row that is null in any argument of a plain type is left out of all
+/// arguments, so that `x.iter().zip(y.iter())` pairs the values of one row. With `Option<T>`, nulls are `None`.
 ///
-/// [`iter`](Values::iter) gives every value that is not null, in order, across the column's chunks; with `Option<T>` it
-/// gives every row's, nulls as `None`. [`get`](Values::get) gives one row's value, and [`as_slice`](Values::as_slice) all of
-/// them where they lie side by side.
+/// [`iter`](Values::iter) yields every value that is not null, in order, across the column's chunks; with `Option<T>` it yields
+/// one item for every row, and `None` for a null. [`get`](Values::get) returns the value of one row, and
+/// [`as_slice`](Values::as_slice) all values where they lie side by side in memory.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -38,8 +37,8 @@ use super::{Cell, ColumnChunks, Fault, Reader};
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// A number of another type than the column's (`Int32` as `f64`) is converted when it is read, and so again each time that it
-/// is read; of groups and windows, it is converted once, before the closure is called.
+/// A number of another type than the column's (`Int32` as `f64`) is converted each time it is read. In groups and windows it is
+/// converted once, before the closure is called.
 pub struct Values<'a, T>
 where
     T: Cell,
@@ -49,11 +48,11 @@ where
     lie: Lie<'a, T>,
 }
 
-/// Where the values lie.
+/// Where the values are stored.
 enum Lie<'a, T: Cell> {
     /// In the column's chunks.
     Chunks(&'a Runs<'a, T>),
-    /// Side by side in one chunk, from a row on; none that is read is null to `T`, or unreadable.
+    /// In one chunk, side by side from a row on; none of the values that are read is null to `T`, or unreadable.
     Side { reader: T::Reader<'a>, start: usize },
 }
 
@@ -69,10 +68,10 @@ impl<T: Cell> Copy for Lie<'_, T> {}
 type Runs<'a, T> = [ManuallyDrop<ChunkRows<<T as Cell>::View<'a>>>];
 
 impl<'a, T: Cell> Values<'a, T> {
-    /// The rows of a group or of a window.
+    /// Makes the values of the rows of a group or of a window.
     ///
     /// # Safety
-    /// The reader is open for these rows and all before them, and each of them is valid.
+    /// The reader is open for these rows and all rows before them, and each of these rows is valid.
     #[inline(always)]
     pub(super) unsafe fn side_by_side(
         name: &'a str,
@@ -91,26 +90,28 @@ impl<'a, T: Cell> Values<'a, T> {
 }
 
 impl<'a, T: Cell> Values<'a, T> {
-    /// The column's name.
+    /// Returns the column's name.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// How many rows the column has, nulls included; of a group or a window, how many rows the closure is given.
+    /// Returns the number of rows of the column, nulls included; of a group or a window, the number of rows that the closure is
+    /// given.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no rows.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The value of a row, counted from 0; none where it is null, or there is no such row. With `T` an `Option`, a
-    /// null is `Some(None)`. Of a group or a window, the rows are those that the closure is given.
+    /// Returns the value of a row, counted from 0, or `None` where the value is null or there is no such row.
+    ///
+    /// With `T` an `Option`, a null is `Some(None)`. In a group or a window, the rows are those that the closure is given.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -142,11 +143,13 @@ impl<'a, T: Cell> Values<'a, T> {
         unsafe { (row < run.len && run.view.is_valid(row)).then(|| run.view.read::<true>(row)) }
     }
 
-    /// The values as a slice of the column's own memory: where the column has this very type, no nulls, and one chunk; and
-    /// where it has no rows. None for types whose values do not lie side by side, as numbers do.
+    /// Returns the values as a slice of the column's own memory, or `None` where they do not lie side by side there.
     ///
-    /// Of a group or a window, it is the rows that the closure is given, and none where these do not lie side by side; which of a call's
-    /// groups do is not promised, and [`to_slice`](Values::to_slice) serves in either case.
+    /// A column gives a slice if it has no rows, or if its type is exactly `T`, it has no nulls and it is a single chunk. The
+    /// values of a type such as `&str` do not lie side by side, as numbers do, so a column of them with rows gives none.
+    ///
+    /// In a group or a window, the slice has the rows that the closure is given, and there is none where these do not lie side
+    /// by side. Which groups of a call lie side by side is not promised; [`to_slice`](Values::to_slice) works in either case.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -163,14 +166,14 @@ impl<'a, T: Cell> Values<'a, T> {
                 T::slice(reader).map(|values| &values[start..start + self.len])
             }
             Lie::Chunks([]) => Some(&[]),
-            // A scalar column's chunk can be longer.
+            // The chunk of a scalar column can be longer.
             Lie::Chunks([run]) => run.view.as_slice().map(|values| &values[..run.len]),
             Lie::Chunks(_) => None,
         }
     }
 
-    /// What [`iter`](Values::iter) gives, as a slice: the column's own memory where [`as_slice`](Values::as_slice) has it, a
-    /// copy otherwise.
+    /// Returns the values that [`iter`](Values::iter) yields, as a slice: the column's own memory where
+    /// [`as_slice`](Values::as_slice) has it, and a copy otherwise.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -190,9 +193,9 @@ impl<'a, T: Cell> Values<'a, T> {
         }
     }
 
-    /// The values, in order, without the nulls; with `T` an `Option`, the nulls as `None`.
+    /// Returns an iterator over the values, in order, without the nulls; with `T` an `Option`, a null is `None`.
     ///
-    /// The iterator has a `len`: how many values are left.
+    /// The iterator's `len` is the number of values that are left.
     #[must_use]
     pub fn iter(&self) -> ValuesIter<'a, T> {
         let left = match self.lie {
@@ -245,7 +248,7 @@ impl<'a, T: Cell> IntoIterator for &Values<'a, T> {
     }
 }
 
-/// Iterates over a column's values; made by [`Values::iter`].
+/// An iterator over a column's values, made by [`Values::iter`].
 pub struct ValuesIter<'a, T>
 where
     T: Cell,
@@ -253,17 +256,17 @@ where
     left: Left<'a, T>,
 }
 
-/// What an iterator has not given yet.
+/// What an iterator has not yielded yet.
 enum Left<'a, T: Cell> {
     Chunks {
-        /// Those that are not done.
+        /// The runs that are not finished.
         runs: &'a Runs<'a, T>,
-        /// The next row, of the first run.
+        /// The next row of the first run.
         next: usize,
         /// How many values are left.
         left: usize,
     },
-    /// Rows of a chunk; none is null to `T`, or unreadable.
+    /// Rows of a chunk, none of which is null to `T`, or unreadable.
     Side {
         reader: T::Reader<'a>,
         rows: Range<usize>,
@@ -341,7 +344,7 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
         self.len()
     }
 
-    /// Run by run, so that `sum`, `for_each` and the like loop over plain slices where there are no nulls.
+    /// This loops run by run, so that `sum`, `for_each` and the like are loops over plain slices where there are no nulls.
     fn fold<B, F>(self, init: B, mut f: F) -> B
     where
         F: FnMut(B, T::Of<'a>) -> B,
@@ -374,7 +377,7 @@ impl<'a, T: Cell> Iterator for ValuesIter<'a, T> {
     }
 }
 
-/// Marks a path that need not be as fast as another beside it.
+/// Marks a path as less important for speed than the other path beside it.
 #[cold]
 fn seldom() {}
 
@@ -393,7 +396,7 @@ pub(super) struct ChunkRows<V> {
     valid: usize,
 }
 
-/// A list whose one item, if it has one, needs no memory of its own.
+/// A list that stores a single item without allocating memory.
 enum Few<T> {
     One([T; 1]),
     More(Vec<T>),
@@ -430,10 +433,10 @@ impl<T> DerefMut for Few<T> {
     }
 }
 
-/// Opens a column of `rows` rows as a whole and lends its values; or tells the first row whose value `T` cannot hold.
+/// Opens a column of `rows` rows as a whole and lends its values, or returns the first row whose value `T` cannot hold.
 ///
 /// # Safety
-/// As [`Cells::bind`](super::Cells::bind), of the one column.
+/// The same as for [`Cells::bind`](super::Cells::bind), for the one column.
 pub(crate) unsafe fn with_values<T, O>(
     column: &ColumnChunks<'_>,
     rows: usize,
@@ -442,15 +445,15 @@ pub(crate) unsafe fn with_values<T, O>(
 where
     T: Cell,
 {
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let chunks = unsafe { bind::<T>(column) };
     let mut scratches = Few::of(chunks.iter().map(|_| T::Scratch::default()));
     let runs = runs::<T>(&chunks, rows, &mut scratches);
     match first(&runs, |view, row| {
-        // SAFETY: `first` asks of rows within the view's.
+        // SAFETY: `first` asks only for rows within the view.
         unsafe { view.unreadable(row) }
     }) {
-        // SAFETY: the row is within the view's, and unreadable.
+        // SAFETY: the row is within the view, and unreadable.
         Some((run, row)) => Err((run.start + row, unsafe { run.view.fault(row) })),
         None => Ok(f(Values {
             name: column.name,
@@ -460,15 +463,15 @@ where
     }
 }
 
-/// The first row of the column that is null to `T`.
+/// Returns the first row of the column that is null to `T`.
 ///
 /// # Safety
-/// As [`Cells::bind`](super::Cells::bind), of the one column.
+/// The same as for [`Cells::bind`](super::Cells::bind), for the one column.
 pub(crate) unsafe fn first_null<T>(column: &ColumnChunks<'_>, rows: usize) -> Option<usize>
 where
     T: Cell,
 {
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     let chunks = unsafe { bind::<T>(column) };
     if !chunks.iter().any(|(chunk, _)| T::has_nulls(chunk)) {
         return None;
@@ -476,21 +479,22 @@ where
     let mut scratches = Few::of(chunks.iter().map(|_| T::Scratch::default()));
     let runs = runs::<T>(&chunks, rows, &mut scratches);
     first(&runs, |view, row| {
-        // SAFETY: `first` asks of rows within the view's.
+        // SAFETY: `first` asks only for rows within the view.
         unsafe { !view.is_valid(row) && !view.unreadable(row) }
     })
     .map(|(run, row)| run.start + row)
 }
 
 /// # Safety
-/// As [`Cells::bind`](super::Cells::bind), of the one column.
+/// The same as for [`Cells::bind`](super::Cells::bind), for the one column.
 unsafe fn bind<'a, T: Cell>(column: &ColumnChunks<'a>) -> Few<(T::Chunk<'a>, usize)> {
     let arrays = column.arrays.iter();
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     Few::of(arrays.map(|array| (unsafe { T::bind(column.dtype, *array) }, array.len())))
 }
 
-/// The runs of a column's rows: one for each chunk. A scalar column's one chunk is read again until the rows are full.
+/// Returns the runs of a column's rows, one for each chunk. A scalar column's single chunk is read again until all rows are
+/// covered.
 fn runs<'s, T: Cell>(
     chunks: &'s [(T::Chunk<'_>, usize)],
     rows: usize,
@@ -525,7 +529,8 @@ fn runs<'s, T: Cell>(
     }
 }
 
-/// The first row of which something holds, of the runs that have nulls or unreadable values: its run, and its number there.
+/// Returns the first row for which a condition holds, of the runs that have nulls or unreadable values: its run, and its number
+/// within it.
 fn first<V: Reader>(
     runs: &[ManuallyDrop<ChunkRows<V>>],
     holds: impl Fn(V, usize) -> bool,

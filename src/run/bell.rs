@@ -5,18 +5,18 @@ use std::time::Instant;
 
 #[derive(Debug, Default)]
 pub(super) struct Bell {
-    /// How often it was rung.
+    /// How often the bell was rung.
     rung: Mutex<u64>,
     bell: Condvar,
 }
 
-/// When to look again.
+/// When the watching thread looks again.
 pub(super) enum Wake {
-    /// Never.
+    /// It does not look again.
     Done,
-    /// When it is rung.
+    /// It looks again when the bell is rung.
     Rung,
-    /// Then, or when it is rung.
+    /// It looks again at this time, or when the bell is rung.
     At(Instant),
 }
 
@@ -26,7 +26,7 @@ impl Bell {
         self.bell.notify_all();
     }
 
-    /// Looks, again and again, until there is no more to wait for. What is rung while it looks is not missed.
+    /// Calls `look` repeatedly until it returns [`Wake::Done`]. A ring during a look is not missed.
     pub(super) fn until(&self, mut look: impl FnMut() -> Wake) {
         let now = || *self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

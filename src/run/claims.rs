@@ -1,20 +1,21 @@
-//! What of the items that a worker was handed is still to be had by others.
+//! The items that a worker was handed and that other workers can still take over.
 //!
-//! Where items may take long, each is claimed before it is done. So a worker that finds nothing more in the queue takes over what
-//! another has not claimed, and nothing waits behind an item that takes long, wherever it stands.
+//! If items may take long, each of them is claimed before it is done. So a worker that finds nothing more in the queue takes
+//! over items that another worker has not claimed, and no item waits behind one that takes long, wherever that is.
 
 use std::ops::Range;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// For each seat, the items that it was handed and has not claimed: the first in the upper half of a word, the end in the lower.
+/// For each seat, the items that it was handed and has not claimed: the first one in the upper half of a word, the end in the
+/// lower half.
 ///
-/// Who has an item follows from the order of changes to its word; what the items are about was shared before. So the order is
-/// relaxed.
+/// The order of the changes to a word determines who has an item, and the data of the items were shared before. So a relaxed
+/// order is enough.
 #[derive(Debug)]
 pub(super) struct Claims(Vec<AtomicU64>);
 
-/// Of a seat whose items are its own: they have too large numbers.
+/// The word of a seat whose items cannot be taken over, since their numbers are too large.
 const UNSHARED: u64 = u64::MAX;
 
 impl Claims {
@@ -22,14 +23,14 @@ impl Claims {
         Claims((0..seats).map(|_| AtomicU64::new(UNSHARED)).collect())
     }
 
-    /// Offers what a seat was handed.
+    /// Offers the items that a seat was handed to other workers.
     pub(super) fn offer(&self, seat: usize, items: &Range<usize>) {
         if let Some(word) = self.0.get(seat) {
             word.store(pack(items).unwrap_or(UNSHARED), Ordering::Relaxed);
         }
     }
 
-    /// Claims the first of the items that a seat was handed; false where another has taken it over.
+    /// Claims the first of the items that a seat was handed; returns false if another worker has taken it over.
     #[inline]
     pub(super) fn claim(&self, seat: usize) -> bool {
         let Some(word) = self.0.get(seat) else {
@@ -44,13 +45,14 @@ impl Claims {
         word.fetch_update(order, order, claimed).is_ok()
     }
 
-    /// Takes back what a seat was handed and has not claimed, if anybody could have taken some of it over.
+    /// Takes back the items that a seat was handed and has not claimed, if other workers could have taken some of them over.
     pub(super) fn withdraw(&self, seat: usize) -> Option<Range<usize>> {
         let was = self.0.get(seat)?.swap(UNSHARED, Ordering::Relaxed);
         (was != UNSHARED).then(|| unpack(was))
     }
 
-    /// Takes over the upper half of what some seat has not claimed, at least one item, unless it is of no use from `end` on.
+    /// Takes over the upper half of the items that some seat has not claimed, at least one item, unless they are all of no use
+    /// since they are at or after `end`.
     pub(super) fn take_over(&self, end: usize) -> Option<Range<usize>> {
         self.0.iter().find_map(|word| {
             let middle = |items: &Range<usize>| items.start + items.len() / 2;

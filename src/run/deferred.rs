@@ -1,7 +1,7 @@
-//! Rows that failed and are tried again later.
+//! Failed rows that are tried again later.
 //!
-//! Nobody sleeps over them: a row waits in this queue while the workers go on, and is run by the first of them that is
-//! free when its time has come.
+//! No worker sleeps in the meantime: a row waits in this queue while the workers continue, and the first worker that is free
+//! when its time has come runs it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,16 +11,16 @@ use crate::retry::Delays;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A row's further attempts.
+/// The further attempts of a row.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) item: usize,
-    /// How often the closure has been called for it.
+    /// How often the closure has been called for the row.
     pub(super) calls: u32,
     pub(super) delays: Delays,
 }
 
-/// What waits, ordered by when it is due.
+/// An attempt that waits, ordered by the time when it is due.
 #[derive(Debug)]
 struct Due(Reverse<(Instant, usize)>, Attempt);
 
@@ -46,14 +46,14 @@ impl Ord for Due {
 
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
-    /// How many wait, so that a run in which none does takes no lock.
+    /// How many attempts wait, so that a run in which none does takes no lock.
     waiting: AtomicUsize,
-    /// How many were tried again.
+    /// How many attempts were made again.
     retries: AtomicUsize,
     queue: Mutex<BinaryHeap<Due>>,
 }
 
-/// When an instant so far off cannot be told, a time that nobody waits for.
+/// The time for an instant that is too far off to be represented; nobody waits that long.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Deferred {
@@ -65,7 +65,7 @@ impl Deferred {
         self.waiting.store(queue.len(), Ordering::Relaxed);
     }
 
-    /// An attempt whose time has come, of those before `end`; those after it are forgotten.
+    /// Takes an attempt before `end` whose time has come; attempts at or after `end` are dropped.
     pub(super) fn take_due(&self, end: usize) -> Option<Attempt> {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
@@ -90,7 +90,7 @@ impl Deferred {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// When the next is due, of those before `end`; those after it are forgotten.
+    /// Returns when the next attempt before `end` is due; attempts at or after `end` are dropped.
     pub(super) fn next_before(&self, end: usize) -> Option<Instant> {
         let mut queue = self.lock();
         queue.retain(|Due(_, attempt)| attempt.item < end);
@@ -98,12 +98,12 @@ impl Deferred {
         queue.peek().map(|Due(Reverse((time, _)), _)| *time)
     }
 
-    /// Whether any waits.
+    /// Returns whether any attempt waits.
     pub(super) fn has_some(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// How many are due.
+    /// Returns how many attempts are due.
     pub(super) fn due(&self) -> usize {
         let now = Instant::now();
         let queue = self.lock();
@@ -117,13 +117,13 @@ impl Deferred {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// When the next is due.
+    /// Returns when the next attempt is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let queue = self.lock();
         queue.peek().map(|Due(Reverse((time, _)), _)| *time)
     }
 
-    /// Takes all that still wait.
+    /// Takes all attempts that still wait.
     pub(super) fn take_all(&self) -> Vec<Attempt> {
         let waiting = std::mem::take(&mut *self.lock());
         self.waiting.store(0, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! Hands work out.
+//! Hands out the work.
 //!
-//! Rows are handed out in ascending order, in morsels that shrink as the end nears; what of a morsel takes too long is
-//! given back. So cores stay busy wherever the slow rows are, and a failing row ends the run with every lower row handed
-//! out before it: the lowest failure is found without running the rest.
+//! Rows are handed out in ascending order, in morsels that become smaller towards the end; the part of a morsel that takes too
+//! long is given back. So the cores stay busy wherever the slow rows are. When a row fails, every lower row has been handed out
+//! before it, so the lowest failure is found without running the rest.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -23,32 +23,33 @@ use crate::progress::TickState;
 use crate::sync::PoisonError;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// What is measured before pace is trusted, and what the rest must be expected to take before other workers are woken.
+/// How long to measure before the pace is trusted, and how long the rest must be expected to take for other workers to be
+/// woken.
 const TRIAL: Duration = Duration::from_micros(5);
 const WORTH_WAKING: Duration = Duration::from_micros(100);
 
 /// A run that has a result.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// What failed and was let pass, in order.
+    /// The failures that the policy allowed, in order.
     pub(crate) failures: Vec<Record>,
-    /// What a cancelled run did not come to, in order.
+    /// The items that a cancelled run did not reach, in order.
     pub(crate) undone: Vec<Range<usize>>,
     pub(crate) stats: Stats,
 }
 
-/// A run that has none.
+/// A run that has no result.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// An error that is no row's.
+    /// An error that does not belong to a row.
     Fatal(Error),
-    /// The last of these failures is one more than may be.
+    /// The failures, the last of which is the one above the limit.
     Failed(Vec<Record>),
-    /// It was stopped from outside, with so many rows done.
+    /// It was stopped from outside, after this many rows.
     Cancelled {
         done: usize,
         why: Why,
-        /// The failures, where one of them would have ended the run, but for rows before it that were not come to.
+        /// The failures, if one of them would have ended the run except that rows before it were never reached.
         failures: Vec<Record>,
     },
 }
@@ -75,7 +76,7 @@ impl Run<'_> {
             end_turns();
         }
         if self.panicked() {
-            // What is around this call has had its message.
+            // The call around this one has had its message.
             hush::from_now_on();
         }
         if let Err(error) = driven {
@@ -84,7 +85,7 @@ impl Run<'_> {
         self.end(began.elapsed())
     }
 
-    /// Has the run stopped at the deadline, so that nobody looks at a clock between rows.
+    /// Sets an alarm that stops the run at the deadline, so that no worker looks at a clock between rows.
     fn alarm(&self) -> Result<Option<Alarm>> {
         let deadline = self.options.call.deadline.zip(self.plan.deadline_from());
         let (Some((deadline, since)), Some(halt)) = (deadline, &self.halt) else {
@@ -100,7 +101,7 @@ impl Run<'_> {
             Ok(alarm) => Ok(Some(alarm)),
             Err(error) => Err(ErrorKind::Option {
                 option: "deadline",
-                message: format!("it cannot be waited for: {error}"),
+                message: format!("the deadline cannot be watched: {error}"),
             }
             .into()),
         }
@@ -112,11 +113,11 @@ impl Run<'_> {
         } else {
             Pace::default()
         };
-        // A worker may have left for another call's sake just when the others had found nothing more to do.
+        // A worker may have left for another call just when the others had found nothing more to do.
         while self.queue.has_before(self.faults.end()) && !self.is_halted() {
             self.share_out(self.queue.left(), pace, kernel)?;
         }
-        // Rows that are tried again: while none is due, no worker is kept waiting for them.
+        // Some rows are tried again: while none of them is due, no worker waits for them.
         while !self.is_halted()
             && let Some(due) = self.deferred.next_before(self.faults.end())
         {
@@ -126,8 +127,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits on the calling thread. One that is a worker of a pool goes on working for its pool meanwhile, unless it was
-    /// asked to run the call alone, or does so already: what it then waits for lies below on its stack.
+    /// Waits on the calling thread. If that is a worker of a pool, it goes on working for its pool meanwhile, unless it was
+    /// asked to run the call alone, or is already doing that: then the wait further down its stack could not end before this
+    /// one.
     fn wait_until(&self, time: Instant) {
         const NAP: Duration = Duration::from_millis(1);
         thread_local! {
@@ -151,18 +153,18 @@ impl Run<'_> {
         LENDS_ITSELF.set(false);
     }
 
-    /// Whether nothing more is to be done, whatever is left.
+    /// Returns whether nothing more has to be done, whatever is left.
     fn is_over(&self) -> bool {
         self.is_halted() || self.faults.end_before(0)
     }
 
-    /// Whether the calling thread gives way to other calls.
+    /// Returns whether the calling thread gives way to other calls.
     fn takes_turns(&self) -> bool {
         !self.is_nested && is_in_turns()
     }
 
-    /// Runs the first rows on the calling thread, one, four, sixteen…, until it is clear that the rest is worth waking
-    /// others for, and tells the last pace. For a small frame, or one worker, nothing is left then.
+    /// Runs the first rows on the calling thread (one, four, sixteen, …) until it is clear that the rest is worth waking other
+    /// workers for, and returns the last pace. With a small frame, or with one worker, nothing is left then.
     fn start_alone(&self, kernel: &dyn Kernel) -> Pace {
         let alone = self.plan.workers == 1;
         let patience = match alone {
@@ -196,7 +198,7 @@ impl Run<'_> {
         pace
     }
 
-    /// Rows to run; before that, every row is tried again that is due.
+    /// Takes rows to run; before that, every row that is due is tried again.
     fn take(
         &self,
         worker: &mut Worker<'_>,
@@ -219,7 +221,7 @@ impl Run<'_> {
         }
     }
 
-    /// Runs what is left, `pieces` of it at least, on the plan's workers.
+    /// Runs the rest, which has at least `pieces` pieces, on the plan's workers.
     fn share_out(&self, pieces: usize, pace: Pace, kernel: &dyn Kernel) -> Result<()> {
         let workers = self.plan.workers.min(pieces);
         if pieces == 0 || self.faults.end_before(0) || self.is_halted() {
@@ -231,7 +233,7 @@ impl Run<'_> {
         }
         let active = AtomicUsize::new(workers);
         let (begun, inside) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        // One who found nothing to do may have left.
+        // A worker that found nothing to do may have left.
         let has_seat = || {
             let more = |active| (active < workers).then_some(active + 1);
             let order = Ordering::Relaxed;
@@ -257,10 +259,10 @@ impl Run<'_> {
                 seated.one_more();
             }
         };
-        // What is due while some are busy and others have left.
+        // An attempt may be due while some workers are busy and others have left.
         let watch = |crew: &dyn Crew| {
             self.bell.until(|| {
-                // Those who were asked for and have not come are not waited for: they find nothing left to do.
+                // Workers that were asked for and have not come are not waited for: they would find nothing left to do.
                 let some_came = begun.load(Ordering::Relaxed) > 0;
                 let all_left = some_came && inside.load(Ordering::Relaxed) == 0;
                 if all_left || active.load(Ordering::Relaxed) == 0 {
@@ -281,7 +283,7 @@ impl Run<'_> {
         self.plan.run(workers, &work, watch, self.on_workers)
     }
 
-    /// What one worker does; and whether it leaves what there is to do to others, since it is another call's turn.
+    /// Does the work of one worker. Returns whether it leaves its work to others, since it is the turn of another call.
     fn work(&self, workers: usize, mut pace: Pace, kernel: &dyn Kernel, crew: &dyn Crew) -> bool {
         let mut worker = Worker::new(self);
         loop {
@@ -309,7 +311,7 @@ impl Run<'_> {
         }
     }
 
-    /// What has become of it.
+    /// Returns how the run has ended.
     fn end(self, wall: Duration) -> Result<Ended, Broken> {
         let why = self.halt.as_ref().and_then(|halt| halt.why());
         let mut undone = Vec::new();
@@ -317,16 +319,16 @@ impl Run<'_> {
             undone = self.queue.ranges();
             let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
             undone.extend(cut_off.iter().map(|item| *item..item + 1));
-            // What waits to be tried again may yet have succeeded.
+            // An attempt that still waits might have succeeded.
             let waiting = self.deferred.take_all().into_iter();
             undone.extend(waiting.map(|attempt| attempt.item..attempt.item + 1));
             undone.sort_unstable_by_key(|rows| rows.start);
         }
         let end = self.faults.end();
-        // A failure with rows before it that were not come to may not be the lowest.
+        // A failure with rows before it that were never reached may not be the lowest.
         let why = why.filter(|_| undone.first().is_some_and(|rows| rows.start < end));
         let (workers, longest_run) = self.seats.into_stats();
-        // Beyond the one that ends the run, how many are met is chance.
+        // How many failures are found after the one that ends the run is a matter of chance.
         let failures = self
             .faults
             .count()
@@ -341,8 +343,9 @@ impl Run<'_> {
             workers,
             longest_run,
             slowest_group: None,
+            counted: self.counted,
         };
-        // What a run that ended well has not come to would be taken for done.
+        // If a run that ended well had not reached some rows, they would be taken for done.
         let ended_well = why.is_none() && end == usize::MAX;
         assert!(!ended_well || self.queue.left() == 0, "rows were left over");
         let is_cancelled =
@@ -354,6 +357,7 @@ impl Run<'_> {
             _ => TickState::Failed,
         };
         self.span.end(&stats, state);
+        self.recorder.end(&stats, state);
         let told = match &self.ticker {
             Some(ticker) => ticker.end(failures, state),
             None => Ok(()),
@@ -385,7 +389,7 @@ impl Run<'_> {
     }
 }
 
-/// Calls a function when it is dropped, on the way out of a panic too.
+/// Calls a function when it is dropped, also when a panic unwinds.
 struct OnDrop<F: Fn()>(F);
 
 impl<F: Fn()> Drop for OnDrop<F> {
@@ -405,7 +409,7 @@ impl Crew for Alone {
     }
 }
 
-/// A crew that has no more workers than a call has seats.
+/// A crew that never has more workers than a call has seats.
 struct Seated<'c> {
     crew: &'c dyn Crew,
     has_seat: &'c dyn Fn() -> bool,
@@ -431,10 +435,10 @@ mod tests {
     use crate::options::{CallOptions, OnError, Options};
     use crate::run::{Failure, Plan, Verdict};
 
-    /// A kernel that notes which rows it did, and loses its patience as a script says.
+    /// A kernel that records which rows it did, and gives rows back as a script says.
     struct Scripted<'a> {
         done: &'a Mutex<Vec<usize>>,
-        /// How many rows it does at a time, from a row on.
+        /// How many rows it does at a time, starting from a row.
         at_a_time: fn(usize) -> usize,
         fails: fn(usize) -> bool,
     }
@@ -454,7 +458,7 @@ mod tests {
         }
     }
 
-    /// Runs a kernel over 5,000 rows, and gives what has become of it and the rows that were done, in order.
+    /// Runs a kernel over 5,000 rows, and returns how the run has ended and the rows that were done, in order.
     fn run(
         options: &Options<'_>,
         at_a_time: fn(usize) -> usize,

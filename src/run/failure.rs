@@ -13,7 +13,7 @@ pub(crate) use crate::quiet::quietly_drop;
 use crate::row_numbers::Unnumbered;
 
 impl Failure {
-    /// Whether the closure was called: it is not where a value cannot be read.
+    /// Returns whether the closure was called; it is not called if a value cannot be read.
     pub(super) fn is_of_closure(&self) -> bool {
         match self {
             Failure::Read(_) => false,
@@ -25,24 +25,26 @@ impl Failure {
         }
     }
 
-    /// As the failure of the row at a position in the input, which need not be said again by what the row has made.
+    /// Marks this as the failure of the row at a position in the input, so that an error of the row itself need not name the
+    /// row again.
     pub(crate) fn of_row(self, position: usize) -> Self {
         if let Failure::Closure(cause) = &self {
-            // A panic in it leaves the row in the message.
+            // If this panics, the row stays in the message.
             let _ = catch(|| Error::leave_out_row(cause.get(), |row| row == position));
         }
         self
     }
 
-    /// Keeps of an error what it says: where a run has many, their memory is given back, and the saying is shared out.
+    /// Keeps only the message of an error: where a run has many errors, their memory is released, and the work of making the
+    /// messages is shared by the workers.
     pub(super) fn said(self) -> Self {
         match self {
             Failure::Closure(cause) => {
                 let cause = cause.into_inner();
                 let said = say(|| {
-                    // Most messages need no memory of their own there.
+                    // Most messages need no separate memory in this type.
                     let mut said = PlSmallStr::EMPTY;
-                    // Only an error's own `Display` can refuse; what it has said is kept.
+                    // Only the error's own `Display` can fail; what it has written so far is kept.
                     let _ = write!(said, "{:#}", Causes::of(&cause));
                     said
                 });
@@ -54,14 +56,15 @@ impl Failure {
     }
 }
 
-/// A message that the user's code makes, which may panic.
+/// Returns a message that the user's code makes, which may panic.
 pub(crate) fn say<T: From<&'static str>>(message: impl FnOnce() -> T) -> T {
-    catch(message).unwrap_or_else(|_| "the error's message cannot be had: making it panics".into())
+    catch(message)
+        .unwrap_or_else(|_| "the error's message cannot be shown: its Display panicked".into())
 }
 
-/// Calls `work`, a panic in it becoming a failure.
+/// Calls `work`; a panic in it becomes a failure.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    // Unwind safe: what a panicking closure leaves half done of ours is thrown away, or made good, by the caller.
+    // This is unwind safe: if a closure panics, the caller discards or repairs whatever of our state is half done.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         if payload.is::<Unnumbered>() {
             return Failure::Known(Unnumbered::error());
@@ -81,7 +84,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "its payload is not text".into())
 }
 
-/// The error of a hook of the user's that panicked.
+/// The error of a user's hook that panicked.
 pub(super) fn panicked(option: &'static str, failure: Failure) -> Error {
     let what = match failure {
         Failure::Panic(message) => message,
@@ -89,7 +92,7 @@ pub(super) fn panicked(option: &'static str, failure: Failure) -> Error {
     };
     ErrorKind::Option {
         option,
-        message: format!("it panicked: {what}"),
+        message: format!("the closure panicked: {what}"),
     }
     .into()
 }

@@ -1,8 +1,8 @@
-//! The failures of a run, and where they end it.
+//! The failures of a run, and the place where they end it.
 //!
-//! A run goes on until more than a limit of rows have failed: 0 under [`OnError::Fail`](crate::OnError::Fail). What ends
-//! it is then the failure after the limit in the order of rows, whoever met which first: of the failures met so far the
-//! lowest are kept, and rows beyond the last of these are not run.
+//! A run goes on until more rows have failed than a limit: 0 under [`OnError::Fail`](crate::OnError::Fail). The failure that
+//! ends it is then the one after the limit in the order of rows, whichever worker found which failure first: the lowest of the
+//! failures found so far are kept, and rows after the last of these are not run.
 
 use std::collections::BinaryHeap;
 
@@ -15,7 +15,7 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 /// One failure.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// The row, column or part.
+    /// The row, column or part that failed.
     pub(crate) item: usize,
     pub(crate) failure: Failure,
     pub(crate) attempts: u32,
@@ -41,24 +41,24 @@ impl Ord for Record {
     }
 }
 
-/// A number that workers write to, in a cache line apart from what the others read all the time.
+/// A number that workers write to, in another cache line than the data that other workers read all the time.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Apart(AtomicUsize);
 
 #[derive(Debug)]
 pub(super) struct Faults {
-    /// How many may fail.
+    /// How many rows may fail.
     limit: usize,
-    /// Nothing from here on need be run.
+    /// Nothing from here on needs to be run.
     end: AtomicUsize,
-    /// How many have failed.
+    /// How many rows have failed.
     count: Apart,
-    /// The lowest, at most one more than the limit, where there is one; the highest of them first.
+    /// The lowest failures, at most one more than the limit, if there is a limit; the highest of them is on top.
     lowest: Mutex<BinaryHeap<Record>>,
-    /// All, where any number may fail; in no order.
+    /// All failures, if any number of rows may fail; they are in no order.
     noted: Mutex<Vec<Record>>,
-    /// What ends the run whatever the policy.
+    /// The error that ends the run whatever the policy is.
     fatal: Mutex<Option<Error>>,
 }
 
@@ -74,7 +74,7 @@ impl Faults {
         }
     }
 
-    /// Whether a failure at or before this item makes the work from it on pointless.
+    /// Returns whether a failure at or before this item makes the work from this item on pointless.
     #[inline]
     pub(super) fn end_before(&self, item: usize) -> bool {
         // Relaxed: a late answer costs a stretch of work; the failures themselves are behind the mutex.
@@ -89,13 +89,13 @@ impl Faults {
         self.count.0.load(Ordering::Relaxed)
     }
 
-    /// Notes a failure; and whether the run goes on beyond it. Where any number may fail, it is put with the worker's
-    /// `own`, for [`Faults::take_over`].
+    /// Records a failure, and returns whether the run goes on after it. If any number of rows may fail, the failure is added to
+    /// the worker's `own` failures, for [`Faults::take_over`].
     pub(super) fn record(&self, mut record: Record, own: &mut Vec<Record>) -> bool {
         self.count.0.fetch_add(1, Ordering::Relaxed);
         let item = record.item;
         if self.limit == usize::MAX {
-            // It will not end the run, so nobody asks for the error itself.
+            // This failure will not end the run, so nobody asks for the error itself.
             record.failure = record.failure.said();
             own.push(record);
             return !self.end_before(item);
@@ -115,12 +115,12 @@ impl Faults {
             }
             surplus
         };
-        // It may hold an error of the user's, whose drop is not to be trusted either.
+        // It may contain a user's error, whose drop may panic as well.
         quietly_drop(surplus);
         !self.end_before(item)
     }
 
-    /// Takes over what a worker has noted.
+    /// Takes over the failures that a worker has recorded.
     pub(super) fn take_over(&self, mut own: Vec<Record>) {
         if !own.is_empty() {
             let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +144,7 @@ impl Faults {
             }
         };
         drop(fatal);
-        // It may hold an error of the user's.
+        // It may contain a user's error.
         quietly_drop(surplus);
     }
 
@@ -153,13 +153,13 @@ impl Faults {
         fatal.take()
     }
 
-    /// The failures in order.
+    /// Returns the failures in order.
     pub(super) fn into_records(self) -> Vec<Record> {
         let noted = self.noted.into_inner();
         let mut records = noted.unwrap_or_else(PoisonError::into_inner);
         let lowest = self.lowest.into_inner();
         records.extend(lowest.unwrap_or_else(PoisonError::into_inner));
-        // Stable: each worker's are nearly in order, which that makes use of.
+        // The sort is stable, which makes use of the fact that the failures of each worker are nearly in order.
         records.sort();
         records
     }

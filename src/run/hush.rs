@@ -1,10 +1,10 @@
 //! Keeps the panic hook from printing once per row.
 //!
-//! The first panic of a run (of each worker that has one before it learns of another's) goes to whatever hook the program
-//! has, message and backtrace and all; those after it, and those of calls within, are told in the call's result and nowhere
-//! else. A hook sees a panic before it can be caught, so this takes a hook around the
-//! program's own. It is installed when a run has caught its first panic: a program whose closures never panic keeps the
-//! hook that it has, and so does one that asks for it.
+//! The first panic of a run goes to the hook that the program has, with message and backtrace (each worker can have one such
+//! panic before it learns of another's). Later panics, and those of calls within the run, are reported only in the call's
+//! result. A hook sees a panic before it can be caught, so the crate wraps the program's hook in its own. That is installed
+//! when a run has caught its first panic: a program whose closures never panic keeps the hook that it has, and so does one that
+//! asks for it.
 
 use std::cell::Cell;
 use std::panic;
@@ -12,13 +12,13 @@ use std::panic;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Once, thread};
 
-/// What this thread is in the midst of.
+/// What this thread is doing.
 #[derive(Clone, Copy, PartialEq)]
 enum Amid {
     Nothing,
-    /// A closure of a run in which nothing has panicked.
+    /// It runs a closure of a run in which nothing has panicked.
     Run,
-    /// One of a run in which something has, be it a call within.
+    /// It runs a closure of a run in which something has panicked, perhaps in a call within.
     RunThatPanicked,
 }
 
@@ -26,17 +26,18 @@ thread_local! {
     static AMID: Cell<Amid> = const { Cell::new(Amid::Nothing) };
 }
 
-/// Whether the program wants its hook called for every panic.
+/// Whether the program wants its hook to be called for every panic.
 static KEPT: AtomicBool = AtomicBool::new(false);
 
-/// Leaves the process's panic hook alone, from now on: it is called for every panic of every closure.
+/// Makes the process's panic hook be called for every panic of every closure, from now on.
 ///
-/// By default, the hook is called for the first panic of a call, and at most once for each worker, so that a million rows
-/// that panic do not print a million messages. For that, the crate puts a hook of its own around the program's when a
-/// closure panics for the first time in the process. A program that calls this before, say at the start of its `main`, has
-/// no other hook than those that it sets. If it is called later, the crate's hook stays, and hands every panic on.
+/// By default, the hook is called for the first panic of a call, and at most once for each worker, so that a million rows that
+/// panic do not print a million messages. To achieve this, the crate wraps the program's hook in a hook of the crate when a
+/// closure panics for the first time in the process. If a program calls this function before that, for example at the start of
+/// `main`, the only hooks are those that the program sets. If it is called later, the crate's hook stays, and passes every
+/// panic on.
 ///
-/// Panics become errors and failures all the same; see [`Apply::on_error`](crate::Apply::on_error).
+/// Panics still become errors and failures; see [`Apply::on_error`](crate::Apply::on_error).
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,7 +57,7 @@ static KEPT: AtomicBool = AtomicBool::new(false);
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 pub fn keep_panic_hook() {
-    // Relaxed: nothing else is read by it.
+    // Relaxed, since nothing else depends on it.
     KEPT.store(true, Ordering::Relaxed);
 }
 
@@ -64,10 +65,10 @@ fn is_kept() -> bool {
     KEPT.load(Ordering::Relaxed)
 }
 
-/// Installs the hook, once, unless the program wants none.
+/// Installs the hook once, unless the program does not want it.
 pub(super) fn have_hook() {
     static INSTALL: Once = Once::new();
-    // Taking the hook panics on a panicking thread: one whose destructors call this crate.
+    // Taking the hook panics on a thread that is panicking, as one is whose destructors call this crate.
     if is_kept() || thread::panicking() {
         return;
     }
@@ -81,25 +82,25 @@ pub(super) fn have_hook() {
     });
 }
 
-/// Hushes this thread, if it is amid a run, until that is over.
+/// Silences further panics of this thread until its run is over, if it is in a closure of a run.
 pub(super) fn from_now_on() {
     if AMID.get() == Amid::Run {
         AMID.set(Amid::RunThatPanicked);
     }
 }
 
-/// Whether this thread is in a closure of a run.
+/// Returns whether this thread is in a closure of a run.
 pub(crate) fn is_amid_a_run() -> bool {
     AMID.get() != Amid::Nothing
 }
 
-/// Whether something has panicked in the run that this thread is amid.
+/// Returns whether something has panicked in the run whose closure this thread is in.
 pub(super) fn is_hushed() -> bool {
     AMID.get() == Amid::RunThatPanicked
 }
 
-/// Puts this thread amid a run, until the guard is dropped. A call within one that is hushed is hushed too; and one in
-/// which something has panicked hushes what is around it.
+/// Marks this thread as being in a closure of a run, until the guard is dropped. A call within a silenced run is silenced too,
+/// and a call in which something has panicked silences the run around it.
 pub(super) struct Hush(Amid);
 
 impl Hush {

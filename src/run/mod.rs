@@ -1,8 +1,8 @@
-//! Who runs what: the order in which rows are handed out, failures and what becomes of them, cancelling, progress.
+//! Who runs which rows: the order in which rows are handed out, failures and what follows from them, cancelling, progress.
 //!
-//! A [`Run`] is one call's. Its rows lie in a queue, from which workers take morsels; each [`Worker`] calls the [`Kernel`]
-//! with its morsel, and the kernel tells the worker what is done and what has failed. The worker knows the policy, so a kernel
-//! asks it what to do with a row that failed.
+//! A [`Run`] belongs to one call. Its rows are in a queue, from which workers take morsels. Each [`Worker`] calls the
+//! [`Kernel`] with its morsel, and the kernel reports to the worker what is done and what has failed. The worker knows the
+//! policy, so a kernel asks it what to do with a row that failed.
 
 mod bell;
 mod claims;
@@ -13,6 +13,7 @@ mod faults;
 mod hush;
 mod plan;
 mod queue;
+mod recorder;
 mod seats;
 mod shared;
 mod steps;

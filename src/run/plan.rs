@@ -1,4 +1,4 @@
-//! How many workers a call has, and how its rows are cut: the options, checked.
+//! How many workers a call has, and how its rows are cut: the checked options.
 
 use std::time::Instant;
 
@@ -11,21 +11,22 @@ use crate::retry::Retry;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, PoisonError};
 
-/// Who runs a call.
+/// The threads that run a call, and how.
 #[derive(Debug)]
 pub(crate) struct Plan {
     threads: Threads,
-    /// What the call is within, its pool included, if it was given one; the calling thread too, as long as there is a plan.
+    /// The calls and pools that the call is within, including the pool that it was given. The calling thread is within them
+    /// too, as long as the plan exists.
     lineage: Lineage,
     _within: Within,
-    /// What a pool that was given knows the call by.
+    /// The entry by which a given pool knows the call.
     entry: Option<Entry>,
-    /// The pool made for this call, where it has more workers than Polars' own.
+    /// The pool that is made for this call, if the call has more workers than Polars' own pool.
     wider: Mutex<Option<Pool>>,
-    /// 1: the calling thread.
+    /// The number of workers; with 1, the calling thread is the worker.
     pub(super) workers: usize,
     cut: Option<Cut>,
-    /// Since when a deadline counts; what a verb does before its run is within it.
+    /// The start of the deadline's time, which includes what a verb does before its run.
     deadline_from: Option<Instant>,
 }
 
@@ -36,7 +37,7 @@ impl Plan {
         };
         let threads = options.pool.as_ref().map(Pool::threads);
         let threads = threads.cloned().unwrap_or_default();
-        // A sequential call does not as much as start the pool.
+        // A sequential call does not even start the pool.
         let width = if options.is_sequential() {
             1
         } else {
@@ -54,7 +55,7 @@ impl Plan {
                 refuse(
                     "workers",
                     format!(
-                        "{asked} workers are more than the {width} of the pool given; ask for fewer, or make the pool wider"
+                        "{asked} workers are more than the {width} of the given pool; ask for fewer, or give a larger pool"
                     ),
                 );
                 width
@@ -69,7 +70,7 @@ impl Plan {
         if options.call.max_failures.is_some() && options.on_error() == OnError::Fail {
             refuse(
                 "max_failures",
-                "the first failure ends the call; let some pass with .on_error(OnError::Null), Skip or Collect".into(),
+                "with OnError::Fail the first failure ends the call; let failures pass with .on_error(OnError::Null), Skip or Collect".into(),
             );
         }
         if let Some(message) = options.retry.as_ref().and_then(Retry::fault) {
@@ -79,7 +80,7 @@ impl Plan {
             (Some(_), Some(_)) => {
                 refuse(
                     "partitions",
-                    "it excludes .chunk_rows(…); give one of the two".into(),
+                    "it cannot be combined with .chunk_rows(…); give one of the two".into(),
                 );
                 None
             }
@@ -125,11 +126,10 @@ impl Plan {
         }
     }
 
-    /// Calls `work` on so many workers at once, and returns when every call has; see [`Threads::run`].
+    /// Calls `work` on this many workers at once, and returns when every call has returned; see [`Threads::run`].
     ///
-    /// More than Polars' pool has were asked for by number, so they are made, for this run.
-    /// Unless the work is to be done `on_workers`, the calling thread watches meanwhile, or helps; see
-    /// [`Threads::run_or_help`].
+    /// More workers than Polars' pool has were asked for by number, so they are made for this run. Unless the work has to be
+    /// done `on_workers`, the calling thread watches meanwhile, or helps; see [`Threads::run_or_help`].
     pub(super) fn run(
         &self,
         workers: usize,
@@ -155,8 +155,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Calls `work` for each of so many items, shared out among the call's workers unless they are to be done here, and returns
-    /// when all are done.
+    /// Calls `work` for each of the items, shared out among the call's workers, or on the calling thread if `here` is true.
+    /// Returns when all of them are done.
     pub(crate) fn share_out(
         &self,
         items: usize,
@@ -176,32 +176,33 @@ impl Plan {
         self.run(workers, &take, None, false)
     }
 
-    /// The token by which the pool that was given ends the call.
+    /// Returns the token with which the given pool ends the call.
     pub(super) fn token(&self) -> Option<&CancelToken> {
         self.entry.as_ref().map(Entry::token)
     }
 
-    /// Puts a worker within what the call is within.
+    /// Puts a worker within the calls and pools that the call is within.
     pub(super) fn enter(&self) -> Within {
         self.lineage.enter()
     }
 
-    /// Since when a deadline counts, where there is one.
+    /// Returns when the deadline's time starts, if there is a deadline.
     pub(super) fn deadline_from(&self) -> Option<Instant> {
         self.deadline_from
     }
 
-    /// How many workers the call has, at most.
+    /// Returns how many workers the call has at most.
     pub(crate) fn workers(&self) -> usize {
         self.workers
     }
 
-    /// How rows are cut, where that was asked for.
+    /// Returns how rows are cut, if an option asks for a cut.
     pub(crate) fn asked_cut(&self) -> Option<Cut> {
         self.cut
     }
 
-    /// How so many rows are cut into parts: as asked for, else one for each worker, but no empty ones.
+    /// Returns how `rows` rows are cut into parts: as the options ask for, and otherwise into one part for each worker, without
+    /// empty parts.
     pub(crate) fn cut(&self, rows: usize) -> Cut {
         let workers = self.workers.min(rows).max(1);
         self.cut.unwrap_or(Cut::Partitions(workers))

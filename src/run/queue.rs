@@ -1,4 +1,4 @@
-//! The rows that nobody has taken, handed out in ascending order.
+//! The rows that no worker has taken, which are handed out in ascending order.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use crate::partition::Cut;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The most rows in a morsel: of eight-byte values, some huge pages of output, so that workers seldom fault in the same
-/// one.
+/// The most rows in a morsel: with eight-byte values, this is several huge pages of output, so that workers seldom cause a page
+/// fault in the same page.
 pub(super) const MORSEL: usize = 1 << 20;
 
 /// The fewest rows in a morsel of a fast closure.
 const FEWEST: usize = 1 << 12;
 
-/// How many morsels each worker should still be able to take of what is left.
+/// How many more morsels each worker should be able to take of what is left.
 const SHARE: usize = 2;
 
-/// A morsel takes about this long at least, so that handing it out costs nothing; what is not done after the longest is
-/// given back, so that the other workers can share it.
+/// A morsel takes at least about this long, so that handing it out costs nothing. Rows that are not done after the longest time
+/// are given back, so that other workers can share them.
 const SHORTEST: Duration = Duration::from_micros(10);
 pub(super) const LONGEST: Duration = Duration::from_millis(5);
 
-/// How long rows take: a time, and how many took it.
+/// The pace of rows: a time, and how many rows took it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     pub(super) time: Duration,
@@ -29,7 +29,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// How many rows take about so long.
+    /// Returns how many rows take about this time.
     fn rows_in(self, time: Duration) -> usize {
         let rows = time.as_nanos() * self.rows as u128 / self.time.as_nanos().max(1);
         usize::try_from(rows).unwrap_or(usize::MAX).max(1)
@@ -39,7 +39,7 @@ impl Pace {
         self.time.mul_f64(rows as f64 / self.rows.max(1) as f64)
     }
 
-    /// A morsel of what is left.
+    /// Returns the size of a morsel, given how many rows are left.
     fn morsel(self, left: usize, workers: usize) -> usize {
         let least = self.rows_in(SHORTEST).min(FEWEST);
         let most = self.rows_in(LONGEST).min(MORSEL).max(least);
@@ -47,26 +47,26 @@ impl Pace {
     }
 }
 
-/// How much is taken at a time.
+/// How much a worker takes at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Take {
-    /// So many rows.
+    /// This many rows.
     Rows(usize),
-    /// What keeps so many workers busy.
+    /// As many rows as keep this many workers busy.
     Morsel(Pace, usize),
-    /// The rest of a part, of so many rows cut.
+    /// The rest of a part; the cut divides this many rows.
     Part(Cut, usize),
 }
 
-/// What nobody has taken.
+/// The items that no worker has taken.
 #[derive(Debug)]
 pub(super) struct Queue(Mutex<Waiting>);
 
 #[derive(Debug)]
 struct Waiting {
-    /// Items that are taken before all others, one by one; the lowest last.
+    /// Items that are taken before all others, one by one; the lowest is last.
     first: Vec<usize>,
-    /// The others, the lowest last.
+    /// The other items; the lowest are last.
     rows: Vec<Range<usize>>,
 }
 
@@ -81,7 +81,7 @@ impl Queue {
         Queue::with_first(rows, Vec::new())
     }
 
-    /// The items in `first`, which ascend, come before all others.
+    /// Makes a queue in which the items in `first`, which ascend, come before all others.
     pub(super) fn with_first(items: Range<usize>, mut first: Vec<usize>) -> Self {
         let mut rows = Vec::with_capacity(first.len() + 1);
         let mut start = items.start;
@@ -96,7 +96,7 @@ impl Queue {
         Queue(Mutex::new(Waiting { first, rows }))
     }
 
-    /// Takes some of the lowest rows, unless they are of no use from `end` on.
+    /// Takes some of the lowest rows, unless they are of no use since they are at or after `end`.
     pub(super) fn take(&self, take: Take, end: usize) -> Option<Range<usize>> {
         let mut queue = self.lock();
         if let Some(item) = queue.first.pop_if(|item| *item < end) {
@@ -129,7 +129,7 @@ impl Queue {
         queue.insert(place, rows);
     }
 
-    /// Whether there are rows before `end` that nobody has taken.
+    /// Returns whether there are rows before `end` that no worker has taken.
     pub(super) fn has_before(&self, end: usize) -> bool {
         let queue = self.lock();
         let lowest = queue.rows.last().map(|lowest| lowest.start);
@@ -137,12 +137,12 @@ impl Queue {
         lowest.min().is_some_and(|lowest| lowest < end)
     }
 
-    /// How many rows nobody has taken.
+    /// Returns how many rows no worker has taken.
     pub(super) fn left(&self) -> usize {
         self.lock().len()
     }
 
-    /// What nobody has taken, ascending.
+    /// Returns the rows that no worker has taken, in ascending order.
     pub(super) fn ranges(&self) -> Vec<Range<usize>> {
         let queue = self.lock();
         let first = queue.first.iter().map(|item| *item..item + 1);

@@ -1,4 +1,4 @@
-//! Who is at work: each worker has a seat while it works, and what it did is kept there.
+//! The workers of a run: each worker has a seat while it works, and what it did is recorded there.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,13 +11,13 @@ pub(super) struct Seats(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// What was done at each seat.
+    /// The statistics of each seat.
     stats: Vec<WorkerStats>,
     free: Vec<usize>,
     longest: Option<LongestRun>,
 }
 
-/// What a worker has done since it sat down.
+/// What a worker has done since it took its seat.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) stats: WorkerStats,
@@ -42,7 +42,7 @@ fn longer(longest: &mut Option<LongestRun>, run: LongestRun) {
 }
 
 impl Seats {
-    /// A free seat; the lowest, so that there are no more than ever worked at once.
+    /// Takes the lowest free seat, so that there are no more seats than workers at any one time.
     pub(super) fn sit(&self) -> usize {
         let mut taken = self.lock();
         let free = &taken.free;
@@ -71,7 +71,8 @@ impl Seats {
     pub(super) fn into_stats(self) -> (Vec<WorkerStats>, Option<LongestRun>) {
         let taken = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut stats = taken.stats;
-        // Who found nothing to do was not needed; but the others keep their places, which are their numbers in spans.
+        // A worker that found nothing to do was not needed. But the others keep their seats, whose numbers are in the tracing
+        // spans.
         let needed = stats.iter().rposition(|worker| worker.runs > 0);
         stats.truncate(needed.map_or(0, |last| last + 1));
         (stats, taken.longest)

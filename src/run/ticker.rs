@@ -1,4 +1,4 @@
-//! Tells the user's progress how far a run is.
+//! Reports to the user's progress how far a run is.
 
 use std::time::{Duration, Instant};
 
@@ -11,23 +11,23 @@ use crate::progress::{Progress, Tick, TickState};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, PoisonError, TryLockError};
 
-/// What a run tells, and whom.
+/// What a run reports, and to whom.
 pub(super) struct Ticker<'r> {
     progress: &'r dyn Progress,
     total: usize,
     done: AtomicUsize,
-    /// Held by the worker that tells.
+    /// The lock of the worker that reports.
     turn: Mutex<()>,
 }
 
-/// What one worker has not told yet.
+/// What one worker has not reported yet.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     rows: usize,
     told: Option<Instant>,
 }
 
-/// Few rows are told this often.
+/// If there are few rows, they are reported this often.
 const OFTEN: Duration = Duration::from_millis(10);
 
 impl<'r> Ticker<'r> {
@@ -40,13 +40,13 @@ impl<'r> Ticker<'r> {
         }
     }
 
-    /// The first call, before anything is done: who is told then knows when the run began.
+    /// Makes the first report, before anything is done, so that its receiver knows when the run began.
     pub(super) fn begin(&self) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.tell(0, TickState::Running)
     }
 
-    /// Adds rows to what a worker has to tell, and tells it when it is due.
+    /// Adds rows to what a worker has to report, and reports them when that is due.
     pub(super) fn done(
         &self,
         rows: usize,
@@ -60,7 +60,7 @@ impl<'r> Ticker<'r> {
         }
         self.flush(untold);
         untold.told = Some(Instant::now());
-        // Another worker tells at this moment: what these rows add is in the next tick.
+        // Another worker is reporting at this moment, so these rows are in the next tick.
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -69,13 +69,13 @@ impl<'r> Ticker<'r> {
         self.tell(failures(), TickState::Running)
     }
 
-    /// Tells what was counted.
+    /// Reports what was counted.
     pub(super) fn tell_now(&self, failures: &dyn Fn() -> usize) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.tell(failures(), TickState::Running)
     }
 
-    /// Counts what a worker has not told, and says whether there was any.
+    /// Counts what a worker has not reported, and returns whether there was any.
     pub(super) fn flush(&self, untold: &mut Untold) -> bool {
         let rows = std::mem::take(&mut untold.rows);
         self.add(rows);
@@ -87,14 +87,14 @@ impl<'r> Ticker<'r> {
         self.done.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// The last call.
+    /// Makes the last report.
     pub(super) fn end(&self, failures: usize, state: TickState) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.tell(failures, state)
     }
 
     fn tell(&self, failures: usize, state: TickState) -> Result<(), Error> {
-        // What it calls does not pause: it may hold a lock, and this thread does.
+        // The code that is called here does not pause: it may hold a lock, and this thread does.
         let _amid = Hush::new(false);
         let tick = Tick {
             done: self.done.load(Ordering::Relaxed),

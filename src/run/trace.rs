@@ -1,4 +1,4 @@
-//! Spans for `tracing`: one for each call, and one in it for each run of rows.
+//! Spans for `tracing`: one for each call, and within it one for each run of rows.
 
 #[cfg(not(feature = "tracing"))]
 pub(super) use off::NoCallSpan as CallSpan;
@@ -61,7 +61,7 @@ mod on {
             }
         }
 
-        /// A span of the call's, on whatever thread.
+        /// Makes a span within that of the call, on whichever thread.
         pub(crate) fn run(&self, worker: usize, rows: &Range<usize>) -> RunSpan {
             let (start, end) = (rows.start, rows.end);
             let span = debug_span!(
@@ -90,7 +90,7 @@ mod on {
     }
 }
 
-/// Without the feature nothing is told.
+/// Without the feature, nothing is reported.
 #[cfg(not(feature = "tracing"))]
 mod off {
     use std::ops::Range;

@@ -1,4 +1,4 @@
-//! One worker of a run: what it does, and whom it tells.
+//! One worker of a run: what it does, and to whom it reports.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -8,24 +8,25 @@ use super::failure::panicked;
 use super::faults::Record;
 use super::hush::{self, Hush};
 use super::queue::Pace;
+use super::recorder::Lane;
 use super::seats::Tally;
 use super::ticker::Untold;
 use super::{Failure, Run, catch};
 use crate::error::Error;
 use crate::pool::Yielded;
 
-/// How often a worker looks whether it is another call's turn.
+/// How often a worker checks whether it is the turn of another call.
 const OFFERED_EVERY: Duration = Duration::from_millis(1);
 
-/// What a verb does with a range of its items, which are rows, columns or parts: the code between a worker and the closure.
+/// The code between a worker and the closure: what a verb does with a range of its items, which are rows, columns or parts.
 pub(crate) trait Kernel: Sync {
-    /// Does items in order, until they are done, [`Worker::is_over`], or its patience is at an end; and tells the first
-    /// item not done. Unless it is over, at least one is done.
+    /// Does items in order, until they are done, until [`Worker::is_over`], or until its patience ends, and returns the first
+    /// item that is not done. Unless the run is over, at least one item is done.
     ///
-    /// Each item is told to the worker: as done, or as failed.
+    /// Each item is reported to the worker: as done, or as failed.
     fn run(&self, items: Range<usize>, patience: Duration, worker: &mut Worker<'_>) -> usize;
 
-    /// The numbers of the rows that items stand for.
+    /// Returns the numbers of the rows that items stand for.
     fn rows_of(&self, items: Range<usize>) -> Range<usize> {
         items
     }
@@ -38,28 +39,30 @@ pub(crate) struct Worker<'r> {
     tally: Tally,
     untold: Untold,
     failures: usize,
-    /// What has failed, where any number may.
+    /// The failures of this worker, if any number of rows may fail.
     records: Vec<Record>,
-    /// When its last run ended.
+    /// When the worker's last run of rows ended.
     now: Instant,
-    /// When it last offered its turn to other calls.
+    /// When the worker last offered its turn to other calls.
     offered: Instant,
-    /// How many rows it did last between looks at the clock.
+    /// How many rows the worker last did between looks at the clock.
     pub(crate) stride: usize,
-    /// Whether those took so little time that a look at each costs more.
+    /// Whether those rows took so little time that a look at each of them costs more.
     pub(crate) fast: bool,
-    /// The attempt that is being made, where the row has failed before.
+    /// The attempt that is being made, if the row has failed before.
     attempt: Option<Attempt>,
+    /// The worker's runs of rows, if they are recorded.
+    lane: Lane,
 }
 
-/// What becomes of a row that failed.
+/// The decision about a row that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It ends the run: what is left of these rows need not be run.
+    /// The failure ends the run; the rest of these rows need not be run.
     Stop,
-    /// It is noted, and has no result.
+    /// The failure is recorded, and the row has no result.
     Noted,
-    /// It is tried again later; or, where the run was cancelled, counts as not come to.
+    /// The row is tried again later; or, if the run was cancelled, it counts as never reached.
     Later,
 }
 
@@ -78,21 +81,22 @@ impl<'r> Worker<'r> {
             stride: 1,
             fast: false,
             attempt: None,
+            lane: run.recorder.lane(),
         }
     }
 
-    /// The worker's number: no other worker of the run has it at the same time.
+    /// Returns the worker's number, which no other worker of the run has at the same time.
     pub(crate) fn seat(&self) -> usize {
         self.seat
     }
 
-    /// Whether work from this row on is pointless, since a failure before it, or a cancel, has ended the run.
+    /// Returns whether work from this row on is pointless, since a failure before it, or cancellation, has ended the run.
     #[inline]
     pub(crate) fn is_over(&self, row: usize) -> bool {
         self.run.faults.end_before(row) || self.run.is_halted()
     }
 
-    /// Whether someone is told how far the run is, so that it pays to look at the clock.
+    /// Returns whether progress is reported, so that it pays to look at the clock.
     pub(crate) fn tells(&self) -> bool {
         self.run.ticker.is_some()
     }
@@ -107,7 +111,7 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// Decides what becomes of a row (column, part) that failed.
+    /// Decides what happens with a row (column, part) that failed.
     pub(crate) fn fail(&mut self, item: usize, failure: Failure) -> Verdict {
         if matches!(failure, Failure::Panic(_)) {
             self.run.has_panicked();
@@ -156,33 +160,33 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// Ends the run, whatever the policy.
+    /// Ends the run, whatever the policy is.
     pub(crate) fn abort(&self, error: Error) {
         self.run.faults.abort(error);
     }
 
-    /// When its last run ended, and this one began.
+    /// Returns when its last run ended and this one began.
     pub(crate) fn now(&self) -> Instant {
         self.now
     }
 
-    /// Whether the next item is this worker's, of a run whose items are claimed one by one. Where it is not, what was handed out is
-    /// done.
+    /// Returns whether the next item is this worker's, in a run whose items are claimed one by one. If it is not, the items
+    /// that the worker was handed are finished.
     #[inline]
     pub(crate) fn claims(&self) -> bool {
         let claims = self.run.claims.as_ref();
         claims.is_none_or(|claims| claims.claim(self.seat))
     }
 
-    /// Runs rows; and tells which of them were not done, and nobody else has taken over; and how long those done took, and how many
-    /// these are.
+    /// Runs rows. Returns the rows that were not done and that no other worker has taken over, and the pace: how many rows were
+    /// done, and how long they took.
     pub(super) fn run(
         &mut self,
         kernel: &dyn Kernel,
         rows: Range<usize>,
         patience: Duration,
     ) -> (Range<usize>, Pace) {
-        // Another attempt is this worker's alone.
+        // A further attempt belongs to this worker alone.
         if let (Some(claims), None) = (&self.run.claims, &self.attempt) {
             claims.offer(self.seat, &rows);
         }
@@ -191,14 +195,18 @@ impl<'r> Worker<'r> {
         let (before, failed) = (self.tally.stats.rows, self.failures);
         let reached = kernel.run(rows.clone(), patience, self);
         let now = Instant::now();
-        let time = now - self.now;
-        self.now = now;
+        let began = std::mem::replace(&mut self.now, now);
+        let time = now - began;
         if hush::is_hushed() {
-            // Perhaps by a call within.
+            // The panic may have been in a call within.
             self.run.has_panicked();
         }
         self.tally.ran(kernel.rows_of(rows.start..reached), time);
-        span.end(self.tally.stats.rows - before, self.failures - failed, time);
+        let (rows_done, failed) = (self.tally.stats.rows - before, self.failures - failed);
+        span.end(rows_done, failed, time);
+        self.lane.ran(began, now, rows_done, failed, &|| {
+            kernel.rows_of(rows.start..reached)
+        });
         let claims = self.run.claims.as_ref();
         let left = match claims.and_then(|claims| claims.withdraw(self.seat)) {
             Some(unclaimed) if reached < rows.end => unclaimed,
@@ -208,7 +216,7 @@ impl<'r> Worker<'r> {
         (left, Pace { time, rows: done })
     }
 
-    /// Offers the worker's turn to other calls, now and then; the time that others take is not its own.
+    /// Offers the worker's turn to other calls from time to time; the time that they take does not count as the worker's own.
     pub(super) fn give_way(&mut self, offer: &dyn Fn() -> Yielded) -> Yielded {
         if self.now - self.offered < OFFERED_EVERY {
             return Yielded::Stay;
@@ -224,7 +232,7 @@ impl<'r> Worker<'r> {
     /// Makes another attempt at a row.
     pub(super) fn retry(&mut self, kernel: &dyn Kernel, attempt: Attempt) {
         let item = attempt.item;
-        // The attempt may take long, and nobody else may have anything to report.
+        // The attempt may take long, and no other worker may have anything to report.
         if let Some(ticker) = &self.run.ticker
             && ticker.flush(&mut self.untold)
             && let Err(error) = ticker.tell_now(&|| self.run.faults.count())
@@ -234,7 +242,7 @@ impl<'r> Worker<'r> {
         self.attempt = Some(attempt);
         let (left, _) = self.run(kernel, item..item + 1, Duration::MAX);
         match self.attempt.take() {
-            // Cancelled before it was called.
+            // The run was cancelled before the closure was called.
             Some(attempt) if !left.is_empty() => self.run.deferred.put_off(attempt, Duration::ZERO),
             _ => self.run.deferred.tried(),
         }
@@ -245,7 +253,7 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         if let Some(ticker) = &self.run.ticker {
             ticker.flush(&mut self.untold);
-            // Until the next attempt nobody may have anything to tell.
+            // Until the next attempt, no other worker may have anything to report.
             if self.run.deferred.has_some()
                 && let Err(error) = ticker.tell_now(&|| self.run.faults.count())
             {
@@ -253,6 +261,9 @@ impl Drop for Worker<'_> {
             }
         }
         self.run.faults.take_over(std::mem::take(&mut self.records));
+        self.run
+            .recorder
+            .leave(self.seat, std::mem::take(&mut self.lane));
         self.run
             .seats
             .leave(self.seat, std::mem::take(&mut self.tally));

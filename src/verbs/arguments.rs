@@ -1,4 +1,4 @@
-//! What a closure of rows is given, for the verbs that call one.
+//! The arguments that a closure of rows is given, for the verbs that call one.
 
 use std::marker::PhantomData;
 
@@ -10,16 +10,16 @@ use crate::partition::Layout;
 use crate::read::{Cells, Given, Names, NumbersOf, Reader, Sources};
 use crate::row_numbers::RowNumbers;
 
-/// The columns that bind to the cells `C`, and the rows' numbers.
+/// The columns that bind to the cells `C`, and the numbers of the rows.
 pub(super) struct Arguments<'a, C> {
-    /// Chosen for `C`, where there are no faults; so they are not changed.
+    /// The columns are chosen for `C` if there are no faults, so they must not change.
     sources: Sources<'a>,
     numbers: NumbersOf<'a>,
     cells: PhantomData<fn(C)>,
 }
 
 impl<'a, C: Cells> Arguments<'a, C> {
-    /// Chooses the columns, and begins the checks of a call, which have the faults of that.
+    /// Chooses the columns, and begins the checks of a call, which note the faults of this choice.
     pub(super) fn choose<'o>(
         given: Given<'a>,
         options: &'o Options<'o>,
@@ -56,7 +56,7 @@ impl<'a, C: Cells> Arguments<'a, C> {
         &self.numbers
     }
 
-    /// Binds the columns, when the checks have passed; or refuses a null, where the options say so.
+    /// Binds the columns once the checks have passed, or refuses a null if the options say so.
     pub(super) fn bind(&self, layout: &Layout, options: &Options<'_>) -> Result<C::Bound<'_>> {
         let chunks = self.sources.chunks();
         // SAFETY: the chunks are those of the frame's columns, cast to what `C` takes (`Sources::choose`).
@@ -83,7 +83,7 @@ pub(super) fn no_nulls<C: Cells>(
             continue;
         }
         for i in 0..len {
-            // SAFETY: `i` is within the block; a fault is asked of what is not valid only.
+            // SAFETY: `i` is within the block; a fault is asked for only where the row is not valid.
             let fault = unsafe { (!reader.is_valid(i)).then(|| reader.fault(i)) };
             if let Some(fault) = fault.filter(|fault| fault.message.is_none()) {
                 return Err(ErrorKind::Null {

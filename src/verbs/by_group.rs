@@ -1,4 +1,4 @@
-//! One call of the closure for each group, whatever becomes of the results.
+//! One call of the closure for each group, for every verb that calls a closure of groups.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -20,33 +20,34 @@ use crate::run::{Failure, Kernel, Plan, Steps, Verdict, Worker, catch};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, PoisonError};
 
-/// What becomes of the results of groups.
+/// What a verb does with the results of groups.
 pub(super) trait GroupOutput<R>: Sync {
     type Output;
 
     const NAME: &'static str;
     const WHOLE: bool;
 
-    /// A result as it is kept.
+    /// A result in the form in which it is kept.
     type Item;
 
     type Writer<'w>
     where
         Self: 'w;
 
-    /// A result of a group of so many rows.
+    /// Encodes the result of a group with `rows` rows.
     fn encode(&self, result: R, group: usize, rows: usize) -> Result<Self::Item, Failure>;
 
-    /// A writer for neighbouring groups. Some of them may be taken over by another worker at any time, so none is its alone.
+    /// Makes a writer for neighbouring groups. Another worker may take over some of them at any time, so none of them belongs
+    /// to this writer alone.
     ///
     /// # Safety
-    /// No group has two writers that write it. A writer may be finished before it has written all of its groups.
+    /// No group is written by two writers. A writer may be finished before it has written all of its groups.
     unsafe fn writer<'w>(&'w self, groups: Range<usize>) -> Self::Writer<'w>;
 
-    /// Keeps a result; none where the group has failed, or is not given to the closure.
+    /// Keeps a result; `None` if the group has failed, or is not given to the closure.
     ///
     /// # Safety
-    /// It is the next of the writer's groups.
+    /// The group is the next one of the writer's groups.
     unsafe fn put<'w>(
         &'w self,
         writer: &mut Self::Writer<'w>,
@@ -60,7 +61,7 @@ pub(super) trait GroupOutput<R>: Sync {
     fn output(self, gaps: &Gaps) -> Result<Self::Output>;
 }
 
-/// A closure of groups, and what it is given.
+/// A closure of groups, and the data that it is given.
 pub(super) struct GroupsGiven<'r, F, A: SpanArgs> {
     f: &'r F,
     bound: A::Bound<'r>,
@@ -110,7 +111,7 @@ impl<'r, F, A: SpanArgs> GroupsGiven<'r, F, A> {
     }
 }
 
-/// A closure called for groups, and what becomes of the results.
+/// A closure that is called for groups, and what happens to the results.
 pub(super) struct GroupsVerb<'r, M, C, F, A: SpanArgs, O> {
     items: GroupItems<'r>,
     given: GroupsGiven<'r, F, A>,
@@ -179,7 +180,7 @@ where
     }
 }
 
-/// The kernel of calling a closure for groups.
+/// The kernel that calls a closure for groups.
 struct GroupKernel<'j, 'r, M, C, F, O, N>
 where
     F: GroupFn<M, C>,
@@ -213,8 +214,8 @@ where
         let mut scratch = <F::Arguments as SpanArgs>::Scratch::default();
         let opened = F::Arguments::open(&given.bound, &mut scratch);
         let spans = GroupSpans(given.order);
-        // SAFETY: the columns have every row of every group, which are valid where they are not noted as unreadable
-        // (`Prepared`), and the keys' have every group.
+        // SAFETY: the columns have every row of every group, and the columns of keys every group. The rows are valid where they
+        // are not noted as unreadable (`Prepared`).
         let reader = unsafe {
             SpanReader::<F::Arguments, _>::new(
                 opened,
@@ -224,20 +225,21 @@ where
                 0..groups.len(),
             )
         };
-        // SAFETY: groups are handed out once; of those, the ones given back (from the one returned on) or taken over by others are
-        // not written here.
+        // SAFETY: groups are handed out once. Groups that are given back (from the returned one on), or that other workers have
+        // taken over, are not written here.
         let mut writer = unsafe { output.writer(items.clone()) };
         let mut steps = Clock::new(worker, patience);
         for group in items.clone() {
             if worker.is_over(group) || !worker.claims() {
-                // Those before it are timed, also where the others have taken over what came after a slow one.
+                // This accounts for the time of the groups before this one, even if other workers have taken over the groups
+                // after a slow one.
                 steps.look(&given.slowest);
                 steps.leave(worker);
                 output.finish(writer);
                 return group;
             }
             let rows = groups.prepared.groups.span(group).len();
-            // SAFETY: it is one of the groups, which is read where it is valid.
+            // SAFETY: it is one of the groups, and it is read only where it is valid.
             let result = unsafe {
                 match reader.is_valid(group) {
                     true => {
@@ -268,13 +270,14 @@ where
                     Verdict::Later => {
                         steps.is_due(group, rows);
                         output.finish(writer);
-                        // SAFETY: as for the first writer; the group left out is not written here, but by who is handed it again.
+                        // SAFETY: as for the first writer; the group that is left out is not written here, but by the worker
+                        // that is handed it again.
                         writer = unsafe { output.writer(group + 1..items.end) };
                         continue;
                     }
                 },
             };
-            // SAFETY: those before it were put, or were left out of this writer.
+            // SAFETY: the groups before it were put, or were left out of this writer.
             let put = catch(|| unsafe { output.put(&mut writer, group, item) });
             if let Err(panic) = put {
                 worker.abort(Error::from(ErrorKind::Value {
@@ -302,7 +305,7 @@ where
     }
 }
 
-/// The rows of groups.
+/// The rows of each group.
 #[derive(Clone, Copy)]
 struct GroupSpans<'r>(&'r Groups);
 
@@ -317,12 +320,12 @@ impl ItemSpans for GroupSpans<'_> {
     }
 }
 
-/// When a worker looks at the clock, and which group it blames for the time since it did last.
+/// Decides when a worker looks at the clock, and which group the time since its last look is attributed to.
 struct Clock {
     steps: Steps,
-    /// How many groups it has done since.
+    /// How many groups the worker has done since its last look.
     since: usize,
-    /// The largest of them, and how many rows it has.
+    /// The largest of these groups, and its number of rows.
     largest: Option<(usize, usize)>,
 }
 
@@ -335,7 +338,7 @@ impl Clock {
         }
     }
 
-    /// Notes a group that is done, and tells whether it is time to look.
+    /// Records a group that is done, and returns whether it is time to look at the clock.
     #[inline]
     fn is_due(&mut self, group: usize, rows: usize) -> bool {
         if self.largest.is_none_or(|(_, most)| most < rows) {
@@ -345,7 +348,7 @@ impl Clock {
         self.since >= self.steps.stride
     }
 
-    /// Notes the time, and tells whether the worker is to give the rest of its groups back.
+    /// Records the time, and returns whether the worker has to give the rest of its groups back.
     fn look(&mut self, slowest: &Slowest) -> bool {
         let Some((group, _)) = self.largest.take() else {
             return false;
@@ -363,7 +366,7 @@ impl Clock {
 /// The group that took longest.
 #[derive(Debug, Default)]
 struct Slowest {
-    /// Its time in nanoseconds, so that few look further.
+    /// The group's time in nanoseconds, so that few workers have to take the lock.
     least: AtomicU64,
     group: Mutex<Option<(Duration, usize)>>,
 }

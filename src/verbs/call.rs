@@ -1,4 +1,4 @@
-//! The skeleton of a call, which all verbs share: checks, plan, drive, report, finish, output.
+//! The steps of a call that all verbs share: checks, plan, run, report, finish, output.
 
 use polars::prelude::{DataType, PlSmallStr};
 
@@ -14,7 +14,7 @@ use crate::partition::Cut;
 use crate::run::{Kernel, Plan, Run};
 use crate::write::Misfit;
 
-/// What is checked before the closure is called: every fault is noted, and all are returned at once.
+/// The checks before the closure is called: every fault is noted, and all of them are returned at once.
 pub(crate) struct Checks<'o> {
     options: &'o Options<'o>,
     shape: Shape,
@@ -30,7 +30,7 @@ impl<'o> Checks<'o> {
         }
     }
 
-    /// The dtypes that results are encoded for, if any are given and they do not have them anyway.
+    /// Returns the dtypes that results are encoded for, if dtypes are given and the results do not have them already.
     pub(super) fn returns(
         &mut self,
         width: usize,
@@ -48,11 +48,11 @@ impl<'o> Checks<'o> {
         )
     }
 
-    /// The plan, where nothing is at fault: neither what was noted, nor the options, nor the names of the output, of which it
-    /// may be known how many there are, and which else are these.
+    /// Returns the plan if there is no fault: neither among those that were noted, nor in the options, nor in the names of the
+    /// output. `width` is the number of columns that the closure gives, if that is known, and `names` are all names to check.
     pub(super) fn pass(mut self, width: Option<usize>, names: &[PlSmallStr]) -> Result<Plan> {
         if let Some(Err(panic)) = &self.options.select_where {
-            let (option, message) = ("select_where", format!("it panicked: {panic}"));
+            let (option, message) = ("select_where", format!("the closure panicked: {panic}"));
             self.faults
                 .push(ErrorKind::Option { option, message }.into());
         }
@@ -68,46 +68,47 @@ impl<'o> Checks<'o> {
     }
 }
 
-/// What a verb is: its items, what runs for each, and what becomes of the results.
+/// A verb: its items, the work for each of them, and what happens to the results.
 pub(crate) trait Verb<C>: Sized {
     type Output;
 
-    /// As spans have it.
+    /// The verb's name in tracing spans.
     const NAME: &'static str;
 
-    /// Whether a result cannot be null, so that an item that has none is dropped.
+    /// Whether a result cannot be null, so that an item without a result is dropped.
     const WHOLE: bool = false;
 
-    /// Whether items run on a pool's workers only; see [`Run::on_workers`].
+    /// Whether items run only on a pool's workers; see [`Run::on_workers`].
     const ON_WORKERS: bool = false;
 
     fn items(&self) -> &dyn Items;
 
-    /// How the items are handed out, where it is not by how long they take.
+    /// Returns how the items are handed out, if not by how long they take.
     fn cut(&self, plan: &Plan) -> Option<Cut> {
         let _ = plan;
         Some(Cut::ChunkRows(1))
     }
 
-    /// Where items may take so long that each is claimed before it is done: those that are expected to take longest, ascending.
+    /// Returns the items that are expected to take longest, ascending, if items may take so long that each of them is claimed
+    /// before it is done.
     fn claims(&self, plan: &Plan) -> Option<Vec<usize>> {
         let _ = plan;
         None
     }
 
-    /// The group that took longest, of a verb that has groups.
+    /// Returns the group that took longest, for a verb that has groups.
     fn slowest(&self) -> Option<SlowestGroup> {
         None
     }
 
-    /// Whether the first items show whether the rest is worth waking other workers for, also where there is a cut.
+    /// Whether the first items are used to find out if the rest is worth waking other workers for, even if there is a cut.
     fn tries_first(&self) -> bool {
         false
     }
 
     fn kernel<'j>(&'j self, contexts: &'j Contexts<'j, C>, halt: Option<&'j Halt>) -> impl Kernel;
 
-    /// Puts the results together, of which there are none for the gaps.
+    /// Puts the results together; there are none for the items in the gaps.
     fn output(self, gaps: &Gaps) -> Result<Self::Output>;
 }
 
@@ -132,7 +133,8 @@ where
         verb.cut(plan),
         items.len(),
         items.total(),
-    );
+    )
+    .counts(items.counted());
     if V::ON_WORKERS {
         run = run.on_workers();
     }
@@ -148,7 +150,7 @@ where
         run.drive(&kernel)
     };
     let report = report(ended, options, items, V::WHOLE);
-    // The states are finished whatever has become of the run; its own error comes first.
+    // The states are finished however the run has ended; the run's own error is returned first.
     let finished = finish(contexts.into_all());
     let (gaps, mut told) = report?;
     told.stats.slowest_group = verb.slowest();

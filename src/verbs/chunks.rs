@@ -88,7 +88,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// What a function of parts promises to make of a frame, if the call over it has no fault.
+/// Returns the schema that a function of parts promises for its output, if the call over the frame has no fault.
 pub(crate) fn chunks_schema<M, C, L, F>(
     frame: &DataFrame,
     options: &Options<'_>,
@@ -104,7 +104,7 @@ where
     promised(schema, frame.schema())
 }
 
-/// The schema of the output; its closure is a user's.
+/// Returns the schema of the output; the closure that makes it is a user's.
 pub(crate) fn promised(schema: &impl OutputSchema, input: &Schema) -> Result<SchemaRef> {
     match catch(|| schema.of(input)) {
         Ok(schema) => Ok(schema?),
@@ -121,7 +121,7 @@ pub(crate) fn promised(schema: &impl OutputSchema, input: &Schema) -> Result<Sch
     }
 }
 
-/// The frame of the columns that the closure is given.
+/// Returns the frame of the columns that the closure is given.
 fn chosen(frame: &DataFrame, columns: Vec<&Column>, options: &Options<'_>) -> Result<DataFrame> {
     if columns.len() == frame.width() && options.call.select.is_none() {
         return Ok(frame.clone());
@@ -130,7 +130,7 @@ fn chosen(frame: &DataFrame, columns: Vec<&Column>, options: &Options<'_>) -> Re
     Ok(DataFrame::new(frame.height(), columns)?)
 }
 
-/// A call that has no fault.
+/// A call without faults.
 struct Checked<'c, 'o> {
     numbers: NumbersOf<'c>,
     columns: Vec<&'c Column>,
@@ -179,7 +179,7 @@ fn called<M, C, F: ChunkFn<M, C>>(f: &F, context: &mut C, part: Chunk) -> Result
     f.call(context, part).map_err(Failure::Known)
 }
 
-/// A closure called for parts, and its results.
+/// A closure that is called for parts, and its results.
 struct Chunks<'r, W, Out: IntoStack> {
     results: Results<Out::Part>,
     work: W,
@@ -226,7 +226,7 @@ where
     }
 }
 
-/// What failures and errors say of parts.
+/// The facts that failures and errors report about parts.
 struct ChunkItems<'r> {
     rows: &'r [Range<usize>],
     numbers: &'r RowNumbers,
@@ -235,7 +235,7 @@ struct ChunkItems<'r> {
 }
 
 impl ChunkItems<'_> {
-    /// The number of a part's first row.
+    /// Returns the number of a part's first row.
     fn offset(&self, part: usize) -> usize {
         self.numbers.span(self.rows[part].clone()).start
     }

@@ -15,7 +15,7 @@ use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::ColumnFn;
 use crate::options::{Nulls, Options};
-use crate::outcome::Outcome;
+use crate::outcome::{ItemKind, Outcome};
 use crate::partition::room_for;
 use crate::read::{Given, Source, selected};
 use crate::row_numbers::RowNumbers;
@@ -55,7 +55,7 @@ where
         }
     }
     let own = names_of(&columns);
-    // A column that is missing is a fault already; it counts here.
+    // A missing column is a fault already, but it counts here.
     let width = options.call.select.as_ref().map_or(own.len(), Vec::len);
     let checked: &[PlSmallStr] = match &options.call.names {
         Some(_) => &[],
@@ -79,7 +79,7 @@ where
         Error::of_all(nulls.map(Error::from).collect())?;
     }
     let work = |context: &mut C, column: usize| {
-        // Of a column, the number is its position.
+        // The number of a column is its position.
         context.at(&RowNumbers::default(), column);
         // SAFETY: as above.
         match unsafe { f.call(context, columns[column], &chunks[column]) } {
@@ -113,7 +113,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// A closure called for columns, and its results.
+/// A closure that is called for columns, and its results.
 struct Columns<'r, 'a, W, Out: IntoColumns> {
     results: Results<Out::Part>,
     work: W,
@@ -165,7 +165,7 @@ where
     }
 }
 
-/// What failures and errors say of columns.
+/// The facts that failures and errors report about columns.
 struct ColumnItems<'r, 'a> {
     columns: &'r [&'a Column],
     numbers: &'r RowNumbers,
@@ -199,7 +199,7 @@ impl Items for ColumnItems<'_, '_> {
         Ok(Vec::new())
     }
 
-    /// A column that is dropped takes no row with it.
+    /// A column that is dropped removes no row.
     fn rows_of(&self, _: Range<usize>) -> Range<usize> {
         0..0
     }
@@ -208,11 +208,11 @@ impl Items for ColumnItems<'_, '_> {
         columns
     }
 
-    fn are_columns(&self) -> bool {
-        true
+    fn counted(&self) -> ItemKind {
+        ItemKind::Columns
     }
 
-    /// Columns have positions.
+    /// The numbers of columns are their positions.
     fn numbers_of(&self, columns: Range<usize>) -> Range<usize> {
         columns
     }

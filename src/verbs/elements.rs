@@ -1,7 +1,7 @@
 //! `elements`: one call of the closure for each value of each column.
 //!
-//! An item is a value: those of the first column come first, then those of the second. So a worker's morsel may be a piece of one
-//! column or lie in several, and one long column is shared out as rows are.
+//! An item is a value; the values of the first column come first, then those of the second, and so on. So a worker's morsel may
+//! be a piece of one column or extend over several, and one long column is shared out as rows are.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -21,7 +21,7 @@ use crate::context::{Context, Contexts, Lead};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::function::RowFn;
 use crate::options::{Casts, Nulls, Options};
-use crate::outcome::Outcome;
+use crate::outcome::{ItemKind, Outcome};
 use crate::partition::{Cut, Layout, room_for};
 use crate::read::{Cells, Given, OneCell, Source, Sources, selected};
 use crate::row_numbers::{RowNumbers, number_column};
@@ -54,7 +54,7 @@ where
     let own = names_of(&columns);
     let rows = frame.height();
     let arguments = F::Cells::arguments().unwrap_or_default();
-    // Each column is a row's one argument.
+    // Each column is the single argument of a row.
     let mut sources: Vec<Sources<'_>> = Vec::with_capacity(columns.len());
     for column in columns {
         let mut source = Source::of(column);
@@ -67,13 +67,14 @@ where
         sources.push(Sources { rows, columns });
     }
     if rows.checked_mul(sources.len()).is_none() {
-        let message = "the columns have more values than can be counted; select fewer".into();
+        let message =
+            "the columns have more values than can be counted; select fewer columns".into();
         let option = "elements";
         checks
             .faults
             .push(ErrorKind::Option { option, message }.into());
     }
-    // A column that is missing is a fault already; it counts here.
+    // A missing column is a fault already, but it counts here.
     let width = options.call.select.as_ref().map_or(own.len(), Vec::len);
     let checked: &[PlSmallStr] = match &options.call.names {
         Some(_) => &[],
@@ -121,7 +122,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// A closure called for the values of columns, and where the results go.
+/// A closure that is called for the values of columns, and the place where the results are written.
 struct Elements<'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
@@ -137,7 +138,7 @@ where
     returns: Option<&'r [DataType]>,
 }
 
-/// One of the columns.
+/// One of the columns that the closure is called for.
 struct ElementsColumn<'r, M, C, F>
 where
     F: RowFn<M, C>,
@@ -146,7 +147,7 @@ where
     bound: <F::Cells as Cells>::Bound<'r>,
     layout: Layout,
     sink: <F::Out as IntoRow>::Sink,
-    /// The dtype that its results are encoded for.
+    /// The dtype that the column's results are encoded for.
     returns: Option<&'r [DataType]>,
     marker: PhantomData<fn(M, C)>,
 }
@@ -181,8 +182,8 @@ where
         let rows = self.items.rows;
         let mut columns = Vec::with_capacity(self.columns.len());
         for (column, ElementsColumn { sink, .. }) in self.columns.into_iter().enumerate() {
-            // SAFETY: every value is written by the run, since what can be left out of it is refused, and a failure that was
-            // let pass is made good with a null.
+            // SAFETY: the run writes every value: options that leave values out are refused, and a failure that the policy
+            // allows is written as a null.
             let finished = unsafe { sink.finish(&mut columns) };
             finished.map_err(|error| error.of_item(|row| self.items.place(column * rows + row)))?;
         }
@@ -245,8 +246,8 @@ where
                 steps: Steps::new(worker, patience, self.halt.is_some()),
             };
             let rows = start - before..end - before;
-            // SAFETY: the rows are within the column's, for which the sink was made. They are handed out once; of those, the
-            // ones given back (from the one returned on) are handed out again, but not written here.
+            // SAFETY: the rows are within the column, for which the sink was made. They are handed out once; rows that are
+            // given back (from the returned one on) are handed out again, but not written here.
             let mut writer = Some(unsafe { sink.writer(rows.start, rows.len()) });
             let mut scratch = <F::Cells as Cells>::Scratch::default();
             let mut blocks = layout.blocks(rows);
@@ -283,9 +284,9 @@ where
     }
 }
 
-/// What failures and errors say of values.
+/// The facts that failures and errors report about values.
 struct ElementItems<'r, 'a> {
-    /// One for each column.
+    /// The sources, one for each column.
     sources: &'r [Sources<'a>],
     numbers: &'r RowNumbers,
     rows: usize,
@@ -313,12 +314,12 @@ impl Items for ElementItems<'_, '_> {
         }
     }
 
-    /// The place says it.
+    /// The place names the column already.
     fn input(&self, _: usize, _: usize) -> Option<String> {
         None
     }
 
-    /// Likewise.
+    /// The place names the column already.
     fn output(&self, _: usize) -> Option<String> {
         None
     }
@@ -330,12 +331,12 @@ impl Items for ElementItems<'_, '_> {
         vec![number_column("row".into(), &rows), names]
     }
 
-    /// Cells of columns whose dtypes differ are no column.
+    /// Cells of columns with different dtypes cannot make a column.
     fn given(&self, _: &[usize]) -> Result<Vec<Column>> {
         Ok(Vec::new())
     }
 
-    /// A value that is missing takes no row with it.
+    /// A value that is missing removes no row.
     fn rows_of(&self, _: Range<usize>) -> Range<usize> {
         0..0
     }
@@ -344,7 +345,7 @@ impl Items for ElementItems<'_, '_> {
         items
     }
 
-    /// Those of the column that they lie in; of several columns, all.
+    /// Returns the numbers of the rows in the column that the items are in; for several columns, all rows.
     fn numbers_of(&self, items: Range<usize>) -> Range<usize> {
         let Some(last) = items.end.checked_sub(1).filter(|_| !items.is_empty()) else {
             return 0..0;
@@ -366,6 +367,10 @@ impl Items for ElementItems<'_, '_> {
 
     fn total(&self) -> usize {
         self.len()
+    }
+
+    fn counted(&self) -> ItemKind {
+        ItemKind::Values
     }
 
     fn has_parts(&self) -> bool {

@@ -37,11 +37,10 @@ where
         undone: told.undone,
         numbers: told.numbers,
         rows: told.rows,
-        is_of_columns: told.is_of_columns,
     })
 }
 
-/// The rows of the frame of which the results are true, and which these are.
+/// Keeps the rows of the frame whose results are true, and records which these are.
 struct Filtered<'a>(&'a DataFrame);
 
 impl<S> Ending<S> for Filtered<'_>
@@ -54,7 +53,7 @@ where
     type Output = (DataFrame, BooleanChunked);
 
     fn end(self, written: Written<'_>) -> Result<Self::Output> {
-        // A row that failed, or that was never reached, is null: what is dropped for that is among what is not true.
+        // A row that failed, or that was never reached, is null, so it is dropped with the rows that are not true.
         let Written {
             columns,
             names,
@@ -68,7 +67,7 @@ where
     }
 }
 
-/// The same, where what is null is false.
+/// Returns the mask with false in the place of nulls.
 fn trues(mask: &BooleanChunked) -> BooleanChunked {
     let mask = mask.rechunk();
     let mask = mask.downcast_as_array();
@@ -79,10 +78,10 @@ fn trues(mask: &BooleanChunked) -> BooleanChunked {
     BooleanChunked::from_bitmap(PlSmallStr::from_static("kept"), bits)
 }
 
-/// Frames of fewer rows are filtered in less time than it takes to wake another worker.
+/// A frame with fewer rows is filtered in less time than it takes to wake another worker.
 const FEW: usize = 1 << 14;
 
-/// The rows of a frame where the mask, which has no nulls, is true: column by column, on the call's workers.
+/// Returns the rows of a frame where the mask is true, column by column, on the call's workers. The mask has no nulls.
 pub(super) fn filtered(frame: &DataFrame, mask: &BooleanChunked, plan: &Plan) -> Result<DataFrame> {
     let kept = mask.num_trues();
     if kept == frame.height() {
@@ -93,13 +92,13 @@ pub(super) fn filtered(frame: &DataFrame, mask: &BooleanChunked, plan: &Plan) ->
     }
     let columns = frame.columns();
     let results = Results::new(columns.len(), Vec::with_capacity(columns.len()));
-    // What takes longest begins first: text, lists and structs.
+    // The columns that take longest begin first: text, lists and structs.
     let mut order: Vec<usize> = (0..columns.len()).collect();
     order.sort_by_key(|column| columns[*column].dtype().is_primitive_numeric());
     let filter = |column: &Column| {
         let filtered = catch(|| column.filter(mask)).map_err(|failure| {
             let name = column.name();
-            anyhow::anyhow!("Polars panicked when it filtered {name:?}: {failure:?}")
+            anyhow::anyhow!("Polars panicked when it filtered column {name:?}: {failure:?}")
         })?;
         Ok(filtered?)
     };

@@ -1,8 +1,8 @@
 //! `fold_rows`: every row goes into an accumulator, and all accumulators into one.
 //!
-//! Rows are folded in blocks, of which each begins with an accumulator of its own, and the blocks' accumulators are merged two
-//! by two, neighbours first. Where a block begins and which merges there are depends on the number of rows alone. So the answer
-//! has the same bits whoever runs which block, in floating point too.
+//! Rows are folded in blocks. Each block begins with a new accumulator, and the accumulators of the blocks are merged two by
+//! two, neighbours first. The number of rows alone determines where a block begins and which merges there are. So the answer
+//! has the same bits whichever worker runs which block, in floating point too.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -34,15 +34,15 @@ use crate::run::{BATCH, Failure, Kernel, Plan, Steps, Verdict, Worker, catch, qu
 use crate::sealed::Sealed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many blocks there are, up to [`MOST`] rows in each: enough to keep 32 workers busy, and so few that what is done for a
-/// block (to make an accumulator, and to merge it) is little beside its rows, also where an accumulator is a map of thousands
-/// of keys.
+/// The number of blocks, as long as none has more than [`MOST`] rows: enough to keep 32 workers busy, and so few that the work
+/// for a block (to make an accumulator, and to merge it) is small compared with its rows, even if an accumulator is a map of
+/// thousands of keys.
 const BLOCKS: usize = 32;
 
-/// The most rows in a block: from here on, more blocks and not larger ones share the rows out better.
+/// The most rows in a block: with more rows, more blocks instead of larger ones share them out better.
 const MOST: usize = 1 << 19;
 
-/// With fewer rows in a block than this, the first block shows whether the rest is worth waking others for.
+/// If a block has fewer rows than this, the first block shows whether the rest is worth waking other workers for.
 const MANY: usize = 1 << 10;
 
 /// How many rows a block has.
@@ -50,21 +50,21 @@ fn rows_of_block(rows: usize) -> usize {
     rows.div_ceil(BLOCKS).clamp(1, MOST)
 }
 
-/// Makes what the closure of [`fold_rows`](crate::Apply::fold_rows) is lent, from an accumulator: a [`Leading`].
+/// The leading arguments of a closure of [`fold_rows`](crate::Apply::fold_rows), which lend it an accumulator: a [`Leading`].
 #[diagnostic::on_unimplemented(
     message = "the closure's leading arguments are not what `fold_rows` gives it",
     note = "it takes the accumulator first, `&mut A`, of exactly the type that `init` makes, and with `.seed(n)` a `&mut RowRng` after it"
 )]
 pub trait FoldLead<A>: Sealed {
-    /// What it is lent.
+    /// The context that lends the accumulator to the closure.
     #[doc(hidden)]
     type Context: Context;
 
-    /// Whether workers have a state too, which is refused.
+    /// Whether workers also have a state, which is refused.
     #[doc(hidden)]
     const HAS_STATE: bool;
 
-    /// What lends an accumulator.
+    /// Returns the function that makes a context of an accumulator.
     #[doc(hidden)]
     fn lender(self) -> impl Fn(A) -> Self::Context + Sync;
 
@@ -72,7 +72,7 @@ pub trait FoldLead<A>: Sealed {
     fn give_back(context: Self::Context) -> A;
 }
 
-/// Whether a call has a state for each worker.
+/// Says whether a call has a state for each worker.
 #[doc(hidden)]
 pub trait HasState: Sealed {
     const HAS_STATE: bool;
@@ -176,12 +176,12 @@ where
     call::<NoContext, _>(options, &plan, no_lead, verb)
 }
 
-/// A fold, and what has become of its blocks.
+/// A fold, and the results of its blocks.
 struct FoldRows<'r, 'a, A, M, C, N, F, G>
 where
     F: RowFn<M, C>,
 {
-    /// Makes an accumulator, and what it is lent in.
+    /// Makes an accumulator, within the context that lends it.
     init: N,
     f: &'r F,
     merge: &'r G,
@@ -227,7 +227,7 @@ where
     fn output(self, _: &Gaps) -> Result<A> {
         match self.merges.into_one() {
             Some(accumulator) => Ok(accumulator),
-            // There are no rows.
+            // There are no rows, so there is no block.
             None => catch(|| (self.give_back)((self.init)())).map_err(|failure| {
                 let place = self.items.place(0);
                 failed(within("init", failure), place, |_| None, |_| None)
@@ -236,7 +236,7 @@ where
     }
 }
 
-/// A failure of one of the closures beside that of rows.
+/// A failure of one of the closures other than that of rows.
 fn within(closure: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Panic(message) => Failure::Panic(format!("within {closure}: {message}")),
@@ -244,7 +244,7 @@ fn within(closure: &str, failure: Failure) -> Failure {
     }
 }
 
-/// The kernel that folds blocks.
+/// The kernel that folds blocks of rows.
 struct FoldKernel<'j, 'r, 'a, A, M, C, N, F, G>
 where
     F: RowFn<M, C>,
@@ -274,7 +274,7 @@ where
             }
         };
         if let Some(reached) = self.rows(rows, &mut context, worker) {
-            // It is the user's, and may have been left half changed.
+            // The accumulator is the user's, and may have been left half changed.
             quietly_drop(context);
             return reached;
         }
@@ -297,7 +297,7 @@ where
     F: RowFn<M, C>,
     F::Out: IntoUnit,
 {
-    /// Folds rows; where they are not all done, the row from which on they were not is returned.
+    /// Folds rows. If not all of them are done, returns the first row that is not.
     fn rows(&self, rows: Range<usize>, context: &mut C, worker: &mut Worker<'_>) -> Option<usize> {
         let verb = self.verb;
         let end = rows.end;
@@ -309,7 +309,7 @@ where
             let mut done = 0;
             while done < len {
                 let next = len.min(done + steps.stride);
-                // What takes long looks before each row whether the run was stopped.
+                // A closure that takes long is checked before each row for whether the run was stopped.
                 let is_quick = self.halt.is_none() || (steps.fast && next - done >= BATCH);
                 let run = match reader.has_nulls() || !is_quick {
                     true => fold_stride::<true, M, C, F, _>,
@@ -322,7 +322,7 @@ where
                     rows: done..next,
                     halt: self.halt,
                 };
-                // SAFETY: the reader is open for the block's rows, and the careful one is called where it has nulls.
+                // SAFETY: the reader is open for the block's rows, and the careful loop is called where it has nulls.
                 let ended =
                     catch(|| unsafe { run(verb.f, context, reader, numbers, stretch, &mut i) });
                 worker.done(i - done);
@@ -332,7 +332,7 @@ where
                     FoldStride::Failed(failure) => {
                         let failed = worker.fail(row + i, failure.of_row(row + i));
                         if failed == Verdict::Later {
-                            // The run was cancelled, and the error says no more than that.
+                            // The run was cancelled, and the error says nothing else.
                             return Some(row + i + 1);
                         }
                         worker.done(1);
@@ -358,28 +358,28 @@ where
 struct FoldStretch<'h> {
     /// The block's first row.
     block: usize,
-    /// The rows, counted from the block's first.
+    /// The rows, counted from the block's first row.
     rows: Range<usize>,
     halt: Option<&'h Halt>,
 }
 
-/// How a stretch ended.
+/// How a stretch of rows ended.
 enum FoldStride {
     Done,
-    /// Before a row, since the run was stopped from outside.
+    /// It ended before a row, since the run was stopped from outside.
     Halted,
-    /// At a row.
+    /// It ended at a row, which failed.
     Failed(Failure),
 }
 
-/// The innermost loop, which is compiled twice for each closure: the plain one looks once for each [`BATCH`] of rows whether the
-/// run is stopped from outside, if it can be, and the `CAREFUL` one looks at that, and for nulls, before each row. `at` is the
-/// row that it is at, also on the way out of a panic.
+/// The innermost loop, which is compiled twice for each closure. The plain loop checks once for each [`BATCH`] of rows whether
+/// the run is stopped from outside, if it can be. The `CAREFUL` loop checks that before each row, and checks for nulls. `at` is
+/// the current row, also when the loop ends with a panic.
 ///
-/// Out of line: so the compiler knows that nothing else sees the accumulator, and can keep it in a register.
+/// This stays out of line, so that the compiler knows that nothing else sees the accumulator, and can keep it in a register.
 ///
 /// # Safety
-/// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null.
+/// The reader is open for the block's rows. Unless the loop is `CAREFUL`, none of them is null.
 #[inline(never)]
 unsafe fn fold_stride<'s, const CAREFUL: bool, M, C, F, R>(
     f: &F,
@@ -411,7 +411,7 @@ where
             if CAREFUL && halt.is_some_and(Halt::is_set) {
                 return FoldStride::Halted;
             }
-            // SAFETY: `i` is within the stretch, and is read where it is valid.
+            // SAFETY: `i` is within the stretch, and it is read only where it is valid.
             let cells = unsafe {
                 if CAREFUL && !reader.is_valid(i) {
                     let fault = reader.fault(i);
@@ -433,14 +433,14 @@ where
     FoldStride::Done
 }
 
-/// The accumulators of blocks, which become one.
+/// The accumulators of blocks, which are merged into one.
 ///
-/// They are merged two by two as a knockout tournament is played, each with its neighbour, and the ones that come of it
-/// likewise; one without a neighbour goes on as it is. Whoever ends the second of a pair merges it. So at any time few wait: of
-/// the blocks that lie between two that are not done, at most two for each doubling of their number.
+/// They are merged two by two, each with its neighbour, as in a knockout tournament, and so are the results; one without a
+/// neighbour goes on to the next round as it is. The worker that finishes the second of a pair merges the two. So few
+/// accumulators wait at any time: between two blocks that are not done, at most two for each doubling of the number of blocks.
 struct Merges<A> {
     blocks: usize,
-    /// Those that wait for their neighbour, by their round and their place in it.
+    /// The accumulators that wait for their neighbour, by their round and their place in it.
     waiting: Mutex<BTreeMap<(u32, usize), A>>,
 }
 
@@ -452,8 +452,8 @@ impl<A> Merges<A> {
         }
     }
 
-    /// Takes a block's accumulator, and makes the merges that can be made then; or says at which block one failed: the first of
-    /// those that were to be merged to what lies before it.
+    /// Takes a block's accumulator, and does the merges that are now possible. If a merge fails, returns the first block of
+    /// those that were to be merged to what precedes them.
     fn add(
         &self,
         block: usize,
@@ -483,7 +483,7 @@ impl<A> Merges<A> {
         Ok(())
     }
 
-    /// The last one, once all blocks are done.
+    /// Returns the last accumulator, once all blocks are done.
     fn into_one(self) -> Option<A> {
         let mut waiting = std::mem::take(&mut *self.lock());
         let last = waiting.pop_first();
@@ -496,7 +496,7 @@ impl<A> Merges<A> {
 }
 
 impl<A> Drop for Merges<A> {
-    /// Of a run that has not ended well, what is left is the user's.
+    /// If the run has failed, the accumulators that are left are dropped here; they are the user's.
     fn drop(&mut self) {
         std::mem::take(&mut *self.lock())
             .into_values()

@@ -1,4 +1,4 @@
-//! Which verb follows which option, over a frame and in a query: the one table, by which the rest is refused before the
+//! The table of which verb follows which option, over a frame and in a query. Every other combination is refused before the
 //! closure is called.
 
 use std::ops::Deref;
@@ -7,12 +7,12 @@ use crate::error::{Error, ErrorKind};
 use crate::options::{Casts, Nulls, OnCancel, OnError, Options};
 use crate::read::Given;
 
-/// What a call is, as far as it decides which options it follows.
+/// The properties of a call that determine which options it follows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) verb: Kind,
     pub(crate) over: Over,
-    /// Whether the closure sees nulls itself: it takes `Row`, `&Column` or a part.
+    /// Whether the closure sees nulls itself, since it takes `Row`, `&Column` or a part.
     pub(crate) sees_nulls: bool,
     /// Whether each result is a whole frame or column, and not cells.
     pub(crate) is_whole: bool,
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Rows,
     FilterRows,
     WithColumns,
-    /// Any number of rows for each: `flat_map_rows` and `emit_rows`.
+    /// Verbs with any number of rows for each row: `flat_map_rows` and `emit_rows`.
     ManyRows,
     Columns,
     Chunks,
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     Windows,
 }
 
-/// What a call is made over.
+/// The input that a call is made over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "lazy"),
@@ -45,18 +45,18 @@ pub(crate) enum Kind {
 )]
 pub(crate) enum Over {
     Frame,
-    /// A `LazyFrame`, whose columns are there beside the results, or whose place they take.
+    /// A `LazyFrame`; the results are added to its columns, or replace them.
     LazyFrame,
-    /// Whatever columns an expression has, wherever it stands in a query.
+    /// The columns of an expression, wherever it stands in a query.
     Expression,
-    /// What streams out of a query, batch by batch.
+    /// The batches that stream out of a query.
     Stream,
-    /// One batch of one of these three, whose options were checked before. Queries have their own ways to report failures.
+    /// One batch of one of these three, whose options were checked before. Queries report failures in their own ways.
     Batch,
 }
 
 impl Over {
-    /// That of a call over these columns: a batch, where the query has numbered its rows.
+    /// Returns the input of a call over these columns: a batch, if a query has numbered its rows.
     pub(super) fn of(given: Given<'_>) -> Self {
         match given.numbers {
             None => Over::Frame,
@@ -66,8 +66,8 @@ impl Over {
 }
 
 impl Shape {
-    /// That of a call in a query. What its closure takes and returns is looked at by the calls over the batches, of which the
-    /// first is made when the query is planned, over no rows.
+    /// The shape of a call in a query. The calls over the batches check what its closure takes and returns; the first of them
+    /// is made when the query is planned, over no rows.
     #[cfg(feature = "lazy")]
     pub(crate) fn in_query(verb: Kind, over: Over) -> Self {
         Shape {
@@ -79,7 +79,7 @@ impl Shape {
         }
     }
 
-    /// Whether it is a query's call over all of its batches.
+    /// Whether this is a query's call over all of its batches.
     fn is_lazy(self) -> bool {
         matches!(self.over, Over::LazyFrame | Over::Expression | Over::Stream)
     }
@@ -88,17 +88,17 @@ impl Shape {
         self.verb == Kind::Chunks
     }
 
-    /// Whether what is drawn at random depends on how the rows are cut.
+    /// Whether the random numbers depend on how the rows are cut.
     pub(super) fn draws_by_part(self) -> bool {
         matches!(self.verb, Kind::Chunks | Kind::TransformParts)
     }
 
-    /// Whether the verb looks at keys.
+    /// Whether the verb uses keys.
     fn has_keys(self) -> bool {
         matches!(self.verb, Kind::Groups | Kind::Transform | Kind::Windows)
     }
 
-    /// Whether the closure is given several rows at once, by the types of its arguments.
+    /// Whether the arguments of the closure are several rows at once.
     fn is_of_spans(self) -> bool {
         self.has_keys() || self.verb == Kind::TransformParts
     }
@@ -111,14 +111,15 @@ impl Shape {
     }
 }
 
-/// The options that a call is given: those that every call can have, and which of those that only a call in a query can have.
+/// The options that a call is given: those that every call can have, and which of those that only calls in queries can have.
 #[derive(Clone, Copy)]
 pub(crate) struct GivenOptions<'o> {
     pub(crate) options: &'o Options<'o>,
     pub(crate) of_query: OfQuery,
 }
 
-/// Which options are given that only a call in a query can have. All that do not appear here are followed by every such call.
+/// Which of the options are given that only calls in queries can have. An option that is not listed here is followed by every
+/// such call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OfQuery {
     pub(crate) plan_name: bool,
@@ -135,7 +136,7 @@ impl<'o> Deref for GivenOptions<'o> {
     }
 }
 
-/// An option, when it is given, which calls cannot follow it, and what to do instead.
+/// An option, how to see that it is given, which calls cannot follow it, and what to do instead.
 pub(crate) struct Rule {
     option: &'static str,
     is_given: fn(&GivenOptions<'_>) -> bool,
@@ -149,53 +150,53 @@ impl Rule {
     }
 }
 
-/// One line for each option that some call cannot follow, over a frame or in a query. What is not here is followed by every
-/// verb. Where several options are at fault, all are reported, in this order.
+/// One line for each option that some call cannot follow, over a frame or in a query. An option that is not listed here is
+/// followed by every verb. If several options are at fault, all of them are reported, in this order.
 const RULES: &[Rule] = &[
     Rule {
         option: "names",
         is_given: |options| options.call.names.is_some(),
         is_for: |call| call.verb == Kind::FilterRows && !call.is_lazy(),
-        instead: "the output of .filter_rows(…) has the frame's columns, by their own names; rename them before or after it",
+        instead: "the output of .filter_rows(…) has the frame's columns under their own names; rename them before or after the call",
     },
     Rule {
         option: "returns",
         is_given: |options| options.call.returns.is_some(),
         is_for: |call| call.verb == Kind::FilterRows && !call.is_lazy(),
         instead: "the closure of .filter_rows(…) says which rows are kept, and the frame's columns keep their dtypes; cast \
-                  them before or after it",
+                  them before or after the call",
     },
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
         is_for: |call| call.is_of_rows() && call.sees_nulls,
-        instead: "a closure that takes Row is called for every row, nulls included; take typed arguments, or ask for a \
-                  plain type by row.get, which is an error where the value is null",
+        instead: "a closure that takes Row is called for every row, nulls included; take typed arguments, or read a plain \
+                  type by row.get, which returns an error for a null",
     },
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
         is_for: |call| call.verb == Kind::Columns && call.sees_nulls,
-        instead: "a closure that takes &Column is given the column with its nulls; take Values<'_, T>, or look at \
+        instead: "a closure that takes &Column is given the column with its nulls; take Values<'_, T>, or check \
                   column.null_count()",
     },
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
         is_for: |call| call.verb == Kind::Chunks && !call.is_lazy(),
-        instead: "a closure of parts is given frames with their nulls; look at their null counts, or call .rows(…)",
+        instead: "a closure of parts is given frames with their nulls; check their null counts, or call .rows(…)",
     },
     Rule {
         option: "casts",
         is_given: |options| options.casts() == Casts::Lossy,
         is_for: |call| call.sees_nulls && call.is_whole,
-        instead: "the closure takes whole columns or frames and returns such, so nothing is converted; cast within it",
+        instead: "the closure takes and returns whole columns or frames, so nothing is converted; cast within the closure",
     },
     Rule {
         option: "overlap",
         is_given: |options| options.overlap().is_some(),
         is_for: |call| !call.is_of_parts(),
-        instead: "only parts have neighbours whose rows they can be given; leave it out, or call .chunks(…)",
+        instead: "only the parts of .chunks(…) can be given rows of their neighbours; leave the option out, or call .chunks(…)",
     },
     Rule {
         option: "on_error",
@@ -208,22 +209,21 @@ const RULES: &[Rule] = &[
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Null,
         is_for: |call| call.verb == Kind::ManyRows && !call.is_lazy(),
-        instead: "a row of the input gives any number of rows, and one that fails gives none: there is no row that could be \
-                  null; give OnError::Skip or OnError::Collect",
+        instead: "an input row that fails has no output row that could be null; give OnError::Skip or OnError::Collect",
     },
     Rule {
         option: "keep",
         is_given: |options| options.call.keep.is_some(),
         is_for: |call| call.verb != Kind::ManyRows && !call.is_lazy(),
-        instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
-                  .emit_rows(f); here, put the output beside the columns of the frame",
+        instead: "it is for .flat_map_rows(f) and .emit_rows(f), which give any number of rows for each input row; here, put \
+                  the output beside the frame's columns",
     },
     Rule {
         option: "source_rows",
         is_given: |options| options.call.source_rows.is_some(),
         is_for: |call| call.verb != Kind::ManyRows && !call.is_lazy(),
-        instead: "it is for verbs that give any number of rows for each of the input's, .flat_map_rows(f) and \
-                  .emit_rows(f); here, the outcome's kept_rows() are the numbers",
+        instead: "it is for .flat_map_rows(f) and .emit_rows(f), which give any number of rows for each input row; here, the \
+                  outcome's kept_rows() returns the rows' numbers",
     },
     Rule {
         option: "on_error",
@@ -247,27 +247,27 @@ const RULES: &[Rule] = &[
         is_for: |call| {
             call.over == Over::Frame && !matches!(call.verb, Kind::FoldRows | Kind::Elements)
         },
-        instead: "the finished part lacks rows, which only an outcome reports; add .outcome() to the call",
+        instead: "the finished part lacks rows, and only an outcome reports which; add .outcome() to the call",
     },
     Rule {
         option: "on_error",
         is_given: |options| options.on_error() != OnError::Fail,
         is_for: |call| call.verb == Kind::FoldRows,
-        instead: "a row that fails leaves the accumulator half changed, so no fold goes on after it; let the closure count \
-                  what it cannot use",
+        instead: "a row that fails may leave the accumulator half changed, so the fold cannot go on after it; let the closure \
+                  count the rows that it cannot use",
     },
     Rule {
         option: "retry",
         is_given: |options| options.retry.is_some(),
         is_for: |call| call.verb == Kind::FoldRows,
-        instead: "a row that fails leaves the accumulator half changed, so it is not tried again; call .rows(…) for what may \
-                  fail, and fold what comes of it",
+        instead: "a row that fails may leave the accumulator half changed, so the row cannot be tried again; call .rows(…) \
+                  for what may fail, and fold its output",
     },
     Rule {
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial,
         is_for: |call| call.verb == Kind::FoldRows,
-        instead: "of a fold that was cancelled nothing says which rows are in it; leave it out",
+        instead: "a cancelled fold cannot report which rows are in it; leave the option out",
     },
     Rule {
         option: "on_error",
@@ -279,20 +279,20 @@ const RULES: &[Rule] = &[
         option: "on_cancel",
         is_given: |options| options.on_cancel() == OnCancel::Partial,
         is_for: |call| call.verb == Kind::Elements,
-        instead: "when it is cancelled, each column may have come to another row, and no rows are done in all of them; leave \
-                  it out",
+        instead: "when the call is cancelled, each column may have stopped at a different row, so there is no finished part; \
+                  leave the option out",
     },
     Rule {
         option: "names",
         is_given: |options| options.call.names.is_some(),
         is_for: |call| call.verb == Kind::FoldRows,
-        instead: "a fold gives no columns; leave it out",
+        instead: "a fold returns no columns; leave the option out",
     },
     Rule {
         option: "returns",
         is_given: |options| options.call.returns.is_some(),
         is_for: |call| call.verb == Kind::FoldRows,
-        instead: "a fold gives no columns; leave it out",
+        instead: "a fold returns no columns; leave the option out",
     },
     Rule {
         option: "casts",
@@ -304,59 +304,58 @@ const RULES: &[Rule] = &[
         option: "by",
         is_given: |options| options.call.by.is_none(),
         is_for: |call| call.verb == Kind::Groups,
-        instead: "groups need keys, which say which rows belong together: .by([\"key\"]).groups(f); for parts of the frame there is \
-                  .chunks(f)",
+        instead: "groups need keys, which say which rows belong together: call .by([\"key\"]).groups(f); for parts of the \
+                  frame, call .chunks(f)",
     },
     Rule {
         option: "by",
         is_given: |options| options.call.by.is_some(),
         is_for: |call| !call.has_keys(),
-        instead: "only .groups(f), .transform(f) and .windows(window, f) look at keys; call one of these, or leave it out",
+        instead: "only .groups(f), .transform(f) and .windows(window, f) use keys; call one of these, or leave the option out",
     },
     Rule {
         option: "null_keys",
         is_given: |options| options.call.null_keys.is_some() && options.call.by.is_none(),
         is_for: |_| true,
-        instead: "there are no keys; give them by .by([\"key\"]), or leave it out",
+        instead: "there are no keys; give them by .by([\"key\"]), or leave the option out",
     },
     Rule {
         option: "without_keys",
         is_given: |options| options.call.without_keys.is_some(),
         is_for: |call| call.verb != Kind::Groups,
-        instead: "only the output of .groups(f) has the keys; leave it out",
+        instead: "only the output of .groups(f) has the keys; leave the option out",
     },
     Rule {
         option: "partitions",
         is_given: |options| options.call.partitions.is_some(),
         is_for: |call| matches!(call.verb, Kind::Groups | Kind::Transform),
-        instead: "groups are handed out one by one, and their rows follow from the keys; leave it out",
+        instead: "the keys say which rows belong together, and groups are handed out one by one; leave the option out",
     },
     Rule {
         option: "chunk_rows",
         is_given: |options| options.call.chunk_rows.is_some(),
         is_for: |call| matches!(call.verb, Kind::Groups | Kind::Transform),
-        instead: "groups are handed out one by one, and their rows follow from the keys; leave it out",
+        instead: "the keys say which rows belong together, and groups are handed out one by one; leave the option out",
     },
     Rule {
         option: "nulls",
         is_given: |options| options.nulls() == Nulls::Error,
         is_for: |call| call.is_of_spans() && call.sees_nulls,
-        instead: "a closure of whole groups is given frames with their nulls; look at their null counts, or take typed \
-                  arguments",
+        instead: "a closure of whole groups is given frames with their nulls; check their null counts, or take typed arguments",
     },
-    // Of calls in a query.
+    // These are the rules for calls in a query.
     Rule {
         option: "by",
         is_given: |options| options.call.by.is_none(),
         is_for: |call| call.is_lazy() && call.verb == Kind::Transform,
-        instead: "the groups of .transform(f) follow from keys: give them by .by([\"key\"]); for parts of a query's frame there is \
-                  .row_wise().chunks(schema, f)",
+        instead: ".transform(f) needs keys, which say which rows belong together: give them by .by([\"key\"]); for parts of a \
+                  query's frame, call .row_wise().chunks(schema, f)",
     },
     Rule {
         option: "numbered",
         is_given: |options| options.of_query.numbered,
         is_for: |call| call.is_lazy() && call.has_keys(),
-        instead: "the call is made over the whole frame, whose rows always are numbered; leave it out",
+        instead: "the call is made over the whole frame, whose rows are always numbered; leave the option out",
     },
     Rule {
         option: "names",
@@ -404,7 +403,7 @@ const RULES: &[Rule] = &[
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Null,
         is_for: |call| call.is_lazy() && call.verb == Kind::ManyRows,
-        instead: "a row that fails gives no rows, and there is none that could be null: give OnError::Skip, and .failures(…) to \
+        instead: "an input row that fails has no output row that could be null; give OnError::Skip, and .failures(…) to \
                   collect the failures",
     },
     Rule {
@@ -431,25 +430,25 @@ const RULES: &[Rule] = &[
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Skip,
         is_for: |call| call.over == Over::Expression,
-        instead: "an expression has a row for each of its frame's: give OnError::Null, or call .rows(f) on the LazyFrame",
+        instead: "an expression gives one row for each input row, so none can be skipped; give OnError::Null, or call .rows(f) on the LazyFrame",
     },
     Rule {
         option: "on_error",
         is_given: |options| options.on_error() == OnError::Collect,
         is_for: |call| call.is_lazy() && !call.is_of_parts(),
-        instead: "a query has no outcome: give OnError::Null or OnError::Skip, and .failures(…) to collect the failures",
+        instead: "a query has no outcome; give OnError::Null or OnError::Skip, and .failures(…) to collect the failures",
     },
     Rule {
         option: "plan_name",
         is_given: |options| options.of_query.plan_name,
         is_for: |call| call.over == Over::Stream,
-        instead: "the function of a stream is not in the query's plan",
+        instead: "the function of a stream is not in the query's plan; leave the option out",
     },
     Rule {
         option: "numbered",
         is_given: |options| options.of_query.numbered,
         is_for: |call| call.over == Over::Stream && !call.is_of_parts(),
-        instead: "the rows of a stream always are",
+        instead: "the rows of a stream are always numbered; leave the option out",
     },
     Rule {
         option: "names",
@@ -467,20 +466,19 @@ const RULES: &[Rule] = &[
         option: "row_wise",
         is_given: |options| options.of_query.row_wise,
         is_for: |call| call.verb != Kind::Chunks || call.over == Over::Stream,
-        instead: "it is for functions of chunks: .chunks(schema, f)",
+        instead: "it is for .chunks(schema, f) of a LazyFrame; leave the option out",
     },
 ];
 
 const NO_OUTCOME: &str =
-    "the policy lets failures pass, which only an outcome reports; add .outcome() to the call";
-const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); for .chunks(schema, f) the schema says the dtypes of \
-                       frames, and .returns([…]) is for a closure that returns cells";
-const OF_FLAT_MAP: &str = "it is for .flat_map_rows(f), whose rows take the place of the frame's; the other verbs leave the frame's \
-                           columns, or make a frame of their own";
-const NO_RESULTS: &str =
-    "the output of .filter_rows(f) has the frame's columns, and none of results";
+    "the policy lets failures pass, and only an outcome reports them; add .outcome() to the call";
+const OF_ROWS: &str = "it is for functions of rows, .rows(f) and .row_batches(f); of .chunks(schema, f), the schema gives the \
+                       names and dtypes of the output";
+const OF_FLAT_MAP: &str =
+    "it is for .flat_map_rows(f), whose rows replace those of the frame; leave the option out";
+const NO_RESULTS: &str = "the output of .filter_rows(f) has the frame's columns and no column of results; leave the option out";
 
-/// The lines of the table that refuse what a call is given.
+/// Returns the lines of the table that refuse an option that the call is given.
 pub(crate) fn unfit(given: GivenOptions<'_>, call: Shape) -> impl Iterator<Item = &'static Rule> {
     let rules = RULES.iter();
     rules.filter(move |rule| (rule.is_given)(&given) && (rule.is_for)(call))
@@ -493,20 +491,21 @@ pub(super) fn refuse(options: &Options<'_>, call: Shape, faults: &mut Vec<Error>
     faults.extend(unfit(given, call).map(Rule::error));
 }
 
-/// A part's random stream follows from the cut.
+/// The error of a call whose parts have random streams, which depend on the cut.
 pub(super) fn no_cut() -> Error {
     refused(
         "seed",
-        "a part's stream is that of its first row, and by default there is a part for each worker; give .partitions(n) or \
-         .chunk_rows(n), so that the answer is the same on any machine",
+        "a part's random stream is that of its first row, and by default there is a part for each worker; give .partitions(n) \
+         or .chunk_rows(n), so that the result is the same on every machine",
     )
 }
 
-/// A fold has an accumulator for each block of rows, whoever runs it.
+/// The error of a fold with a state for each worker: a fold has an accumulator for each block of rows, whichever worker runs
+/// it.
 pub(super) fn no_state() -> Error {
     refused(
         "state",
-        "the closure of a fold has its accumulator in the place of a state; put what it needs into that, or capture it",
+        "the closure of a fold takes its accumulator in place of a state; put what it needs into the accumulator, or capture it",
     )
 }
 

@@ -1,7 +1,7 @@
 //! `groups`: one call of the closure for each group of rows that have the same keys.
 //!
-//! An item is a group. Where results are cells they are written to their rows in place, as results of rows are; whole frames and
-//! columns are kept, and stacked.
+//! An item is a group. Cells are written directly to the group's row of the output, as results of rows are; whole frames and
+//! columns are kept, and stacked at the end.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -58,7 +58,7 @@ where
     let own = F::Out::names().unwrap_or_default();
     let returns = checks.returns(own.len(), &own, F::Out::fit);
     let names = match <F::Out as IntoStack>::WHOLE {
-        // What is whole has names of its own.
+        // Whole frames and columns have their own names.
         true => options.call.names.clone(),
         false => options.call.names.clone().or_else(F::Out::names),
     };
@@ -161,13 +161,13 @@ where
     }
 }
 
-/// Where cells are written.
+/// The place where cells are written.
 struct CellsOfGroups<'r, R: IntoRow> {
     sink: R::Sink,
     returns: Returns<'r>,
 }
 
-/// One row for each group.
+/// The output with one row for each group.
 struct OneRowEach<'r, 'a, R: IntoRow> {
     cells: CellsOfGroups<'r, R>,
     has_keys: bool,
@@ -176,7 +176,7 @@ struct OneRowEach<'r, 'a, R: IntoRow> {
     returns: Option<&'r [DataType]>,
 }
 
-/// Writes the rows of neighbouring groups.
+/// Writes the output rows of neighbouring groups.
 struct OneRowWriter<W> {
     first: usize,
     writer: W,
@@ -202,7 +202,7 @@ impl<R: IntoRow> GroupOutput<R> for OneRowEach<'_, '_, R> {
     unsafe fn writer<'w>(&'w self, groups: Range<usize>) -> Self::Writer<'w> {
         OneRowWriter {
             first: groups.start,
-            // SAFETY: as the caller vouches; the sink has a row for each group.
+            // SAFETY: the caller upholds this function's contract; the sink has a row for each group.
             writer: unsafe { self.cells.sink.writer(groups.start, 0) },
         }
     }
@@ -215,7 +215,7 @@ impl<R: IntoRow> GroupOutput<R> for OneRowEach<'_, '_, R> {
         item: Option<Self::Item>,
     ) {
         let row = group - writer.first;
-        // SAFETY: as the caller vouches; the sink is nullable.
+        // SAFETY: the caller upholds this function's contract; the sink is nullable.
         unsafe {
             match item {
                 Some(item) => writer.writer.write(row, item),
@@ -231,7 +231,7 @@ impl<R: IntoRow> GroupOutput<R> for OneRowEach<'_, '_, R> {
     fn output(self, gaps: &Gaps) -> Result<DataFrame> {
         let (sink, prepared) = (self.cells.sink, self.prepared);
         let items = prepared.items(self.names);
-        // SAFETY: the sink is nullable, and has a row for each group, which the run has put unless it is among the gaps.
+        // SAFETY: the sink is nullable, and has a row for each group. The run has put each of them unless it is among the gaps.
         let mut columns = unsafe {
             written(sink, self.returns, &gaps.unwritten, |group| {
                 items.place(group)
@@ -257,7 +257,7 @@ impl<R: IntoRow> GroupOutput<R> for OneRowEach<'_, '_, R> {
     }
 }
 
-/// Any number of rows for each group.
+/// The output with any number of rows for each group.
 struct AnyRowsEach<'r, 'a, R: IntoStack> {
     results: Results<R::Part>,
     has_keys: bool,
@@ -298,7 +298,7 @@ impl<R: IntoStack> GroupOutput<R> for AnyRowsEach<'_, '_, R> {
         let mut heights: Vec<(usize, usize)> = Vec::new();
         let mut places = Vec::new();
         let mut parts = Vec::new();
-        // Those that are missing, for a failure or a null key, give no rows.
+        // A group that is missing, for a failure or a null key, gives no rows.
         for (group, part) in self.results.into_all().into_iter().enumerate() {
             if let Some(part) = part {
                 let (part, height) = R::measured(part);

@@ -27,7 +27,7 @@ use crate::write::{
     Emit, EmitRow, IntoRows, Owned, Parts, Pushed, fit_pushed, returned, stack_pushed,
 };
 
-/// Calls a closure that returns the rows of a row.
+/// Calls a closure that returns output rows for each row.
 pub(crate) fn flat_map_rows<M, C, L, F>(
     given: Given<'_>,
     options: &Options<'_>,
@@ -43,7 +43,7 @@ where
     many::<M, C, L, _>(given, options, lead, &FlatMap(f))
 }
 
-/// Calls a closure that pushes the rows of a row.
+/// Calls a closure that pushes output rows for each row.
 pub(crate) fn emit_rows<M, C, L, F>(
     given: Given<'_>,
     options: &Options<'_>,
@@ -58,9 +58,9 @@ where
     many::<M, C, L, _>(given, options, lead, &Emitting(f))
 }
 
-/// A function that pushes the rows of a row.
+/// A function that pushes the output rows of a row.
 trait Pushes<M, C>: Sync {
-    /// As spans have it.
+    /// The verb's name in tracing spans.
     const VERB: &'static str;
     const NAMES: Names;
     type Cells: Cells;
@@ -98,7 +98,7 @@ where
     }
 }
 
-/// Lets a closure push.
+/// Calls a closure that pushes rows itself.
 struct Emitting<'f, F>(&'f F);
 
 impl<M, C, F> Pushes<M, C> for Emitting<'_, F>
@@ -142,7 +142,7 @@ where
     let width = default.len();
     let names = options.call.names.clone().unwrap_or(default);
     let before = options.call.source_rows.iter().chain(keep);
-    // Of names that are given, the plan's check reports those that are there twice.
+    // If names are given, the check of the plan reports those that occur twice.
     let mut all: Vec<PlSmallStr> = before.cloned().collect();
     let own = (0..names.len()).filter(|name| !names[..*name].contains(&names[*name]));
     all.extend(own.map(|name| names[name].clone()));
@@ -173,7 +173,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// The input columns that stand before the output's.
+/// Returns the input columns that stand before the columns of the output.
 fn kept<'a>(given: Given<'a>, names: &[PlSmallStr], faults: &mut Vec<Error>) -> Vec<&'a Column> {
     let find = |name: &PlSmallStr| {
         let found = given.columns.iter().find(|column| column.name() == name);
@@ -186,7 +186,7 @@ fn kept<'a>(given: Given<'a>, names: &[PlSmallStr], faults: &mut Vec<Error>) -> 
     names.iter().filter_map(find).collect()
 }
 
-/// A closure called for rows, and the rows that they give.
+/// A closure that is called for rows, and the rows that it gives.
 struct ManyRows<'r, 'a, M, C, F: Pushes<M, C>> {
     f: &'r F,
     bound: &'r <F::Cells as Cells>::Bound<'a>,
@@ -194,7 +194,7 @@ struct ManyRows<'r, 'a, M, C, F: Pushes<M, C>> {
     parts: Parts<Result<Pushed<F::Row>>>,
     casts: Casts,
     returns: Option<&'r [DataType]>,
-    /// The same, as each part has it.
+    /// The same dtypes, in the form in which each part has them.
     dtypes: Option<Arc<[DataType]>>,
     source_rows: Option<PlSmallStr>,
     kept: Vec<&'r Column>,
@@ -203,13 +203,13 @@ struct ManyRows<'r, 'a, M, C, F: Pushes<M, C>> {
 }
 
 impl<M, C, F: Pushes<M, C>> ManyRows<'_, '_, M, C, F> {
-    /// Rows that nothing is pushed onto yet.
+    /// Makes an output onto which nothing is pushed yet.
     fn out(&self) -> Emit<F::Row> {
         let counts = self.source_rows.is_some() || !self.kept.is_empty();
         Emit::new(self.casts, self.dtypes.clone(), counts)
     }
 
-    /// Puts away what the rows from `first` on have pushed.
+    /// Stores what the rows from `first` on have pushed.
     fn put(&self, first: usize, out: Emit<F::Row>) {
         if out.len() > 0 {
             self.parts.push(first, out.close(first));
@@ -282,7 +282,7 @@ where
     }
 }
 
-/// Polars counts the rows of a frame by its row index.
+/// Checks the number of rows of an output, which Polars counts with its row index.
 fn check_height(height: usize) -> Result<()> {
     if IdxSize::try_from(height).is_ok_and(|height| height < IdxSize::MAX) {
         return Ok(());
@@ -293,13 +293,13 @@ fn check_height(height: usize) -> Result<()> {
     .into())
 }
 
-/// The input row of each output row, of input rows from one on that gave so many.
+/// Returns the input row of each output row; `counts` says how many output rows each input row from `first` on gave.
 fn sources_of(first: usize, counts: &[IdxSize]) -> impl Iterator<Item = usize> + '_ {
     let rows = counts.iter().enumerate();
     rows.flat_map(move |(row, count)| std::iter::repeat_n(first + row, *count as usize))
 }
 
-/// Cuts a column into chunks of these lengths, as those beside it have, without a copy.
+/// Cuts a column into chunks of these lengths, as the columns beside it have, without a copy.
 fn cut(column: &mut Column, lengths: &[usize]) -> Result<()> {
     if let (Column::Series(_), [first, rest @ ..]) = (&*column, lengths)
         && !rest.is_empty()
@@ -314,7 +314,7 @@ fn cut(column: &mut Column, lengths: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The kernel that calls a closure for rows that give rows.
+/// The kernel that calls a closure that gives any number of rows for each row.
 struct ManyKernel<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
     rows: &'j ManyRows<'r, 'a, M, C, F>,
     contexts: &'j Contexts<'j, C>,
@@ -358,7 +358,7 @@ where
                 context: &mut *context,
                 open: &mut open,
             };
-            // SAFETY: the reader is open for the block's rows, which are the next ones of those that grow.
+            // SAFETY: the reader is open for the block's rows, which are the next ones of the open part.
             if let Some(reached) = unsafe { part.block(row..row + len, worker, &mut strides) } {
                 return reached;
             }
@@ -373,23 +373,23 @@ where
     }
 }
 
-/// What rows side by side have pushed until now.
+/// The rows that consecutive input rows have pushed so far.
 struct OpenPart<'j, 'r, 'a, M, C, F: Pushes<M, C>> {
     rows: &'j ManyRows<'r, 'a, M, C, F>,
-    /// The first of them.
+    /// The first of these input rows.
     first: usize,
     out: Emit<F::Row>,
 }
 
 impl<M, C, F: Pushes<M, C>> OpenPart<'_, '_, '_, M, C, F> {
-    /// Puts it away; what comes then begins anew.
+    /// Stores the part, and begins a new one.
     fn put(&mut self) {
         let out = std::mem::replace(&mut self.out, self.rows.out());
         self.rows.put(self.first, out);
     }
 }
 
-/// One block's reader, and what its rows push onto.
+/// The reader of one block, and the part that its rows are pushed onto.
 struct ManyStrides<'b, 'j, 'r, 'a, M, C, F: Pushes<M, C>, R> {
     reader: R,
     context: &'b mut C,
@@ -412,12 +412,12 @@ where
             false => push_stride::<false, M, C, F, R>,
         };
         let OpenPart { rows, out, .. } = &mut *self.open;
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { run(rows.f, self.context, self.reader, out, &stretch) }
     }
 
     unsafe fn write_null(&mut self, _: usize) {
-        // It gives no rows.
+        // The row gives no output rows.
         self.open.out.count();
     }
 
@@ -430,11 +430,12 @@ where
     }
 }
 
-/// The loop over the rows of a stretch. The `CAREFUL` one looks at nulls, and whether the run is stopped from outside, before
-/// each row; the other looks at that once for each [`BATCH`]. Returns the row at which it ended, of which nothing is left.
+/// The loop over the rows of a stretch. The `CAREFUL` loop checks for nulls before each row, and whether the run is stopped
+/// from outside; the other loop checks that once for each [`BATCH`]. Returns the row at which the loop ended, of which nothing
+/// is left in the output.
 ///
 /// # Safety
-/// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null.
+/// The reader is open for the block's rows. Unless the loop is `CAREFUL`, none of them is null.
 unsafe fn push_stride<'c, const CAREFUL: bool, M, C, F, R>(
     f: &F,
     context: &mut C,
@@ -454,7 +455,7 @@ where
             if looks && stretch.halt.is_some_and(Halt::is_set) {
                 return Stride::Halted;
             }
-            // SAFETY: `i` is within the stretch, and it is read where it is valid.
+            // SAFETY: `i` is within the stretch, and it is read only where it is valid.
             unsafe {
                 if CAREFUL && !reader.is_valid(i) {
                     let fault = reader.fault(i);

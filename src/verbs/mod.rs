@@ -46,7 +46,7 @@ use crate::error::{Error, ErrorKind, Failure, Place, counted};
 use crate::options::Options;
 use crate::write::Misfit;
 
-/// Checks the names that are given against how many columns come out, where that is known.
+/// Checks the number of given names against the number of output columns, where that is known.
 fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Error>) {
     let Some(names) = &options.call.names else {
         return;
@@ -65,8 +65,9 @@ fn check_names(options: &Options<'_>, width: Option<usize>, faults: &mut Vec<Err
     check_duplicates(names, faults);
 }
 
-/// The dtypes that results are encoded for: those that [`returns`](crate::Apply::returns) gives, unless results have them
-/// anyway. `fit` says whether they do, and which columns cannot. It is for cells only, and not for results that are `whole`.
+/// Returns the dtypes that results are encoded for: those that [`returns`](crate::Apply::returns) gives, unless the results
+/// have them already. `fit` says whether they have, and which columns cannot have them. The option is for cells only, and not
+/// for results that are `whole`.
 fn check_returns<'o>(
     options: &'o Options<'_>,
     whole: bool,
@@ -93,8 +94,8 @@ fn check_returns<'o>(
     };
     if whole {
         refuse(
-            "it is for closures that return cells, and this one returns a whole frame, column or series; cast that to the \
-             dtypes within the closure"
+            "it is for closures that return cells, and this one returns a whole frame, column or series; cast the result \
+             within the closure"
                 .into(),
         );
         return None;
@@ -114,7 +115,7 @@ fn check_returns<'o>(
     (!has_own).then_some(dtypes)
 }
 
-/// No two output columns may have the same name; each such name is told once.
+/// Notes a fault for each name that several output columns have, once for each such name.
 pub(crate) fn check_duplicates(names: &[PlSmallStr], faults: &mut Vec<Error>) {
     for (position, name) in names.iter().enumerate() {
         let same = |other: &&PlSmallStr| *other == name;
@@ -129,7 +130,7 @@ fn names_of(columns: &[&Column]) -> Vec<PlSmallStr> {
     columns.iter().map(|column| column.name().clone()).collect()
 }
 
-/// A failure as the call's error: where it struck, and the input and output columns that it may name by position.
+/// Makes the call's error of a failure: its place, and the input and output columns that it may name by their positions.
 pub(crate) fn failed(
     failure: Failure,
     place: Place,

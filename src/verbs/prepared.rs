@@ -1,4 +1,4 @@
-//! Groups of rows, or parts of a frame, made ready for their closure.
+//! Groups of rows, or parts of a frame, prepared for their closure.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use super::spans::{Arranged, Chosen, columns_but, share_out};
 use crate::error::{Place, Result, value_shown};
 use crate::groups::Groups;
 use crate::options::Options;
-use crate::outcome::SlowestGroup;
+use crate::outcome::{ItemKind, SlowestGroup};
 use crate::read::{Given, NumbersOf, SpanArgs};
 use crate::row_numbers::{RowNumbers, number_column};
 use crate::run::Plan;
 
-/// The columns that a closure is given by default, where they are not all.
+/// Returns the columns that a closure is given by default, if these are not all columns.
 pub(super) fn without(
     given: Given<'_>,
     options: &Options<'_>,
@@ -27,26 +27,26 @@ pub(super) fn without(
     is_default.then(|| columns_but(given, &names))
 }
 
-/// The groups of a frame, and what their closure is given.
+/// The groups of a frame, and the data that their closure is given.
 pub(super) struct Prepared<'a> {
     /// All rows that are in a group.
     pub(super) groups: Groups,
-    /// The rows that the closure is given, where these are not all.
+    /// The rows that the closure is given, if these are not all rows.
     seen: Option<Groups>,
-    /// A row for each group.
+    /// The keys, one row for each group.
     pub(super) keys: DataFrame,
     pub(super) numbers: NumbersOf<'a>,
-    /// The numbers of rows by their positions in group order, where the closure can ask for them.
+    /// The numbers of rows by their positions in group order, if the closure can ask for them.
     pub(super) position_numbers: RowNumbers,
     /// The number of each group's first row.
     pub(super) first_rows: Vec<usize>,
     pub(super) arranged: Arranged,
-    /// The selected columns in group order, for whole groups.
+    /// The selected columns in group order, for closures of whole groups.
     pub(super) frame: DataFrame,
     inputs: Vec<String>,
     /// Whether the groups are parts of the frame, which have no keys.
     are_parts: bool,
-    /// Whether the output has rows that are in no group.
+    /// Whether the output has rows for input rows that are in no group.
     keeps_all: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Prepared<'a> {
         };
         let first_rows = groups.first_rows().iter();
         let first_rows = first_rows.map(|row| numbers.of(*row as usize)).collect();
-        // The list of rows takes a pass over them, so it is made only where it is needed.
+        // The list of rows takes a pass over all rows, so it is made only where it is needed.
         let position_numbers = match chosen.is_untyped() {
             true => match order.list_rows(plan.workers(), &share_out)? {
                 Some(rows) => numbers.picked(rows.iter().map(|row| *row as usize)),
@@ -113,7 +113,7 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    /// The rows that the closure is given.
+    /// Returns the rows that the closure is given.
     pub(super) fn order(&self) -> &Groups {
         self.seen.as_ref().unwrap_or(&self.groups)
     }
@@ -123,7 +123,7 @@ impl<'a> Prepared<'a> {
         GroupItems { prepared, names }
     }
 
-    /// The groups that are to be begun before all others, since one alone could keep a worker busy to the end.
+    /// Returns the groups that have to begin before all others, since a single one of them could keep a worker busy to the end.
     pub(super) fn large(&self, workers: usize) -> Vec<usize> {
         let most = self.groups.grouped_rows() / (4 * workers);
         let groups = 0..self.groups.len();
@@ -136,7 +136,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// What failures and errors say of groups.
+/// The facts that failures and errors report about groups.
 #[derive(Clone, Copy)]
 pub(super) struct GroupItems<'r> {
     pub(super) prepared: &'r Prepared<'r>,
@@ -144,7 +144,7 @@ pub(super) struct GroupItems<'r> {
 }
 
 impl GroupItems<'_> {
-    /// A group's keys, as Polars prints them.
+    /// Returns a group's keys, as Polars prints them.
     fn key(&self, group: usize) -> String {
         let keys = self.prepared.keys.columns().iter();
         let keys = keys.map(|key| {
@@ -245,7 +245,7 @@ impl Items for GroupItems<'_> {
         joined((0..groups.height()).filter(|row| !is_in[*row]).collect())
     }
 
-    /// Positions in group order, of which there is one for each row.
+    /// Returns positions in group order, of which there is one for each row.
     fn done_of(&self, groups: Range<usize>) -> Range<usize> {
         let order = &self.prepared.groups;
         match groups.end.checked_sub(1) {
@@ -256,7 +256,7 @@ impl Items for GroupItems<'_> {
         }
     }
 
-    /// Groups have positions.
+    /// The numbers of groups are their positions.
     fn numbers_of(&self, groups: Range<usize>) -> Range<usize> {
         groups
     }
@@ -272,9 +272,16 @@ impl Items for GroupItems<'_> {
     fn total(&self) -> usize {
         self.prepared.groups.grouped_rows()
     }
+
+    fn counted(&self) -> ItemKind {
+        match self.prepared.are_parts {
+            true => ItemKind::Parts,
+            false => ItemKind::Groups,
+        }
+    }
 }
 
-/// Rows as ranges, ascending.
+/// Returns rows as ranges, ascending.
 fn joined(mut rows: Vec<usize>) -> Vec<Range<usize>> {
     rows.sort_unstable();
     let mut ranges: Vec<Range<usize>> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a run gives its caller: the error that ended it, or the failures that it let pass and what happened.
+//! The result of a run for its caller: the error that ended it, or the failures that the policy allowed and the statistics.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,36 +11,36 @@ use super::failed;
 use crate::cancel::Why;
 use crate::error::{Causes, Error, ErrorKind, Place, Result};
 use crate::options::{OnCancel, OnError, Options};
-use crate::outcome::{Outcome, Stats};
+use crate::outcome::{ItemKind, Outcome, Stats};
 use crate::read::Fault;
 use crate::row_numbers::RowNumbers;
 use crate::run::{Broken, Ended, Failure, Record, say};
 use crate::write::Refused;
 
-/// What a verb knows of its items: rows, columns, parts, or what a pool's verbs are given.
+/// The facts that a verb knows about its items: rows, columns, parts, or the items of a pool's verbs.
 pub(crate) trait Items: Sync {
-    /// How many there are.
+    /// Returns the number of items.
     fn len(&self) -> usize;
 
-    /// Where an item lies.
+    /// Returns the place of an item.
     fn place(&self, item: usize) -> Place;
 
-    /// The input column of an argument.
+    /// Returns the name of the input column of an argument.
     fn input(&self, item: usize, argument: usize) -> Option<String>;
 
-    /// The output column of a position.
+    /// Returns the name of the output column at a position.
     fn output(&self, column: usize) -> Option<String>;
 
-    /// The columns that say which items these are, to stand before the errors.
+    /// Returns the columns that identify these items; they stand before the errors.
     fn which(&self, items: &[usize]) -> Vec<Column>;
 
-    /// The columns that say what the closure was given, to stand after the errors.
+    /// Returns the columns with what the closure was given; they stand after the errors.
     fn given(&self, items: &[usize]) -> Result<Vec<Column>>;
 
-    /// The positions of the input rows that are not in the output where neighbouring items are not.
+    /// Returns the positions of the input rows that are missing in the output if these neighbouring items are missing.
     fn rows_of(&self, items: Range<usize>) -> Range<usize>;
 
-    /// The same of items that need not be neighbours, ascending.
+    /// Does the same for items that need not be neighbours; the result is ascending.
     fn rows_in(&self, items: &[Range<usize>]) -> Vec<Range<usize>> {
         items
             .iter()
@@ -48,52 +48,52 @@ pub(crate) trait Items: Sync {
             .collect()
     }
 
-    /// The positions of the input rows that no item stands for, and that are not in the output, ascending.
+    /// Returns the positions of the input rows that belong to no item and are not in the output, ascending.
     fn left_out(&self) -> Vec<Range<usize>> {
         Vec::new()
     }
 
-    /// What progress counts when neighbouring items are done: rows, or columns.
+    /// Returns what progress counts when these neighbouring items are done: rows, or columns.
     fn done_of(&self, items: Range<usize>) -> Range<usize> {
         self.rows_of(items)
     }
 
-    /// The same by the rows' numbers, from the first one's to the last one's.
+    /// Returns the same as numbers of rows, from that of the first to that of the last.
     fn numbers_of(&self, items: Range<usize>) -> Range<usize> {
         self.numbers().span(self.done_of(items))
     }
 
-    /// The numbers of the input rows.
+    /// Returns the numbers of the input rows.
     fn numbers(&self) -> &RowNumbers;
 
-    /// How many input rows there are.
+    /// Returns the number of input rows.
     fn rows(&self) -> usize;
 
-    /// What progress is counted to: rows, or columns.
+    /// Returns the total that progress counts to: rows, or columns.
     fn total(&self) -> usize {
         self.rows()
     }
 
-    /// Whether they are columns, of which one that is not done leaves no row out.
-    fn are_columns(&self) -> bool {
-        false
+    /// Returns what progress and the statistics count.
+    fn counted(&self) -> ItemKind {
+        ItemKind::Rows
     }
 
-    /// Whether a cancelled run has a finished part to give.
+    /// Whether a cancelled run has a finished part to return.
     fn has_parts(&self) -> bool {
         true
     }
 }
 
-/// The items of which there is no result.
+/// The items that have no result.
 pub(crate) struct Gaps {
-    /// Those whose results are not in the output, ascending.
+    /// The items whose results are not in the output, ascending.
     pub(super) dropped: Vec<Range<usize>>,
-    /// Those of which the run has written nothing, for it was cancelled.
+    /// The items for which the run has written nothing, since it was cancelled.
     pub(super) unwritten: Vec<Range<usize>>,
 }
 
-/// What an [`Outcome`] has beside the output.
+/// The contents of an [`Outcome`] beside the output.
 pub(super) struct Told {
     failures: DataFrame,
     pub(super) stats: Stats,
@@ -101,7 +101,6 @@ pub(super) struct Told {
     undone: Vec<Range<usize>>,
     numbers: RowNumbers,
     rows: usize,
-    is_of_columns: bool,
 }
 
 impl Told {
@@ -115,19 +114,32 @@ impl Told {
             undone: self.undone,
             numbers: self.numbers,
             rows: self.rows,
-            is_of_columns: self.is_of_columns,
         }
     }
 }
 
-/// Makes an error, or a report, of what has become of a run. Results that are `whole` cannot be null: they are dropped
-/// where there is none.
+/// Makes an error or a report of how a run has ended. Results that are `whole` cannot be null, so an item without a result is
+/// dropped.
 pub(super) fn report(
     ended: Result<Ended, Broken>,
     options: &Options<'_>,
     items: &dyn Items,
     whole: bool,
 ) -> Result<(Gaps, Told)> {
+    #[cfg(feature = "report")]
+    if let Some(report) = &options.report {
+        let records = match &ended {
+            Ok(ended) => &ended.failures,
+            Err(
+                Broken::Failed(records)
+                | Broken::Cancelled {
+                    failures: records, ..
+                },
+            ) => records,
+            Err(Broken::Fatal(_)) => &Vec::new(),
+        };
+        report.failed(records.iter().map(|record| text(record, items)));
+    }
     let Ended {
         failures,
         undone,
@@ -141,7 +153,7 @@ pub(super) fn report(
         dropped.extend(failures.iter().map(|record| record.item..record.item + 1));
         dropped.sort_unstable_by_key(|items| items.start);
     }
-    // Only an outcome is asked for them later.
+    // They are needed only if an outcome is returned.
     let mut dropped_rows = match options.told {
         true => items.left_out(),
         false => Vec::new(),
@@ -157,13 +169,12 @@ pub(super) fn report(
         stats,
         dropped: dropped_rows,
         undone: items.rows_in(&undone),
-        // Only an outcome is asked for numbers later.
+        // The numbers are needed only if an outcome is returned.
         numbers: match options.told {
             true => items.numbers().clone(),
             false => RowNumbers::default(),
         },
         rows: items.rows(),
-        is_of_columns: items.are_columns(),
     };
     let gaps = Gaps {
         dropped,
@@ -210,7 +221,7 @@ fn error(broken: Broken, options: &Options<'_>, items: &dyn Items) -> Error {
     }
 }
 
-/// A failure as an error.
+/// Makes an error of a failure.
 fn of_item(record: Record, items: &dyn Items) -> Error {
     let item = record.item;
     failed(
@@ -221,12 +232,12 @@ fn of_item(record: Record, items: &dyn Items) -> Error {
     )
 }
 
-/// One row for each failure.
+/// Makes a frame with one row for each failure.
 fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
     let which: Vec<usize> = records.iter().map(|record| record.item).collect();
     let errors: Vec<Cow<'_, str>> = records.iter().map(|record| text(record, items)).collect();
     let panics = records.iter().map(|record| {
-        // A panic is a panic, whoever was called.
+        // A panic has this kind, whichever closure panicked.
         matches!(record.failure, Failure::Panic(_))
     });
     let attempts = records.iter().map(|record| record.attempts);
@@ -241,7 +252,7 @@ fn frame(records: &[Record], items: &dyn Items) -> Result<DataFrame> {
     Ok(DataFrame::new(records.len(), columns)?)
 }
 
-/// A column of the input beside others, under another name where one of them has its own.
+/// Puts a column of the input beside others, under another name if one of them has its name.
 pub(super) fn apart(mut given: Column, others: &[Column]) -> Column {
     let mut name = given.name().clone();
     while others.iter().any(|column| *column.name() == name) {
@@ -251,7 +262,7 @@ pub(super) fn apart(mut given: Column, others: &[Column]) -> Column {
     given
 }
 
-/// What a failure says.
+/// Returns the message of a failure.
 fn text<'r>(record: &'r Record, items: &dyn Items) -> Cow<'r, str> {
     let item = record.item;
     match &record.failure {
@@ -277,20 +288,20 @@ fn of_column(column: Option<String>, message: &str) -> String {
     }
 }
 
-/// Rows of columns.
+/// Returns these rows of the columns.
 pub(super) fn gather(columns: &[&Column], rows: &[usize]) -> Result<Vec<Column>> {
     let rows: Vec<IdxSize> = rows.iter().map(|row| *row as IdxSize).collect();
-    // Column by column: for a frame, Polars would wake its pool.
+    // This goes column by column, since Polars would wake its pool for a frame.
     columns
         .iter()
         .map(|column| at_rows(column, &rows))
         .collect()
 }
 
-/// Rows of a column.
+/// Returns these rows of a column.
 pub(super) fn at_rows(column: &Column, rows: &[IdxSize]) -> Result<Column> {
     if rows.is_empty() {
-        // Polars panics where it is to gather no rows of an Array column.
+        // Polars panics when it has to gather no rows of an Array column.
         return Ok(column.clear());
     }
     let rows = IdxCa::from_slice(PlSmallStr::EMPTY, rows);

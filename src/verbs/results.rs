@@ -1,4 +1,4 @@
-//! The kernel of columns and of parts: one result for each.
+//! The kernel of columns and of parts: one result for each item.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use crate::context::{Context, Contexts};
 use crate::run::{Failure, Kernel, Verdict, Worker, catch};
 use crate::sync::{Mutex, PoisonError};
 
-/// A place for each item's result.
+/// A slot for the result of each item.
 pub(super) struct Results<T>(Vec<Mutex<Option<T>>>);
 
 impl<T> Results<T> {
-    /// `results` has room for the items.
+    /// Makes a slot for each item; `results` has room for them.
     pub(super) fn new(items: usize, mut results: Vec<Mutex<Option<T>>>) -> Self {
         results.extend((0..items).map(|_| Mutex::new(None)));
         Results(results)
@@ -23,7 +23,7 @@ impl<T> Results<T> {
         *place = Some(result);
     }
 
-    /// Each item's result; none where it has failed, or was never reached.
+    /// Returns the result of each item, or `None` if the item has failed or was never reached.
     pub(super) fn into_all(self) -> Vec<Option<T>> {
         let results = self.0.into_iter();
         results
@@ -36,7 +36,7 @@ impl<T> Results<T> {
 pub(super) struct OneByOne<'j, T, C, W> {
     pub(super) results: &'j Results<T>,
     pub(super) contexts: &'j Contexts<'j, C>,
-    /// The result of an item.
+    /// The function that makes the result of an item.
     pub(super) work: &'j W,
     pub(super) items: &'j (dyn Items + 'j),
 }

@@ -38,9 +38,10 @@ where
     rows_into(given, options, lead, f, Stacked)
 }
 
-/// What the columns that a closure's results were written to become: the output of the verbs that call it for rows.
+/// The last step of a verb that calls its closure for rows: it makes the output of the columns that the results were written
+/// to.
 pub(super) trait Ending<S> {
-    /// As spans have it.
+    /// The verb's name in tracing spans.
     const NAME: &'static str;
 
     const VERB: Kind;
@@ -50,9 +51,9 @@ pub(super) trait Ending<S> {
     fn end(self, written: Written<'_>) -> Result<Self::Output>;
 }
 
-/// What a run over rows has written.
+/// The output of a run over rows.
 pub(super) struct Written<'r> {
-    /// One row for each of the input; of those of which there is no result, a null.
+    /// One row for each input row; an input row without a result is null.
     pub(super) columns: Vec<Finished>,
     pub(super) names: &'r [PlSmallStr],
     pub(super) gaps: &'r Gaps,
@@ -60,7 +61,7 @@ pub(super) struct Written<'r> {
     pub(super) plan: &'r Plan,
 }
 
-/// The results by themselves, without the rows that are dropped.
+/// Returns the results by themselves, without the rows that are dropped.
 pub(super) struct Stacked;
 
 impl<S: RowSink> Ending<S> for Stacked {
@@ -87,7 +88,7 @@ impl<S: RowSink> Ending<S> for Stacked {
     }
 }
 
-/// A call of rows, whose results become what the ending makes of them.
+/// Makes a call of rows, whose results the ending turns into the output.
 pub(super) fn rows_into<M, C, L, F, E>(
     given: Given<'_>,
     options: &Options<'_>,
@@ -106,7 +107,7 @@ where
     let (mut checks, arguments) = chosen;
     let default = F::Out::names().numbered("column");
     let fit = fit_all::<<F::Out as IntoRow>::Sink>;
-    // Of a filter, neither is asked for: they are refused.
+    // A filter refuses both of these options.
     let is_named = E::VERB != Kind::FilterRows;
     let returns = match is_named {
         true => checks.returns(default.len(), &default, fit),
@@ -143,7 +144,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// What failures and errors say of rows.
+/// The facts that failures and errors report about rows.
 #[derive(Clone, Copy)]
 pub(super) struct RowItems<'r, 'a> {
     pub(super) sources: &'r Sources<'a>,
@@ -175,7 +176,7 @@ impl Items for RowItems<'_, '_> {
     }
 
     fn given(&self, rows: &[usize]) -> Result<Vec<Column>> {
-        // A column may be given to more than one argument.
+        // The same column may be given to more than one argument.
         let mut distinct: Vec<&Column> = Vec::with_capacity(self.sources.columns.len());
         for Source { column, .. } in &self.sources.columns {
             if distinct.iter().all(|other| !std::ptr::eq(*other, *column)) {
@@ -202,7 +203,7 @@ impl Items for RowItems<'_, '_> {
     }
 }
 
-/// A closure called for rows, and what their results become.
+/// A closure that is called for rows, and the ending that its results get.
 struct RowCalls<'r, 'a, M, C, F, E>
 where
     F: RowFn<M, C>,
@@ -213,7 +214,7 @@ where
     ending: E,
 }
 
-/// A closure called for rows, and where their results are written.
+/// A closure that is called for rows, and the place where its results are written.
 struct Calls<'r, 'a, M, C, F>
 where
     F: RowFn<M, C>,
@@ -263,8 +264,8 @@ where
             items,
             ..
         } = self.calls;
-        // SAFETY: the run has written every row but those of the gaps, since it had no failure that it did not make good with a null.
-        // Where there may be gaps, the sink is nullable.
+        // SAFETY: the run has written every row except those in the gaps, since each failure that the policy allows is written
+        // as a null. The sink is nullable if there can be gaps.
         let columns = unsafe { written(sink, returns, &gaps.unwritten, |row| items.place(row))? };
         self.ending.end(Written {
             columns,
@@ -276,10 +277,12 @@ where
     }
 }
 
-/// The columns of a sink, with nulls where the run has written nothing, in the dtypes that results were encoded for.
+/// Returns the columns of a sink, with nulls where the run has written nothing, in the dtypes that the results were encoded
+/// for.
 ///
 /// # Safety
-/// Every row of the sink was written but those that are given, which are within it. Where there are such, it is nullable.
+/// Every row of the sink was written except those that are given, which are within the sink. If there are such rows, the sink
+/// is nullable.
 pub(super) unsafe fn written<S: Sinks>(
     sink: S,
     returns: Option<&[DataType]>,
@@ -287,7 +290,8 @@ pub(super) unsafe fn written<S: Sinks>(
     place_of: impl Fn(usize) -> Place,
 ) -> Result<Vec<Finished>> {
     for rows in unwritten {
-        // SAFETY: as the caller vouches; their one writer is this one, which writes each in order.
+        // SAFETY: the caller upholds this function's contract; this is the only writer of these rows, and writes each of them
+        // in order.
         unsafe {
             let mut writer = sink.writer(rows.start, rows.len());
             (0..rows.len()).for_each(|row| writer.write_null(row));
@@ -295,7 +299,7 @@ pub(super) unsafe fn written<S: Sinks>(
         }
     }
     let mut columns = Vec::new();
-    // SAFETY: every row is written now.
+    // SAFETY: now every row is written.
     let finished = unsafe { sink.finish(&mut columns) };
     finished.map_err(|error| error.of_item(place_of))?;
     if let Some(dtypes) = returns {
@@ -347,8 +351,8 @@ where
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
-        // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
-        // given back (from the row returned on) are handed out again, but not written here.
+        // SAFETY: the rows are within the frame, for which the sink was made. They are handed out once; rows that are given
+        // back (from the returned row on) are handed out again, but not written here.
         let mut writer = Some(unsafe { sink.writer(start, rows.len()) });
         let body = ByRow::<M, F>::new(*f);
         let mut scratch = <F::Cells as Cells>::Scratch::default();
@@ -380,41 +384,41 @@ where
     }
 }
 
-/// What the loop over strides needs of a block's reader and of the writer, whatever their types: so that it is compiled once,
-/// and not for each closure.
+/// The operations of a block's reader and of the writer that the loop over strides needs, whatever their types, so that the
+/// loop is compiled once, and not for each closure.
 pub(super) trait Strides {
-    /// Whether a row of the block may be null.
+    /// Returns whether a row of the block may be null.
     fn has_nulls(&self) -> bool;
 
     /// Runs rows of the block, as [`run_stride`] does.
     ///
     /// # Safety
-    /// The rows are within the block, and all before them are written. They are `careful` where the block has nulls.
+    /// The rows are within the block, and all rows before them are written. If the block has nulls, `careful` is true.
     unsafe fn run(&mut self, careful: bool, stretch: Stretch<'_>) -> (usize, Stride);
 
     /// Writes a null.
     ///
     /// # Safety
-    /// As [`Writer::write_null`].
+    /// The same as for [`Writer::write_null`].
     unsafe fn write_null(&mut self, row: usize);
 
     /// Hands over what was written.
     fn finish(&mut self);
 
-    /// Goes on with rows from another one on, up to `len` of them, once what was written is handed over.
+    /// Hands over what was written, and continues with the rows from another one on, up to `len` of them.
     ///
     /// # Safety
-    /// As [`CellSink::writer`](crate::write::CellSink::writer).
+    /// The same as for [`CellSink::writer`](crate::write::CellSink::writer).
     unsafe fn restart(&mut self, first: usize, len: usize);
 }
 
-/// One block's reader, and the writer.
+/// The reader of one block, and the writer.
 pub(super) struct BlockStrides<'b, 's, C, B, R, S: Sinks> {
     pub(super) body: &'b B,
     pub(super) context: &'b mut C,
     pub(super) reader: R,
     pub(super) sink: &'s S,
-    /// How many items come before the sink's first row.
+    /// How many items come before the first row of the sink.
     pub(super) before: usize,
     pub(super) writer: &'b mut Option<S::Writer<'s>>,
 }
@@ -437,7 +441,7 @@ where
             false => run_stride::<false, C, B, _, _>,
         };
         let writer = self.writer.take().expect("the part is not at its end");
-        // SAFETY: as the caller vouches; the sink is nullable where an argument has nulls (`rows`).
+        // SAFETY: the caller upholds this function's contract; the sink is nullable where an argument has nulls (`rows`).
         let (i, writer, ended) =
             unsafe { run(self.body, self.context, self.reader, writer, stretch) };
         *self.writer = Some(writer);
@@ -446,7 +450,7 @@ where
 
     unsafe fn write_null(&mut self, row: usize) {
         if let Some(writer) = self.writer {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             unsafe { writer.write_null(row) };
         }
     }
@@ -458,14 +462,14 @@ where
     }
 
     unsafe fn restart(&mut self, first: usize, len: usize) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         *self.writer = Some(unsafe { self.sink.writer(first - self.before, len) });
     }
 }
 
 /// The rows that a worker was handed.
 pub(super) struct Part<'p> {
-    /// The writer's first row.
+    /// The first row of the writer.
     pub(super) first: usize,
     pub(super) end: usize,
     pub(super) casts: Casts,
@@ -478,11 +482,10 @@ pub(super) struct Part<'p> {
 }
 
 impl Part<'_> {
-    /// Runs a block; where the part is at its end then, what was written is handed over, and the row from which on it was not
-    /// done is returned.
+    /// Runs a block. If the part ends with it, hands over what was written, and returns the first row that was not done.
     ///
     /// # Safety
-    /// The strides are of a reader that is open for the block's rows, and of a writer whose next rows they are.
+    /// The strides have a reader that is open for the block's rows, and a writer whose next rows these are.
     pub(super) unsafe fn block(
         &mut self,
         block: Range<usize>,
@@ -494,7 +497,7 @@ impl Part<'_> {
         let mut done = 0;
         while done < len {
             let next = len.min(done + self.steps.stride);
-            // What takes long looks before each row whether the run was stopped.
+            // A closure that takes long is checked before each row for whether the run was stopped.
             let is_quick = self.halt.is_none() || (self.steps.fast && next - done >= BATCH);
             let stretch = Stretch {
                 block: row,
@@ -506,7 +509,7 @@ impl Part<'_> {
                 halt: self.halt,
             };
             let began_at = done;
-            // SAFETY: the rows are within the block; those before them are written, or were left out.
+            // SAFETY: the rows are within the block; the rows before them are written, or were left out.
             let (i, ended) = unsafe { strides.run(is_careful || !is_quick, stretch) };
             worker.done(i - done);
             done = i;
@@ -531,16 +534,17 @@ impl Part<'_> {
                             return Some(end);
                         }
                         Verdict::Noted => {
-                            // SAFETY: the rows before this one are written, and the sink is nullable where the policy lets
-                            // a failure pass.
+                            // SAFETY: the rows before this one are written, and the sink is nullable if the policy allows
+                            // failures.
                             unsafe { strides.write_null(row + i - self.first) };
                             worker.done(1);
                         }
                         Verdict::Later => {
                             strides.finish();
                             self.first = row + i + 1;
-                            // SAFETY: as for the part's first writer; the row left out is not written here, but by who is
-                            // handed it again, or, in a run that was cancelled, when that is over (`Rows::output`).
+                            // SAFETY: as for the part's first writer; the row that is left out is not written here, but by the
+                            // worker that is handed it again, or, in a run that was cancelled, after the end of the run
+                            // (`Rows::output`).
                             unsafe { strides.restart(self.first, end - self.first) };
                         }
                     }

@@ -1,4 +1,4 @@
-//! What closures of groups and of windows are given: the columns of their arguments, in the order of groups.
+//! The data that closures of groups and of windows are given: the columns of their arguments, in group order.
 
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, IdxCa, IdxSize, PlSmallStr, Series,
@@ -16,10 +16,10 @@ use crate::read::{
 use crate::row_numbers::RowNumbers;
 use crate::run::Plan;
 
-/// Frames of fewer rows are prepared in less time than it takes to wake another worker.
+/// A frame with fewer rows is prepared in less time than it takes to wake another worker.
 const FEW: usize = 1 << 14;
 
-/// Runs work for so many items on the call's workers, or here where there are few rows.
+/// Runs work for each of these items on the call's workers, or on the calling thread if there are few rows.
 pub(super) fn share_out(
     plan: &Plan,
     rows: usize,
@@ -28,18 +28,19 @@ pub(super) fn share_out(
     move |items, work| plan.share_out(items, here, work)
 }
 
-/// The columns that say which rows belong together; each that is missing, doubled or cannot do so is a fault.
+/// Returns the columns that say which rows belong together; a column that is missing, doubled or unsuitable is a fault.
 pub(super) fn keys<'a>(
     given: Given<'a>,
     options: &Options<'_>,
     faults: &mut Vec<Error>,
 ) -> Vec<&'a Column> {
     let names = options.call.by.as_deref().unwrap_or_default();
-    // Where the option is needed and missing, the table says so.
+    // If the option is needed and missing, the table of options reports it.
     if options.call.by.is_some() && names.is_empty() {
         let option = "by";
         let message =
-            "it names no column; give those whose values say which rows belong together".into();
+            "it names no column; give the columns whose values say which rows belong together"
+                .into();
         faults.push(ErrorKind::Option { option, message }.into());
     }
     super::check_duplicates(names, faults);
@@ -54,7 +55,7 @@ pub(super) fn keys<'a>(
     keys
 }
 
-/// The column of a name.
+/// Returns the column of this name.
 pub(super) fn column<'a>(given: Given<'a>, name: &str) -> Result<&'a Column> {
     let found = given.columns.iter().find(|column| column.name() == name);
     found.ok_or_else(|| {
@@ -63,7 +64,7 @@ pub(super) fn column<'a>(given: Given<'a>, name: &str) -> Result<&'a Column> {
     })
 }
 
-/// The columns that a closure is given by default: all but these.
+/// Returns the columns that a closure is given by default: all but these.
 pub(super) fn columns_but(given: Given<'_>, others: &[&PlSmallStr]) -> Vec<Column> {
     let columns = given.columns.iter();
     let columns = columns.filter(|column| !others.contains(&column.name()));
@@ -73,16 +74,16 @@ pub(super) fn columns_but(given: Given<'_>, others: &[&PlSmallStr]) -> Vec<Colum
 /// The columns that a closure's arguments are bound to, as they lie in the frame.
 pub(super) struct Chosen<'a> {
     arguments: Vec<SpanArgument>,
-    /// Of the arguments that are no keys, one after the other.
+    /// The columns of the arguments that are not keys, one argument after the other.
     sources: Sources<'a>,
-    /// The names of all arguments' columns, those of keys included.
+    /// The names of the columns of all arguments, the keys included.
     pub(super) inputs: Vec<String>,
     /// How many keys are given to cells, which come first.
     keys: usize,
 }
 
 impl<'a> Chosen<'a> {
-    /// Chooses the columns, and notes what is at fault. Cells are given the keys, if there are any; else, selected columns.
+    /// Chooses the columns, and notes the faults. Cells are given the keys, if there are keys, and otherwise selected columns.
     pub(super) fn new<A: SpanArgs>(
         given: Given<'a>,
         options: &Options<'_>,
@@ -103,14 +104,14 @@ impl<'a> Chosen<'a> {
         if !has_order {
             refuse(
                 faults,
-                "the closure takes a key after other arguments; the keys, as cells, come first"
+                "the closure takes a key (an argument that is a cell) after other arguments; put the keys first"
                     .into(),
             );
         } else if cells > 0 && cells != keys.len() {
             refuse(
                 faults,
                 format!(
-                    "the closure takes {} as cells, and there are {}; take all of the keys in their order, or none",
+                    "the closure takes {} as cells, but there are {}; take all of the keys in their order, or none",
                     counted(cells, "key"),
                     keys.len(),
                 ),
@@ -126,7 +127,7 @@ impl<'a> Chosen<'a> {
         let others = &arguments[cells.min(arguments.len())..];
         let sources = match A::WHOLE {
             true => Sources::choose(given, options, None, None, faults),
-            // Which column each is to have is not known then.
+            // In this case it is not known which column belongs to which argument.
             false if !has_order => Sources::none(given.rows),
             false => choose(given, options, others, cells, faults),
         };
@@ -149,8 +150,8 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// The rows that are given to the closure: those that are not null to an argument of a plain type; none where all are. Where
-    /// the options allow no nulls, the first of an argument is an error, be it a key.
+    /// Returns the rows that the closure is given: those that are not null in an argument of a plain type; `None` if it is
+    /// given all rows. If the options allow no nulls, the first null of an argument is an error, even in a key.
     pub(super) fn seen(
         &self,
         keys: &[&Column],
@@ -170,7 +171,7 @@ impl<'a> Chosen<'a> {
                 let mut note = |row: usize, column: &dyn Fn() -> usize| {
                     first.get_or_insert_with(|| (row, column()));
                 };
-                // SAFETY: the key was just made one that the argument takes.
+                // SAFETY: the key was just converted to one that the argument takes.
                 unsafe { see(argument, &[source], rows, &mut note) };
                 refuse_null(first, &[*key], numbers)?;
             }
@@ -181,7 +182,7 @@ impl<'a> Chosen<'a> {
             let taken = self.taken_by(argument, columns);
             let own = &self.sources.columns[columns..columns + taken];
             columns += taken;
-            // The current row's cell hides no row.
+            // A null in the cell of the current row does not hide that row from other windows.
             if argument.is_cell && !allows_none {
                 continue;
             }
@@ -194,7 +195,8 @@ impl<'a> Chosen<'a> {
                         .set(row, false);
                 }
             };
-            // SAFETY: these are the argument's columns. The checks have passed, so each was made one that it takes (`choose`).
+            // SAFETY: these are the argument's columns. The checks have passed, so each was converted to one that it takes
+            // (`choose`).
             unsafe { see(argument, own, rows, &mut hide) };
             let own: Vec<&Column> = own.iter().map(|source| source.column).collect();
             refuse_null(first, &own, numbers)?;
@@ -202,18 +204,18 @@ impl<'a> Chosen<'a> {
         Ok(seen.map(Bitmap::from))
     }
 
-    /// The columns that are no keys.
+    /// Returns the columns that are not keys.
     pub(super) fn columns(&self) -> impl Iterator<Item = &'a Column> {
         self.sources.columns.iter().map(|source| source.column)
     }
 
-    /// Whether some argument takes rows whose types are not known.
+    /// Returns whether some argument takes rows whose types are known only at run time.
     pub(super) fn is_untyped(&self) -> bool {
         let mut arguments = self.arguments.iter();
         arguments.any(|argument| argument.columns.is_none())
     }
 
-    /// How many of the columns from one on an argument takes.
+    /// Returns how many of the columns from `from` on an argument takes.
     fn taken_by(&self, argument: &SpanArgument, from: usize) -> usize {
         match &argument.columns {
             Some(columns) => columns.len(),
@@ -221,7 +223,7 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// The columns as they are bound: keys as they are given, the others as `arrange` puts them in order.
+    /// Returns the columns as they are bound: keys as they are given, the others in the order that `arrange` gives them.
     pub(super) fn arrange(
         &self,
         keys: &[Column],
@@ -248,7 +250,7 @@ impl<'a> Chosen<'a> {
             for column in 0..taken {
                 let source = &self.sources.columns[next + column];
                 let series = widened(source.whole(self.sources.rows), types.get(column))?;
-                // A cell is the current row's, which is found in the frame's order.
+                // A cell is that of the current row, which is found in the order of the frame.
                 columns.push(bindable(match argument.is_cell {
                     true => series.rechunk(),
                     false => arrange(&series)?,
@@ -261,10 +263,10 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Tells the rows that are null to an argument.
+/// Reports the rows that are null to an argument.
 ///
 /// # Safety
-/// The columns are as many as the argument takes, and `Source::fit` has made each one that its type takes.
+/// The number of columns is that of the argument, and `Source::fit` has converted each to one that its type takes.
 unsafe fn see(
     argument: &SpanArgument,
     columns: &[Source<'_>],
@@ -277,11 +279,11 @@ unsafe fn see(
         block: CONVERTED_BLOCK,
         columns: columns.iter().map(Source::ends).collect(),
     };
-    // SAFETY: the chunks are those of the columns, for which the caller vouches.
+    // SAFETY: the chunks are those of the columns, which are as the caller guarantees.
     unsafe { (argument.see)(&chunks, &layout, hide) };
 }
 
-/// The error of a null, by its row and its column.
+/// Returns the error of a null, given its row and its column.
 fn refuse_null(
     first: Option<(usize, usize)>,
     columns: &[&Column],
@@ -297,7 +299,7 @@ fn refuse_null(
     Err(kind.into())
 }
 
-/// The columns of arguments, each in one chunk that is not empty.
+/// The columns of arguments, each of which is one chunk that is not empty.
 #[derive(Default)]
 pub(super) struct Arranged {
     columns: Vec<Series>,
@@ -305,7 +307,7 @@ pub(super) struct Arranged {
 }
 
 impl Arranged {
-    /// Those of each argument.
+    /// Returns the columns of each argument.
     pub(super) fn chunks(&self) -> Vec<Vec<ColumnChunks<'_>>> {
         let mut columns = self.columns.iter();
         self.counts
@@ -323,7 +325,7 @@ impl Arranged {
     }
 }
 
-/// In one chunk, of one null at least.
+/// Returns the series in one chunk that has at least one row, which may be a null.
 fn bindable(series: Series) -> Series {
     match series.is_empty() {
         true => Series::full_null(series.name().clone(), 1, series.dtype()),
@@ -331,7 +333,7 @@ fn bindable(series: Series) -> Series {
     }
 }
 
-/// Numbers of another type than the argument's as that type: they are read many times.
+/// Converts numbers of another type than the argument's to that type, since they are read many times.
 fn widened(series: Series, argument: Option<&Argument>) -> Result<Series> {
     let Some(argument) = argument else {
         return Ok(series);
@@ -356,8 +358,8 @@ fn choose<'a>(
     if arguments.len() > 1 && (names.is_some() || any) {
         refuse(
             faults,
-            "Rows<'_, R> whose rows bind by name, or are Row, take all columns that the closure is given; take tuples in other \
-             Rows, or leave the other arguments out"
+            "Rows<'_, R> of a derived struct or of Row takes all columns that the closure is given; use tuples in Rows<'_, \
+             _>, or leave the other arguments out"
                 .into(),
         );
         return Sources::none(given.rows);
@@ -366,7 +368,7 @@ fn choose<'a>(
         .iter()
         .flat_map(|argument| argument.columns.iter().flatten().copied())
         .collect();
-    // A closure of keys alone needs none of the other columns.
+    // A closure that takes only keys needs none of the other columns.
     if types.is_empty() && !any && options.call.select.is_none() {
         return Sources::none(given.rows);
     }
@@ -379,7 +381,7 @@ fn refuse(faults: &mut Vec<Error>, message: String) {
     faults.push(ErrorKind::Option { option, message }.into());
 }
 
-/// Rows of a series; null where there is none.
+/// Returns these rows of a series; a row that does not exist is null.
 pub(super) fn at_rows_or_null(series: &Series, rows: IdxCa) -> Result<Series> {
     if series.is_empty() {
         return Ok(Series::full_null(
@@ -391,13 +393,13 @@ pub(super) fn at_rows_or_null(series: &Series, rows: IdxCa) -> Result<Series> {
     Ok(series.take(&rows)?)
 }
 
-/// The rows of a series whose bits are set.
+/// Returns the rows of a series whose bits are set.
 pub(super) fn filtered(series: &Series, seen: &Bitmap) -> Result<Series> {
     let mask = BooleanChunked::from_bitmap(PlSmallStr::EMPTY, seen.clone());
     Ok(series.filter(&mask)?)
 }
 
-/// Results beside keys: one cannot be named as another.
+/// Puts results beside keys; no two columns may have the same name.
 pub(super) fn beside(keys: Vec<Column>, results: DataFrame) -> Result<DataFrame> {
     let height = match keys.first() {
         Some(key) => key.len(),
@@ -412,7 +414,7 @@ pub(super) fn beside(keys: Vec<Column>, results: DataFrame) -> Result<DataFrame>
     Ok(DataFrame::new(height, columns)?)
 }
 
-/// A key, repeated for each of its group's rows.
+/// Returns a key, repeated for each row of its group.
 pub(super) fn repeated(key: &Column, heights: &[(usize, usize)]) -> Result<Column> {
     let rows = heights.iter();
     let rows = rows.flat_map(|(group, height)| std::iter::repeat_n(*group as IdxSize, *height));

@@ -21,11 +21,11 @@ pub(super) struct Stretch<'h> {
     pub(super) block: usize,
     /// The writer's first row.
     pub(super) first: usize,
-    /// The rows, counted from the block's first.
+    /// The rows, counted from the block's first row.
     pub(super) rows: Range<usize>,
     pub(super) casts: Casts,
     pub(super) numbers: &'h RowNumbers,
-    /// The dtypes that results are encoded for; the plain loop does not follow them.
+    /// The dtypes that results are encoded for; the plain loop ignores them.
     pub(super) returns: Option<&'h [DataType]>,
     pub(super) halt: Option<&'h Halt>,
 }
@@ -33,24 +33,24 @@ pub(super) struct Stretch<'h> {
 /// How a stride ended.
 pub(super) enum Stride {
     Done,
-    /// Before a row, since the run was stopped from outside.
+    /// It ended before a row, since the run was stopped from outside.
     Halted,
-    /// At a row, nothing of which is written.
+    /// It ended at a row, of which nothing is written.
     Failed(Failure),
-    /// At a row that may be half written: a panic that is not the closure's.
+    /// It ended at a row that may be half written: a panic that does not come from the closure.
     Broken(Failure),
 }
 
-/// What is called for an item, with what a reader has of it.
+/// The function that is called for an item, with what a reader has read of it.
 ///
-/// It stands for `Fn`: through a closure around a user's function, that is inlined into the closure, and not into the loop.
+/// It stands in place of `Fn`: the compiler would inline a user's function into a closure that wraps it, and not into the loop.
 pub(super) trait Body<C, Item> {
     type Out: IntoRow;
 
     fn call(&self, context: &mut C, item: Item) -> Self::Out;
 }
 
-/// A closure called for rows.
+/// A closure that is called for rows.
 pub(super) struct ByRow<'f, M, F> {
     f: &'f F,
     marker: PhantomData<fn(M)>,
@@ -76,7 +76,8 @@ where
     }
 }
 
-/// What outlives a panic in the closure: noted on the way out, so that the loop itself can keep it in registers.
+/// What outlives a panic in the closure. It is recorded when the panic leaves the loop, so that the loop itself can keep it in
+/// registers.
 struct Kept<'a, W> {
     i: usize,
     writing: bool,
@@ -87,20 +88,20 @@ struct Kept<'a, W> {
 impl<W> Drop for Kept<'_, W> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the writer is taken here alone, and this runs once.
+        // SAFETY: the writer is taken only here, and this runs once.
         let writer = unsafe { ManuallyDrop::take(&mut self.writer) };
         *self.left = Some((self.i, self.writing, writer));
     }
 }
 
-/// The innermost loop, which is compiled twice for each closure. The plain one is as short as can be, so that the compiler can
-/// vectorise it, and looks once for each [`BATCH`] of rows whether the run is stopped from outside, if it can be. The
-/// `CAREFUL` one looks at that, and for nulls, before each row. Returns the row at which it ended, and gives the writer back;
-/// the rows before that are written.
+/// The innermost loop, which is compiled twice for each closure. The plain loop is as short as possible, so that the compiler
+/// can vectorise it, and checks once for each [`BATCH`] of rows whether the run is stopped from outside, if it can be. The
+/// `CAREFUL` loop checks that before each row, and checks for nulls. Returns the row at which the loop ended, and gives the
+/// writer back; the rows before that row are written.
 ///
 /// # Safety
-/// The reader is open for the block's rows, and where the loop is not `CAREFUL` has none that is null; the writer's rows before
-/// the stretch are written, and its sink is nullable where the reader has nulls.
+/// The reader is open for the block's rows. Unless the loop is `CAREFUL`, none of them is null. The writer's rows before the
+/// stretch are written, and its sink is nullable if the reader has nulls.
 pub(super) unsafe fn run_stride<const CAREFUL: bool, C, B, R, W>(
     body: &B,
     context: &mut C,
@@ -127,7 +128,7 @@ where
     let mut left = None;
     let note = &mut left;
     let ended = catch(move || {
-        // Locals, which can live in registers; what is captured lives behind a pointer that a write might alias.
+        // Local variables can be kept in registers; captured ones are behind a pointer that a write might alias.
         let reader = reader;
         let mut kept = Kept {
             i: rows.start,
@@ -154,8 +155,8 @@ where
                     return Stride::Halted;
                 }
                 let row = first.wrapping_add(i);
-                // SAFETY: `i` is within the stretch. It is read where it is valid; every row before it is written; a null is
-                // of a reader that has nulls, for which the caller's sink is nullable.
+                // SAFETY: `i` is within the stretch, and it is read only where it is valid. Every row before it is written. A
+                // null comes from a reader that has nulls, for which the caller's sink is nullable.
                 unsafe {
                     if CAREFUL && !reader.is_valid(i) {
                         let fault = reader.fault(i);
@@ -197,7 +198,8 @@ where
     (i, writer, ended)
 }
 
-/// A row's results, encoded for dtypes. Out of line: it is compiled once for a type of results, and not for each closure.
+/// Encodes the results of a row for dtypes. This stays out of line, so that it is compiled once for a type of results, and not
+/// for each closure.
 #[inline(never)]
 fn encoded<R: IntoRow>(
     result: R,

@@ -1,4 +1,5 @@
-//! `transform`: one call of the closure for each group of rows, or for each part of the frame, that gives a value for each row.
+//! `transform`: one call of the closure for each group of rows, or for each part of the frame, which returns a value for each
+//! row.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -67,8 +68,8 @@ where
     let returns = match (<F::Out as IntoTransform>::IS_COLUMN, &options.call.returns) {
         (true, Some(_)) => {
             let option = "returns";
-            let message = "it is for closures that return cells, and this one returns a whole column or series; cast that within \
-                           the closure";
+            let message = "it is for closures that return cells, and this one returns a whole column or series; cast the \
+                           result within the closure";
             let message = message.into();
             checks
                 .faults
@@ -127,7 +128,7 @@ where
 
 type RowOf<M, C, F> = <<F as GroupFn<M, C>>::Out as IntoTransform>::Row;
 
-/// The parts of a frame as groups; a frame without rows has none.
+/// Makes groups of the parts of a frame; a frame without rows has none.
 fn parts(plan: &Plan, height: usize) -> Result<Groups> {
     check_height(height)?;
     let cut = plan.cut(height);
@@ -141,7 +142,7 @@ fn parts(plan: &Plan, height: usize) -> Result<Groups> {
     Ok(Groups::side_by_side(height, starts))
 }
 
-/// A result of cells for each row.
+/// The output of results that are cells for each row.
 struct RowsEach<'r, 'a, R: IntoTransform> {
     sink: <R::Row as IntoRow>::Sink,
     names: &'r [PlSmallStr],
@@ -202,8 +203,8 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
         };
         RowsWriter {
             first,
-            // SAFETY: as the caller vouches; the sink has a row for each position, and groups of neighbouring numbers have
-            // neighbouring positions.
+            // SAFETY: the caller upholds this function's contract. The sink has a row for each position, and groups with
+            // neighbouring numbers have neighbouring positions.
             writer: unsafe { self.sink.writer(first, 0) },
         }
     }
@@ -216,7 +217,7 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
     ) {
         let rows = self.prepared.order().span(group);
         let rows = rows.start - writer.first..rows.end - writer.first;
-        // SAFETY: as the caller vouches; `encode` has made one for each row. The sink is nullable.
+        // SAFETY: the caller upholds this function's contract; `encode` has made one item for each row. The sink is nullable.
         unsafe {
             match item {
                 Some(items) => rows
@@ -235,14 +236,15 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
         let prepared = self.prepared;
         let order = prepared.order();
         let items = prepared.items(self.names);
-        // Groups of neighbouring numbers have neighbouring positions.
+        // Groups with neighbouring numbers have neighbouring positions.
         let unwritten = gaps.unwritten.iter();
         let unwritten = unwritten
             .map(|groups| order.span(groups.start).start..order.span(groups.end - 1).end)
             .collect::<Vec<_>>();
         let numbers = items.numbers();
         let place_of = |position| Place::Row(numbers.of(order.row_at(position)));
-        // SAFETY: the sink is nullable, and has a row for each position, which the run has put unless its group is among the gaps.
+        // SAFETY: the sink is nullable, and has a row for each position. The run has put each of them unless its group is among
+        // the gaps.
         let columns = unsafe { written(self.sink, self.returns, &unwritten, place_of)? };
         let kept = prepared.kept(gaps);
         let columns = columns.into_iter().map(|column| {
@@ -260,7 +262,7 @@ impl<R: IntoTransform> GroupOutput<R> for RowsEach<'_, '_, R> {
     }
 }
 
-/// A whole column for each group.
+/// The output of results that are a whole column for each group.
 struct ColumnEach<'r, 'a, R> {
     results: Results<Series>,
     name: Option<PlSmallStr>,
@@ -309,7 +311,7 @@ impl<R: IntoTransform> GroupOutput<R> for ColumnEach<'_, '_, R> {
         let mut stacked = 0..;
         for (group, series) in self.results.into_all().into_iter().enumerate() {
             let is_there = series.is_some();
-            // A group that failed, or was never come to, has nulls.
+            // A group that failed, or that was never reached, has nulls.
             let next = order
                 .span(group)
                 .map(|_| is_there.then(|| stacked.next()).flatten());
@@ -337,11 +339,11 @@ impl<R: IntoTransform> GroupOutput<R> for ColumnEach<'_, '_, R> {
 }
 
 impl Prepared<'_> {
-    /// Results that are not one for each row.
+    /// The failure of a number of results that is not that of the rows.
     fn other_height(&self, group: usize, results: usize, rows: usize) -> Failure {
         let place = self.items(&[]).place(group);
         let message = format!(
-            "the result has {}, and the closure was given {}; return one for each of them, or Each(value) for all",
+            "the result has {}, but the closure was given {}; return one value for each row, or Each(value) for all of them",
             counted(results, "value"),
             counted(rows, "row"),
         );
@@ -353,14 +355,14 @@ impl Prepared<'_> {
         Failure::Known(kind.into())
     }
 
-    /// Which rows are not dropped, where some are.
+    /// Returns which rows are not dropped, if some are.
     fn kept(&self, gaps: &Gaps) -> Option<BooleanChunked> {
         let items = self.items(&[]);
         let kept = || kept_mask(&items.rows_in(&gaps.dropped), items.rows());
         (!gaps.dropped.is_empty()).then(kept)
     }
 
-    /// A column in group order in the order of the input, without the rows that are dropped.
+    /// Returns a column that is in group order in the order of the input, without the rows that are dropped.
     fn restored(
         &self,
         series: Series,

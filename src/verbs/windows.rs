@@ -1,7 +1,7 @@
 //! `windows`: one call of the closure for the window around each row.
 //!
-//! An item is a row, and its window some positions in group order, or in that of the frame where there are no keys. Results are
-//! written as those of rows are.
+//! An item is a row, and its window is some positions in group order, or in the order of the frame if there are no keys.
+//! Results are written as those of rows are.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -91,7 +91,8 @@ where
         None => None,
     };
     if let (Some(groups), Some(_)) = (&groups, window.order_column()) {
-        // The order column is read by rows; the workers make their list here, and not the first one that asks for a row.
+        // The order column is read by rows. The workers make the list of rows here, so that the first one that asks for a row
+        // does not have to.
         groups.list_rows(workers, &share_out)?;
     }
     let seen = chosen.seen(&[], options, &numbers)?;
@@ -112,7 +113,7 @@ where
         row_at: groups.as_ref().and(Some(&row_at)),
     };
     let mut bounds = Bounds::new(window, &reading, order, &numbers, &share_out)?;
-    // Those that are seen, by their positions; and their groups.
+    // This is set if some rows are hidden: the groups of the rows that are seen.
     let mut compact = None;
     if let Some(seen) = &seen {
         bounds = match &groups {
@@ -130,7 +131,7 @@ where
         (None, None, Some(seen)) => filtered(series, seen),
         (None, None, None) => Ok(series.clone()),
     })?;
-    // The input row at a position among those that are seen.
+    // This is the input row at each position among the rows that are seen.
     let seen_rows: Option<Vec<IdxSize>> = match (&seen, &groups) {
         (Some(seen), None) => Some(seen.true_idx_iter().map(|row| row as IdxSize).collect()),
         _ => None,
@@ -199,7 +200,7 @@ where
     call(options, &plan, lead, verb)
 }
 
-/// A closure called for windows, and where its results are written.
+/// A closure that is called for windows, and the place where its results are written.
 struct WindowsVerb<'r, 'a, M, C, F, N>
 where
     F: WindowFn<M, C>,
@@ -209,7 +210,7 @@ where
     bound: &'r <F::Arguments as SpanArgs>::Bound<'a>,
     spans: WindowSpans<'r>,
     unreadable: &'r Unreadable,
-    /// The number of the row at a position among those that are seen.
+    /// Returns the number of the row at a position among the rows that are seen.
     number: &'r N,
     sink: <F::Out as IntoRow>::Sink,
     casts: Casts,
@@ -223,7 +224,7 @@ where
 #[derive(Clone, Copy)]
 struct WindowSpans<'r> {
     bounds: &'r Bounds,
-    /// The positions of rows, where they are not the rows' own.
+    /// The positions of rows, if these are not the numbers of the rows.
     positions: Option<&'r [IdxSize]>,
     min_rows: usize,
 }
@@ -245,7 +246,7 @@ impl ItemSpans for WindowSpans<'_> {
         (rows.len() >= self.min_rows).then_some(rows)
     }
 
-    /// Where rows are counted, windows are shorter towards the ends only.
+    /// Where rows are counted, only windows towards the ends are shorter.
     fn may_lack(&self, rows: Range<usize>) -> bool {
         let lacks = |row: usize| self.rows_of(row).is_none();
         !self.bounds.are_counted()
@@ -255,7 +256,7 @@ impl ItemSpans for WindowSpans<'_> {
     }
 }
 
-/// A closure of windows as the loop calls it.
+/// A closure of windows, in the form in which the loop calls it.
 struct ByWindow<'f, M, F> {
     f: &'f F,
     marker: PhantomData<fn(M)>,
@@ -309,7 +310,7 @@ where
             plan,
             ..
         } = self;
-        // SAFETY: the sink is nullable, and the run has written every row but those of the gaps.
+        // SAFETY: the sink is nullable, and the run has written every row except those in the gaps.
         let columns = unsafe { written(sink, returns, &gaps.unwritten, |row| items.place(row))? };
         Ending::<<F::Out as IntoRow>::Sink>::end(
             Stacked,
@@ -361,8 +362,8 @@ where
             halt: self.halt,
             steps: Steps::new(worker, patience, self.halt.is_some()),
         };
-        // SAFETY: rows are within the frame's, for which the sink was made. They are handed out once; of those, the ones
-        // given back (from the row returned on) are handed out again, but not written here.
+        // SAFETY: the rows are within the frame, for which the sink was made. They are handed out once; rows that are given
+        // back (from the returned row on) are handed out again, but not written here.
         let mut writer = Some(unsafe { verb.sink.writer(rows.start, rows.len()) });
         let body = ByWindow {
             f: verb.f,
@@ -374,8 +375,8 @@ where
         while start < rows.end {
             let block = start..rows.end.min(start + BLOCK);
             start = block.end;
-            // SAFETY: the columns of cells have every row, and the others all that are seen, which are valid where they are not
-            // noted as unreadable.
+            // SAFETY: the columns of cells have every row, and the other columns all rows that are seen. Rows are valid where
+            // they are not noted as unreadable.
             let reader = unsafe {
                 SpanReader::<F::Arguments, _>::new(
                     opened,
@@ -410,7 +411,7 @@ where
     }
 }
 
-/// What failures and errors say of windows.
+/// The facts that failures and errors report about windows.
 #[derive(Clone, Copy)]
 struct WindowItems<'r> {
     numbers: &'r RowNumbers,
@@ -453,7 +454,7 @@ impl Items for WindowItems<'_> {
         columns
     }
 
-    /// The row's own cells.
+    /// Returns the cells of the row itself.
     fn given(&self, rows: &[usize]) -> Result<Vec<Column>> {
         gather(self.given, rows)
     }

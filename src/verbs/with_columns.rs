@@ -28,7 +28,7 @@ where
     rows_into(Given::of(frame), options, lead, f, Beside(frame))
 }
 
-/// The frame with the results as columns, without the rows that are dropped.
+/// Adds the results to the frame as columns, without the rows that are dropped.
 struct Beside<'a>(&'a DataFrame);
 
 impl<S> Ending<S> for Beside<'_> {

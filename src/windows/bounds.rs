@@ -19,35 +19,36 @@ pub(crate) struct Bounds {
     listing: Listing,
     step: usize,
     min_rows: usize,
-    /// Which rows are seen, where not all are.
+    /// The rows that are seen, if not all rows are.
     seen: Option<SeenRanks>,
 }
 
 #[derive(Clone, Debug)]
 enum Listing {
-    /// All rows are one group, and rows are counted.
-    Counted {
+    /// All rows are one group, and windows are given as numbers of rows.
+    ItemKind {
         before: usize,
-        /// How many after the row, and the row.
+        /// How many rows from the row itself on are in the window.
         beyond: usize,
         rows: usize,
     },
-    /// The start and the end of each; [`NOT_DUE`] where a row has no result.
+    /// The start and the end of each window; [`NOT_DUE`] for a row without a result.
     Listed(Vec<[IdxSize; 2]>),
 }
 
-/// No window, since it ends before it begins.
+/// The mark of a row without a window: an end before the start.
 const NOT_DUE: [IdxSize; 2] = [IdxSize::MAX, 0];
 
 impl Bounds {
-    /// The bounds of all windows; the order column is that of the window, if it has one, and suits it: [`Window::check`].
+    /// Computes the bounds of all windows. The order column is that of the window, if it has one, and suits it:
+    /// [`Window::check`].
     ///
-    /// Where rows are counted and there are no groups, nothing is computed beforehand. Otherwise each row takes two row
-    /// indices, and while they are computed 8 bytes for its value in the order column, unless that is `Int64`, of one chunk, and
-    /// read in its own order.
+    /// If windows are numbers of rows and there are no groups, nothing is computed beforehand. Otherwise each row takes two row
+    /// indices. While these are computed, it also takes 8 bytes for its value in the order column, unless that is `Int64`, in
+    /// one chunk, and read in its own order.
     ///
     /// # Errors
-    /// The order column has a null or decreases: of the lowest such row, by its number.
+    /// The order column has a null or decreases; the error names the lowest such row by its number.
     pub(crate) fn new(
         window: &Window,
         reading: &Reading<'_>,
@@ -63,7 +64,7 @@ impl Bounds {
             (_, Some((before, after))) => {
                 let beyond = after.saturating_add(1);
                 match reading.groups {
-                    None => Listing::Counted {
+                    None => Listing::ItemKind {
                         before,
                         beyond,
                         rows: reading.rows,
@@ -97,19 +98,19 @@ impl Bounds {
         })
     }
 
-    /// The same windows, as positions among the rows that are seen: those whose bits, by position, are set.
+    /// Returns the same windows as positions among the rows that are seen, which are those whose bits, by position, are set.
     ///
-    /// Rows are still asked for by their positions among all.
+    /// Rows are still asked for by their positions among all rows.
     pub(crate) fn seen(self, seen: &Bitmap) -> Self {
         let seen = (seen.unset_bits() > 0).then(|| SeenRanks::new(seen));
         Bounds { seen, ..self }
     }
 
-    /// The window of the row at a position, which is due.
+    /// Returns the window of the row at a position, which is due.
     #[inline]
     pub(crate) fn of(&self, position: usize) -> Range<usize> {
         let window = match &self.listing {
-            Listing::Counted {
+            Listing::ItemKind {
                 before,
                 beyond,
                 rows,
@@ -128,30 +129,30 @@ impl Bounds {
         }
     }
 
-    /// Whether the row at a position has a result: every `step`-th of its group, from the first on.
+    /// Returns whether the row at a position has a result: every `step`-th row of its group, starting with the first.
     #[inline]
     pub(crate) fn is_due(&self, position: usize) -> bool {
         self.step == 1
             || match &self.listing {
-                Listing::Counted { .. } => position.is_multiple_of(self.step),
+                Listing::ItemKind { .. } => position.is_multiple_of(self.step),
                 Listing::Listed(windows) => windows[position] != NOT_DUE,
             }
     }
 
-    /// Whether windows are shorter towards the ends only, and each row has one: rows are counted, all are seen, and none is left
-    /// out.
+    /// Returns whether only windows towards the ends are shorter, and each row has one: windows are numbers of rows, all rows
+    /// are seen, and none is left out.
     pub(crate) fn are_counted(&self) -> bool {
-        self.step == 1 && self.seen.is_none() && matches!(self.listing, Listing::Counted { .. })
+        self.step == 1 && self.seen.is_none() && matches!(self.listing, Listing::ItemKind { .. })
     }
 
-    /// How many rows a window must have, of those that are seen, for the row to have a result.
+    /// Returns how many rows a window must have, of those that are seen, for its row to have a result.
     #[inline]
     pub(crate) fn min_rows(&self) -> usize {
         self.min_rows
     }
 }
 
-/// The windows of all positions, of which `windows` gives those of a stretch.
+/// Lists the windows of all positions; `windows` computes those of a stretch.
 fn listed(
     reading: &Reading<'_>,
     step: usize,
@@ -161,7 +162,7 @@ fn listed(
     let list = reading.fill([0; 2], share_out, &|first, out| {
         for stretch in reading.stretches(first..first + out.len()) {
             let part = stretch.part.clone();
-            // From the stretch's first row on that is due, those between the due ones.
+            // Of each group, only every `step`-th row is due, counted from the group's first row.
             let offset = part.start - stretch.group.start;
             let out = &mut out[part.start - first..part.end - first];
             windows(stretch, out);
@@ -177,7 +178,7 @@ fn listed(
     Ok(Listing::Listed(list))
 }
 
-/// The windows of a stretch where rows are counted.
+/// Computes the windows of a stretch where they are numbers of rows.
 fn counted(stretch: GroupPart, before: usize, beyond: usize, out: &mut [[IdxSize; 2]]) {
     let group = stretch.group;
     for (position, window) in stretch.part.zip(out) {
@@ -187,9 +188,10 @@ fn counted(stretch: GroupPart, before: usize, beyond: usize, out: &mut [[IdxSize
     }
 }
 
-/// The windows of a stretch where they go by values: two pointers, which a binary search puts to where the stretch begins.
+/// Computes the windows of a stretch where they depend on values, with two pointers; a binary search finds where the pointers
+/// begin.
 ///
-/// Of equal values all are within the reach of each other, so that both pointers are the same for all of them.
+/// Equal values are within reach of each other, so both pointers are the same for all of them.
 fn over<T: OrderValue>(
     values: &[T],
     reach: T::Apart,
@@ -233,7 +235,7 @@ mod tests {
 
     const CLOSED: [Closed; 4] = [Closed::Right, Closed::Left, Closed::Both, Closed::Neither];
 
-    /// Whatever workers do first, it comes to the same.
+    /// The result is the same in whichever order workers do the items.
     fn backwards(items: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
         (0..items).rev().for_each(work);
         Ok(())
@@ -244,12 +246,12 @@ mod tests {
         /// The frame's row at each position.
         rows: Vec<usize>,
         groups: Option<Vec<Range<usize>>>,
-        /// What the order column counts, by row, in the unit of the span.
+        /// What the order column counts for each row, in the unit of the span.
         times: Vec<i128>,
     }
 
     impl Case {
-        /// So many rows in one group, or several; values with many ties.
+        /// Makes a case of `rows` rows in one group or in several; the values have many ties.
         fn new(random: &mut Pcg64Mcg, rows: usize, is_grouped: bool, unit: i128) -> Self {
             let keys: Vec<usize> = (0..rows)
                 .map(|_| {
@@ -266,7 +268,7 @@ mod tests {
                 time * unit
             });
             let times = times.collect();
-            // The third group is of no row: it has an empty span. Rows of the fourth are in no group.
+            // The third group has no rows, so its span is empty. The rows of the fourth key are in no group.
             let mut by_key: Vec<usize> = Vec::new();
             let mut spans = Vec::new();
             for key in [0, 1, 4, 2, 3] {
@@ -312,7 +314,7 @@ mod tests {
             Bounds::new(window, &reading, order, &numbers, &backwards)
         }
 
-        /// Compares every window to the positions of the row's group for which `is_in` says so.
+        /// Compares every window with the positions of the row's group for which `is_in` returns true.
         fn compare(
             &self,
             window: &Window,
@@ -422,7 +424,7 @@ mod tests {
         }
     }
 
-    /// The columns of integers that have these values, shifted to where the dtype has them.
+    /// Makes columns of integers with these values, shifted to the range of their dtype.
     fn integers(times: &[i128]) -> PolarsResult<Vec<Column>> {
         let signed: Vec<i64> = times.iter().map(|time| *time as i64).collect();
         let unsigned: Vec<u64> = times.iter().map(|time| (*time + 20) as u64).collect();
@@ -432,7 +434,7 @@ mod tests {
         );
         let mut columns = vec![signed.clone(), signed.cast(&DataType::Int32)?];
         columns.extend([unsigned.clone(), unsigned.cast(&DataType::UInt32)?]);
-        // Values above those of `i64`.
+        // These are values above those of `i64`.
         let high = unsigned
             .u64()?
             .iter()
@@ -471,7 +473,7 @@ mod tests {
         }
     }
 
-    /// The dtypes of times, and how many nanoseconds they count.
+    /// Returns the dtypes of times, and the nanoseconds of the unit that each counts.
     fn times() -> Vec<(DataType, i128)> {
         #[allow(unused_mut)]
         let mut dtypes = Vec::new();
@@ -507,7 +509,7 @@ mod tests {
         for (dtype, unit) in times() {
             for (rows, is_grouped) in cases() {
                 let mut case = Case::new(&mut random, rows, is_grouped, unit);
-                // A time of the day is not negative.
+                // A time of day is not negative.
                 case.times.iter_mut().for_each(|time| *time += 20 * unit);
                 let counts: Vec<i64> = case.times.iter().map(|time| (time / unit) as i64).collect();
                 let counts = Series::new("t".into(), counts);
@@ -517,7 +519,7 @@ mod tests {
                     counts
                 };
                 let order = Column::from(counts.cast(&dtype).unwrap());
-                // Halves of a unit, where it has such.
+                // These are halves of a unit, if the unit can be halved.
                 for halves in [1, 2, 3, 4, 5, 9, 2000] {
                     let length = (unit * halves / 2).max(1);
                     let nanoseconds = u64::try_from(length).unwrap();
@@ -530,7 +532,7 @@ mod tests {
         }
     }
 
-    /// As ranges of positions: what Polars' `rolling` gives, with an offset of the negative period.
+    /// Returns what Polars' `rolling` gives with an offset of the negative period, as ranges of positions.
     fn by_polars(order: &Column, span: &str, closed: Closed) -> Vec<Range<usize>> {
         use polars::prelude::{
             ClosedWindow, DataFrame, Duration, PolarsTemporalGroupby, RollingGroupOptions,
@@ -593,7 +595,7 @@ mod tests {
                         let polars = by_polars(&order, &format!("{count}{unit}"), closed);
                         for (position, polars) in polars.into_iter().enumerate() {
                             let ours = bounds.of(position);
-                            // Where it is empty, it is nowhere.
+                            // An empty window may have any position.
                             let is_same = ours == polars || ours.is_empty() && polars.is_empty();
                             assert!(
                                 is_same,
@@ -628,7 +630,7 @@ mod tests {
         }
     }
 
-    /// On threads, as on a call's workers.
+    /// Computes on threads, as on a call's workers.
     #[test]
     fn threads_fill_the_same_windows() {
         use crate::sync::thread;
@@ -674,7 +676,7 @@ mod tests {
         let numbers = RowNumbers::default();
         let over = Window::over("t", 1);
         assert!(Bounds::new(&over, &reading, Some(&order), &numbers, &broken).is_err());
-        // Nothing is to be done for these.
+        // For these windows there is nothing to compute, so the workers are not called.
         assert!(Bounds::new(&Window::rows(2), &reading, None, &numbers, &broken).is_ok());
     }
 
@@ -716,7 +718,7 @@ mod tests {
                 }
             }
         }
-        // The plain loop cannot hold these.
+        // The plain loop cannot represent these spans.
         let all = case
             .bounds(&Window::over("t", i128::MAX), Some(&order))
             .unwrap();
@@ -791,12 +793,12 @@ mod tests {
         values[22] = Some(2);
         let decreases = "row 13: column \"t\": the value is below that of row 12, and an order column of windows must not \
                          decrease; sort the frame by it first";
-        // A flag makes no difference.
+        // A sorted flag makes no difference.
         let mut order = Series::new("t".into(), values.clone());
         assert_eq!(error(&case, order.clone()), decreases);
         order.set_sorted_flag(polars_core::series::IsSorted::Ascending);
         assert_eq!(error(&case, order), decreases);
-        // The first of a piece, and the last.
+        // The fault is at the first row of a piece, or at the last.
         for at in [7, 6] {
             let order: Vec<i64> = (0..30)
                 .map(|row| if row == at { -1 } else { row as i64 })
@@ -814,7 +816,7 @@ mod tests {
             decreases
         );
         values[9] = None;
-        let null = "row 9: column \"t\": null, and an order column of windows must have no nulls; fill or drop them first";
+        let null = "row 9: column \"t\": the value is null, and an order column of windows must have no nulls; fill or drop them first";
         assert_eq!(error(&case, Series::new("t".into(), values)), null);
         let nulls = Series::new("t".into(), [None::<i64>; 3]);
         assert!(error(&ungrouped(3), nulls).starts_with("row 0: column \"t\": null"));
@@ -822,7 +824,7 @@ mod tests {
 
     #[test]
     fn within_groups_the_lowest_row_of_all_groups_is_named() {
-        // Group 0 has the even rows, and group 1 the odd ones but the last.
+        // Group 0 has the even rows, and group 1 the odd rows except the last.
         let rows: Vec<usize> = (0..30).step_by(2).chain((1..30).step_by(2)).collect();
         let case = Case {
             rows,

@@ -1,7 +1,7 @@
-//! Windows: which rows stand around a row.
+//! Windows: the rows around each row.
 //!
-//! [`Window`] says it, and [`Bounds`] has it for every row of a call, as ranges of positions. A position is a row's place in the
-//! order in which rows are read: that of the input, or that of groups, one after the other.
+//! [`Window`] describes them, and [`Bounds`] has them for every row of a call, as ranges of positions. A position is a row's
+//! place in the order in which rows are read: the order of the input, or that of groups, one after the other.
 
 mod bounds;
 mod order;

@@ -1,4 +1,4 @@
-//! The order column: whether a span suits it, its values in the order in which rows are read, and that they ascend.
+//! The order column: whether a span suits it, its values in the order in which rows are read, and the check that they ascend.
 
 use std::ops::{Deref, Range};
 
@@ -14,7 +14,7 @@ use crate::groups::ShareOut;
 use crate::row_numbers::RowNumbers;
 use crate::sync::{Mutex, PoisonError};
 
-/// What a column's integers count.
+/// The unit that a column's integers count.
 #[derive(Clone, Copy, Debug)]
 enum OrderUnit {
     One,
@@ -41,34 +41,35 @@ impl OrderUnit {
     }
 }
 
-/// Why windows cannot go over a column by a span, and what would do.
+/// Returns why windows cannot go over a column by a span, and what would be suitable.
 pub(super) fn misfit(order: &Column, span: Span) -> Option<String> {
     let name = order.name().as_str();
     let dtype = dtype_name(order.dtype());
     match (OrderUnit::of(order.dtype()), span.0) {
         (None, _) => Some(format!(
-            "windows go over an integer, date or time column, and {name:?} is {dtype}; cast it first, or count rows with \
-             Window::rows(n)"
+            "the order column of windows must be an integer, date or time column, but column {name:?} is {dtype}; cast it \
+             first, or count rows with Window::rows(n)"
         )),
         (Some(OrderUnit::One), Length::Nanoseconds(_)) => Some(format!(
-            "column {name:?} is {dtype}, and the span over it a length of time ({span}); give an integer, or cast the \
+            "column {name:?} is {dtype}, but the span over it is a length of time ({span}); give an integer, or cast the \
              column to Datetime or Duration first"
         )),
         (Some(OrderUnit::Nanoseconds(_)), Length::Number(_)) => Some(format!(
-            "column {name:?} is {dtype}, and the span over it the number {span}; give a length of time, as \
-             TimeDelta::hours(24) is"
+            "column {name:?} is {dtype}, but the span over it is the number {span}; give a length of time such as \
+             TimeDelta::hours(24)"
         )),
         (Some(OrderUnit::One), Length::Number(_))
         | (Some(OrderUnit::Nanoseconds(_)), Length::Nanoseconds(_)) => None,
     }
 }
 
-/// How much earlier a value may be and still be in the window: in the column's unit, that included.
+/// Returns how much earlier a value may be and still be in the window, in the unit of the column; a value at exactly this
+/// distance is included.
 ///
-/// The span is not rounded to the unit: of whole units, those below 1.5 are those up to 1.
+/// The span is not rounded to the unit: whole units below 1.5 are those up to 1.
 pub(super) fn reach(dtype: &DataType, span: Span, has_left: bool) -> u128 {
     let (Length::Number(span) | Length::Nanoseconds(span)) = span.0;
-    // Faults of the window, which the call was refused for.
+    // Spans that are not positive are faults of the window, for which the call was refused.
     let span = u128::try_from(span).unwrap_or(0).max(1);
     let unit = match OrderUnit::of(dtype) {
         Some(OrderUnit::Nanoseconds(unit)) => unit,
@@ -81,15 +82,15 @@ pub(super) fn reach(dtype: &DataType, span: Span, has_left: bool) -> u128 {
     }
 }
 
-/// A value of an order column: the integer that Polars has for it, or for unsigned ones one that is smaller by the same for all.
+/// A value of an order column: the integer that Polars has for it; unsigned integers are shifted down by the same amount.
 pub(super) trait OrderValue: Copy + Ord + Send + Sync {
-    /// What two of them are apart, which is more than they can hold themselves.
+    /// The distance of two values, which can be more than the type of the values can hold.
     type Apart: Copy + Ord + Send + Sync;
 
-    /// How long after an earlier one this is.
+    /// Returns how long after an earlier value this one is.
     fn since(self, earlier: Self) -> Self::Apart;
 
-    /// The most there is, where it is more.
+    /// Returns the reach as a distance, or the greatest distance if the reach is more than that.
     fn apart(reach: u128) -> Self::Apart;
 }
 
@@ -128,7 +129,7 @@ pub(super) enum Order {
 
 #[derive(Debug)]
 pub(super) enum OrderValues<T: NativeType> {
-    /// Where the column has them.
+    /// The values in the memory of the column.
     InPlace(PrimitiveArray<T>),
     Gathered(Vec<T>),
 }
@@ -145,7 +146,7 @@ impl<T: NativeType> Deref for OrderValues<T> {
 }
 
 impl Order {
-    /// Reads the column, and checks that it has no null and does not decrease, within any group.
+    /// Reads the column, and checks that it has no null and does not decrease within any group.
     ///
     /// A column in several chunks is copied into one.
     pub(super) fn read(
@@ -208,7 +209,7 @@ fn whole<T: NativeType>(array: &dyn Array) -> &PrimitiveArray<T> {
     whole.expect("a column's chunks have the physical type of its dtype")
 }
 
-/// The values by position, each made another.
+/// Returns the values by position, each of them converted.
 fn gather<T: NativeType, O: Copy + Default + Send>(
     array: &PrimitiveArray<T>,
     reading: &Reading<'_>,
@@ -230,18 +231,18 @@ fn gather<T: NativeType, O: Copy + Default + Send>(
     })
 }
 
-/// A row at which a column is no order.
+/// A row at which a column is not in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Disorder {
     row: usize,
-    /// The row that was read before it and has a greater value; or it is null.
+    /// The row that was read before it and has a greater value; `None` if the value is null.
     after: Option<usize>,
 }
 
-/// The fault of the lowest row.
+/// Returns the fault of the lowest row.
 ///
-/// What lies where a column is null may be anything, so it can seem to be in order or not; but a row that seems to be below a
-/// null before it is not the lowest.
+/// The value in the place of a null may be anything, so it can seem to be in order or not. But a row that seems to be below a
+/// null before it is not the lowest row at fault.
 fn first_fault<T: OrderValue>(
     values: &[T],
     validity: Option<&Bitmap>,
@@ -262,7 +263,7 @@ fn first_fault<T: OrderValue>(
                     note(Disorder { row, after: None });
                 }
             }
-            // With the last one of the part before it.
+            // This includes the last value of the part before it.
             let first = part.start.saturating_sub(1).max(stretch.group.start);
             let pairs = &values[first..part.end];
             if !pairs.is_sorted()
@@ -283,7 +284,7 @@ impl Disorder {
     fn error(self, column: &str, reading: &Reading<'_>, numbers: &RowNumbers) -> Error {
         let message = match self.after {
             None => {
-                "null, and an order column of windows must have no nulls; fill or drop them first"
+                "the value is null, and an order column of windows must have no nulls; fill or drop them first"
                     .into()
             }
             Some(after) => {

@@ -1,4 +1,4 @@
-//! How many rows are seen before each.
+//! How many rows are seen before each row.
 
 use polars::prelude::IdxSize;
 use polars_arrow::bitmap::Bitmap;
@@ -13,7 +13,7 @@ pub(crate) struct SeenRanks {
 #[derive(Clone, Copy, Debug)]
 struct SeenWord {
     bits: u64,
-    /// How many are set before it.
+    /// How many bits are set before the word.
     before: IdxSize,
 }
 
@@ -24,7 +24,7 @@ impl SeenRanks {
         let chunks = bitmap.chunks::<u64>();
         let remainder = chunks.remainder();
         let mut before = 0;
-        // One more, so that the bitmap's end has its rank too.
+        // One more word is added, so that the end of the bitmap has its rank too.
         let words = chunks.chain([remainder, 0]).map(|bits| {
             let word = SeenWord { bits, before };
             before += bits.count_ones() as IdxSize;
@@ -36,7 +36,8 @@ impl SeenRanks {
         }
     }
 
-    /// How many bits are set before a position: of a row that is seen, its position among those that are.
+    /// Returns how many bits are set before a position; for a row that is seen, this is its position among the rows that are
+    /// seen.
     #[inline]
     pub(crate) fn before(&self, position: usize) -> usize {
         debug_assert!(position <= self.len);

@@ -1,4 +1,4 @@
-//! The order in which rows are read, and how work over it is cut.
+//! The order in which rows are read, and how the work over them is cut.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,9 +16,9 @@ const PIECE: usize = if cfg!(test) { 7 } else { 1 << 16 };
 pub(crate) struct Reading<'r> {
     /// How many rows are read.
     pub(crate) rows: usize,
-    /// The groups, where there are any: windows stay within a group.
+    /// The groups, if there are any; windows stay within a group.
     pub(crate) groups: Option<Spans<'r>>,
-    /// The frame's row at a position, where that is another than the position.
+    /// The frame's row at a position, if that differs from the position.
     pub(crate) row_at: Option<&'r (dyn Fn(usize) -> usize + Sync)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct GroupPart {
 }
 
 impl Spans<'_> {
-    /// The first group that does not end before a position.
+    /// Returns the first group that does not end before a position.
     fn first_at(&self, position: usize) -> usize {
         let (mut low, mut high) = (0, self.count);
         while low < high {
@@ -58,7 +58,7 @@ impl Reading<'_> {
         self.row_at.map_or(position, |row_at| row_at(position))
     }
 
-    /// The parts of groups that lie within a range of positions, in order.
+    /// Returns the parts of groups that are within a range of positions, in order.
     pub(super) fn stretches(&self, range: Range<usize>) -> impl Iterator<Item = GroupPart> {
         let whole = 0..self.rows;
         let first = self.groups.map_or(0, |groups| groups.first_at(range.start));
@@ -76,7 +76,7 @@ impl Reading<'_> {
             .filter(|stretch| !stretch.part.is_empty())
     }
 
-    /// Calls the work for pieces that together are all positions.
+    /// Calls `work` for pieces that together are all positions.
     pub(super) fn pieces(
         &self,
         share_out: ShareOut<'_>,
@@ -88,14 +88,15 @@ impl Reading<'_> {
         })
     }
 
-    /// A value for each position, set by `work`, which is given the values of the positions from one on.
+    /// Makes a value for each position; `work` sets the values of the positions from `first` on.
     pub(super) fn fill<T: Copy + Send>(
         &self,
         empty: T,
         share_out: ShareOut<'_>,
         work: &(dyn Fn(usize, &mut [T]) + Sync),
     ) -> Result<Vec<T>> {
-        // Of zeros: then the allocator gives them, and each worker is the first to touch its own pages.
+        // The memory is zeroed, so that the allocator can give it as it is, and each worker is the first to touch its own
+        // pages.
         let mut values = vec![empty; self.rows];
         advise_huge_pages(values.as_mut_ptr(), values.len());
         let pieces: Vec<_> = values.chunks_mut(PIECE).map(Mutex::new).collect();
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn stretches_are_the_groups_cut_to_the_range() {
-        // An empty group, and positions that no group has.
+        // There is an empty group, and there are positions that are in no group.
         let spans = [0..3, 3..3, 5..6, 6..10];
         let of = |group: usize| spans[group].clone();
         let groups = Spans { count: 4, of: &of };

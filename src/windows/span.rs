@@ -1,14 +1,14 @@
-//! How far a window reaches back in its order column.
+//! The distance that a window reaches back in its order column.
 
 use std::fmt;
 use std::time::Duration;
 
-/// How far a window of [`Window::over`](crate::Window::over) reaches back: a number for an integer column, a length of time for
-/// a column of dates or times.
+/// The distance that a window of [`Window::over`](crate::Window::over) reaches back: a number for an integer column, or a
+/// length of time for a column of dates or times.
 ///
-/// It is made of what it is given as: an integer of any type up to `i128`; a [`std::time::Duration`]; or a `chrono::TimeDelta`,
-/// where one of the features `dtype-date`, `dtype-datetime`, `dtype-duration` and `dtype-time` is on. There is no span of
-/// calendar months or years, which differ in length.
+/// A span is converted from an integer of any type up to `i128`, from a [`std::time::Duration`], or from a `chrono::TimeDelta`
+/// if one of the features `dtype-date`, `dtype-datetime`, `dtype-duration` and `dtype-time` is on. There is no span of calendar
+/// months or years, since these differ in length.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,7 +53,7 @@ macro_rules! number {
     ($($T:ident)*) => {
         $(impl From<$T> for Span {
             fn from(number: $T) -> Self {
-                // Lossless: of the types here all but `i128` itself are narrower.
+                // This loses nothing: all of these types but `i128` itself are narrower.
                 Span(Length::Number(number as i128))
             }
         })*
@@ -86,7 +86,7 @@ impl From<chrono::TimeDelta> for Span {
     }
 }
 
-/// As a message names it.
+/// Prints the span as a message names it.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

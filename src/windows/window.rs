@@ -1,4 +1,4 @@
-//! What a window is, as it is said.
+//! The description of a window, as users write it.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use super::order;
 use super::span::Span;
 use crate::error::{Error, ErrorKind, counted};
 
-/// Which rows stand around a row, in the order of the frame or of the row's group.
+/// The window of rows around each row, in the order of the frame or of the row's group.
 ///
 /// | window | rows in it | [`min_rows`](Window::min_rows) unless given |
 /// |---|---|---|
 /// | [`Window::rows(n)`](Window::rows) | the row and the `n - 1` before it | `n` |
 /// | `Window::rows(n)`[`.centered()`](Window::centered) | `n` rows around the row | `n` |
-/// | [`Window::before(a)`](Window::before)[`.after(b)`](Window::after) | the `a` rows before the row, itself, and the `b` after it | 1 |
-/// | [`Window::expanding()`](Window::expanding) | all rows up to the row, itself included | 1 |
+/// | [`Window::before(a)`](Window::before)[`.after(b)`](Window::after) | the `a` rows before the row, the row itself, and the `b` rows after it | 1 |
+/// | [`Window::expanding()`](Window::expanding) | all rows up to the row, the row included | 1 |
 /// | [`Window::over(column, span)`](Window::over) | the rows whose value in `column` is at most `span` before the row's own | 1 |
 ///
-/// A window is a plain value, and any setter can be called on any of them. What does not go together is refused when a call is
-/// given the window, before the closure is called, together with every other fault of the call: 0 rows; a step of 0; a span that
-/// is not above 0, or that does not suit its column; more `min_rows` than a window can have; `centered` of another window than
-/// `rows(n)`, `after` of another than `before(a)`, and `closed` of another than `over`.
+/// A window is a plain value, and any setter can be called on any window. Settings that do not fit together are refused when a
+/// call is given the window, before the closure is called, and together with every other fault of the call. They are: 0 rows; a
+/// step of 0; a span that is not above 0, or does not suit its column; more `min_rows` than a window can have; `centered` for a
+/// window other than `rows(n)`, `after` for one other than `before(a)`, and `closed` for one other than `over`.
 ///
-/// `Debug` prints a window as it was said:
+/// `Debug` prints a window in the form in which it was written:
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -46,9 +46,9 @@ pub struct Window {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Extent {
-    /// So many rows, the row itself included.
+    /// This many rows, the row itself included.
     Rows(usize),
-    /// So many rows before the row.
+    /// This many rows before the row.
     Before(usize),
     Expanding,
     Over {
@@ -57,28 +57,28 @@ pub(super) enum Extent {
     },
 }
 
-/// Which ends of a window of [`Window::over`] belong to it.
+/// The ends of a window of [`Window::over`] that belong to it.
 ///
-/// With `t` for the row's own value in the order column:
+/// In this table, `t` is the row's own value in the order column:
 ///
 /// | | values in the window |
 /// |---|---|
-/// | `Right`, the default | above `t - span`, up to `t` |
-/// | `Left` | from `t - span` on, below `t` |
-/// | `Both` | from `t - span` up to `t` |
-/// | `Neither` | above `t - span`, below `t` |
+/// | `Right`, the default | above `t - span` and up to `t` |
+/// | `Left` | at or above `t - span` and below `t` |
+/// | `Both` | at or above `t - span` and up to `t` |
+/// | `Neither` | above `t - span` and below `t` |
 ///
-/// A window that does not include its right end does not include its own row, nor any other of the same value.
+/// A window that does not include its right end includes neither its own row nor any other row of the same value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Closed {
-    /// The later end: `(t - span, t]`.
+    /// The later end belongs to the window: `(t - span, t]`.
     #[default]
     Right,
-    /// The earlier end: `[t - span, t)`.
+    /// The earlier end belongs to the window: `[t - span, t)`.
     Left,
-    /// Both ends: `[t - span, t]`.
+    /// Both ends belong to the window: `[t - span, t]`.
     Both,
-    /// Neither end: `(t - span, t)`.
+    /// Neither end belongs to the window: `(t - span, t)`.
     Neither,
 }
 
@@ -104,16 +104,17 @@ impl Window {
         }
     }
 
-    /// The row and the `rows - 1` before it.
+    /// Makes a window of the row and the `rows - 1` rows before it.
     ///
-    /// The first `rows - 1` rows, of a frame or of a group, have fewer before them. Their results are null, unless
-    /// [`min_rows`](Window::min_rows) allows fewer.
+    /// The first `rows - 1` rows of a frame or a group have fewer rows before them. Their results are null, unless
+    /// [`min_rows`](Window::min_rows) allows fewer rows.
     pub fn rows(rows: usize) -> Self {
         Window::new(Extent::Rows(rows))
     }
 
-    /// The `rows` before the row, the row itself, and those that [`after`](Window::after) adds: at the edges, as many of them as
-    /// there are.
+    /// Makes a window of the `rows` rows before the row, the row itself, and those that [`after`](Window::after) adds.
+    ///
+    /// At the edges of the frame or the group, the window has as many of these rows as there are.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -125,23 +126,24 @@ impl Window {
         Window::new(Extent::Before(rows))
     }
 
-    /// All rows up to the row, itself included: of the whole frame, or of the row's group.
+    /// Makes a window of all rows up to the row, the row included, of the whole frame or of the row's group.
     pub fn expanding() -> Self {
         Window::new(Extent::Expanding)
     }
 
-    /// The rows whose value in an order column is at most `span` before the row's own, that included.
+    /// Makes a window of the rows whose value in an order column is at most `span` before the row's own value, or equal to it.
     ///
-    /// The column is of an integer dtype, and the span an integer; or of Date, Datetime (of any unit, with a time zone or without),
-    /// Duration or Time, and the span a length of time. Both are compared without rounding, whatever their units: the window of
-    /// 36 hours over a Date column has the day itself and the one before it. [`closed`](Window::closed) says which ends of
-    /// the span count; by default the window is `(t - span, t]`.
+    /// The order column has an integer dtype and the span is an integer; or the column is of Date, Datetime (of any unit, with
+    /// or without a time zone), Duration or Time, and the span is a length of time. Both are compared without rounding,
+    /// whatever their units: a window of 36 hours over a Date column has the day itself and the day before it.
+    /// [`closed`](Window::closed) sets which ends of the span belong to the window; by default the window is `(t - span, t]`.
     ///
-    /// Rows of the same value are in each other's windows, those that come later too, as in Polars' `rolling` and in SQL's `RANGE`.
+    /// Rows of the same value are in each other's windows, even those that come later, as in Polars' `rolling` and in SQL's
+    /// `RANGE`.
     ///
-    /// The column's values must not decrease, and none may be null: in the frame, or within each group. Otherwise the call
-    /// returns an error that names the first row at fault, before the closure is called. The values are looked at; whether the column is
-    /// flagged as sorted makes no difference.
+    /// The column's values must not decrease, and none of them may be null: in the whole frame, or within each group. Otherwise
+    /// the call returns an error that names the first row at fault, before the closure is called. The call checks the values
+    /// themselves; whether the column is flagged as sorted makes no difference.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;
@@ -162,43 +164,47 @@ impl Window {
         })
     }
 
-    /// Puts the row into the middle of its [`rows(n)`](Window::rows). Where `n` is even there is one row more before it than after it:
-    /// `i - n/2` to `i + n/2 - 1`, as in Polars and pandas.
+    /// Puts the row into the middle of its window of [`rows(n)`](Window::rows).
+    ///
+    /// Where `n` is even, there is one more row before the row than after it: from `i - n/2` to `i + n/2 - 1`, as in Polars and
+    /// pandas.
     pub fn centered(mut self) -> Self {
         self.is_centered = true;
         self
     }
 
-    /// Adds so many rows after the row to those that are [`before`](Window::before) it.
+    /// Adds `rows` rows after the row to a window of the rows [`before`](Window::before) it.
     pub fn after(mut self, rows: usize) -> Self {
         self.after = Some(rows);
         self
     }
 
-    /// Says which ends of a window [`over`](Window::over) an order column belong to it; [`Closed::Right`] unless given.
+    /// Sets which ends of a window [`over`](Window::over) an order column belong to it; the default is [`Closed::Right`].
     pub fn closed(mut self, closed: Closed) -> Self {
         self.closed = Some(closed);
         self
     }
 
-    /// Calls the closure only for windows of at least so many rows; the result of any other is null.
+    /// Sets how many rows a window must have for the closure to be called; the result of a smaller window is null.
     ///
-    /// The rows counted are those that the closure sees: one that is null in an argument of a plain type is not among them. Unless given
-    /// it is `n` for [`rows(n)`](Window::rows), and 1 for any other window. With 0 the closure is called for every row, and may see an
-    /// empty window.
+    /// Only rows that the closure sees are counted: a row that is null in an argument of a plain type is not one of them. The
+    /// default is `n` for [`rows(n)`](Window::rows), and 1 for any other window. With 0 the closure is called for every row,
+    /// and may see an empty window.
     pub fn min_rows(mut self, rows: usize) -> Self {
         self.min_rows = Some(rows);
         self
     }
 
-    /// Calls the closure for every `rows`-th row only, from the first row on, of the frame or of each group; the results of the
-    /// others are null. The windows are not changed by it: they include all rows.
+    /// Calls the closure only for every `rows`-th row, starting with the first row of the frame or of each group; the results
+    /// of the other rows are null.
+    ///
+    /// The windows themselves do not change: they include all rows.
     pub fn step(mut self, rows: usize) -> Self {
         self.step = Some(rows);
         self
     }
 
-    /// The column that windows go by, if they do.
+    /// Returns the column that windows go over, if they go over one.
     pub(crate) fn order_column(&self) -> Option<&PlSmallStr> {
         match &self.extent {
             Extent::Over { column, .. } => Some(column),
@@ -221,7 +227,7 @@ impl Window {
         self.step.unwrap_or(1).max(1)
     }
 
-    /// How many rows before the row and after it are in its window, where rows are counted.
+    /// Returns how many rows before and after the row are in its window, if windows are numbers of rows.
     pub(super) fn sides(&self) -> Option<(usize, usize)> {
         match self.extent {
             Extent::Rows(rows) if self.is_centered => {
@@ -235,7 +241,7 @@ impl Window {
         }
     }
 
-    /// Notes what does not go together, and what does not suit the order column, where that was found.
+    /// Notes the settings that do not fit together, and a span that does not suit the order column, if the column was found.
     pub(crate) fn check(&self, order: Option<&Column>, faults: &mut Vec<Error>) {
         let mut refuse = |message: String| {
             let option = "windows";
@@ -247,8 +253,7 @@ impl Window {
         }
         if self.is_centered && !is_rows {
             refuse(
-                "centered() is for Window::rows(n); of rows counted to either side give \
-                 Window::before(a).after(b)"
+                "centered() is for Window::rows(n); to count rows on each side, give Window::before(a).after(b)"
                     .into(),
             );
         }
@@ -257,13 +262,13 @@ impl Window {
         }
         if self.closed.is_some() && self.sides().is_some() {
             refuse(
-                "closed(…) is for Window::over(…); a window that counts rows has no ends to \
-                 open, so give another count"
+                "closed(…) is for Window::over(…); a window that counts rows has no open or closed ends, so change the count \
+                 instead"
                     .into(),
             );
         }
         if self.step == Some(0) {
-            refuse("step(0) comes to no second row; give 1 or more".into());
+            refuse("step(0) never reaches a second row; give 1 or more".into());
         }
         if let (Some(least), Some(most)) = (self.min_rows, self.most_rows())
             && least > most
@@ -290,7 +295,7 @@ impl Window {
         }
     }
 
-    /// How many rows a window can have, where that is limited.
+    /// Returns how many rows a window can have, if that is limited.
     fn most_rows(&self) -> Option<usize> {
         match self.extent {
             Extent::Rows(rows) => Some(rows),
@@ -383,7 +388,7 @@ mod tests {
             ),
             (
                 Window::before(1).centered(),
-                "centered() is for Window::rows(n); of rows counted to either side give Window::before(a).after(b)",
+                "centered() is for Window::rows(n); to count rows on each side, give Window::before(a).after(b)",
             ),
             (
                 Window::rows(3).after(0),
@@ -391,11 +396,11 @@ mod tests {
             ),
             (
                 Window::expanding().closed(Closed::Right),
-                "closed(…) is for Window::over(…); a window that counts rows has no ends to open, so give another count",
+                "closed(…) is for Window::over(…); a window that counts rows has no open or closed ends, so change the count instead",
             ),
             (
                 Window::rows(3).step(0),
-                "step(0) comes to no second row; give 1 or more",
+                "step(0) never reaches a second row; give 1 or more",
             ),
             (
                 Window::rows(3).min_rows(4),
@@ -415,8 +420,8 @@ mod tests {
             ),
             (
                 Window::over("t", hour),
-                "column \"t\" is Int64, and the span over it a length of time (3600 s); give an integer, or cast the column to \
-                 Datetime or Duration first",
+                "column \"t\" is Int64, but the span over it is a length of time (3600 s); give an integer, or cast the \
+                 column to Datetime or Duration first",
             ),
         ];
         let order = Column::from(Series::new("t".into(), [1i64]));
@@ -444,8 +449,8 @@ mod tests {
                 Window::over("t", Duration::from_secs(1)),
             ] {
                 let expected = format!(
-                    ".windows(…): windows go over an integer, date or time column, and \"t\" is {dtype}; cast it first, or count \
-                     rows with Window::rows(n)"
+                    ".windows(…): the order column of windows must be an integer, date or time column, but column \"t\" is \
+                     {dtype}; cast it first, or count rows with Window::rows(n)"
                 );
                 assert_eq!(faults(&window, Some(&order)), [expected]);
             }
@@ -462,7 +467,7 @@ mod tests {
         let order = Column::from(time.unwrap());
         let told = faults(&Window::over("t", 5), Some(&order));
         assert_eq!(told.len(), 1);
-        assert!(told[0].ends_with("and the span over it the number 5; give a length of time, as TimeDelta::hours(24) is"), "{told:?}");
+        assert!(told[0].ends_with("but the span over it is the number 5; give a length of time such as TimeDelta::hours(24)"), "{told:?}");
         assert!(
             faults(
                 &Window::over("t", chrono::TimeDelta::nanoseconds(1)),

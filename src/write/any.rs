@@ -1,4 +1,4 @@
-//! Values whose dtype shows only when they are there: `AnyValue<'static>` and, as a List, `Series`.
+//! Values whose dtype is known only from the values: `AnyValue<'static>` and, as a List, `Series`.
 
 use polars::prelude::{AnyValue, DataType, IntoSeries, ListChunked, NamedFrom, PlSmallStr, Series};
 
@@ -14,10 +14,10 @@ use crate::error::{ErrorKind, Place, Result, dtype_name};
 use crate::options::Casts;
 use crate::sealed::Sealed;
 
-/// Values that are made a series of at the end.
+/// Values that become one series at the end.
 #[doc(hidden)]
 pub trait Gather: Send + Sized {
-    /// As [`CellSink::fit`].
+    /// The same as [`CellSink::fit`].
     fn fit(dtype: &DataType) -> Result<bool, String>;
 
     fn gather(values: Vec<Option<Self>>) -> Result<Series>;
@@ -85,7 +85,7 @@ impl<T: Gather> Writer for GatherWriter<'_, T> {
     }
 }
 
-/// The one dtype of all rows, in which those that have no type give way to those that have one.
+/// Returns the common dtype of all rows; a row without a type takes that of the others.
 fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType> {
     let mut one = DataType::Null;
     for (row, dtype) in dtypes.enumerate() {
@@ -96,7 +96,7 @@ fn one_dtype(dtypes: impl Iterator<Item = Option<DataType>>) -> Result<DataType>
             place: Place::Row(row),
             column: None,
             message: format!(
-                "the result is {}, and in the rows before it {}; return one dtype for every row",
+                "the result is {}, but those of the rows before it are {}; return one dtype for every row",
                 dtype_name(&dtype),
                 dtype_name(&one)
             ),
@@ -128,7 +128,7 @@ impl Gather for AnyValue<'static> {
     }
 }
 
-/// A category is written as its text: the value alone does not say what categories its column has.
+/// A category is written as its text, since the value alone does not say which categories its column has.
 impl IntoCell for AnyValue<'static> {
     type Sink = GatherSink<AnyValue<'static>>;
 

@@ -1,4 +1,4 @@
-//! Buffers that many workers fill at once, and nobody reads before they are full.
+//! Buffers that many workers fill at once, and that nobody reads before they are full.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,8 +9,8 @@ use polars_arrow::bitmap::Bitmap;
 
 /// One preallocated, uninitialised buffer of plain values.
 ///
-/// Workers write to disjoint ranges through [`Fresh::slots`]; [`Fresh::assume_full`] makes it a vector. Values are
-/// `Copy`, so a buffer that is dropped half full has nothing to drop in it.
+/// Workers write to disjoint ranges through [`Fresh::slots`], and [`Fresh::assume_full`] turns the buffer into a vector. Values
+/// are `Copy`, so a buffer that is dropped half full has no values to drop.
 pub(super) struct Fresh<T: Copy> {
     /// Owns the memory; its length stays 0 until the buffer is full.
     memory: Vec<T>,
@@ -18,7 +18,7 @@ pub(super) struct Fresh<T: Copy> {
     len: usize,
 }
 
-// SAFETY: `first` points into `memory`, which the buffer owns; through a shared reference it is only written to, by
+// SAFETY: `first` points into `memory`, which the buffer owns. Through a shared reference the buffer is only written to, by
 // `slots`, whose callers keep to disjoint ranges.
 unsafe impl<T: Copy + Send> Send for Fresh<T> {}
 // SAFETY: as above.
@@ -32,7 +32,7 @@ impl<T: Copy> Fresh<T> {
         Fresh { memory, first, len }
     }
 
-    /// The slots from `start` on.
+    /// Returns the slots from `start` on.
     pub(super) fn slots(&self, start: usize) -> Slots<'_, T> {
         assert!(start <= self.len);
         Slots {
@@ -44,12 +44,12 @@ impl<T: Copy> Fresh<T> {
         }
     }
 
-    /// The values.
+    /// Returns the values.
     ///
     /// # Safety
     /// Every slot has been set.
     pub(super) unsafe fn assume_full(mut self) -> Vec<T> {
-        // SAFETY: the capacity is at least `len`, and the caller vouches that the slots are set.
+        // SAFETY: the capacity is at least `len`, and the caller guarantees that the slots are set.
         unsafe { self.memory.set_len(self.len) };
         self.memory
     }
@@ -63,7 +63,7 @@ impl<T: Copy> fmt::Debug for Fresh<T> {
     }
 }
 
-/// Slots of a buffer, for one worker.
+/// The slots of a buffer that one worker writes to.
 pub(super) struct Slots<'s, T> {
     first: *mut T,
     #[cfg(debug_assertions)]
@@ -80,7 +80,7 @@ impl<T: Copy> Slots<'_, T> {
     pub(super) unsafe fn set(&mut self, slot: usize, value: T) {
         #[cfg(debug_assertions)]
         assert!(slot < self.len);
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.first.add(slot).write(value) };
     }
 }
@@ -91,8 +91,8 @@ impl<T> fmt::Debug for Slots<'_, T> {
     }
 }
 
-/// Asks the kernel to map a large new allocation in huge pages: three quarters of the time of writing to fresh memory
-/// goes into faulting it in, page by page. Refusal is harmless.
+/// Asks the kernel to map a large new allocation in huge pages. Three quarters of the time of writing to fresh memory is spent
+/// on page faults, one page after the other. If the kernel refuses, nothing is lost.
 #[cfg(target_os = "linux")]
 pub(crate) fn advise_huge_pages<T>(first: *mut T, len: usize) {
     const PAGE: usize = 4096;
@@ -108,15 +108,15 @@ pub(crate) fn advise_huge_pages<T>(first: *mut T, len: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn advise_huge_pages<T>(_: *mut T, _: usize) {}
 
-/// So many unset bits.
+/// Returns `len` bits that are not set.
 fn unset(len: usize) -> Vec<AtomicU8> {
     let mut bytes = std::mem::ManuallyDrop::new(vec![0u8; len.div_ceil(8)]);
-    // SAFETY: an AtomicU8 has the size, alignment and bit validity of a u8; the vector is taken apart once. (A zeroed
-    // vector of bytes comes from the allocator as it is; one of atomics would be written out.)
+    // SAFETY: an AtomicU8 has the size, alignment and bit validity of a u8, and the vector is taken apart once. (The allocator
+    // can hand out zeroed bytes as they are; a vector of atomics would be written to.)
     unsafe { Vec::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len(), bytes.capacity()) }
 }
 
-/// A bitmap that workers fill at once, each its own range of bits; a byte that two ranges share is set atomically.
+/// A bitmap that workers fill at once, each its own range of bits. A byte that two ranges share is set atomically.
 #[derive(Debug)]
 pub(super) struct Bits {
     bytes: Vec<AtomicU8>,
@@ -124,13 +124,13 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// So many unset bits.
+    /// Makes a bitmap of `len` bits that are not set.
     pub(super) fn new(len: usize) -> Self {
         let bytes = unset(len);
         Bits { bytes, len }
     }
 
-    /// Writes bits from `start` on. Until it is finished, the first `len` of them are this writer's alone.
+    /// Makes a writer of the bits from `start` on. Until it is finished, only this writer sets the first `len` of them.
     pub(super) fn writer(&self, start: usize, len: usize) -> BitWriter<'_> {
         assert!(start + len <= self.len);
         BitWriter {
@@ -153,7 +153,7 @@ pub(super) struct BitWriter<'s> {
     bytes: &'s [AtomicU8],
     next: usize,
     first: usize,
-    /// The bits of the byte that `next` is in.
+    /// The bits of the byte that `next` lies in.
     pending: u8,
 }
 
@@ -173,7 +173,7 @@ impl BitWriter<'_> {
         let byte = (self.next - 1) / 8;
         let bits = std::mem::take(&mut self.pending);
         if byte * 8 >= self.first && self.next.is_multiple_of(8) {
-            // All eight bits are this writer's.
+            // Only this writer sets the eight bits of this byte.
             self.bytes[byte].store(bits, Ordering::Relaxed);
         } else {
             self.bytes[byte].fetch_or(bits, Ordering::Relaxed);
@@ -187,8 +187,8 @@ impl BitWriter<'_> {
     }
 }
 
-/// A column's validity, if it can have nulls: a bit is set for each null, so that a row with a value costs nothing, and the
-/// bits of a column that has no nulls are never touched.
+/// The validity of a column that can have nulls. A bit is set for each null, so that a row with a value costs nothing, and the
+/// bits of a column without nulls are never touched.
 #[derive(Debug)]
 pub(super) struct Validity(Option<NullBits>);
 
@@ -196,7 +196,7 @@ pub(super) struct Validity(Option<NullBits>);
 struct NullBits {
     bytes: Vec<AtomicU8>,
     rows: usize,
-    /// Whether there are any.
+    /// Whether there are any nulls.
     any: AtomicBool,
 }
 
@@ -209,7 +209,7 @@ impl Validity {
         }))
     }
 
-    /// Marks rows from `start` on. Until it is finished, the first `len` of them are this writer's alone.
+    /// Makes a writer that marks rows from `start` on. Until it is finished, only this writer marks the first `len` of them.
     pub(super) fn writer(&self, start: usize, len: usize) -> ValidityWriter<'_> {
         let nulls = self.0.as_ref();
         assert!(nulls.is_none_or(|nulls| start + len <= nulls.rows));
@@ -221,7 +221,7 @@ impl Validity {
         }
     }
 
-    /// The bitmap, if it has a null.
+    /// Returns the bitmap, if it has a null.
     pub(super) fn into_bitmap(self) -> Option<Bitmap> {
         let NullBits { bytes, rows, any } = self.0?;
         if !any.into_inner() {
@@ -237,13 +237,13 @@ impl Validity {
 pub(super) struct ValidityWriter<'s> {
     nulls: Option<&'s NullBits>,
     start: usize,
-    /// The bytes whose rows are all this writer's alone.
+    /// The bytes whose rows are marked only by this writer.
     own: Range<usize>,
     any: bool,
 }
 
 impl ValidityWriter<'_> {
-    /// Marks a row, counted from the writer's first. The column can have nulls.
+    /// Marks a row as null, counted from the writer's first row. The column can have nulls.
     #[inline]
     pub(super) fn set_null(&mut self, row: usize) {
         debug_assert!(self.nulls.is_some());
@@ -251,7 +251,7 @@ impl ValidityWriter<'_> {
         let row = self.start + row;
         let (byte, bit) = (&nulls.bytes[row / 8], 1 << (row % 8));
         if self.own.contains(&(row / 8)) {
-            // Nobody else writes to it meanwhile.
+            // No other writer writes to this byte meanwhile.
             byte.store(byte.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
         } else {
             byte.fetch_or(bit, Ordering::Relaxed);
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// As when one worker takes over rows that another one was handed, and each goes on marking.
+    /// This is what happens when one worker takes over rows that another worker was handed, and both go on marking.
     #[test]
     fn writers_of_rows_that_others_take_over_lose_no_nulls() {
         let bytes = 20_000;
@@ -345,11 +345,11 @@ mod tests {
                 scope.spawn(move || {
                     let mut writer = validity.writer(half, 0);
                     for byte in 0..bytes {
-                        // Both are at the same byte.
+                        // Both writers are at the same byte.
                         arrived.fetch_add(1, Ordering::Relaxed);
                         let mut spins = 0;
                         while arrived.load(Ordering::Relaxed) < 2 * (byte + 1) {
-                            // On one core, the other has to have its turn.
+                            // On one core, the other thread has to get its turn.
                             spins += 1;
                             match spins % 4096 {
                                 0 => std::thread::yield_now(),
@@ -376,7 +376,7 @@ mod tests {
     fn a_half_filled_buffer_is_dropped_quietly() {
         let fresh = Fresh::<u64>::new(1 << 20);
         let mut slots = fresh.slots(5);
-        // SAFETY: within the buffer, and there is no other worker.
+        // SAFETY: the slot is within the buffer, and there is no other worker.
         unsafe { slots.set(0, 7) };
         drop(fresh);
     }

@@ -1,4 +1,4 @@
-//! Values whose dtype shows only when they are there, in the dtype that was asked for.
+//! Values whose dtype is known only from the values, converted to the dtype that was asked for.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ use super::text::check_category;
 use crate::error::dtype_name;
 use crate::options::Casts;
 
-/// Refuses a dtype that no value can be given, or that this build does not have.
+/// Refuses a dtype that no value can have, or that this build does not have.
 pub(super) fn is_there(dtype: &DataType) -> Result<(), String> {
     let feature = match dtype {
         DataType::Int8 if cfg!(not(feature = "dtype-i8")) => "dtype-i8",
@@ -27,7 +27,9 @@ pub(super) fn is_there(dtype: &DataType) -> Result<(), String> {
         DataType::Time if cfg!(not(feature = "dtype-time")) => "dtype-time",
         DataType::Datetime(..) if cfg!(not(feature = "dtype-datetime")) => "dtype-datetime",
         DataType::Duration(_) if cfg!(not(feature = "dtype-duration")) => "dtype-duration",
-        DataType::Unknown(_) => return Err("the dtype is not known; give one that is".into()),
+        DataType::Unknown(_) => {
+            return Err("DataType::Unknown cannot be a column's dtype; give another one".into());
+        }
         DataType::List(inner) => return is_there(inner),
         #[cfg(feature = "dtype-array")]
         DataType::Array(inner, _) => return is_there(inner),
@@ -38,10 +40,12 @@ pub(super) fn is_there(dtype: &DataType) -> Result<(), String> {
         _ => return Ok(()),
     };
     let dtype = dtype_name(dtype);
-    Err(format!("{dtype} needs the feature {feature} of this crate"))
+    Err(format!(
+        "{dtype} needs the feature `{feature}` of polars-par-apply"
+    ))
 }
 
-/// The value in a dtype. A null stays one, and a category is its text.
+/// Converts a value to a dtype. A null stays null, and a category becomes its text.
 pub(super) fn value_as(
     value: AnyValue<'static>,
     dtype: &DataType,
@@ -69,7 +73,7 @@ pub(super) fn value_as(
     one.get(0).map(AnyValue::into_static).map_err(said)
 }
 
-/// The series in a dtype.
+/// Converts a series to a dtype.
 pub(super) fn series_as(
     series: &Series,
     dtype: &DataType,
@@ -78,7 +82,7 @@ pub(super) fn series_as(
     if series.dtype() == dtype {
         return Ok(series.clone());
     }
-    // What lies where there is null, or outside of the lists, is no value.
+    // What is stored in the place of a null, or outside of the lists, is not a value.
     let trimmed = series.trim_lists_to_normalized_offsets();
     let trimmed = trimmed.unwrap_or_else(|| series.clone());
     let values = trimmed.propagate_nulls().unwrap_or(trimmed);
@@ -174,7 +178,8 @@ fn values_as(series: &Series, dtype: &DataType, casts: Casts) -> Result<Series, 
     }
 }
 
-/// Changes the items of lists or arrays. The error is kept beside, since one of Polars would be made for each row.
+/// Changes the items of lists or arrays. The error is kept outside of Polars' result, since a Polars error would be made for
+/// each row.
 fn within(
     inner: &DataType,
     casts: Casts,
@@ -193,7 +198,7 @@ fn within(
     }
 }
 
-/// Counts of one unit of time as those of another.
+/// Converts counts of one unit of time to those of another.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 fn rescaled(
     series: &Series,
@@ -208,14 +213,14 @@ fn rescaled(
     })
 }
 
-/// Refuses a list of another length than the arrays of its column have.
+/// Refuses a list whose length is not the width of the column's arrays.
 #[cfg(feature = "dtype-array")]
 pub(super) fn check_width(items: usize, width: usize) -> Result<(), Refused> {
     if items == width {
         return Ok(());
     }
     Err(Refused::new(format!(
-        "the result has {}, and each Array of its column {width}",
+        "the result has {}, but each Array of its column has {width}",
         crate::error::counted(items, "item"),
     )))
 }
@@ -234,7 +239,7 @@ fn is_text(dtype: &DataType) -> bool {
 
 fn other(is: &DataType, dtype: &DataType) -> Refused {
     Refused::new(format!(
-        "the result is {}, and its column {}",
+        "the result is {}, but its column is {}",
         dtype_name(is),
         dtype_name(dtype)
     ))

@@ -9,7 +9,7 @@ use super::{IntoCell, Refused};
 use crate::error::dtype_name;
 use crate::options::Casts;
 
-/// What the column is made with; `returns` says what it becomes.
+/// The dtype that the column is first made with; `returns` gives it its final dtype.
 const WHOLE: DataType = DataType::Decimal(38, 0);
 
 impl Encode for Decimal {
@@ -44,7 +44,7 @@ impl Encode for Decimal {
             return Err(beyond(self, dtype));
         };
         let (count, own) = (self.mantissa(), self.scale());
-        // Precision and scale are at most 38, and 10³⁸ is an i128.
+        // Precision and scale are at most 38, and 10³⁸ fits an i128.
         let counted = match (scale as u32).checked_sub(own) {
             Some(more) => 10i128
                 .checked_pow(more)

@@ -1,7 +1,7 @@
-//! The one dtype of results that meet: what has no type gives way to what has one, at any depth.
+//! The common dtype of results that are stacked: where one of them has no type, it takes that of the other, at any depth.
 //!
-//! Null is no type, and so is what it is within: `List(Null)`, a Struct with a field of Null. Polars gives such a dtype to
-//! whatever is made of nulls or of nothing, where the type was never said.
+//! The dtype Null is not a type, and neither is a dtype that contains it: `List(Null)`, a Struct with a field of Null. Polars
+//! gives such a dtype to whatever is made of nulls, or of nothing, where no type was given.
 
 #[cfg(feature = "dtype-struct")]
 use polars::prelude::Field;
@@ -9,7 +9,7 @@ use polars::prelude::{AnyValue, Column, DataType, PolarsResult, Series};
 
 use crate::read::change_within;
 
-/// The dtype that both can have; none where they differ in more than what has no type.
+/// Returns the dtype that both can have, or `None` if they differ in more than a missing type.
 pub(crate) fn merged(one: &DataType, other: &DataType) -> Option<DataType> {
     match (one, other) {
         (one, other) if one == other => Some(one.clone()),
@@ -35,7 +35,8 @@ pub(crate) fn merged(one: &DataType, other: &DataType) -> Option<DataType> {
     }
 }
 
-/// The series with a dtype that its own has been [`merged`] into: where it had no type, it has nulls only, or nothing.
+/// Returns the series with a dtype that its own dtype has been [`merged`] into. Where it had no type, it has only nulls, or
+/// nothing.
 pub(crate) fn with_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
     if series.dtype() == dtype {
         return Ok(series.clone());
@@ -50,7 +51,7 @@ pub(crate) fn with_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Seri
     })
 }
 
-/// [`with_dtype`], of a column, which is left as it lies where it has the dtype.
+/// Does the same as [`with_dtype`] for a column, which stays as it is if it has the dtype already.
 pub(crate) fn column_with_dtype(column: Column, dtype: &DataType) -> PolarsResult<Column> {
     if column.dtype() == dtype {
         return Ok(column);
@@ -58,8 +59,8 @@ pub(crate) fn column_with_dtype(column: Column, dtype: &DataType) -> PolarsResul
     with_dtype(column.as_materialized_series(), dtype).map(Column::from)
 }
 
-/// [`with_dtype`], of one value: Polars' own making of a column of values casts what is nested in them, and cannot cast
-/// nulls to every dtype.
+/// Does the same as [`with_dtype`] for one value. When Polars makes a column of values, it casts what is nested in them, and
+/// cannot cast nulls to every dtype.
 pub(super) fn value_with_dtype(
     value: AnyValue<'static>,
     dtype: &DataType,

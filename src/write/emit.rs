@@ -1,4 +1,4 @@
-//! What a closure pushes rows onto, any number of them for each input row.
+//! The output that a closure pushes rows onto, any number of them for each input row.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,20 +22,20 @@ use crate::read::Struct;
 use crate::sealed::Sealed;
 use crate::sync::Arc;
 
-/// What a closure of [`emit_rows`](crate::Apply::emit_rows) pushes its output rows onto: its argument
-/// `out: &mut Emit<T>`, before the cells.
+/// The output that a closure of [`emit_rows`](crate::Apply::emit_rows) pushes its rows onto: its argument `out: &mut Emit<T>`,
+/// before the cells.
 ///
-/// `T` is the type of a row, and says the output's columns:
+/// `T` is the type of a row, and determines the output's columns:
 ///
 /// | `T` | what is pushed | output |
 /// |---|---|---|
 /// | a [cell](crate::IntoCell): `i64`, `Option<f64>`, `String`, … | the cell | one column, `par_apply` |
-/// | `&str`, `&[u8]`, `Cow<'_, str>` | text or bytes that may be borrowed: they are copied once, to where they stay in the column | one column, `par_apply` |
+/// | `&str`, `&[u8]`, `Cow<'_, str>` | text or bytes, which may be borrowed: they are copied once, to their final place in the column | one column, `par_apply` |
 /// | a tuple of 1 to 12 of these, or `[T; N]` of cells | the tuple or array | `column_0`, `column_1`, … |
 /// | a struct with `#[derive(IntoRow)]` | the struct | its fields |
 ///
-/// In a closure's signature the lifetimes are left out (`Emit<(&str, i64)>`), and what is pushed may borrow from anything that
-/// lives for the call of [`push`](Emit::push): from a cell, or from a buffer of the closure's own.
+/// The signature of a closure leaves the lifetimes out (`Emit<(&str, i64)>`). A row may borrow from anything that lives for the
+/// call of [`push`](Emit::push): from a cell, or from a buffer that the closure owns.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -51,17 +51,17 @@ use crate::sync::Arc;
 /// ```
 pub struct Emit<T: EmitRow> {
     rows: T::Rows,
-    /// How many rows are whole.
+    /// How many rows are complete.
     len: usize,
-    /// How many there were before the input row.
+    /// How many rows there were before the input row.
     mark: usize,
-    /// Whether a row is being pushed; still so after a panic within.
+    /// Whether a row is being pushed; this stays true after a panic in the push.
     is_torn: bool,
-    /// Why the input row fails, where a row that was pushed cannot be written.
+    /// Why the input row fails, if a row that was pushed cannot be written.
     failure: Option<Failure>,
     casts: Casts,
     returns: Option<Arc<[DataType]>>,
-    /// How many rows each input row has pushed, if that is asked for.
+    /// How many rows each input row has pushed, if that is needed.
     counts: Option<Vec<IdxSize>>,
 }
 
@@ -74,10 +74,10 @@ impl<T: EmitRow> fmt::Debug for Emit<T> {
 }
 
 impl<T: EmitRow> Emit<T> {
-    /// Adds a row to the output, after those that were pushed before.
+    /// Adds a row to the output, after the rows that were pushed before.
     ///
-    /// A row that its columns cannot hold (a time beyond their range, text that is no category of an Enum) fails the input row,
-    /// when the closure has returned; what the closure pushes after it is not looked at.
+    /// If a column cannot hold its value of the row (a time beyond the column's range, text that is not a category of an Enum),
+    /// the input row fails when the closure has returned, and what the closure pushes after that value is ignored.
     #[inline]
     pub fn push(&mut self, row: T::Of<'_>) {
         if self.failure.is_some() {
@@ -106,7 +106,7 @@ impl<T: EmitRow> Emit<T> {
         Ok(())
     }
 
-    /// Of no rows; `counts` says whether it is asked for how many each input row pushes.
+    /// Makes an output without rows; with `counts`, it records how many rows each input row pushes.
     pub(crate) fn new(casts: Casts, returns: Option<Arc<[DataType]>>, counts: bool) -> Self {
         Emit {
             rows: T::Rows::new(),
@@ -116,19 +116,19 @@ impl<T: EmitRow> Emit<T> {
             failure: None,
             casts,
             returns,
-            // An error of results that have no dtype of their own names the input row too.
+            // An error of results without a fixed dtype names the input row too, which needs the counts.
             counts: (counts || !T::Rows::FIXED).then(Vec::new),
         }
     }
 
-    /// Ends an input row, or says why it fails; then all that it pushed is to be [taken back](Emit::take_back).
+    /// Ends an input row, or returns why it fails; the caller then [takes back](Emit::take_back) everything that it pushed.
     #[inline]
     pub(crate) fn end_row(&mut self) -> Result<(), Failure> {
         if self.is_torn || self.failure.is_some() {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            // A panic that the closure has caught.
+            // The closure has caught a panic.
             self.rows.truncate(self.len);
             self.is_torn = false;
         }
@@ -136,7 +136,7 @@ impl<T: EmitRow> Emit<T> {
         Ok(())
     }
 
-    /// Takes back what an input row pushed that has failed.
+    /// Takes back what a failed input row has pushed.
     pub(crate) fn take_back(&mut self) {
         self.failure = None;
         self.is_torn = false;
@@ -144,7 +144,7 @@ impl<T: EmitRow> Emit<T> {
         self.len = self.mark.min(self.len);
     }
 
-    /// Counts an input row, which has pushed what there is.
+    /// Records how many rows an input row has pushed.
     #[inline]
     pub(crate) fn count(&mut self) {
         if let Some(counts) = &mut self.counts {
@@ -153,7 +153,7 @@ impl<T: EmitRow> Emit<T> {
         self.mark = self.len;
     }
 
-    /// The rows of the input rows from one on, and how many each has pushed.
+    /// Returns the rows that were pushed by the input rows from `first` on, and how many each of them has pushed.
     pub(crate) fn close(self, first: usize) -> Result<Pushed<T>> {
         Ok(Pushed {
             first,
@@ -163,22 +163,23 @@ impl<T: EmitRow> Emit<T> {
         })
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 }
 
-/// The rows that some input rows, side by side, have pushed.
+/// The rows that a range of input rows has pushed.
 pub(crate) struct Pushed<T: EmitRow> {
-    /// The first of the input rows.
+    /// The first of these input rows.
     pub(crate) first: usize,
     pub(crate) len: usize,
     rows: <T::Rows as Growing>::Grown,
     pub(crate) counts: Vec<IdxSize>,
 }
 
-/// The columns of parts, one after the other, and how many rows each of their chunks has; one where they are to be `whole`.
+/// Returns the columns of the parts, stacked in order, and how many rows each of their chunks has: one chunk where they are to
+/// be `whole`.
 pub(crate) fn stack_pushed<T: EmitRow>(
     parts: Vec<Pushed<T>>,
     whole: bool,
@@ -200,24 +201,24 @@ pub(crate) fn stack_pushed<T: EmitRow>(
     Ok((columns, chunks))
 }
 
-/// As [`fit_all`](super::fit_all), of rows that are pushed.
+/// Does the same as [`fit_all`](super::fit_all), for rows that are pushed.
 pub(crate) fn fit_pushed<T: EmitRow>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
     T::Rows::fit(Dtypes::Columns(dtypes), 0, misfits)
 }
 
-/// A row that can be pushed onto an [`Emit`]: a cell, text or bytes that are borrowed, a tuple or array of these, or a struct
-/// with `#[derive(IntoRow)]`.
+/// A row that can be pushed onto an [`Emit`]: a cell, borrowed text or bytes, a tuple or array of these, or a struct with
+/// `#[derive(IntoRow)]`.
 ///
-/// The trait is not to be implemented by hand: its hidden parts change without notice.
+/// Do not implement this trait by hand, since its hidden items change without notice.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row that can be pushed",
     label = "cannot be written to columns",
     note = "`T` of `out: &mut Emit<T>` is a cell (`f64`, `&str`, `Option<i64>`, …), a tuple or array of cells, or a struct with `#[derive(IntoRow)]`",
-    note = "`usize` and `isize` are no column's type: push `u64` or `i64`",
-    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+    note = "`usize` and `isize` cannot be written to a column: push `u64` or `i64`",
+    note = "dates, times, small integers and Struct need the feature of this crate named after the dtype"
 )]
 pub trait EmitRow {
-    /// This type, borrowing for `'a`.
+    /// This type with the lifetime `'a`, for which it may borrow.
     type Of<'a>;
 
     #[doc(hidden)]
@@ -241,7 +242,7 @@ pub trait EmitCell: Sealed {
 
     type Column: Growing;
 
-    /// Pushes the cell at a position of its row.
+    /// Pushes the cell at this position of its row.
     fn push<E: Encoding>(
         cell: Self::Of<'_>,
         column: &mut Self::Column,
@@ -308,7 +309,7 @@ macro_rules! tuple {
 
 for_each_arity!(tuple);
 
-/// A row of cells that are owned, as [`IntoRow`] writes it.
+/// A row of owned cells, as [`IntoRow`] writes it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Owned<T>(PhantomData<fn() -> T>);
@@ -464,7 +465,7 @@ impl EmitCell for &[u8] {
     }
 }
 
-/// A value that the column at a position of its row cannot hold.
+/// The failure of a value that the column at a position of its row cannot hold.
 fn at(refused: Refused, column: usize) -> Failure {
     Failure::Write(Refused { column, ..refused })
 }

@@ -1,4 +1,4 @@
-//! Rows that grow: any number of them for each input row, gathered part by part, and stacked in input order at the end.
+//! Growing columns: any number of rows for each input row, gathered part by part, and stacked in input order at the end.
 
 use std::fmt;
 
@@ -12,40 +12,40 @@ use super::{Finished, Writer};
 use crate::error::Result;
 use crate::sealed::Sealed;
 
-/// The columns that a part's rows are pushed onto: one, or several side by side.
+/// The columns that the rows of a part are pushed onto: one column, or several side by side.
 #[doc(hidden)]
 pub trait Growing: Sealed + Send + Sized {
     /// Whether the dtypes are known without the values.
     const FIXED: bool;
 
-    /// What a part's rows are when all are there.
+    /// The rows of a part once all of them are there.
     type Grown: Send;
 
     fn new() -> Self;
 
-    /// How many rows there are; of several columns, what the first one has.
+    /// Returns the number of rows; for several columns, that of the first.
     fn rows(&self) -> usize;
 
-    /// Takes back all rows but the first ones.
+    /// Removes all rows after the first `rows`.
     fn truncate(&mut self, rows: usize);
 
     fn push_null(&mut self);
 
-    /// As [`Sinks::fit`].
+    /// The same as [`Sinks::fit`].
     fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool;
 
-    /// Puts the rows away; the worker that pushed them does it.
+    /// Finishes the rows of a part; the worker that pushed them does this.
     fn close(self) -> Result<Self::Grown>;
 
-    /// The columns of parts, one after the other. Where the dtypes are fixed, there is a chunk for each group: so many parts,
-    /// the first ones first.
+    /// Stacks the columns of parts in order. Where the dtypes are fixed, there is one chunk for each of the `groups`, which are
+    /// numbers of consecutive parts.
     fn stack(parts: Vec<Self::Grown>, groups: &[usize], columns: &mut Vec<Finished>) -> Result<()>;
 }
 
-/// A part of fewer rows is joined with small neighbours; the others stay as they are, and are chunks of the output.
+/// A part with fewer rows is joined with small neighbours; the other parts stay as they are, and become chunks of the output.
 const SMALL: usize = 1 << 14;
 
-/// How many parts make each chunk, of parts of so many rows.
+/// Returns how many parts make each chunk, given the numbers of rows of the parts.
 pub(super) fn groups(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut groups = Vec::new();
     let mut after_small = false;
@@ -60,10 +60,10 @@ pub(super) fn groups(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
     groups
 }
 
-/// One column of a fixed dtype, a chunk for each group of its parts.
+/// Makes one column of a fixed dtype, with a chunk for each group of its parts.
 pub(super) fn in_groups(parts: Vec<Finished>, groups: &[usize]) -> Result<Finished> {
     let dtype = parts[0].dtype.clone();
-    // A fixed dtype is every part's.
+    // A fixed dtype is the same in every part.
     assert!(parts.iter().all(|part| part.dtype == dtype));
     let mut arrays = parts.into_iter().flat_map(|part| part.chunks);
     let mut chunks = Vec::with_capacity(groups.len());
@@ -80,12 +80,12 @@ pub(super) fn in_groups(parts: Vec<Finished>, groups: &[usize]) -> Result<Finish
     Ok(Finished { dtype, chunks })
 }
 
-/// Which rows are there, of a column that may have nulls: nothing is kept before the first null.
+/// Which rows are not null, in a column that may have nulls; nothing is stored before the first null.
 #[derive(Debug, Default)]
 pub(super) struct Present(Option<MutableBitmap>);
 
 impl Present {
-    /// Counts a row that is there.
+    /// Adds a row that is not null.
     #[inline(always)]
     pub(super) fn push(&mut self) {
         if let Some(bits) = &mut self.0 {
@@ -93,7 +93,7 @@ impl Present {
         }
     }
 
-    /// Counts a null, after so many rows.
+    /// Adds a null after `rows` rows.
     pub(super) fn push_null(&mut self, rows: usize) {
         let bits = self
             .0
@@ -101,24 +101,25 @@ impl Present {
         bits.push(false);
     }
 
-    /// How many rows there are, if any is null.
+    /// Returns the number of rows, if any of them is null.
     pub(super) fn len(&self) -> Option<usize> {
         self.0.as_ref().map(MutableBitmap::len)
     }
 
-    /// Takes back all rows but the first ones.
+    /// Removes all rows after the first `rows`.
     pub(super) fn truncate(&mut self, rows: usize) {
         if let Some(bits) = &mut self.0 {
             bits.resize(rows.min(bits.len()), false);
         }
     }
 
-    /// How many rows are there, of which `all` would be if there were no nulls.
+    /// Returns how many rows are not null; there are `all` if there are no nulls.
     fn count(&self, all: usize) -> usize {
         self.0.as_ref().map_or(all, MutableBitmap::set_bits)
     }
 
-    /// Counts the rows of another after these; each has so many that are there.
+    /// Adds the rows of another after these. `before` and `after` are the numbers of rows of the two, for the one that has no
+    /// nulls.
     fn append(&mut self, before: usize, other: Present, after: usize) {
         match (&mut self.0, &other.0) {
             (None, None) => {}
@@ -138,10 +139,10 @@ impl Present {
     }
 }
 
-/// Rows kept as their sinks take them, and written when it is known how many there are.
+/// Rows in the form in which their sinks take them, which are written once their number is known.
 #[doc(hidden)]
 pub struct Gathered<S: Sinks> {
-    /// Those that are not null.
+    /// The rows that are not null.
     items: Vec<S::Item>,
     present: Present,
 }
@@ -152,11 +153,11 @@ impl<S: Sinks> fmt::Debug for Gathered<S> {
     }
 }
 
-/// A part's gathered rows.
+/// The gathered rows of a part.
 #[doc(hidden)]
 pub enum GatheredPart<S: Sinks> {
     Written(Vec<Finished>),
-    /// Their dtype shows only when all are there.
+    /// Rows whose dtype is known only when all of them are there.
     Kept(Gathered<S>),
 }
 
@@ -173,13 +174,13 @@ impl<S: Sinks> Gathered<S> {
         self.present.push();
     }
 
-    /// The rows as columns.
+    /// Returns the rows as columns.
     fn write(self) -> Result<Vec<Finished>> {
         let rows = self.rows();
         let sink = S::new(rows, self.present.0.is_some());
         let mut columns = Vec::new();
         let mut items = self.items.into_iter();
-        // SAFETY: one writer for all rows, which writes each in order; so all are written. The sink is nullable where a row
+        // SAFETY: one writer has all rows, and writes each of them in order, so all are written. The sink is nullable if a row
         // can be null.
         unsafe {
             let mut writer = sink.writer(0, rows);
@@ -273,7 +274,7 @@ impl<S: Sinks> Growing for Gathered<S> {
     }
 }
 
-/// No more columns.
+/// The end of a list of columns.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct GrowNil;
@@ -309,7 +310,7 @@ impl Growing for GrowNil {
     }
 }
 
-/// A column and those after it.
+/// A column and the columns after it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct GrowCons<A, B>(pub(super) A, pub(super) B);

@@ -31,26 +31,26 @@ impl<S: CellSink> fmt::Debug for ListSink<S> {
     }
 }
 
-/// Some rows' lists.
+/// The lists of some rows.
 struct ListPart<S: CellSink> {
     offsets: Offsets<i64>,
     validity: Option<Bitmap>,
     items: ItemBuffers<S>,
 }
 
-/// The items of some rows' lists, one after the other.
+/// The items of the lists of some rows, one after the other.
 enum ItemBuffers<S: CellSink> {
     Written(Finished),
-    /// Their dtype shows only when all are there.
+    /// Items whose dtype is known only when all of them are there.
     Gathered(Vec<S::Item>),
 }
 
 impl<S: CellSink> ListSink<S> {
-    /// The items of many lists as one array.
+    /// Returns the items of many lists as one array.
     fn items(items: Vec<S::Item>) -> Result<Finished> {
         let len = items.len();
         let sink = S::new(len, false);
-        // SAFETY: one writer for all rows, which writes each in order; so all are written.
+        // SAFETY: one writer has all rows, and writes each of them in order, so all are written.
         unsafe {
             let mut writer = sink.writer(0, len);
             for (row, item) in items.into_iter().enumerate() {
@@ -74,7 +74,7 @@ impl<S: CellSink> CellSink for ListSink<S> {
         Self: 's;
 
     fn fit(dtype: &DataType) -> Result<bool, String> {
-        let of_items = |why: String| format!("of the items, {why}");
+        let of_items = |why: String| format!("its items: {why}");
         match dtype {
             DataType::List(inner) => S::fit(inner).map_err(of_items),
             #[cfg(feature = "dtype-array")]
@@ -123,7 +123,7 @@ impl<S: CellSink> CellSink for ListSink<S> {
             written.push(items.map_err(|error| error.of_item(|item| list_of(item, &offsets)))?);
         }
         let dtype = written[0].dtype.clone();
-        // A fixed dtype is every part's; the array below has the first one's.
+        // A fixed dtype is the same in every part; the array below has that of the first part.
         assert!(written.iter().all(|items| items.dtype == dtype));
         let arrays: Vec<&dyn Array> = written.iter().map(|items| &*items.chunks[0]).collect();
         let array = ListArray::<i64>::try_new(
@@ -138,7 +138,7 @@ impl<S: CellSink> CellSink for ListSink<S> {
     }
 }
 
-/// The list that an item is in, of lists that begin at these items.
+/// Returns the list that an item is in, given the items at which the lists begin.
 fn list_of(item: usize, offsets: &Offsets<i64>) -> Place {
     let lists = offsets.as_slice();
     let begun = lists.partition_point(|start| *start as usize <= item);
@@ -197,14 +197,14 @@ impl<S: CellSink> Writer for ListWriter<'_, S> {
     }
 }
 
-/// What lists can become, in an error.
+/// The dtypes that lists can become, as an error names them.
 pub(super) const LISTS: &str = if cfg!(feature = "dtype-array") {
     "a List or an Array"
 } else {
     "a List"
 };
 
-/// A List; of `u8`, see the bytes of Binary.
+/// A `Vec` becomes a List; a `Vec<u8>` becomes a Binary value instead.
 impl<T: IntoCell + ListItem> IntoCell for Vec<T> {
     type Sink = ListSink<T::Sink>;
 

@@ -1,13 +1,13 @@
-//! What a closure may return for any number of rows.
+//! The types that a closure may return for any number of rows.
 
 use super::emit::{Emit, Owned};
 use super::rows::IntoRow;
 use crate::error::{Cause, Failure, Result};
 
-/// Rows from an iterator, as a closure of [`flat_map_rows`](crate::Apply::flat_map_rows) returns them: as many as it gives, and
-/// no `Vec` of them is made.
+/// A result of a closure of [`flat_map_rows`](crate::Apply::flat_map_rows) whose rows come from an iterator, without a `Vec` of
+/// them.
 ///
-/// The iterator is owned: it may not borrow from the closure's arguments. For what is borrowed there is
+/// The iterator must be owned: it cannot borrow from the closure's arguments. For rows that borrow, use
 /// [`emit_rows`](crate::Apply::emit_rows).
 ///
 /// ```
@@ -21,28 +21,28 @@ use crate::error::{Cause, Failure, Result};
 #[derive(Clone, Copy, Debug)]
 pub struct Many<I>(pub I);
 
-/// What a closure of [`flat_map_rows`](crate::Apply::flat_map_rows) may return: the output rows of one input row.
+/// A type that a closure of [`flat_map_rows`](crate::Apply::flat_map_rows) may return: the output rows of one input row.
 ///
 /// | result | rows |
 /// |---|---|
 /// | `Vec<T>` | its items |
 /// | `[T; N]` | `N` |
 /// | `Option<T>` | one, or none |
-/// | [`Many(iter)`](Many) | what the iterator gives |
+/// | [`Many(iter)`](Many) | the iterator's items |
 /// | `Result<R, E>` of one of these, `E: Into<anyhow::Error>` | those of `R` |
 ///
-/// `T` is a [row](IntoRow): a cell, a tuple, an array, a struct with `#[derive(IntoRow)]`, or a `Result` of one, of which the first
-/// error fails the input row.
+/// `T` is a [row](IntoRow): a cell, a tuple, an array, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these. The
+/// first item that is an error fails the input row.
 ///
-/// The trait is not to be implemented by hand: its hidden parts change without notice.
+/// Do not implement this trait by hand, since its hidden items change without notice.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not any number of rows",
-    label = "is no `Vec<T>`, `[T; N]`, `Option<T>` or `Many(iterator)`, or a `Result` of one",
-    note = "of an iterator, return `Many(iterator)`; it may not borrow from the closure's arguments",
+    label = "must be `Vec<T>`, `[T; N]`, `Option<T>` or `Many(iterator)`, or a `Result` of one of these",
+    note = "return an iterator as `Many(iterator)`; it may not borrow from the closure's arguments",
     note = "rows that borrow from the arguments are pushed, by a closure of `emit_rows`"
 )]
 pub trait IntoRows {
-    /// One row.
+    /// The type of one output row.
     type Row: IntoRow;
 
     /// Whether the closure may return an error.

@@ -5,13 +5,13 @@ use polars::prelude::Column;
 use super::IntoRow;
 use crate::sealed::Sealed;
 
-/// What a closure of [`filter_rows`](crate::Apply::filter_rows) may return: whether the row is kept.
+/// A type that a closure of [`filter_rows`](crate::Apply::filter_rows) may return, which says whether the row is kept.
 ///
 /// | result | the row is kept |
 /// |---|---|
 /// | `bool` | where it is true |
 /// | `Option<bool>` | where it is `Some(true)` |
-/// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T`; an error is the row's failure |
+/// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T`; an error fails the row |
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -26,7 +26,7 @@ use crate::sealed::Sealed;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a row is kept",
     label = "a closure of `filter_rows` returns `bool`, `Option<bool>` or a `Result` of one of these",
-    note = "an error's type must be `Into<anyhow::Error>`: one that implements `std::error::Error`, or `anyhow::Error`; text alone is neither"
+    note = "the error of a `Result` implements `std::error::Error`, or is an `anyhow::Error`; text and `Box<dyn Error>` do not: make one with `anyhow::anyhow!(…)`"
 )]
 pub trait IntoMask: IntoRow<Output = Column> + Sealed {}
 

@@ -1,7 +1,7 @@
-//! Results → columns: what a closure may return.
+//! Results → columns: the types that a closure may return.
 //!
-//! A fixed-width result is written straight into its place in one preallocated buffer, text as a view in such a buffer;
-//! so however many workers write, nothing is stacked afterwards. What has no fixed width is built part by part.
+//! A fixed-width result is written directly into its place in one preallocated buffer, and text as a view in such a buffer. So
+//! nothing is stacked afterwards, however many workers write. Results without a fixed width are built part by part.
 
 mod any;
 mod boolean;
@@ -71,7 +71,7 @@ pub(crate) use stack::side_by_side;
 pub use stack::{IntoColumns, IntoStack};
 pub use transform::{Each, IntoTransform, Transformed};
 
-/// A result that becomes one column's value.
+/// A result that becomes the value of one column.
 ///
 /// | result | column |
 /// |---|---|
@@ -89,8 +89,8 @@ pub use transform::{Each, IntoTransform, Transformed};
 /// | `()` | Null |
 /// | `Option<T>` | that of `T`; `None` is null |
 ///
-/// A closure that makes text anew for each row best returns `PlSmallStr` where the text is short: up to 24 bytes lie in it, and
-/// no memory is allocated for them.
+/// A closure that makes new text for each row should return `PlSmallStr` where the text is short: up to 24 bytes are stored in
+/// the value itself, without allocating memory.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;
@@ -107,22 +107,22 @@ pub use transform::{Each, IntoTransform, Transformed};
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// Where the dtype shows only when the values are there (`AnyValue`, `Series`), what has no type gives way to what has one:
-/// a null, an empty list of dtype Null, a Struct's field that is null take the dtype that they have in the other rows.
+/// Some results have a dtype that is known only from their values (`AnyValue`, `Series`). There, a value without a type takes
+/// the dtype that the other rows have: a null, an empty list of dtype Null, or a field of a Struct that is null.
 ///
-/// A time with digits below the microsecond, or beyond what the column can hold, is an error that names its row;
+/// A time with digits below the microsecond, or beyond the range of the column, is an error that names its row;
 /// [`Casts::Lossy`] cuts the digits off.
 ///
-/// [`returns`](crate::Apply::returns) gives a column another dtype than that of the table: a time unit, a time zone, an Enum.
+/// [`returns`](crate::Apply::returns) gives a column another dtype than the table does: a time unit, a time zone, an Enum.
 ///
 /// The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
     label = "cannot be written to a column",
-    note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
-    note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
-    note = "a struct needs `#[derive(IntoRow)]`, and within another result `Struct(…)` around it; a row of nulls is a tuple of `Option`s",
-    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+    note = "a closure returns cells that it owns: `f64`, `bool`, `String`, `Option<i64>`, `Vec<f64>`, …; for a `usize` return `u64`, for a borrowed text `String`",
+    note = "a struct needs `#[derive(IntoRow)]`, and inside another result `Struct(…)` around it; a row of nulls is a tuple of `Option`s",
+    note = "a future is not awaited: the closure must not be `async`",
+    note = "dates, times, small integers and Struct need the feature of this crate named after the dtype"
 )]
 pub trait IntoCell: Sealed + Sized + Send {
     #[doc(hidden)]
@@ -132,14 +132,14 @@ pub trait IntoCell: Sealed + Sized + Send {
     #[doc(hidden)]
     const WHOLE: bool = false;
 
-    /// The value as its sink takes it.
+    /// Returns the value as its sink takes it.
     #[doc(hidden)]
     fn into_item(
         self,
         casts: Casts,
     ) -> std::result::Result<<Self::Sink as CellSink>::Item, Refused>;
 
-    /// The value as its sink takes it for a column of a dtype, which the sink [fits](CellSink::fit).
+    /// Returns the value as its sink takes it for a column of a dtype that the sink [fits](CellSink::fit).
     #[doc(hidden)]
     fn into_item_as(
         self,
@@ -151,7 +151,7 @@ pub trait IntoCell: Sealed + Sized + Send {
         Ok(item)
     }
 
-    /// Gives the series back, if this is one: the results of column and chunk closures keep it whole.
+    /// Returns the series, if this is one: the results of column and chunk closures keep it whole.
     #[doc(hidden)]
     fn item_into_series(
         item: <Self::Sink as CellSink>::Item,
@@ -159,7 +159,7 @@ pub trait IntoCell: Sealed + Sized + Send {
         Err(item)
     }
 
-    /// The item with `change` made to the series that it is, if it is one.
+    /// Returns the item after `change` was made to the series that it is, if it is one.
     #[doc(hidden)]
     fn change_series<E>(
         item: <Self::Sink as CellSink>::Item,
@@ -169,7 +169,7 @@ pub trait IntoCell: Sealed + Sized + Send {
     }
 }
 
-/// Where one column's values are written, by all workers at once.
+/// The place where the values of one column are written, by all workers at once.
 #[doc(hidden)]
 pub trait CellSink: Sealed + Sync + Sized {
     type Item: Send;
@@ -180,14 +180,15 @@ pub trait CellSink: Sealed + Sync + Sized {
     /// Whether it is a column of `bool`.
     const BOOLEAN: bool = false;
 
-    /// Why the dtype must be given, where the type of the results does not tell it and the values do not either.
+    /// Why the dtype must be given, if neither the type of the results nor the values determine it.
     const NEEDS: Option<&'static str> = None;
 
     type Writer<'s>: Writer<Item = Self::Item>
     where
         Self: 's;
 
-    /// Whether the column has a dtype anyway, or is made to have it at the end; or why it cannot have it, and what it can.
+    /// Returns true if the column has the dtype already, and false if it is converted at the end; or why it cannot have it, and
+    /// which dtypes it can have.
     fn fit(dtype: &DataType) -> std::result::Result<bool, String>;
 
     /// Refuses an item that a column of a dtype cannot hold.
@@ -195,34 +196,36 @@ pub trait CellSink: Sealed + Sync + Sized {
         Ok(())
     }
 
-    /// Room for so many rows; `nullable` where a row's null can come from anything but the item itself.
+    /// Makes room for `rows` rows; `nullable` if a row can be null for another reason than the item itself.
     fn new(rows: usize, nullable: bool) -> Self;
 
-    /// A writer of rows from `start` on, the first of them first. The first `len` of them are its alone until it is finished. It
-    /// may write further ones, which others may write up to from both sides at the same time: what shares a byte with theirs it
-    /// then sets atomically.
+    /// Makes a writer of the rows from `start` on, in order. Until it is finished, only this writer writes the first `len` of
+    /// them. It may write further rows, while other writers write the rows on both sides of these; it then sets a byte that it
+    /// shares with them atomically.
     ///
     /// # Safety
-    /// The rows are within the sink's. No row is written by two writers, and none of the first `len` by another one before this one
-    /// is finished. A writer may be finished before it has written all of its rows; those left over may then be another's.
+    /// The rows are within the sink. No row is written by two writers, and none of the first `len` rows is written by another
+    /// writer before this one is finished. A writer may be finished before it has written all of its rows; another writer may
+    /// then write the remaining ones.
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
 
-    /// The column.
+    /// Returns the column.
     ///
     /// # Safety
-    /// Every row has been written, and its writer finished.
+    /// Every row has been written, and its writer has been finished.
     unsafe fn finish(self) -> Result<Finished>;
 }
 
-/// Writes rows, in ascending order, each once.
+/// Writes rows in ascending order, each of them once.
 ///
-/// `unsafe` code relies on it: a row that was written is initialised, unless the write panicked, and `finish` of the sink takes
-/// every row for such. Only writers of this crate can be given to a call, since [`CellSink`] is sealed.
+/// `unsafe` code relies on the implementations: a row that was written is initialised, unless the write panicked, and the
+/// sink's `finish` takes every row as initialised. Only writers of this crate can be given to a call, since [`CellSink`] is
+/// sealed.
 #[doc(hidden)]
 pub trait Writer {
     type Item;
 
-    /// Writes a row, counted from the writer's first.
+    /// Writes a row, counted from the writer's first row.
     ///
     /// # Safety
     /// `row` is the next of the writer's rows.
@@ -254,7 +257,7 @@ impl Finished {
         }
     }
 
-    /// Keeps the rows of the mask.
+    /// Returns the rows for which the mask is true.
     pub(crate) fn filter(self, mask: &BooleanChunked) -> Result<Self> {
         let column = self.into_column(PlSmallStr::EMPTY);
         Ok(column
@@ -269,7 +272,7 @@ impl Finished {
     }
 
     fn into_series(self, name: PlSmallStr) -> Series {
-        // SAFETY: a sink gives an array of its dtype's physical type, and a series' chunks are of its dtype's.
+        // SAFETY: a sink makes an array of the physical type of its dtype, which is what the chunks of a series must have.
         unsafe { Series::from_chunks_and_dtype_unchecked(name, self.chunks, &self.dtype) }
     }
 }

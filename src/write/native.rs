@@ -1,4 +1,4 @@
-//! Fixed-width values: numbers, and what is stored as one.
+//! Fixed-width values: numbers, and values that are stored as a number.
 
 use polars::prelude::DataType;
 use polars_arrow::array::PrimitiveArray;
@@ -11,23 +11,23 @@ use crate::error::Result;
 use crate::options::Casts;
 use crate::sealed::Sealed;
 
-/// A value that is stored as a native one.
+/// A value that is stored as a native type.
 #[doc(hidden)]
 pub trait Encode: Sized {
     type Stored: NativeType;
 
-    /// As [`CellSink::NEEDS`].
+    /// The same as [`CellSink::NEEDS`].
     const NEEDS: Option<&'static str> = None;
 
     fn dtype() -> DataType;
 
-    /// As [`CellSink::fit`].
+    /// The same as [`CellSink::fit`].
     fn fit(dtype: &DataType) -> Result<bool, String>;
 
-    /// The value as it is stored.
+    /// Returns the value as it is stored.
     fn encode(self, casts: Casts) -> Result<Self::Stored, Refused>;
 
-    /// The value as it is stored for a column of a dtype that it [fits](Encode::fit).
+    /// Returns the value as it is stored for a column of a dtype that it [fits](Encode::fit).
     fn encode_as(self, _: &DataType, casts: Casts) -> Result<Self::Stored, Refused> {
         self.encode(casts)
     }
@@ -71,7 +71,7 @@ impl<T: Encode> CellSink for NativeSink<T> {
 
     unsafe fn finish(self) -> Result<Finished> {
         let dtype = T::dtype();
-        // SAFETY: the caller vouches that every row is written.
+        // SAFETY: the caller guarantees that every row is written.
         let values = unsafe { self.values.assume_full() };
         let array = PrimitiveArray::new(
             T::Stored::PRIMITIVE.into(),
@@ -82,7 +82,7 @@ impl<T: Encode> CellSink for NativeSink<T> {
     }
 }
 
-/// Writes fixed-width values into their places.
+/// Writes fixed-width values into their slots.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct NativeWriter<'s, S> {
@@ -95,7 +95,7 @@ impl<S: NativeType> Writer for NativeWriter<'_, S> {
 
     #[inline(always)]
     unsafe fn write(&mut self, row: usize, item: S) {
-        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
+        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller guarantees that it is the next one.
         unsafe { self.slots.set(row, item) };
     }
 

@@ -1,4 +1,4 @@
-//! Numbers in a dtype that is not their own: which values it holds.
+//! Numbers in another dtype than their own: which values that dtype holds.
 
 use std::fmt;
 
@@ -17,19 +17,19 @@ pub(super) enum AnyNumber {
     Float(f64),
 }
 
-/// What a dtype holds.
+/// The numbers that a dtype holds.
 #[derive(Clone, Copy, Debug)]
 enum Holds {
-    /// The integers from one to another.
+    /// The integers in this range.
     Integers(i128, i128),
-    /// Floats with so many significant bits.
+    /// Floats with this many significant bits.
     Floats(u32),
-    /// Integers below a power of ten, when they are multiplied by another.
+    /// Numbers that are integers below `10^precision` when they are multiplied by `10^scale`.
     Decimals { precision: u32, scale: u32 },
 }
 
 impl Holds {
-    /// None where it is no dtype of numbers, or one that this build does not have.
+    /// Returns `None` for a dtype that is not one of numbers, or that this build does not have.
     fn of(dtype: &DataType) -> Option<Self> {
         macro_rules! integers {
             ($T:ident) => {
@@ -48,7 +48,7 @@ impl Holds {
             DataType::UInt64 => integers!(u64),
             DataType::Float32 => Some(Holds::Floats(f32::MANTISSA_DIGITS)),
             DataType::Float64 => Some(Holds::Floats(f64::MANTISSA_DIGITS)),
-            // The variant is there only if Polars has the dtype.
+            // The variant exists only if Polars has the dtype.
             dtype if dtype.is_decimal() => match dtype.to_arrow(CompatLevel::newest()) {
                 ArrowDataType::Decimal(precision, scale) => Some(Holds::Decimals {
                     precision: precision as u32,
@@ -61,7 +61,8 @@ impl Holds {
     }
 }
 
-/// Whether numbers that have the first dtype have the second anyway; or that they cannot become it.
+/// Returns true if numbers of the first dtype have the second already, and false if they are converted to it; or why they
+/// cannot become it.
 pub(super) fn fit(own: &DataType, dtype: &DataType) -> Result<bool, String> {
     let decimals = if own.is_integer() {
         ", or a Decimal"
@@ -78,7 +79,7 @@ pub(super) fn fit(own: &DataType, dtype: &DataType) -> Result<bool, String> {
 }
 
 impl AnyNumber {
-    /// The number that a value is.
+    /// Returns the number that a value is.
     pub(super) fn of(value: &AnyValue<'_>) -> Option<Self> {
         Some(match *value {
             AnyValue::Int8(x) => AnyNumber::Int(x.into()),
@@ -96,7 +97,7 @@ impl AnyNumber {
         })
     }
 
-    /// Refuses a number that the dtype does not hold: with all its digits, unless losing some is permitted.
+    /// Refuses a number that the dtype does not hold with all its digits, unless losing digits is permitted.
     pub(super) fn check(self, dtype: &DataType, casts: Casts) -> Result<(), Refused> {
         let lossy = casts == Casts::Lossy;
         let holds = match (self, Holds::of(dtype)) {
@@ -146,7 +147,7 @@ impl AnyNumber {
         ))
     }
 
-    /// The value in a dtype that holds it, other than a Decimal.
+    /// Returns the value in a dtype that holds it and that is not a Decimal.
     pub(super) fn value(self, dtype: &DataType) -> Option<AnyValue<'static>> {
         macro_rules! cast {
             ($($Own:ident $T:ident),*) => {
@@ -176,7 +177,7 @@ impl fmt::Display for AnyNumber {
     }
 }
 
-/// How many bits there are from the first that is set to the last.
+/// Returns the number of bits from the first set bit to the last.
 fn significant_bits(i: i128) -> u32 {
     match i.unsigned_abs() {
         0 => 0,

@@ -4,12 +4,11 @@ use polars::prelude::{Column, DataFrame, IntoColumn, PlSmallStr};
 
 use crate::sealed::Sealed;
 
-/// What the results of rows become together, in an expression, which is one column: the `Column` of a cell, or a Struct of the
-/// `DataFrame` of several.
+/// The output of a row closure that can be the one column of an expression: a `Column`, or a `DataFrame` that becomes a Struct.
 ///
-/// With the feature `lazy`, what any row closure returns becomes one: [`IntoRow::Output`](crate::IntoRow::Output).
+/// With the feature `lazy`, the output of every row closure ([`IntoRow::Output`](crate::IntoRow::Output)) is such a type.
 pub trait OneColumn: Sealed {
-    /// Whether the column is a Struct of several.
+    /// Whether the column is a Struct of several columns.
     #[doc(hidden)]
     const IS_FRAME: bool;
 

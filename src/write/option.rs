@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::options::Casts;
 use crate::sealed::Sealed;
 
-/// A column in which any value may be missing.
+/// A column in which any value may be null.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OptionSink<S>(S);
@@ -33,17 +33,17 @@ impl<S: CellSink> CellSink for OptionSink<S> {
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         OptionWriter(unsafe { self.0.writer(start, len) })
     }
 
     unsafe fn finish(self) -> Result<Finished> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.0.finish() }
     }
 }
 
-/// Writes what is there, and marks the other rows null.
+/// Writes the values that are there, and marks the other rows as null.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OptionWriter<W>(W);
@@ -53,7 +53,7 @@ impl<W: Writer> Writer for OptionWriter<W> {
 
     #[inline(always)]
     unsafe fn write(&mut self, row: usize, item: Self::Item) {
-        // SAFETY: as the caller vouches; the inner sink is nullable (`OptionSink::new`).
+        // SAFETY: the caller upholds this function's contract, and the inner sink is nullable (`OptionSink::new`).
         unsafe {
             match item {
                 Some(item) => self.0.write(row, item),
@@ -64,7 +64,7 @@ impl<W: Writer> Writer for OptionWriter<W> {
 
     #[inline(always)]
     unsafe fn write_null(&mut self, row: usize) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.0.write_null(row) };
     }
 

@@ -1,4 +1,4 @@
-//! The schema that a function of parts promises, and whether its frames have it.
+//! The schema that a function of parts promises, and the check that its frames have it.
 
 use polars::prelude::{DataFrame, PolarsResult, Schema, SchemaRef};
 
@@ -6,9 +6,11 @@ use super::{column_with_dtype, merged};
 use crate::error::{Error, Result, counted, dtype_name};
 use crate::sync::Arc;
 
-/// What the frame of a function of parts will have, where that is to be known before it is called, in a query or by
-/// [name](crate::Registry::chunks): a `Schema` or `SchemaRef`, or a
-/// closure that makes one of the input's, `|input: &Schema| …`, or a `PolarsResult` of one.
+/// The schema that a function of parts promises for its output, where the schema must be known before the function is called:
+/// in a query, or for a function with a [name](crate::Registry::chunks).
+///
+/// It is a `Schema`, a `SchemaRef`, or a closure `|input: &Schema| …` that makes one of these from the schema of the input, or
+/// a `PolarsResult` of one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a schema",
     note = "give a `Schema`, a `SchemaRef`, or a closure `|input: &Schema| …` that returns a `Schema` or a `PolarsResult<Schema>`"
@@ -40,7 +42,7 @@ where
     }
 }
 
-/// What a closure that makes a schema returns.
+/// The types that a closure that makes a schema can return.
 #[doc(hidden)]
 pub trait IntoSchema {
     fn into_schema(self) -> PolarsResult<SchemaRef>;
@@ -64,7 +66,7 @@ impl<S: IntoSchema> IntoSchema for PolarsResult<S> {
     }
 }
 
-/// The frame with the schema that was promised: what has no type takes the schema's.
+/// Returns the frame with the schema that was promised; a column without a type takes the type of the schema.
 pub(crate) fn fitted(output: DataFrame, schema: &Schema) -> Result<DataFrame> {
     let wrong = |message: String| Err(Error::from(anyhow::Error::msg(message)));
     if output.width() == 0 && output.height() == 0 {
@@ -72,7 +74,7 @@ pub(crate) fn fitted(output: DataFrame, schema: &Schema) -> Result<DataFrame> {
     }
     if output.width() != schema.len() {
         return wrong(format!(
-            "the closure's frame has {} ({}), and the schema has {}",
+            "the closure's frame has {} ({}), but the schema has {}; return the columns of the schema",
             counted(output.width(), "column"),
             output
                 .get_column_names()
@@ -89,7 +91,7 @@ pub(crate) fn fitted(output: DataFrame, schema: &Schema) -> Result<DataFrame> {
     {
         if column.name() != name || merged(column.dtype(), dtype).as_ref() != Some(dtype) {
             return wrong(format!(
-                "column {position} of the closure's frame is {:?} {}, and in the schema it is {name:?} {}",
+                "column {position} of the closure's frame is {:?} ({}), but in the schema it is {name:?} ({})",
                 column.name(),
                 dtype_name(column.dtype()),
                 dtype_name(dtype),

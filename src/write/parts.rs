@@ -1,12 +1,12 @@
-//! What has no fixed width, built part by part and put in order at the end.
+//! Results without a fixed width, which are built part by part and put in order at the end.
 
 use crate::sync::{Mutex, PoisonError};
 use std::fmt;
 
-/// The most rows that a part is given room for before it has them: it may be cut short.
+/// The most rows that memory is allocated for in advance in a part, which may be cut short.
 pub(super) const ROOM: usize = 1 << 12;
 
-/// The parts of a column, each known by its first row.
+/// The parts of a column, each with its first row.
 pub(crate) struct Parts<P>(Mutex<Vec<(usize, P)>>);
 
 impl<P> fmt::Debug for Parts<P> {
@@ -25,7 +25,7 @@ impl<P> Parts<P> {
         parts.push((start, part));
     }
 
-    /// The parts in the order of their rows.
+    /// Returns the parts in the order of their rows.
     pub(crate) fn into_ordered(self) -> impl Iterator<Item = P> {
         let mut parts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.sort_by_key(|(start, _)| *start);

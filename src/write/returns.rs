@@ -1,8 +1,8 @@
-//! The dtypes that results were asked to have: which they can become, how each result is encoded for one, and the column at
-//! the end.
+//! The dtypes that results were asked to have: which dtypes they can become, how each result is encoded for one, and the column
+//! at the end.
 //!
-//! Each result is checked, and a time counted in its column's unit, before it is written: what its column cannot hold is
-//! that row's failure. So nothing can be lost at the end, when the whole column gets its dtype (`returned`).
+//! Before a result is written, it is checked, and a time is converted to the unit of its column. A value that its column cannot
+//! hold is a failure of its row. So nothing can be lost at the end, when the whole column gets its dtype (`returned`).
 
 use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{DataType, IntoSeries, PlSmallStr, PolarsResult, Series};
@@ -13,17 +13,17 @@ use super::{CellSink, Finished, IntoCell, Refused};
 use crate::error::{Result, dtype_name};
 use crate::options::Casts;
 
-/// How results become what their sinks take.
+/// How results are converted to what their sinks take.
 #[doc(hidden)]
 pub trait Encoding: Copy {
-    /// A cell as its sink takes it; `column` is its position in the row.
+    /// Returns a cell as its sink takes it; `column` is the cell's position in the row.
     fn item<T: IntoCell>(
         self,
         cell: T,
         column: usize,
     ) -> Result<<T::Sink as CellSink>::Item, Refused>;
 
-    /// The dtype that the cell at a position is encoded for, if it is not that of its type.
+    /// Returns the dtype that the cell at a position is encoded for, if that is not the dtype of its type.
     #[inline(always)]
     fn dtype(&self, column: usize) -> Option<&DataType> {
         let _ = column;
@@ -31,7 +31,7 @@ pub trait Encoding: Copy {
     }
 }
 
-/// Each cell in the dtype of its type.
+/// Encodes each cell in the dtype of its type.
 impl Encoding for Casts {
     #[inline(always)]
     fn item<T: IntoCell>(self, cell: T, _: usize) -> Result<<T::Sink as CellSink>::Item, Refused> {
@@ -39,7 +39,7 @@ impl Encoding for Casts {
     }
 }
 
-/// Each cell in the dtype that was asked for, if one was.
+/// Encodes each cell in the dtype that was asked for, if one was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Returns<'a> {
     dtypes: Option<Dtypes<'a>>,
@@ -60,7 +60,7 @@ impl<'a> Returns<'a> {
 }
 
 impl Encoding for Returns<'_> {
-    // Out of line: it is compiled once for a type, and not for each closure.
+    // This stays out of line, so that it is compiled once for a type, and not for each closure.
     #[inline(never)]
     fn item<T: IntoCell>(
         self,
@@ -78,7 +78,7 @@ impl Encoding for Returns<'_> {
     }
 }
 
-/// The dtypes of columns side by side: of an output, or of a Struct's fields.
+/// The dtypes of columns side by side: those of an output, or of the fields of a Struct.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub enum Dtypes<'a> {
@@ -88,7 +88,7 @@ pub enum Dtypes<'a> {
 }
 
 impl<'a> Dtypes<'a> {
-    /// That of a column; none where none are given.
+    /// Returns the dtype of a column, or `None` if no dtypes are given.
     pub(super) fn get(self, column: usize) -> Option<&'a DataType> {
         match self {
             Dtypes::Columns(dtypes) => dtypes.get(column),
@@ -98,10 +98,10 @@ impl<'a> Dtypes<'a> {
     }
 }
 
-/// A column, by its position, whose results cannot become the dtype that was asked for, and why.
+/// A column, by its position, whose results cannot become the dtype that was asked for, and the reason.
 pub(crate) type Misfit = (usize, String);
 
-/// Whether a column's results have the dtype anyway, or need none to be given.
+/// Returns whether a column's results have the dtype already, or need none to be given.
 pub(super) fn fit<S: CellSink>(
     dtype: Option<&DataType>,
     column: usize,
@@ -118,13 +118,13 @@ pub(super) fn fit<S: CellSink>(
     })
 }
 
-/// Why results do not fit: what they are, and which dtypes they can become.
+/// Makes the message of results that do not fit: what they are, and which dtypes they can become.
 pub(super) fn misfit(results: &str, can_become: &str, dtype: &DataType) -> String {
     let dtype = dtype_name(dtype);
     format!("results of type {results} cannot become {dtype}; give {can_become}")
 }
 
-/// What results that have one dtype, and no other, fit.
+/// Returns how results fit that have one dtype and can have no other.
 pub(super) fn only(own: &DataType, dtype: &DataType) -> Result<bool, String> {
     if own == dtype {
         return Ok(true);
@@ -133,7 +133,7 @@ pub(super) fn only(own: &DataType, dtype: &DataType) -> Result<bool, String> {
     Err(misfit(&name, &name, dtype))
 }
 
-/// The columns of an output, in the dtypes that their results were encoded for.
+/// Converts the columns of an output to the dtypes that their results were encoded for.
 pub(crate) fn returned(columns: &mut [Finished], dtypes: &[DataType]) -> Result<()> {
     for (column, dtype) in columns.iter_mut().zip(dtypes) {
         if column.dtype != *dtype {
@@ -142,7 +142,7 @@ pub(crate) fn returned(columns: &mut [Finished], dtypes: &[DataType]) -> Result<
             let series = Finished { dtype: own, chunks }.into_series(PlSmallStr::EMPTY);
             let typed = in_dtype(&series, dtype).map_err(|error| {
                 let dtype = dtype_name(dtype);
-                anyhow::anyhow!("the results do not become a column of {dtype}: {error}")
+                anyhow::anyhow!("the results cannot become a column of {dtype}: {error}")
             });
             *column = typed?.rechunk().into();
         }
@@ -150,7 +150,7 @@ pub(crate) fn returned(columns: &mut [Finished], dtypes: &[DataType]) -> Result<
     Ok(())
 }
 
-/// The series in a dtype that each of its values was encoded for.
+/// Converts a series to a dtype that each of its values was encoded for.
 fn in_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
     let name = || series.name().clone();
     match (series.dtype(), dtype) {
@@ -180,7 +180,7 @@ fn in_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
             let validity = rows.rechunk_validity();
             Ok(changed.with_outer_validity(validity).into_series())
         }
-        // Counted in the unit already.
+        // The values are already counted in the unit.
         #[cfg(feature = "rust_decimal")]
         (DataType::Decimal(..), DataType::Decimal(precision, scale)) => {
             let counts = series.decimal()?.physical().clone();
@@ -199,7 +199,7 @@ fn in_dtype(series: &Series, dtype: &DataType) -> PolarsResult<Series> {
             let counts = counts.i64()?.clone();
             Ok(counts.into_duration(*unit).into_series())
         }
-        // Numbers, and text as categories. A number was checked, or may lose its digits.
+        // These are numbers, and text that becomes categories. A number was checked, or is permitted to lose digits.
         (_, dtype) => series.cast_with_options(dtype, CastOptions::NonStrict),
     }
 }

@@ -1,4 +1,4 @@
-//! A row's results: one cell becomes a column; a tuple, an array or a derived struct a frame.
+//! The results of a row: one cell becomes a column; a tuple, an array or a derived struct becomes a frame.
 
 use polars::prelude::{Column, DataFrame, PlSmallStr, Series};
 
@@ -11,13 +11,13 @@ use crate::arity::for_each_arity;
 use crate::error::{Cause, Failure, Result};
 use crate::read::tuple::pairs;
 
-/// What a row closure may return.
+/// A type that a row closure may return.
 ///
 /// | result | output | default names |
 /// |---|---|---|
 /// | one cell ([`IntoCell`]) | `Column` | `par_apply` |
 /// | a tuple of 1 to 12 cells, or `[T; N]` | `DataFrame` | `column_0`, `column_1`, … |
-/// | a struct with `#[derive(IntoRow)]` | `DataFrame` | its fields' |
+/// | a struct with `#[derive(IntoRow)]` | `DataFrame` | the names of its fields |
 /// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` | as `T` |
 ///
 /// [`names`](crate::Apply::names) sets other names. The first error ends the run; see [`Error`](crate::Error).
@@ -38,29 +38,27 @@ use crate::read::tuple::pairs;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// The trait is not to be implemented by hand: its hidden parts change without notice. Derive it.
+/// Do not implement this trait by hand, since its hidden items change without notice; derive it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row's result",
     label = "cannot be written to columns",
     note = "a closure returns a cell (`f64`, `String`, `Option<i64>`, …), a tuple or array of cells, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these",
-    note = "an error's type must be `Into<anyhow::Error>`: one that implements `std::error::Error`, or `anyhow::Error`; text alone is neither",
-    note = "`usize` and `isize` are no column's type: return `u64` or `i64`",
-    note = "a closure cannot return a borrow of its argument: return `String` or `Vec<u8>`",
-    note = "dates, times, small integers, Struct, … need the feature of this crate named after the dtype"
+    note = "the error of a `Result` implements `std::error::Error`, or is an `anyhow::Error`; text and `Box<dyn Error>` do not: make one with `anyhow::anyhow!(…)`",
+    note = "a tuple or struct inside another result needs `Struct(…)` around it"
 )]
 pub trait IntoRow: Sized {
-    /// What the rows' results become together: a `Column` or a `DataFrame`.
+    /// The output that the results of all rows become together: a `Column` or a `DataFrame`.
     #[cfg(feature = "lazy")]
     type Output: OneColumn;
 
-    /// What the rows' results become together: a `Column` or a `DataFrame`.
+    /// The output that the results of all rows become together: a `Column` or a `DataFrame`.
     #[cfg(not(feature = "lazy"))]
     type Output;
 
     #[doc(hidden)]
     type Sink: RowSink<Output = Self::Output>;
 
-    /// As [`IntoCell::WHOLE`].
+    /// The same as [`IntoCell::WHOLE`].
     #[doc(hidden)]
     const WHOLE: bool = false;
 
@@ -74,7 +72,7 @@ pub trait IntoRow: Sized {
     #[doc(hidden)]
     fn into_items<E: Encoding>(self, encoding: E) -> Result<<Self::Sink as Sinks>::Item, Failure>;
 
-    /// Gives the series back, if this is one.
+    /// Returns the series, if this is one.
     #[doc(hidden)]
     fn item_into_series(
         items: <Self::Sink as Sinks>::Item,
@@ -82,7 +80,7 @@ pub trait IntoRow: Sized {
         Err(items)
     }
 
-    /// As [`IntoCell::change_series`].
+    /// The same as [`IntoCell::change_series`].
     #[doc(hidden)]
     fn change_series<E>(
         items: <Self::Sink as Sinks>::Item,
@@ -92,7 +90,7 @@ pub trait IntoRow: Sized {
     }
 }
 
-/// One cell of several, as its sink takes it.
+/// Returns one cell of several as its sink takes it.
 #[doc(hidden)]
 #[inline(always)]
 pub fn item<T: IntoCell, E: Encoding>(
@@ -104,19 +102,19 @@ pub fn item<T: IntoCell, E: Encoding>(
     item.map_err(|refused| Failure::Write(Refused { column, ..refused }))
 }
 
-/// The names of a result's columns, where none are given.
+/// The names of a result's columns, if no names are given.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub enum DefaultNames {
     /// One column.
     One,
-    /// So many, numbered.
+    /// This many columns, numbered.
     Numbered(usize),
     Fields(&'static [&'static str]),
 }
 
 impl DefaultNames {
-    /// The names, numbered ones with a prefix.
+    /// Returns the names; numbered names begin with the prefix.
     pub(crate) fn numbered(self, prefix: &str) -> Vec<PlSmallStr> {
         match self {
             DefaultNames::One => vec!["par_apply".into()],

@@ -1,4 +1,4 @@
-//! Where a row's results are written: one column, or several side by side.
+//! The place where the results of rows are written: one column, or several side by side.
 
 use std::fmt;
 
@@ -9,19 +9,20 @@ use super::{CellSink, Finished, Writer};
 use crate::error::Result;
 use crate::sealed::Sealed;
 
-/// Where rows are written.
+/// The place where rows are written, which makes an output of them.
 #[doc(hidden)]
 pub trait RowSink: Sinks {
     type Output;
 
-    /// The output, its columns named.
+    /// Makes the output of the columns, with these names.
     fn stack(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<Self::Output>;
 
-    /// The output as a frame.
+    /// Returns the output as a frame.
     fn into_frame(output: Self::Output) -> DataFrame;
 }
 
-/// Columns written side by side: one, a list, or so many alike. The contract is that of [`CellSink`] and [`Writer`].
+/// Columns that are written side by side: one column, a list of them, or `N` of the same type. The contract is that of
+/// [`CellSink`] and [`Writer`].
 #[doc(hidden)]
 pub trait Sinks: Sealed + Sync + Sized {
     type Item: Send;
@@ -32,21 +33,22 @@ pub trait Sinks: Sealed + Sync + Sized {
     where
         Self: 's;
 
-    /// As [`CellSink::NEEDS`], of any of the columns.
+    /// The same as [`CellSink::NEEDS`], for any of the columns.
     const NEEDS: Option<&'static str> = None;
 
-    /// Whether the columns, of which the first has this position, have their dtypes anyway; those that cannot have them are
-    /// told. There is a dtype for each, or for none: then those are told that must be given one.
+    /// Returns whether the columns have their dtypes already; `first` is the position of the first one. There is a dtype for
+    /// each column, or for none. With dtypes, the columns that cannot have them are added to `misfits`; without, those that
+    /// must be given one.
     fn fit(dtypes: Dtypes<'_>, first: usize, misfits: &mut Vec<Misfit>) -> bool;
 
     fn new(rows: usize, nullable: bool) -> Self;
 
     /// # Safety
-    /// As [`CellSink::writer`].
+    /// The same as for [`CellSink::writer`].
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_>;
 
     /// # Safety
-    /// As [`CellSink::finish`].
+    /// The same as for [`CellSink::finish`].
     unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()>;
 }
 
@@ -76,12 +78,12 @@ impl<S: CellSink> Sinks for One<S> {
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.0.writer(start, len) }
     }
 
     unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         columns.push(unsafe { self.0.finish() }?);
         Ok(())
     }
@@ -99,14 +101,14 @@ impl<S: CellSink> RowSink for One<S> {
     }
 }
 
-/// A frame of the columns.
+/// Makes a frame of the columns.
 fn frame(columns: Vec<Finished>, names: Vec<PlSmallStr>, rows: usize) -> Result<DataFrame> {
     let columns = columns.into_iter().zip(names);
     let columns = columns.map(|(column, name)| column.into_column(name));
     Ok(DataFrame::new(rows, columns.collect())?)
 }
 
-/// No more columns.
+/// The end of a list of columns.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SinkNil;
@@ -147,7 +149,7 @@ impl Writer for SinkNil {
     fn finish(self) {}
 }
 
-/// A column and those after it; of sinks, and of their writers.
+/// A column and the columns after it, as sinks or as their writers.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SinkCons<A, B>(A, B);
@@ -176,12 +178,12 @@ impl<A: CellSink, B: Sinks> Sinks for SinkCons<A, B> {
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { SinkCons(self.0.writer(start, len), self.1.writer(start, len)) }
     }
 
     unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             columns.push(self.0.finish()?);
             self.1.finish(columns)
@@ -206,7 +208,7 @@ impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
 
     #[inline(always)]
     unsafe fn write(&mut self, row: usize, item: Self::Item) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             self.0.write(row, item.0);
             self.1.write(row, item.1);
@@ -215,7 +217,7 @@ impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
 
     #[inline(always)]
     unsafe fn write_null(&mut self, row: usize) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe {
             self.0.write_null(row);
             self.1.write_null(row);
@@ -228,7 +230,7 @@ impl<A: Writer, B: Writer> Writer for SinkCons<A, B> {
     }
 }
 
-/// `N` columns alike; of sinks, and of their writers.
+/// `N` columns of the same type, as sinks or as their writers.
 #[doc(hidden)]
 pub struct SinkRepeat<S, const N: usize>([S; N]);
 
@@ -260,7 +262,7 @@ impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
     }
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         SinkRepeat(std::array::from_fn(|column| unsafe {
             self.0[column].writer(start, len)
         }))
@@ -268,7 +270,7 @@ impl<S: CellSink, const N: usize> Sinks for SinkRepeat<S, N> {
 
     unsafe fn finish(self, columns: &mut Vec<Finished>) -> Result<()> {
         for sink in self.0 {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             columns.push(unsafe { sink.finish() }?);
         }
         Ok(())
@@ -293,14 +295,14 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
     #[inline(always)]
     unsafe fn write(&mut self, row: usize, item: Self::Item) {
         for (writer, item) in self.0.iter_mut().zip(item) {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             unsafe { writer.write(row, item) };
         }
     }
 
     #[inline(always)]
     unsafe fn write_null(&mut self, row: usize) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         self.0
             .iter_mut()
             .for_each(|writer| unsafe { writer.write_null(row) });
@@ -311,13 +313,13 @@ impl<W: Writer, const N: usize> Writer for SinkRepeat<W, N> {
     }
 }
 
-/// Whether an output's columns have their dtypes anyway; those that cannot have them are told. There is a dtype for each, or
-/// none at all: then those are told that must be given one.
+/// Returns whether the columns of an output have their dtypes already. There is a dtype for each column, or for none. With
+/// dtypes, the columns that cannot have them are added to `misfits`; without, those that must be given one.
 pub(crate) fn fit_all<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
     S::fit(Dtypes::Columns(dtypes), 0, misfits)
 }
 
-/// The same of outputs of one column each, of which there are as many as dtypes.
+/// Does the same for outputs of one column each, of which there are as many as dtypes.
 pub(crate) fn fit_each<S: Sinks>(dtypes: &[DataType], misfits: &mut Vec<Misfit>) -> bool {
     if dtypes.is_empty() {
         return fit_all::<S>(dtypes, misfits);

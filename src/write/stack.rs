@@ -1,4 +1,4 @@
-//! The results of parts and of columns, put together.
+//! The results of parts and of columns, stacked together.
 
 use std::convert::Infallible;
 
@@ -19,48 +19,49 @@ use crate::arrow::FromArrow2;
 use crate::error::{Cause, Error, ErrorKind, Failure, Place, Result, counted, dtype_name};
 use crate::partition::Halo;
 
-/// What a chunk closure may return.
+/// A type that a chunk closure may return.
 ///
 /// | result | output |
 /// |---|---|
-/// | `DataFrame` | the parts' frames, one below the other; their columns must be the same |
-/// | `RecordBatch` with the feature `arrow`, `Arrow2Chunk` with `arrow2` | a `DataFrame`, as of frames |
-/// | `Column`, `Series` | one `Column`, likewise; its name is the first part's |
+/// | `DataFrame` | the frames of the parts, stacked in order; their columns must be the same |
+/// | `RecordBatch` with the feature `arrow`, `Arrow2Chunk` with `arrow2` | a `DataFrame`, stacked in the same way |
+/// | `Column`, `Series` | one `Column`, stacked in the same way; its name is that of the first part's |
 /// | a cell | a `Column` with one row per part |
 /// | a tuple, an array, a struct with `#[derive(IntoRow)]` | a `DataFrame` with one row per part |
 /// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
 ///
-/// The parts' dtypes must be the same too, but what has no type gives way to what has one: a column of dtype Null, or that
-/// is a List of Null, takes the dtype that it has in the other parts, and a frame of no columns and no rows (as
-/// `DataFrame::empty()` makes) their columns. With an [`overlap`](crate::Apply::overlap), a whole result has as many rows as the part,
-/// its overlap included or not.
+/// The dtypes of the parts must be the same too, except where a part's column has no type. A column of dtype Null, or a List of
+/// Null, takes the dtype that it has in the other parts; a frame without columns and rows (such as `DataFrame::empty()`) takes
+/// their columns. With an [`overlap`](crate::Apply::overlap), a whole frame or column has as many rows as the part, either with
+/// or without its overlap.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part's result",
     label = "cannot be stacked",
     note = "a chunk closure returns a `DataFrame`, `Column` or `Series`, a cell, a tuple or array of cells, a struct with `#[derive(IntoRow)]`, or a `Result` of one of these",
-    note = "`usize` and `isize` are no column's type: return `u64` or `i64`"
+    note = "`usize` and `isize` cannot be written to a column: return `u64` or `i64`"
 )]
 pub trait IntoStack: Sized {
-    /// What the parts' results become together: a `Column` or a `DataFrame`.
+    /// The output that the results of all parts become together: a `Column` or a `DataFrame`.
     type Output;
 
     #[doc(hidden)]
     type Part: Send;
 
-    /// The output's names, where the type has them.
+    /// Returns the names of the output's columns, if the type has them.
     #[doc(hidden)]
     fn names() -> Option<Vec<PlSmallStr>> {
         None
     }
 
-    /// How many columns come out, where the type says so.
+    /// Returns how many columns the output has, if the type determines it.
     #[doc(hidden)]
     fn width() -> Option<usize>;
 
     #[doc(hidden)]
     fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Failure>;
 
-    /// Whether cells have these dtypes anyway, of which there is one for each column; those that cannot have them are told.
+    /// Returns whether cells have these dtypes already, one for each column; the columns that cannot have them are added to the
+    /// misfits.
     #[doc(hidden)]
     fn fit(_: &[DataType], _: &mut Vec<Misfit>) -> bool {
         true
@@ -70,20 +71,20 @@ pub trait IntoStack: Sized {
     #[doc(hidden)]
     const WHOLE: bool;
 
-    /// Cuts a whole frame or column to the part's own rows; or says what is wrong with its height.
+    /// Cuts a whole frame or column to the part's own rows, or returns what is wrong with its height.
     #[doc(hidden)]
     fn cut(part: Self::Part, halo: &Halo) -> Result<Self::Part, String>;
 
-    /// A whole frame or column, and its height.
+    /// Returns a whole frame or column together with its height.
     #[doc(hidden)]
     fn measured(part: Self::Part) -> (Self::Part, usize);
 
-    /// The output as a frame: a column is a frame of one.
+    /// Returns the output as a frame; a column becomes a frame of one column.
     #[doc(hidden)]
     fn into_frame(output: Self::Output) -> DataFrame;
 
-    /// Stacks the parts that lie at these places; those that are missing are null, or nothing where they are whole. Cells
-    /// were encoded for the dtypes that are given.
+    /// Stacks the parts at these places. A part that is missing is null, or nothing if parts are whole. Cells were encoded for
+    /// the dtypes in `returns`.
     #[doc(hidden)]
     fn stack(
         parts: Vec<Option<Self::Part>>,
@@ -166,7 +167,7 @@ where
     }
 }
 
-/// The parts that are there, and their places.
+/// Returns the parts that are there, and their places.
 fn present<P>(parts: Vec<Option<P>>, places: &[Place]) -> (Vec<P>, Vec<Place>) {
     let parts = parts.into_iter().zip(places.iter().cloned());
     parts
@@ -174,7 +175,7 @@ fn present<P>(parts: Vec<Option<P>>, places: &[Place]) -> (Vec<P>, Vec<Place>) {
         .unzip()
 }
 
-/// A result that is a series.
+/// Returns the series of a result that is one.
 fn whole_series<T: IntoRow>(part: <T::Sink as Sinks>::Item) -> Series {
     match T::item_into_series(part) {
         Ok(series) => series,
@@ -182,7 +183,7 @@ fn whole_series<T: IntoRow>(part: <T::Sink as Sinks>::Item) -> Series {
     }
 }
 
-/// One row of columns for each item; null where it is missing.
+/// Writes one row for each item; the row of a missing item is null.
 fn write_all<T: IntoRow>(
     items: Vec<Option<<T::Sink as Sinks>::Item>>,
     returns: Option<&[DataType]>,
@@ -190,8 +191,8 @@ fn write_all<T: IntoRow>(
     let len = items.len();
     let sink = T::Sink::new(len, items.iter().any(Option::is_none));
     let mut columns = Vec::new();
-    // SAFETY: one writer for all rows, which writes each in order; so all are written. The sink is nullable where an
-    // item is missing.
+    // SAFETY: one writer has all rows, and writes each of them in order, so all are written. The sink is nullable if an item is
+    // missing.
     unsafe {
         let mut writer = sink.writer(0, len);
         for (row, item) in items.into_iter().enumerate() {
@@ -209,7 +210,7 @@ fn write_all<T: IntoRow>(
     Ok(columns)
 }
 
-/// A frame, or a column as one.
+/// Something that becomes a frame: a frame, or a column.
 trait IntoFrame {
     fn into_frame(self) -> DataFrame;
 }
@@ -226,7 +227,7 @@ impl IntoFrame for Column {
     }
 }
 
-/// Batches of Arrow as results: they become frames at once.
+/// Arrow batches as results, which become frames at once.
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 macro_rules! batches {
     ($Batch:ty) => {
@@ -317,11 +318,11 @@ batches!(arrow_array::RecordBatch);
 batches!(crate::arrow::Arrow2Chunk);
 whole!(Column, Some(1), Column::len, stack_columns);
 
-/// A frame of a batch; one that Polars cannot have is a failure of the part.
+/// Makes a frame of a batch; a batch that Polars cannot take is a failure of the part.
 #[cfg(any(feature = "arrow", feature = "arrow2"))]
 fn frame_of_batch(frame: Result<DataFrame>) -> Result<DataFrame, Failure> {
     frame.map_err(|error| {
-        let message = format!("the closure's batch does not become a frame: {error}");
+        let message = format!("the closure's batch cannot become a frame: {error}");
         Failure::Write(Refused::new(message))
     })
 }
@@ -331,7 +332,7 @@ fn stack_frames(
     places: &[Place],
     names: Option<Vec<PlSmallStr>>,
 ) -> Result<DataFrame> {
-    // A frame of nothing at all says nothing of its columns.
+    // A frame without columns and rows says nothing about its columns.
     let told = |part: &&DataFrame| part.width() > 0 || part.height() > 0;
     let Some(first) = parts.iter().find(told) else {
         return named_frame(DataFrame::empty(), names.filter(|_| !parts.is_empty()));
@@ -373,7 +374,7 @@ fn named_frame(mut frame: DataFrame, names: Option<Vec<PlSmallStr>>) -> Result<D
     Ok(frame)
 }
 
-/// The part with its columns in the dtypes of all parts together.
+/// Returns the part with its columns in the common dtypes of all parts.
 fn with_dtypes(part: DataFrame, fields: &[(PlSmallStr, DataType)]) -> Result<DataFrame> {
     let columns = part.columns().iter().zip(fields);
     if columns
@@ -387,7 +388,7 @@ fn with_dtypes(part: DataFrame, fields: &[(PlSmallStr, DataType)]) -> Result<Dat
     Ok(DataFrame::new(part.height(), columns)?)
 }
 
-/// The columns of a part must be those of the parts before it, whose dtypes take over what it has a type for.
+/// Checks that the columns of a part are those of the parts before it, whose dtypes take the types that they lack from it.
 fn merge_columns(
     before: &mut [(PlSmallStr, DataType)],
     part: &DataFrame,
@@ -404,7 +405,7 @@ fn merge_columns(
     let one = one_of(place);
     if before.len() != part.width() {
         let message = format!(
-            "the result has {}, and those of the {one}s before it {}; return the same columns for every {one}",
+            "the result has {}, but those of the {one}s before it have {}; return the same columns for every {one}",
             counted(part.width(), "column"),
             before.len()
         );
@@ -413,7 +414,8 @@ fn merge_columns(
     for (position, (is, (name, dtype))) in part.columns().iter().zip(before).enumerate() {
         if is.name() != name {
             let message = format!(
-                "it is column {position} of the result, which in the {one}s before it is {:?}; return the same columns, in the same order, for every {one}",
+                "it is column {position} of the result, but in the {one}s before it that column is {:?}; return the same \
+                 columns, in the same order, for every {one}",
                 name.as_str()
             );
             return differs(Some(is.name()), message);
@@ -426,7 +428,7 @@ fn merge_columns(
     Ok(())
 }
 
-/// What a place is one of.
+/// Returns the word for what a place is.
 fn one_of(place: &Place) -> &'static str {
     match place {
         Place::Group { .. } => "group",
@@ -436,7 +438,7 @@ fn one_of(place: &Place) -> &'static str {
 
 fn other_dtype(one: &str, is: &DataType, was: &DataType) -> String {
     format!(
-        "the result is {}, and in the {one}s before it {}; cast it, so that every {one} has the same dtype",
+        "the result is {}, but those of the {one}s before it are {}; cast it, so that every {one} has the same dtype",
         dtype_name(is),
         dtype_name(was)
     )
@@ -466,7 +468,7 @@ fn stack_series(parts: Vec<Series>, places: &[Place]) -> Result<Series> {
     }
     let mut parts = parts.iter();
     let Some(first) = parts.next() else {
-        // Every part is missing, and with them the dtype.
+        // Every part is missing, so there is no dtype.
         return Ok(Series::new_null("par_apply".into(), 0));
     };
     let mut stacked = with_dtype(first, &dtype)?;
@@ -476,20 +478,20 @@ fn stack_series(parts: Vec<Series>, places: &[Place]) -> Result<Series> {
     Ok(stacked)
 }
 
-/// What a column closure may return.
+/// A type that a column closure may return.
 ///
 /// | result | output |
 /// |---|---|
 /// | a cell | a `DataFrame` of one row |
-/// | `Column`, `Series` | a `DataFrame` of that height, which must be the same for every column |
+/// | `Column`, `Series` | a `DataFrame` of the same height, which must be the same for every column |
 /// | `Result<T, E>` of one of these, `E: Into<anyhow::Error>` | as `T` |
 ///
-/// The output's columns have the input's names.
+/// The output's columns have the names of the input's columns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's result",
     label = "cannot become a column",
     note = "a column closure returns a cell, a `Column` or `Series`, or a `Result` of one of these",
-    note = "`usize` and `isize` are no column's type: return `u64` or `i64`"
+    note = "`usize` and `isize` cannot be written to a column: return `u64` or `i64`"
 )]
 pub trait IntoColumns: Sized {
     #[doc(hidden)]
@@ -498,18 +500,19 @@ pub trait IntoColumns: Sized {
     #[doc(hidden)]
     fn into_part<E: Encoding>(self, encoding: E) -> Result<Self::Part, Failure>;
 
-    /// As [`IntoStack::fit`], for columns of one cell each; what must be given a dtype is told of the first.
+    /// The same as [`IntoStack::fit`], for columns of one cell each; a dtype that must be given is reported for the first
+    /// column.
     #[doc(hidden)]
     fn fit(_: &[DataType], _: &mut Vec<Misfit>) -> bool {
         true
     }
 
-    /// Whether a column's result is a whole column, which cannot be null.
+    /// Whether the result for a column is a whole column, which cannot be null.
     #[doc(hidden)]
     const WHOLE: bool;
 
-    /// The column of a result; if it is missing, one null, or nothing where it would be whole. A cell was encoded for the
-    /// dtype that is given.
+    /// Returns the column of a result. A missing result is one null, or nothing where it would be whole. A cell was encoded for
+    /// the dtype that is given.
     #[doc(hidden)]
     fn part_into_column(
         part: Option<Self::Part>,
@@ -585,7 +588,7 @@ impl<E: Into<anyhow::Error>> IntoColumns for Result<Column, E> {
     }
 }
 
-/// Columns side by side, all of one height.
+/// Puts columns side by side, all of which have the same height.
 pub(crate) fn side_by_side(columns: Vec<Column>) -> Result<DataFrame> {
     let height = columns.first().map_or(0, Column::len);
     if let Some(column) = columns.iter().find(|column| column.len() != height) {
@@ -593,7 +596,7 @@ pub(crate) fn side_by_side(columns: Vec<Column>) -> Result<DataFrame> {
             place: Place::Column(column.name().to_string()),
             column: None,
             message: format!(
-                "the result has {} rows, and that of column {:?} has {height}; return as many for every column",
+                "the result has {} rows, but that of column {:?} has {height}; return the same number of rows for every column",
                 column.len(),
                 columns[0].name().as_str()
             ),

@@ -40,7 +40,7 @@ where
     where
         Self: 's;
 
-    /// A derived struct's fields have their names; a tuple's take those of the dtype.
+    /// The fields of a derived struct have their names; those of a tuple take the names of the dtype.
     fn fit(dtype: &DataType) -> Result<bool, String> {
         let names = T::names().numbered("field");
         let DataType::Struct(fields) = dtype else {
@@ -65,7 +65,7 @@ where
         let mut misfits = Vec::new();
         let is_own = T::Sink::fit(Dtypes::Fields(fields), 0, &mut misfits);
         match misfits.first() {
-            Some((field, why)) => Err(format!("of the field {:?}, {why}", fields[*field].name())),
+            Some((field, why)) => Err(format!("its field {:?}: {why}", fields[*field].name())),
             None => Ok(is_own && has_own_names),
         }
     }
@@ -81,7 +81,7 @@ where
 
     unsafe fn writer(&self, start: usize, len: usize) -> Self::Writer<'_> {
         StructWriter {
-            // SAFETY: as the caller vouches.
+            // SAFETY: the caller upholds this function's contract.
             fields: unsafe { self.fields.writer(start, len) },
             validity: self.validity.writer(start, len),
         }
@@ -89,7 +89,7 @@ where
 
     unsafe fn finish(self) -> Result<Finished> {
         let mut columns = Vec::new();
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.fields.finish(&mut columns) }?;
         let names = T::names().numbered("field");
         let fields: Vec<Field> = columns
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// Writes fields, and whether there are any.
+/// Writes the fields, and whether the struct is null.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct StructWriter<'s, W> {
@@ -128,12 +128,12 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
 
     #[inline(always)]
     unsafe fn write(&mut self, row: usize, item: W::Item) {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { self.fields.write(row, item) };
     }
 
     unsafe fn write_null(&mut self, row: usize) {
-        // SAFETY: as the caller vouches; the fields' sinks are nullable where this one is.
+        // SAFETY: the caller upholds this function's contract; the sinks of the fields are nullable where this one is.
         unsafe { self.fields.write_null(row) };
         self.validity.set_null(row);
     }
@@ -144,7 +144,7 @@ impl<W: Writer> Writer for StructWriter<'_, W> {
     }
 }
 
-/// The fields of one column's value.
+/// Returns the fields of one column's value.
 #[inline(always)]
 fn items<T: IntoRow>(row: T, encoding: impl Encoding) -> Result<<T::Sink as Sinks>::Item, Refused> {
     row.into_items(encoding).map_err(|failure| match failure {
@@ -154,7 +154,7 @@ fn items<T: IntoRow>(row: T, encoding: impl Encoding) -> Result<<T::Sink as Sink
         },
         Failure::Closure(cause) => {
             let error = cause.get();
-            // The row that is being written is said by what is made of this.
+            // The error that is made of this one names the row that is being written.
             Error::leave_out_row(error, |_| true);
             Refused::new(format!("{:#}", Causes::of(error)))
         }

@@ -15,7 +15,7 @@ use super::returns::only;
 use super::{IntoCell, Refused};
 use crate::options::Casts;
 
-/// A unit's name, and how many nanoseconds it has.
+/// Returns the name of a unit, and how many nanoseconds it has.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 fn unit_of(unit: TimeUnit) -> (&'static str, u32) {
     match unit {
@@ -25,7 +25,7 @@ fn unit_of(unit: TimeUnit) -> (&'static str, u32) {
     }
 }
 
-/// The unit of a column.
+/// Returns the unit of a column.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 fn column_unit(dtype: &DataType) -> TimeUnit {
     match dtype {
@@ -34,7 +34,7 @@ fn column_unit(dtype: &DataType) -> TimeUnit {
     }
 }
 
-/// A time of so many whole units, which keep all of its nanoseconds or, where losing is permitted, the whole units.
+/// Returns `whole` units of a time, if they keep all of its nanoseconds or if losing digits is permitted.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 #[inline]
 fn whole_units(whole: i64, nanoseconds: u32, unit: TimeUnit, casts: Casts) -> Result<i64, Refused> {
@@ -49,8 +49,8 @@ fn whole_units(whole: i64, nanoseconds: u32, unit: TimeUnit, casts: Casts) -> Re
 #[cold]
 fn below(unit: &str) -> Refused {
     Refused::new(format!(
-        "the result has digits below the {unit}, which the column's unit is; \
-         round it, give a finer unit with .returns([dtype]), or permit the loss with .casts(Casts::Lossy)"
+        "the result is more precise than the column's unit, the {unit}; round it, give a finer unit with .returns([dtype]), \
+         or permit the loss with .casts(Casts::Lossy)"
     ))
 }
 
@@ -63,7 +63,7 @@ fn beyond(time: impl Display, dtype: &str, unit: TimeUnit) -> Refused {
     ))
 }
 
-/// A count of one unit as one of another.
+/// Converts a count of one unit to a count of another.
 #[cfg(any(feature = "dtype-datetime", feature = "dtype-duration"))]
 pub(super) fn rescaled(
     count: i64,
@@ -124,12 +124,12 @@ impl Encode for chrono::NaiveTime {
         const SECOND: i64 = 1_000_000_000;
         let nanoseconds =
             i64::from(self.num_seconds_from_midnight()) * SECOND + i64::from(self.nanosecond());
-        // chrono counts a leap second beyond its minute; in the day's last minute that is beyond the day.
+        // chrono counts a leap second beyond its minute, so in the last minute of the day it is beyond the day.
         if nanoseconds < 86_400 * SECOND {
             Ok(nanoseconds)
         } else {
             Err(Refused::new(format!(
-                "{self} is a leap second, which a Time column has no place for"
+                "{self} is a leap second, which a Time column cannot hold"
             )))
         }
     }

@@ -1,5 +1,5 @@
-//! Text and bytes, as Arrow's views: sixteen bytes a row, written in place, that hold short text themselves and point
-//! into shared buffers for the rest.
+//! Text and bytes as Arrow's views: sixteen bytes a row, written in place. A view holds short text itself, and points into
+//! shared buffers for longer text.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -26,15 +26,15 @@ pub trait Bytes {
 
     fn bytes(&self) -> &[u8];
 
-    /// A block that begins with the bytes, and how many they are, where they lie in one.
+    /// Returns a block that begins with the bytes, and their number, if they are stored in a block.
     #[inline(always)]
     fn block(&self) -> Option<(Block, usize)> {
         None
     }
 }
 
-/// 24 bytes that are copied as a whole, which takes less time than copying as many as there are; as words, which a value
-/// that has just been made may still have in registers.
+/// 24 bytes that are copied as a whole, which takes less time than copying a variable number of bytes. They are words, since a
+/// value that was just made may still be in registers.
 type Block = [u64; 3];
 
 /// A column of text or bytes.
@@ -47,15 +47,15 @@ pub struct ViewSink<T> {
     item: PhantomData<fn() -> T>,
 }
 
-/// The buffers of the column, by the number that views know them by.
+/// The buffers of the column, by the number that views have for them.
 #[derive(Debug, Default)]
 struct Shelf {
     buffers: Vec<Vec<u8>>,
-    /// Those that have room and no writer.
+    /// The buffers that have room and no writer.
     free: Vec<usize>,
 }
 
-/// A buffer is put away for good beyond this; a view's offset has 32 bits.
+/// A buffer that is longer than this gets no more text; the offset of a view has 32 bits.
 pub(super) const FULL: usize = 16 << 20;
 
 impl Shelf {
@@ -122,23 +122,23 @@ impl<T: Bytes + Send> CellSink for ViewSink<T> {
     }
 
     unsafe fn finish(self) -> Result<Finished> {
-        // SAFETY: the caller vouches that every row is written.
+        // SAFETY: the caller guarantees that every row is written.
         let views = unsafe { self.views.assume_full() };
         let shelf = self
             .shelf
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         let validity = self.validity.into_bitmap();
-        // SAFETY: each view that is not inline was made with the number and offset at which its bytes were put
-        // (`ViewWriter::view`), and buffers keep their numbers; bytes of text are UTF-8 (`Bytes::TEXT`).
+        // SAFETY: each view that is not inline was made with the number and the offset at which its bytes were put
+        // (`ViewWriter::view`), and buffers keep their numbers; the bytes of text are UTF-8 (`Bytes::TEXT`).
         Ok(unsafe { view_column(T::TEXT, views, shelf.buffers, validity) })
     }
 }
 
-/// A column of views.
+/// Makes a column of views.
 ///
 /// # Safety
-/// Each view holds its bytes, or has the number of their buffer and their place in it; of `text`, they are UTF-8.
+/// Each view holds its bytes, or has the number of their buffer and their offset in it; for `text`, the bytes are UTF-8.
 pub(super) unsafe fn view_column(
     text: bool,
     views: Vec<View>,
@@ -146,7 +146,7 @@ pub(super) unsafe fn view_column(
     validity: Option<Bitmap>,
 ) -> Finished {
     let buffers: Vec<_> = buffers.into_iter().map(Into::into).collect();
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         if text {
             let array = Utf8ViewArray::new_unchecked_unknown_md(
@@ -176,7 +176,7 @@ fn fits<T: Bytes>(item: T) -> Result<T, Refused> {
     Ok(item)
 }
 
-/// A view's length has 32 bits.
+/// Refuses bytes whose length does not fit the 32 bits that a view has for it.
 #[inline(always)]
 pub(super) fn check_length(bytes: &[u8]) -> Result<(), Refused> {
     if bytes.len() <= u32::MAX as usize {
@@ -188,7 +188,7 @@ pub(super) fn check_length(bytes: &[u8]) -> Result<(), Refused> {
     )))
 }
 
-/// Refuses text that is not among the categories of an Enum.
+/// Refuses text that is not one of the categories of an Enum.
 pub(super) fn check_category(text: &str, dtype: &DataType) -> Result<(), Refused> {
     #[cfg(feature = "dtype-categorical")]
     if let DataType::Enum(_, categories) = dtype
@@ -201,7 +201,7 @@ pub(super) fn check_category(text: &str, dtype: &DataType) -> Result<(), Refused
     Ok(())
 }
 
-/// Writes views into their places, and long text into a buffer taken from the shelf.
+/// Writes views into their slots, and long text into a buffer that it takes from the shelf.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ViewWriter<'s, T> {
@@ -231,7 +231,7 @@ impl<T> ViewWriter<'_, T> {
         view
     }
 
-    /// The view of the first `len` bytes of a block, made without a branch that depends on how many they are.
+    /// Makes the view of the first `len` bytes of a block, without a branch that depends on `len`.
     #[inline]
     fn view_of_block(&mut self, block: Block, len: usize) -> View {
         let (number, buffer) = match &mut self.buffer {
@@ -242,7 +242,7 @@ impl<T> ViewWriter<'_, T> {
         let offset = buffer.len();
         buffer.reserve(size_of::<Block>());
         let inline = View::MAX_INLINE_SIZE as usize;
-        // SAFETY: there is room for the block, of which the first `len` bytes are kept at most.
+        // SAFETY: there is room for the whole block, of which at most the first `len` bytes are kept.
         unsafe {
             let end = buffer.as_mut_ptr().add(offset).cast::<u64>();
             for (word, bytes) in block.into_iter().enumerate() {
@@ -273,11 +273,11 @@ impl<T> ViewWriter<'_, T> {
             if next.1.len() < FULL / 2 {
                 break next;
             }
-            // Nearly full: it stays where it is.
+            // This buffer is nearly full, so it stays in its place.
             shelf.buffers[next.0] = next.1;
         };
         if let Some((number, buffer)) = self.buffer.take() {
-            // It is full enough to stay where it is.
+            // This buffer is full enough to stay in its place.
             shelf.buffers[number] = buffer;
         }
         drop(shelf);
@@ -294,7 +294,7 @@ impl<T: Bytes> Writer for ViewWriter<'_, T> {
             Some((block, len)) => self.view_of_block(block, len),
             None => self.view(item.bytes()),
         };
-        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller vouches that it is the next.
+        // SAFETY: the row is this writer's (`CellSink::writer`), and the caller guarantees that it is the next one.
         unsafe { self.views.set(row, view) };
     }
 
@@ -365,7 +365,7 @@ impl Bytes for PlSmallStr {
         if !within || size_of::<Self>() != size_of::<Block>() {
             return None;
         }
-        // SAFETY: the value is as long as a block, and where it holds its text itself, all its bytes are set.
+        // SAFETY: the value is as long as a block, and if it holds its text itself, all of its bytes are set.
         let block = unsafe { first.cast::<Block>().read_unaligned() };
         Some((block, bytes.len()))
     }
@@ -380,7 +380,7 @@ impl IntoCell for PlSmallStr {
     }
 }
 
-/// A `char` as its bytes.
+/// A `char`, as its bytes.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Letter {
@@ -447,7 +447,7 @@ mod tests {
             })
             .collect();
         let sink = ViewSink::<PlSmallStr>::new(texts.len(), false);
-        // SAFETY: one writer for all rows, each written once, in order.
+        // SAFETY: one writer has all rows, and each is written once, in order.
         let column = unsafe {
             let mut writer = sink.writer(0, texts.len());
             for (row, text) in texts.iter().enumerate() {
@@ -458,7 +458,7 @@ mod tests {
         };
         let is = column.str().unwrap();
         assert!(is.iter().eq(texts.iter().map(|text| Some(text.as_str()))));
-        // Views are compared as they are, so what lies after the text counts.
+        // Views are compared as they are, so the bytes after the text count too.
         let expected: Vec<&str> = texts.iter().map(PlSmallStr::as_str).collect();
         let expected = Series::new("t".into(), expected).into();
         assert!(column.equals(&expected));
@@ -475,7 +475,7 @@ mod tests {
             "another that is not inline",
         ];
         let sink = ViewSink::<String>::new(texts.len(), false);
-        // SAFETY: one writer for all rows, each written once, in order.
+        // SAFETY: one writer has all rows, and each is written once, in order.
         let column = unsafe {
             let mut writer = sink.writer(0, texts.len());
             for (row, text) in texts.iter().enumerate() {

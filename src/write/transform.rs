@@ -1,4 +1,4 @@
-//! What closures of `transform` return: a value for each of a group's rows.
+//! The results of closures of `transform`: a value for each row of a group.
 
 use polars::prelude::{Column, Series};
 
@@ -18,14 +18,14 @@ use crate::error::{Cause, Failure, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Each<T>(pub T);
 
-/// What a closure of [`transform`](crate::Apply::transform) may return.
+/// A type that a closure of [`transform`](crate::Apply::transform) may return.
 ///
 /// | result | output |
 /// |---|---|
-/// | `Vec<T>`, of as many as the group has rows, where `T` is what [`rows`](crate::Apply::rows) may return | as that of `rows`: a `Column` or a `DataFrame` |
-/// | [`Each(T)`](Each), where `T` is that and `Clone` | the same value for every row of the group |
-/// | `Column`, `Series`, of the group's length | a `Column`; it has the name of the first group's |
-/// | `Result` of one of these, `E: Into<anyhow::Error>` | likewise |
+/// | `Vec<T>` with one item for each row of the group, where `T` is a type that [`rows`](crate::Apply::rows) may return | the same as for `rows`: a `Column` or a `DataFrame` |
+/// | [`Each(T)`](Each), where `T` is such a type and `Clone` | the same value for every row of the group |
+/// | `Column`, `Series`, of the group's length | a `Column` with the name of the first group's |
+/// | `Result<R, E>` of one of these, `E: Into<anyhow::Error>` | as `R` |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the result of a transform",
     label = "is not a value for each row of a group",
@@ -33,31 +33,31 @@ pub struct Each<T>(pub T);
     note = "for one row for each group, call `.groups(f)`"
 )]
 pub trait IntoTransform: Sized {
-    /// What the results become together: a `Column` or a `DataFrame`.
+    /// The output that the results of all groups become together: a `Column` or a `DataFrame`.
     type Output;
 
-    /// One row's result; nothing, of a whole column.
+    /// The result of one row; for a whole column, nothing.
     #[doc(hidden)]
     type Row: IntoRow<Output = Self::Output>;
 
-    /// Whether it is a whole column.
+    /// Whether the result is a whole column.
     #[doc(hidden)]
     const IS_COLUMN: bool;
 
     #[doc(hidden)]
     fn into_rows(self) -> Result<Transformed<Self::Row>, Failure>;
 
-    /// A column as the output.
+    /// Makes the output of a column.
     #[doc(hidden)]
     fn output(column: Column) -> Self::Output;
 }
 
-/// The results of a group's rows.
+/// The results for the rows of a group.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Transformed<R> {
     Rows(std::vec::IntoIter<R>),
-    /// One for all, and what makes another of it.
+    /// One result for all rows, and the function that clones it.
     Each(R, fn(&R) -> R),
     Column(Series),
 }

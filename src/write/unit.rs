@@ -1,4 +1,4 @@
-//! `()`: a column of nulls, for closures that are called for what they do.
+//! `()`: a column of nulls, for closures that are called for their side effects.
 
 use polars::prelude::DataType;
 use polars_arrow::array::NullArray;
@@ -26,7 +26,7 @@ impl CellSink for UnitSink {
     type Item = ();
     type Writer<'s> = UnitWriter;
 
-    /// Nothing but nulls, which any dtype has.
+    /// The column has only nulls, which are valid in any dtype.
     fn fit(dtype: &DataType) -> Result<bool, String> {
         is_there(dtype)?;
         Ok(*dtype == DataType::Null)

@@ -1,4 +1,4 @@
-//! Text and bytes that grow: each value is copied once, to where it stays.
+//! Growing columns of text and bytes: each value is copied once, to its final place.
 
 use polars_arrow::array::View;
 
@@ -14,7 +14,7 @@ use crate::sealed::Sealed;
 #[derive(Debug)]
 pub struct GrowViews<const TEXT: bool> {
     views: Vec<View>,
-    /// Those that have no room.
+    /// The buffers that have no more room.
     full: Vec<Vec<u8>>,
     buffer: Vec<u8>,
     present: Present,
@@ -46,7 +46,7 @@ impl<const TEXT: bool> GrowViews<TEXT> {
         Ok(())
     }
 
-    /// Copies bytes that a view does not hold into a buffer.
+    /// Copies bytes that are too long for a view into a buffer.
     #[inline]
     fn put(&mut self, bytes: &[u8]) -> Result<View, Refused> {
         check_length(bytes)?;
@@ -85,7 +85,7 @@ impl<const TEXT: bool> Growing for GrowViews<TEXT> {
         let taken = self.views.get(rows..).unwrap_or_default();
         let current = self.full.len() as u32;
         let mut taken = taken.iter().filter(|view| !view.is_inline());
-        // What lies in a buffer that was full before is left there: nothing points to it.
+        // Bytes in a buffer that was full before stay there: no view points to them.
         if let Some(first) = taken.find(|view| view.buffer_idx == current) {
             self.buffer.truncate(first.offset as usize);
         }
@@ -113,8 +113,8 @@ impl<const TEXT: bool> Growing for GrowViews<TEXT> {
             self.full.push(self.buffer);
         }
         let validity = self.present.into_bitmap();
-        // SAFETY: each view that is not inline was made with the number of the buffer, and the offset, at which its bytes
-        // were put (`put`), and nothing before them in it is taken back (`truncate`); of text, they were a `str`
+        // SAFETY: each view that is not inline was made with the number of the buffer and the offset at which its bytes were
+        // put (`put`), and no bytes before these are taken out of it (`truncate`); the bytes of text were a `str`
         // (`push_text`).
         Ok(unsafe { view_column(TEXT, self.views, self.full, validity) })
     }

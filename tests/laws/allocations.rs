@@ -1,4 +1,5 @@
-//! A map in the background takes memory for its items and its results, and not for each of them. A column's values take none.
+//! A map in the background allocates memory for its items and results as a whole, and not for each of them. A column's values
+//! allocate none.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -8,7 +9,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, watched};
 
-/// The system's allocator, which counts while it is asked to. That is so in a process of its own only.
+/// The system's allocator, which counts allocations while it is asked to. Only a separate process asks for that.
 struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -25,7 +26,7 @@ fn count(bytes: usize) {
     }
 }
 
-// SAFETY: all is left to the system's allocator.
+// SAFETY: every method calls the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -51,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How often memory was asked for meanwhile, by any thread.
+/// Returns how many allocations any thread makes while `work` runs.
 fn allocations(work: impl FnOnce()) -> usize {
     TIMES.store(0, SeqCst);
     COUNTS.store(true, SeqCst);
@@ -60,7 +61,7 @@ fn allocations(work: impl FnOnce()) -> usize {
     TIMES.load(SeqCst)
 }
 
-/// How many bytes of memory were asked for meanwhile.
+/// Returns how many bytes any thread allocates while `work` runs.
 fn bytes(work: impl FnOnce()) -> usize {
     BYTES.store(0, SeqCst);
     allocations(work);
@@ -124,7 +125,7 @@ fn a_column_s_values_take_no_memory() {
     alone("allocations::of_values", |command| command);
 }
 
-/// Not where they are converted to a wider type either, and lie in several chunks or have nulls.
+/// This is also so if the values are converted to a wider type, and are in several chunks or have nulls.
 #[test]
 #[ignore = "run by a_column_s_values_take_no_memory, in a process of its own"]
 fn of_values() {
@@ -141,7 +142,7 @@ fn of_values() {
         let memory =
             |name: &str,
              call: &dyn Fn(Apply<'_, 'static>) -> polars_par_apply::Result<DataFrame>| {
-                // What a first call makes for all is made.
+                // The first call makes what later calls share, so it is made before.
                 call(df.par_apply()).unwrap();
                 let bytes = bytes(|| drop(call(df.par_apply()).unwrap()));
                 assert!(bytes < 100_000, "{name}: {bytes} bytes");

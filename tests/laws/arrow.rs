@@ -1,5 +1,5 @@
-//! Arrow in and out: what goes over arrives as it was, without a copy where the design promises none; what does not is refused by an
-//! error of ours before the closure is called.
+//! Arrow in and out: data arrive unchanged, and without a copy where the documentation promises none. Data that cannot be converted are
+//! refused by an error of this crate before the closure is called.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -24,7 +24,7 @@ use polars_par_apply::{
 use crate::engines::{ENGINES, collected};
 use crate::frames::{assert_same, assert_same_frame, every_dtype, faults, layouts};
 
-/// The frame of every dtype that Arrow has.
+/// A frame with every dtype that Arrow has.
 fn every(rows: usize) -> DataFrame {
     let mut df = every_dtype(rows);
     df.drop_in_place("i128").unwrap();
@@ -60,7 +60,7 @@ fn every(rows: usize) -> DataFrame {
     DataFrame::new(rows, columns).unwrap()
 }
 
-/// The frame in every shape that the design names.
+/// The frame in every layout that the documentation names.
 fn shapes() -> Vec<(String, DataFrame)> {
     let df = every(61);
     let mut shapes: Vec<(String, DataFrame)> = layouts(&df)
@@ -113,7 +113,7 @@ fn every_dtype_in_every_shape_goes_there_and_back() {
         for column in df.columns() {
             for level in [CompatLevel::newest(), CompatLevel::oldest()] {
                 let (arrays, schema) = column_to_ffi(column, level).unwrap();
-                // SAFETY: they are as `column_to_ffi` has made them.
+                // SAFETY: `column_to_ffi` has made them.
                 let back = unsafe { column_from_ffi(arrays, &schema) }.unwrap();
                 assert_same(&back, column, &format!("{what}, the C structs"));
             }
@@ -213,7 +213,7 @@ fn all_options_of_chunks_hold_for_batches() {
         })
         .unwrap();
     assert_eq!(seen, df);
-    // A batch that is no frame fails its part, as the policy says.
+    // If a batch cannot become a frame, its part fails, as the policy says.
     let outcome = df
         .par_apply()
         .chunk_rows(10)
@@ -302,7 +302,7 @@ fn what_cannot_leave_is_refused_before_the_closure_all_at_once() {
         planned.contains("4 faults") && planned.contains("of wide"),
         "{planned}"
     );
-    // What is not selected is not looked at.
+    // Columns that are not selected are not checked.
     assert!(
         df.par_apply()
             .select(["good"])
@@ -324,7 +324,7 @@ fn one(array: impl Array + 'static) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable([("c", Arc::new(array) as ArrayRef, true)]).unwrap()
 }
 
-/// A column of the type, of two nulls.
+/// Returns a column of the type, with two nulls.
 fn nulls(dtype: &A) -> RecordBatch {
     batch(
         vec![F::new("c", dtype.clone(), true)],
@@ -465,7 +465,7 @@ fn map() -> MapArray {
     map.finish()
 }
 
-/// What a map of these is to Polars.
+/// Returns what Polars has for a map of these.
 fn pairs() -> Series {
     let pairs = df!["key" => ["a", "b"], "value" => [Some(1i64), None]].unwrap();
     let pairs = pairs.into_struct("".into()).into_series();
@@ -576,13 +576,13 @@ fn an_error_reads_as_one_that_says_what_to_do() {
     );
     assert_eq!(
         said(nulls(&A::List(item(A::Decimal32(5, 2))))),
-        "column \"c\": its items: Decimal32(5, 2) within another type is not taken by Polars; cast it to Decimal128"
+        "column \"c\": its items: Decimal32(5, 2) within another type is not supported; cast it to Decimal128"
     );
     let two = |first: &A, second: &A| [nulls(first), nulls(second)].to_frame().unwrap_err();
     let error = two(&A::Int64, &A::Utf8);
     assert_eq!(
         error.to_string(),
-        "batch 1: column \"c\": it is String, and in its place the batches before it have \"c\" of Int64; give batches of the same columns"
+        "batch 1: column \"c\": it is String, but in its place the batches before it have \"c\" of Int64; give batches with the same columns"
     );
     let error = <[RecordBatch; 0]>::default().to_frame().unwrap_err();
     assert!(
@@ -605,10 +605,10 @@ fn an_error_reads_as_one_that_says_what_to_do() {
 #[test]
 fn what_says_that_it_has_no_nulls_has_none() {
     let ints = || Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])) as ArrayRef;
-    // arrow-rs checks; what comes over the C structs nobody has.
+    // arrow-rs checks its arrays, but nobody has checked those that come as C structs.
     let claimed = |dtype: &A, array: ArrayRef| {
         let schema = Arc::new(S::new(vec![F::new("c", dtype.clone(), false)]));
-        // SAFETY: nothing of arrow-rs' relies on there being no nulls.
+        // SAFETY: no code of arrow-rs relies on the absence of nulls.
         unsafe { RecordBatch::new_unchecked(schema, vec![array.clone()], array.len()) }
     };
     let error = claimed(&A::Int64, ints()).to_frame().unwrap_err();
@@ -616,7 +616,7 @@ fn what_says_that_it_has_no_nulls_has_none() {
         error.to_string(),
         "column \"c\": the schema says that it has no nulls, and there is one in row 1; make the field nullable"
     );
-    // Of a slice, the rows that are in it.
+    // Of a slice, only the rows in it are checked.
     assert!(claimed(&A::Int64, ints().slice(2, 1)).to_frame().is_ok());
     assert!(claimed(&A::Int64, ints().slice(1, 1)).to_frame().is_err());
     assert!(
@@ -637,7 +637,7 @@ fn what_says_that_it_has_no_nulls_has_none() {
     let unused = DictionaryArray::<Int32Type>::new(vec![0, 0].into(), dictionary.values().clone());
     assert!(claimed(&dtype, Arc::new(unused)).to_frame().is_ok());
 
-    // Within other types: a null counts where its list or struct is there.
+    // Within other types, a null counts only if its list or struct is not null.
     let strict = Arc::new(F::new("item", A::Int64, false));
     let list = |valid: [bool; 2]| {
         let data = arrow_data_of(&A::List(strict.clone()), 2, &valid, &[0i32, 1, 3], ints());
@@ -674,7 +674,7 @@ fn nulls_of(dtype: A, array: ArrayRef) -> RecordBatch {
     batch(vec![F::new("c", dtype, true)], vec![array])
 }
 
-/// A list array that arrow-rs has not checked.
+/// Returns a list array that arrow-rs has not checked.
 fn arrow_data_of(
     dtype: &A,
     len: usize,
@@ -721,7 +721,7 @@ fn values_that_polars_would_lose_are_refused() {
     lists.append(true);
     assert!(one(lists.finish()).to_frame().is_err());
 
-    // A text that is not in the Enum that the metadata name would be null.
+    // A text that is not a category of the Enum in the metadata would become null.
     let df = df!["c" => ["a", "b"]].unwrap();
     let categories = polars::prelude::FrozenCategories::new(["a", "b"]).unwrap();
     let with = DataType::from_frozen_categories(categories);
@@ -740,7 +740,7 @@ fn values_that_polars_would_lose_are_refused() {
     assert!(
         error
             .to_string()
-            .contains("\"new\" is none of the categories"),
+            .contains("\"new\" is not one of the Enum's categories"),
         "{error}"
     );
     assert!(df.to_batches().unwrap().to_frame().unwrap().equals(&df));
@@ -772,9 +772,9 @@ fn metadata_that_cannot_be_read_are_refused() {
         Some("a")
     );
     assert!(with("_PL_CATEGORICAL2", "1;z4;lawsu8;").is_ok());
-    // Other keys are nobody's.
+    // Other keys of the metadata have no meaning.
     assert!(with("origin", "a file").is_ok());
-    // More categories than fit, within a list: Polars panics there.
+    // More categories than fit, within a list: Polars would panic.
     let texts: Vec<String> = (0..300).map(|i| i.to_string()).collect();
     let many = DictionaryArray::<Int32Type>::from_iter(texts.iter().map(String::as_str));
     let metadata = HashMap::from([("_PL_CATEGORICAL2".to_owned(), "4;tiny4;lawsu8;".to_owned())]);
@@ -801,7 +801,7 @@ fn an_extension_type_is_what_it_is_stored_as() {
         .to_frame()
         .unwrap();
     assert_eq!(df["c"].binary().unwrap().get(0), Some(&[7u8; 16][..]));
-    // A pointer that somebody wrote into a file is not followed.
+    // A pointer that is written in a file is not followed.
     let metadata = HashMap::from([
         (
             "ARROW:extension:name".to_owned(),
@@ -931,7 +931,7 @@ fn verbs_are_called_straight_on_batches() {
     assert_eq!(heights.u64().unwrap().sum(), Some(40));
     let groups = batches.par_apply_groups(["bool"], |x: Values<'_, i64>| x.len() as u64);
     assert!(groups.is_err(), "the column is not chosen");
-    // A call that is cloned tells the error twice.
+    // A call that is cloned returns the error each time.
     let bad = nulls(&A::Float16);
     let call = bad.par_apply();
     let again = call.clone();
@@ -1023,7 +1023,7 @@ fn either_side_may_be_dropped_first() {
     drop((batches, chunks));
     assert_same_frame(&one, &copy, "batches");
     assert_same_frame(&two, &copy, "chunks");
-    // A part of a batch outlives the rest, on another thread.
+    // A piece of a batch outlives the rest, on another thread.
     let batches = one.to_batches().unwrap();
     let part = batches[0].slice(10, 5);
     drop((one, batches));
@@ -1031,12 +1031,12 @@ fn either_side_may_be_dropped_first() {
         .join()
         .unwrap();
     assert_eq!(height, 5);
-    // What is given and not taken is released.
+    // Arrays that are given and not taken are released.
     let (arrays, schema) = column_to_ffi(&two["str"], CompatLevel::newest()).unwrap();
     drop((two, arrays, schema));
 }
 
-/// `struct ArrowArray`, as somebody who is no Rust library makes it.
+/// `struct ArrowArray`, as a library in another language makes it.
 #[repr(C)]
 struct Foreign {
     length: i64,
@@ -1068,7 +1068,7 @@ struct Values2 {
     valid: u8,
 }
 
-/// Three numbers, of which it is not said how many are null; of the bits that would say so there may be none.
+/// Three numbers, whose count of nulls is not given, and which need not have a validity bitmap.
 fn foreign(valid: Option<u8>) -> ArrowArray {
     let values = Box::new(Values2 {
         values: [1, 2, 3],
@@ -1110,7 +1110,7 @@ fn arrays_of_strangers_are_taken_and_released() {
     assert_eq!(RELEASED.load(Ordering::Relaxed), 0);
     drop(column);
     assert_eq!(RELEASED.load(Ordering::Relaxed), 2);
-    // SAFETY: an array that was released is refused, and not looked at further.
+    // SAFETY: an array that was released is refused, and not read.
     let error = unsafe { column_from_ffi(vec![ArrowArray::empty()], &schema) }.unwrap_err();
     assert!(error.to_string().contains("released"), "{error}");
 }
@@ -1147,7 +1147,7 @@ fn a_chunk_of_arrow2_is_of_its_schema() {
     let text = Utf8Array::<i32>::from([Some("a"), None]).boxed();
     let claimed = Arrow2Chunk::try_new(schema(D::Utf8, false), Chunk::new(vec![text])).unwrap();
     assert!(claimed.to_frame().is_err(), "it has a null");
-    // What arrow2 itself panics at.
+    // Inputs at which arrow2 itself panics.
     let refused = [
         D::Interval(arrow2::datatypes::IntervalUnit::MonthDayNano),
         D::Union(vec![], None, arrow2::datatypes::UnionMode::Dense),
@@ -1195,7 +1195,7 @@ fn slices_of_buffers_of_arrow2_are_what_they_show() {
         let chunk = Arrow2Chunk::try_new(schema, Chunk::new(vec![array])).unwrap();
         chunk.to_frame().unwrap()
     };
-    // The byte before is no UTF-8.
+    // The byte before is not valid UTF-8.
     let bytes = || Buffer::from(vec![0xFF, b'a', b'b', b'c', b'd']).sliced(1, 4);
     let text = || Utf8Array::<i32>::new(D::Utf8, vec![0, 1, 4].try_into().unwrap(), bytes(), None);
     assert_eq!(frame(text().boxed()), df!["c" => ["a", "bcd"]].unwrap());
@@ -1222,7 +1222,7 @@ fn slices_of_buffers_of_arrow2_are_what_they_show() {
         .collect();
     assert_eq!(texts, ["bcd", "a", "bcd"]);
 
-    // Bits that do not begin where the values do, at every depth.
+    // Validity bits with another offset than the values, at every depth.
     let valid = || Some(Bitmap::from([true, false, true, false, true, true]).sliced(2, 4));
     let numbers = || Int64Array::new(D::Int64, vec![1, 2, 3, 4].into(), valid()).boxed();
     let sliced = || {
@@ -1436,7 +1436,7 @@ fn structs_without_fields() {
     assert_eq!((error.kind().name(), error.column()), ("arrow", Some("s")));
 }
 
-/// An array of arrow-rs as its C struct, and its schema with a name.
+/// Returns an array of arrow-rs as its C struct, and its schema with a name.
 fn exported(array: &dyn Array) -> (Foreign, polars_par_apply::ArrowSchema) {
     let field = F::new("", array.data_type().clone(), true);
     let schema = arrow_array::ffi::FFI_ArrowSchema::try_from(&field).unwrap();
@@ -1452,7 +1452,7 @@ fn exported(array: &dyn Array) -> (Foreign, polars_par_apply::ArrowSchema) {
 }
 
 fn taken(array: Foreign, schema: &polars_par_apply::ArrowSchema) -> Result<Column, Error> {
-    // SAFETY: it is an array of arrow-rs, of which some rows were left out as the format says.
+    // SAFETY: it is an array of arrow-rs, without some of its rows, as the format allows.
     unsafe {
         column_from_ffi(
             vec![std::mem::transmute::<Foreign, ArrowArray>(array)],
@@ -1505,7 +1505,7 @@ fn schemas_of_strangers_are_read_or_refused() {
     drop(taken(array, &schema).unwrap());
     // SAFETY: it is the same struct.
     let mut schema: ForeignSchema = unsafe { std::mem::transmute(schema) };
-    // One key, of a byte that is no UTF-8.
+    // One key, with a byte that is not valid UTF-8.
     let mut metadata = vec![0u8; 0];
     for number in [1i32, 1] {
         metadata.extend(number.to_ne_bytes());
@@ -1520,7 +1520,7 @@ fn schemas_of_strangers_are_read_or_refused() {
             .unwrap_err()
             .to_string()
     };
-    assert!(with(&schema).contains("metadata of the schema are not UTF-8"));
+    assert!(with(&schema).contains("schema's metadata is not UTF-8"));
     schema.metadata = own;
     let name = std::mem::replace(&mut schema.name, c"\xFF".as_ptr());
     assert!(with(&schema).contains("a name in the schema is not UTF-8"));

@@ -1,4 +1,4 @@
-//! Cancelling: a run stops within a row for each worker, says how many were done, and on request gives exactly these.
+//! Cancelling: a run stops within one row for each worker, reports how many rows were done, and on request returns exactly these.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{assert_same_frame, counting, cut, each_column, held_back, watched};
 
-/// What the error of a call that was cancelled says: done, total, deadline.
+/// The fields of the error of a cancelled call: done, total, deadline.
 #[track_caller]
 fn cancelled(error: &Error) -> (usize, usize, Option<Duration>) {
     let ErrorKind::Cancelled {
@@ -77,7 +77,7 @@ fn a_token_cancelled_before_the_call() {
             assert!(partial.stats.cancelled && !partial.is_complete());
         }
     }
-    // Faults of the call are told first.
+    // Faults of the call are reported first.
     let error = df
         .par_apply()
         .cancel_token(&token)
@@ -104,7 +104,7 @@ fn a_token_cancelled_before_the_call() {
     );
 }
 
-/// After the cancel, each other worker may end the row that it was about to call, and none begins another.
+/// After the cancel, each other worker may finish the row that it was about to begin, and none begins another.
 #[test]
 fn each_other_worker_calls_one_more_row_at_most() {
     watched(|| {
@@ -140,7 +140,7 @@ fn each_other_worker_calls_one_more_row_at_most() {
                                 assert_eq!(cancelled(&error), (calls, rows, None));
                                 assert!(calls < rows);
                             }
-                            // It was the last.
+                            // It was the last row.
                             Ok(column) => assert_eq!((column.len(), calls), (rows, rows)),
                         }
                         if workers == 1 {
@@ -190,7 +190,7 @@ fn from_another_thread() {
             for verb in 0..3 {
                 let token = CancelToken::new();
                 let begun = AtomicUsize::new(0);
-                // Once cancelled, rows take no time; before that, they wait for it.
+                // Before the cancel, rows wait for it; after it, they take no time.
                 let call = || {
                     if begun.fetch_add(1, SeqCst) >= 300 {
                         while !token.is_cancelled() {
@@ -222,13 +222,13 @@ fn from_another_thread() {
                 });
                 let (done, total, _) = cancelled(&error);
                 let begun = begun.into_inner();
-                // A row that is being called when the token is cancelled ends as ever.
+                // A row that is being run when the token is cancelled ends as usual.
                 match verb {
                     0 => assert_eq!((done, total), (begun, 100_000)),
                     1 => assert_eq!((done, total), (50 * begun, 100_000)),
                     _ => assert_eq!((done, total), (begun, 2000)),
                 }
-                // Each worker was in such a row when the token was cancelled, or about to call one; none after it.
+                // Each worker was in such a row, or about to begin one, when the token was cancelled; none began one afterwards.
                 assert!((300..=300 + workers).contains(&begun), "{begun}");
             }
         }
@@ -259,7 +259,7 @@ fn one_token_cancels_every_call_that_has_it() {
                                 }
                             })
                             .unwrap_err();
-                        // A call within, and a call after, are cancelled as well.
+                        // A nested call, and a later call, are cancelled as well.
                         let again = df.par_apply().cancel_token(token).rows(|_: i64| ());
                         (error, again.unwrap_err())
                     })
@@ -278,7 +278,7 @@ fn one_token_cancels_every_call_that_has_it() {
             assert!(cancelled(&error).0 < 10_000);
             assert_eq!(cancelled(&again).0, 0);
         }
-        // A call without the token, or with one of its own, is none the worse.
+        // A call without the token, or with its own token, is not affected.
         assert_eq!(df.par_apply().rows(|i: i64| i).unwrap().len(), 10_000);
         let other = CancelToken::new();
         assert_eq!(
@@ -371,7 +371,7 @@ fn deadlines() {
                 Duration::from_secs(1 << 50),
                 Duration::from_secs(3600),
             ] {
-                // A call waits for the thread that waits for its deadline: so this one ends early, or `watched` ends it.
+                // A call waits for the thread that waits for its deadline. So either this call ends early, or `watched` ends it.
                 let outcome = apply().deadline(far).outcome().rows(|i: i64| i).unwrap();
                 assert!(outcome.is_complete());
                 assert_eq!(outcome.output.len(), 1000);
@@ -391,8 +391,8 @@ fn a_deadline_that_passes_on_the_way() {
             for verb in 0..3 {
                 let began = Instant::now();
                 let calls = AtomicUsize::new(0);
-                // Ten rows are done by then, or more; each of those after it waits until it is late, and a row on end
-                // would wait for as long as the call is not stopped.
+                // By then at least ten rows are done. Each later row waits until the deadline has passed,
+                // so all of them would take long if the call were not stopped.
                 let call = || {
                     if calls.fetch_add(1, SeqCst) >= 10 {
                         while began.elapsed() < 2 * deadline {
@@ -444,7 +444,7 @@ struct Out {
     texts: Vec<String>,
 }
 
-/// Cancels at some row on some way, and compares what is given with what was called.
+/// Cancels at a random row in a random way, and compares the output with the rows that were called.
 fn partial<O>(
     df: &DataFrame,
     good: impl Fn(i64) -> O + Sync + Copy,
@@ -521,7 +521,7 @@ fn partial<O>(
                     );
                     let mask = outcome.kept_mask();
                     assert_eq!((mask.len(), mask.num_trues()), (rows, kept.len()), "{what}");
-                    // What is kept, null where it failed.
+                    // The kept rows, null where a row failed.
                     let at: IdxCa = kept
                         .iter()
                         .map(|row| (!failed(row)).then_some(*row as IdxSize))
@@ -549,7 +549,7 @@ fn the_finished_part_is_what_was_called() {
         partial(&df, |i| vec![i; i as usize % 3], column);
         partial(
             &df,
-            // Some of the rows that are always done have a dtype.
+            // Some of the rows that are done in any case have a dtype.
             |i| match i % 3 {
                 0 if i > 10 => AnyValue::Null,
                 _ => AnyValue::Int64(i),
@@ -708,7 +708,7 @@ fn a_call_cancelled_before_its_first_part_or_column() {
     assert_eq!(columns.output.width(), 0);
 }
 
-/// The failure that was met may not be the lowest, so it is not told.
+/// The failure that was met may not be the lowest, so it is not returned.
 #[test]
 fn a_failure_above_rows_that_were_not_done() {
     watched(|| {
@@ -733,10 +733,10 @@ fn a_failure_above_rows_that_were_not_done() {
                     }
                 })
                 .unwrap_err();
-            // Row 2 waits, and was not done; rows 8 and 9 do not matter.
+            // Row 2 waits for a retry, and was not done; rows 8 and 9 do not matter.
             assert_eq!(cancelled(&error).1, 10);
         }
-        // Every lower row is done: it is the lowest.
+        // Every lower row is done, so it is the lowest failure.
         let token = CancelToken::new();
         let error = df
             .par_apply()
@@ -822,7 +822,7 @@ fn a_call_within_a_call_with_one_token() {
                 })
                 .unwrap_err();
             match error.kind() {
-                // The inner call's error is the outer row's; or the outer call is told first.
+                // Either the inner call's error is the outer row's, or the outer call sees the cancel first.
                 ErrorKind::Closure { cause, .. } => {
                     assert!(
                         cancelled(cause.downcast_ref().unwrap()).1 == 50,
@@ -835,7 +835,7 @@ fn a_call_within_a_call_with_one_token() {
     });
 }
 
-/// A row that was cut off, by the token's own error or by that of a call within, is not done; any other error is a failure.
+/// A row that ended with the error of the token, or of a nested cancelled call, is not done. Any other error is a failure.
 #[test]
 fn rows_that_are_cut_off_are_not_done() {
     watched(|| {
@@ -901,7 +901,7 @@ fn rows_that_are_cut_off_are_not_done() {
                 ..
             }
         ));
-        // Of a token that is not the call's it is an error like any other.
+        // The error of a token of another call is an error like any other.
         let error = df.par_apply().rows(|i: i64| token.check().map(|()| i));
         assert_eq!(error.unwrap_err().row(), Some(0));
     });

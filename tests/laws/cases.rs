@@ -1,9 +1,9 @@
-//! Properties, of cases made at random: the same ones in each run.
+//! Properties over random cases, which are the same in each run.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
-/// Runs a property on so many cases, the same ones each time.
+/// Runs a property on `cases` cases, the same ones in each run.
 pub(crate) fn check<S: Strategy>(
     cases: u32,
     strategy: &S,

@@ -8,7 +8,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{assert_same, cut, layouts};
 
-/// Values as a column, cell by cell through closures that return them.
+/// Makes a column of values with a closure that returns them one by one.
 fn written<T>(values: &[T]) -> Column
 where
     T: IntoCell + Clone + Sync,
@@ -21,7 +21,7 @@ where
         .unwrap()
 }
 
-/// Values go through a column of a dtype and come back; so do they beside nulls, as `Option`.
+/// Values become a column of a dtype and are read back unchanged, also with nulls beside them, as `Option`.
 macro_rules! round_trip {
     ($($T:ty => $dtype:expr, [$($value:expr),* $(,)?];)*) => {$({
         let values: Vec<$T> = vec![$($value),*];
@@ -45,7 +45,7 @@ macro_rules! round_trip {
     })*};
 }
 
-/// The column with a null before, between and after its values comes through as it is.
+/// The column with a null before, between and after its values is unchanged after a call.
 #[track_caller]
 fn round_trip_nulls(
     df: &DataFrame,
@@ -125,7 +125,7 @@ fn text_and_bytes() {
     ]));
 }
 
-/// Text by the types that a closure can return but not take.
+/// Text in the types that a closure can return, but not take.
 #[test]
 fn text_that_is_only_returned() {
     #[derive(IntoRow)]

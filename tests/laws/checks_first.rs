@@ -1,4 +1,4 @@
-//! Promise 4: every fault of a call is reported, at once, before the closure is called.
+//! Promise 4: all faults of a call are reported together, before the closure is called.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -23,7 +23,7 @@ fn trips() -> DataFrame {
     .unwrap()
 }
 
-/// The kinds of the faults of a call: a letter each.
+/// Returns the kinds of the faults of a call, as a letter each.
 fn kinds(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Several(faults) => faults.iter().map(kinds).collect(),
@@ -79,7 +79,7 @@ fn every_fault_at_once_and_no_call() {
             "DDD",
             apply().rows(|_: &str, _: f64, _: i64| called(0)).err(),
         ),
-        // The column that is there is checked beside the one that is not.
+        // The column that exists is checked although another is missing.
         (
             "FD",
             apply()
@@ -218,7 +218,7 @@ fn every_fault_at_once_and_no_call() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(CALLS.load(Relaxed), 0);
-    // The calls are counted at all.
+    // The counter works.
     apply().rows(|_: Row<'_>| called(0)).unwrap();
     assert_eq!(CALLS.load(Relaxed), 3);
 }

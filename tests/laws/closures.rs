@@ -1,5 +1,5 @@
 //! Closures that come from elsewhere: returned as `impl Fn`, of a type parameter, behind a `Box`, an `Arc` or a reference,
-//! and called through a wrapper. Each does what the closure itself does, by every way that takes one.
+//! and called through a wrapper. Each gives the same as the closure itself, in every call that takes one.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -50,7 +50,7 @@ fn fields() -> impl Fn(Fields<'_>) -> (i64, u64) + Send + Sync + Clone + 'static
     |fields| (fields.i, fields.text.len() as u64)
 }
 
-/// A row closure by every way, against what it gives itself.
+/// Calls a row closure in every way, and compares with what the closure itself gives.
 macro_rules! every_way {
     ($select:expr, $f:expr, $closure:expr) => {{
         let df = table();
@@ -230,7 +230,7 @@ fn a_type_parameter_is_passed_by_value() {
     assert_eq!(two.str().unwrap().get(3), Some("ababab31"));
 }
 
-/// Times any row closure, and hands its leading argument on.
+/// Wraps any row closure to time it, and passes its leading argument on.
 fn counted<M, C, F>(
     f: F,
     calls: &AtomicUsize,
@@ -248,7 +248,7 @@ where
 fn a_wrapper_is_called_where_its_row_function_would_be() {
     let df = table();
     let calls = AtomicUsize::new(0);
-    // Not for a row whose argument is null.
+    // It is not called for a row whose argument is null.
     let some = df.par_apply().select(["some"]);
     let half = some
         .clone()
@@ -275,7 +275,7 @@ fn a_wrapper_is_called_where_its_row_function_would_be() {
         "a seed",
     );
     assert_eq!(calls.swap(0, SeqCst), 2 * df.height());
-    // It may change what comes out, and leave the call out; and a panic is the row's.
+    // A wrapper may change the result, or skip the call; a panic in it fails the row.
     let odd = around(
         |i: i64| i * 10,
         |call: Call<'_, i64>| match call.run() {
@@ -307,7 +307,7 @@ fn a_wrapper_is_called_where_its_row_function_would_be() {
             .sum(),
         Some(0)
     );
-    // Wrappers within wrappers, over a row function that is a pointer.
+    // Nested wrappers, around a row function that is a pointer.
     let log = Mutex::new(Vec::new());
     let noted = around(Arc::new(plain(2)), |call: Call<'_, i64>| {
         let out = call.run();

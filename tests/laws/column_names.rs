@@ -1,4 +1,4 @@
-//! No name that a user's column may have is special, and a closure sees the names that there are.
+//! No name of a user's column is special, and a closure is given the columns' real names.
 
 use polars_par_apply::prelude::*;
 
@@ -81,7 +81,7 @@ fn a_frames_own_columns_stay() {
                 let lf = lf.par_apply().select([name]).names(["c", "d"]);
                 let out = collected(&lf.rows(|v: i64| anyhow::Ok((v, v))), engine).unwrap();
                 assert_eq!(out.get_column_names(), [name, "v", "a", "b", "c", "d"]);
-                // As an argument beside others of one name.
+                // It is an argument beside others of one name.
                 let sums = rows([col(name), col("v"), col("v")]);
                 let sums = sums.apply(|a: i64, b: i64, c: i64| a + b + c);
                 let out = collected(&df.clone().lazy().select([sums]), engine).unwrap();
@@ -123,7 +123,7 @@ fn arguments_of_one_name_are_told_apart_by_position() {
     });
 }
 
-/// What failed has every column that the closure was given.
+/// The failures have every column that the closure was given.
 #[test]
 fn failures_keep_every_argument() {
     watched(|| {
@@ -148,7 +148,7 @@ fn failures_keep_every_argument() {
     });
 }
 
-/// A closure that takes no column is called for each row all the same.
+/// A closure that takes no column is still called for each row.
 #[test]
 fn no_columns_are_as_many_rows() {
     watched(|| {

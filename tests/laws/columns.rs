@@ -257,7 +257,7 @@ fn names_select_and_the_checks_of_types() {
     assert_eq!(twice, df!["x" => [5u64], "y" => [5u64]].unwrap());
 }
 
-/// How many values are left is known, whatever rows are null, and whatever the values are.
+/// The iterator knows how many values are left, whichever rows are null, and whatever the values are.
 #[test]
 fn how_many_values_are_left() {
     fn left<T: Cell>(values: &Values<'_, T>) {
@@ -329,7 +329,7 @@ fn how_many_values_are_left() {
     }
 }
 
-/// A row's value by its number, the values as a slice, and the values in turn are the same ones.
+/// `get`, the slice and the iterator give the same values.
 #[test]
 fn values_by_row_and_as_a_slice() {
     fn alike<T>(df: &DataFrame, names: &[&str], layout: &str)

@@ -21,7 +21,7 @@ fn chunked(rows: usize) -> DataFrame {
     each_column(&df, |i, c| cut(c, std::iter::repeat(100 + i)))
 }
 
-/// Where the chunks of each column lie.
+/// Returns the addresses of each column's chunks.
 fn addresses(df: &DataFrame) -> Vec<Vec<*const ()>> {
     let chunks = |column: &Column| -> Vec<*const ()> {
         let chunks = column.as_materialized_series().chunks().iter();
@@ -96,7 +96,7 @@ fn a_result_of_rows_is_one_chunk() {
 
 #[test]
 fn text_and_bytes_are_lent_from_the_column() {
-    // A short text lies in the view itself, so a copy of the views alone would show.
+    // A short text is stored in the view itself, so even a copy of the views alone would be noticed.
     let texts = (0..3000).map(|i| if i % 2 == 0 { TEXT } else { "short" });
     let df = df!["s" => texts.collect::<Vec<_>>()].unwrap();
     let df = each_column(&df, |_, c| cut(c, std::iter::repeat(101)));
@@ -142,13 +142,13 @@ fn text_and_bytes_are_lent_from_the_column() {
     );
 }
 
-/// A slice of a column's values is the column's memory, where they lie in it as such.
+/// A slice of a column's values is the column's own memory, if the values are stored in it as they are.
 #[test]
 fn values_as_a_slice_are_the_column_s_memory() {
     let whole = Column::new("x".into(), (0..1000).map(f64::from).collect::<Vec<_>>());
     let narrow = whole.cast(&DataType::Float32).unwrap();
     let null = Column::new("x".into(), [Some(1.0), None]);
-    // The column, and whether its values lie side by side.
+    // The column, and whether its values are contiguous.
     let cases = [
         (whole.clone(), true),
         (inside(&whole, 7), true),
@@ -270,7 +270,7 @@ fn a_column_returned_as_it_is_is_the_same_memory() {
             .as_ptr()
     };
     assert_eq!(values(&same), values(&df));
-    // Parts handed back are stacked as they are, not copied together.
+    // Parts that the closure returns are stacked as they are, and not copied into one.
     let parts = df
         .par_apply()
         .partitions(4)

@@ -1,4 +1,4 @@
-//! Decimals in and out: `rust_decimal::Decimal` is the value of its column, digit for digit, or its row fails.
+//! Decimals in and out: a `rust_decimal::Decimal` has every digit of the column's value, or its row fails.
 
 use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
@@ -26,7 +26,7 @@ fn column(counts: &[Option<i128>], precision: usize, scale: usize) -> DataFrame 
     DataFrame::new(counts.len(), vec![series.into()]).unwrap()
 }
 
-/// The digits, without the zeros at the end: written by hand, and so by nobody's decimals.
+/// Returns the digits without the zeros at the end. It uses no library for decimals.
 fn digits(count: i128, scale: usize) -> String {
     let unsigned = format!("{:0>width$}", count.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = unsigned.split_at(unsigned.len() - scale);
@@ -54,7 +54,7 @@ fn a_decimal_is_its_columns_value_digit_for_digit() {
         )
     });
     check(200, &scales, |(counts, scale)| {
-        // Held are 96 bits, and 28 digits after the point; zeros at the end do not count.
+        // The type holds 96 bits, and 28 digits after the point; zeros at the end do not count.
         let held = |count: i128| {
             let (mut count, mut scale) = (count, scale);
             while scale > 0 && count % 10 == 0 && (scale > 28 || count.unsigned_abs() >> 96 > 0) {
@@ -145,7 +145,7 @@ fn a_result_is_exact_in_its_scale_or_its_row_fails() {
     let expected = column(&counts, 4, 2);
     assert_same(&lossy.output, expected.column("x").unwrap(), "cut off");
 
-    // The widest, and what no i128 has.
+    // The widest values, and one that is too large for an i128.
     let most = df!["x" => [1i64]].unwrap();
     for (scale, fits) in [(0, true), (9, true), (10, false), (28, false), (38, false)] {
         let all = most
@@ -328,7 +328,7 @@ fn without_its_dtype_a_result_is_refused() {
         "results of type Decimal cannot become Float64; give a Decimal of any precision and scale";
     assert!(other.contains(can), "{other}");
 
-    // And no other column is taken for one.
+    // No other column is taken as a Decimal.
     let error = df
         .par_apply_rows(|_: Decimal| 1i64)
         .unwrap_err()

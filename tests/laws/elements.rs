@@ -14,7 +14,7 @@ use crate::frames::{
     refuse_unless, shown, watched, ways,
 };
 
-/// Columns of integers of three dtypes, each with nulls of its own; the values of no two are alike.
+/// Columns of integers of three dtypes, with nulls in different rows; no two values are equal.
 fn table(rows: usize) -> DataFrame {
     let values = |c: i64, nulls: usize| -> Vec<Option<i64>> {
         let values = 0..rows as i64;
@@ -31,7 +31,7 @@ fn table(rows: usize) -> DataFrame {
         .unwrap()
 }
 
-/// The same by `rows`, column by column.
+/// Computes the same with `rows`, column by column.
 fn by_rows<T: IntoRow<Output = Column>>(
     df: &DataFrame,
     f: impl Fn(Option<i64>) -> T + Sync,
@@ -61,7 +61,7 @@ fn each_column_as_by_rows() {
             }
             for (way, call) in ways(&df.par_apply(), 7, 10) {
                 let what = format!("{height} rows, {layout}, {way}");
-                // A null is skipped, or seen; fixed in width, text, or gathered.
+                // A null is skipped, or given as `None`; the results are of fixed width, text, or gathered.
                 assert_same_frame(&call.clone().elements(text).unwrap(), &texts, &what);
                 let is = call
                     .clone()
@@ -137,7 +137,7 @@ fn columns_and_names() {
     assert_eq!(picked["x"].i64().unwrap().get(0), Some(6_000_000));
     let same = df.par_apply().elements(double).unwrap();
     assert_eq!(same.get_column_names(), ["a", "b", "c"]);
-    // None: the height is kept.
+    // No columns: the height is kept.
     let none = df.par_apply().select([""; 0]).elements(double).unwrap();
     assert_eq!(none.shape(), (5, 0));
     let twice = df
@@ -167,7 +167,7 @@ fn columns_and_names() {
         empty.dtypes(),
         [DataType::Float32, DataType::Float32, DataType::Float32]
     );
-    // The numbers are no column of the closure's.
+    // The column of row numbers is not given to the closure.
     let numbered = df.with_row_index("line".into(), None).unwrap();
     let is = numbered
         .par_apply()
@@ -225,7 +225,7 @@ fn what_the_closure_cannot_take_is_refused_together() {
         (error.kind().name(), error.column()),
         ("column_not_found", Some("m"))
     );
-    // Nulls that none may be: the first of each column.
+    // With `Nulls::Error`, the error has the first null of each column.
     let df = table(20);
     let error = df.par_apply().nulls(Nulls::Error).elements(f).unwrap_err();
     let nulls: Vec<_> = crate::frames::faults(&error)
@@ -398,7 +398,7 @@ fn cancelled_and_watched() {
             panic!("{error:?}");
         };
         assert_eq!(*total, 2_000);
-        // Of several workers one may come to the second column before the first is done.
+        // With several workers, one may begin the second column before the first is done.
         let before = if workers == 1 { 1_000 } else { 1 };
         assert!((before..2_000).contains(done), "{done}");
         assert!(!error.to_string().contains("on_cancel"), "{error}");
@@ -461,7 +461,7 @@ fn states_and_random_streams() {
         .flat_map(|c| c.u64().unwrap().into_no_null_iter())
         .collect();
     assert_eq!(distinct.len(), 1_500);
-    // A part of the rows draws what it draws in the whole.
+    // A part of the rows draws the same random numbers as in the whole frame.
     let part = df.slice(200, 100);
     let is = part
         .par_apply()
@@ -495,7 +495,7 @@ fn one_column_is_shared_out() {
         .elements(|_: i64| {
             let now = inside.fetch_add(1, SeqCst) + 1;
             most.fetch_max(now, SeqCst);
-            // Until two are inside, once.
+            // Waits once until two workers are inside.
             while most.load(SeqCst) < 2 {
                 std::thread::yield_now();
             }
@@ -577,7 +577,7 @@ fn a_predicate_selects_for_every_verb() {
         .collect();
     assert_eq!(seen.into_inner().unwrap(), fields);
 
-    // The last of the two holds.
+    // The last of the two options applies.
     let names = |call: Apply<'_, 'static>| -> Vec<String> {
         let part = call.partitions(1).chunks(|part: DataFrame| part).unwrap();
         part.get_column_names()
@@ -596,7 +596,7 @@ fn a_predicate_selects_for_every_verb() {
         ["x", "y"]
     );
     assert_eq!(names(df.par_apply().select_where(|_| false)), [""; 0]);
-    // The column of numbers is to be named, in whatever order the two are given.
+    // The column of row numbers must be named, in whichever order the two options are given.
     let all = |_: &Field| true;
     assert_eq!(
         names(df.par_apply().select_where(all).row_numbers("id")),
@@ -623,7 +623,7 @@ fn a_predicate_selects_for_every_verb() {
         .unwrap_err();
     let said: Vec<String> = faults(&error).iter().map(ToString::to_string).collect();
     assert!(
-        said.contains(&".select_where(…): it panicked: no".to_string()),
+        said.contains(&".select_where(…): the closure panicked: no".to_string()),
         "{said:?}"
     );
     let mended = df

@@ -1,5 +1,5 @@
-//! `emit_rows`: what a closure pushes, in the order of the input, is what a plain loop gathers; what a row pushed that fails,
-//! panics, is tried again or is cancelled is taken back.
+//! `emit_rows`: the rows that a closure pushes, in the order of the input, are those of a plain loop. If a row fails, panics, is
+//! tried again or is cancelled, its pushes are taken back.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use crate::frames::{
     assert_same, assert_same_frame, counting, faults, held_back, layouts, refuse_unless, watched,
 };
 
-/// Between attempts.
+/// The delay between attempts.
 const SOON: Duration = Duration::from_micros(1);
 
 fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
@@ -40,7 +40,7 @@ fn lines(rows: usize) -> DataFrame {
     df!["line" => (0..rows).map(line).collect::<Vec<Option<String>>>()].unwrap()
 }
 
-/// What a loop makes of the lines that are wanted.
+/// Computes by a plain loop the rows for some of the lines.
 fn looped(rows: usize, wanted: impl Fn(usize) -> bool) -> DataFrame {
     let wanted = (0..rows).filter(|i| wanted(*i));
     let pairs: Vec<(String, i64)> = wanted
@@ -118,7 +118,7 @@ fn every_kind_of_row() {
                 .for_each(|word| out.push(word.into()));
         })
         .unwrap());
-    // From a buffer of the closure's own.
+    // From a buffer that belongs to the closure.
     one(text()
         .state(String::new)
         .emit_rows(|buffer: &mut String, out: &mut Emit<&str>, text: &str| {
@@ -179,13 +179,13 @@ fn every_kind_of_row() {
     assert_eq!((wide.height(), nulls), (3, vec![1, 1, 0, 2, 2]));
     let texts = wide["column_0"].str().unwrap().iter();
     assert!(texts.eq([None, Some(""), Some("ccc")]));
-    // A whole row, and a function that is known by its trait alone.
+    // A whole row as the argument, and a function of which only the trait is known.
     let row = |out: &mut Emit<u64>, row: Row<'_>| out.push(row.index() as u64);
     let rows = df.par_apply().emit_rows(by_ref(&row)).unwrap();
     assert_eq!(rows, df!["par_apply" => [0u64, 1, 2]].unwrap());
 }
 
-/// Twelve cells, a state and a random stream: as many arguments as there can be.
+/// Twelve cells, a state and a random stream: the largest possible number of arguments.
 #[test]
 fn twelve_cells_with_all_that_leads() {
     let columns = (0..12).map(|c| Column::new(format!("c{c}").into(), [1i64, 2]));
@@ -249,7 +249,7 @@ fn long_texts_of_many_rows() {
 #[test]
 fn what_a_row_that_fails_has_pushed_is_taken_back() {
     let df = lines(5_000);
-    // Halfway: an error, or a panic, after words of its own, and of nobody's.
+    // Some rows fail or panic halfway, after they have pushed words that must not be seen.
     let f = |out: &mut Emit<(&str, i64)>, row: Row<'_>| {
         let i = row.index();
         let Some(line) = row.get::<Option<&str>>("line")? else {
@@ -370,7 +370,7 @@ fn a_row_that_cannot_be_written_fails_its_input_row() {
         assert_same(&out.output["word"], &expected[0], &way);
         assert_same(&out.output["place"], &expected[1], &way);
     }
-    // Beyond what a Datetime holds.
+    // A time that a Datetime cannot hold.
     let df = counting(4);
     let error = df
         .par_apply()
@@ -390,7 +390,7 @@ fn a_row_that_cannot_be_written_fails_its_input_row() {
     );
 }
 
-/// An error whose making panics, within a push; the closure catches that.
+/// An error whose construction panics within a push; the closure catches the panic.
 struct Unlucky;
 
 impl From<Unlucky> for anyhow::Error {
@@ -424,7 +424,7 @@ fn a_push_that_panics_pushes_nothing() {
     }
 }
 
-/// Two calls at once: what is exchanged between them is an error, or the other's rows, and nothing worse.
+/// Two nested calls whose `Emit`s are swapped: the result is an error or the other call's rows, and nothing worse.
 #[test]
 fn exchanged_outputs_do_no_harm() {
     let df = counting(50);

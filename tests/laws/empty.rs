@@ -4,7 +4,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{assert_same_frame, every_dtype};
 
-/// Frames of no rows of the dtypes used: as made, as sliced, and with scalar columns.
+/// Frames without rows, of the dtypes used: newly made, sliced, and with scalar columns.
 fn no_rows(schema: &Schema) -> Vec<DataFrame> {
     let made = DataFrame::empty_with_schema(schema);
     let sliced = DataFrame::full_null(schema, 5).slice(2, 0);

@@ -1,5 +1,5 @@
-//! Promise 7: a call ends with an error whatever the causes of the closure's error are: the error itself, each other, or
-//! more than anyone reads.
+//! Promise 7: a call ends with an error, whatever the causes of the closure's error are: the error itself, each other, or
+//! a chain without end.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -29,22 +29,22 @@ macro_rules! error {
     };
 }
 
-/// Its own cause.
+/// An error that is its own cause.
 #[derive(Debug)]
 struct Itself(#[allow(dead_code)] u64);
 error!(Itself, |error| Some(error));
 
-/// Its own cause, of no size.
+/// An error of size 0 that is its own cause.
 #[derive(Debug)]
 struct Nothing;
 error!(Nothing, |error| Some(error));
 
-/// Its own cause, behind another at the same address.
+/// An error that is its own cause, behind another error at the same address.
 #[derive(Debug)]
 struct Outer(Itself);
 error!(Outer, |error| Some(&error.0));
 
-/// The causes of each other.
+/// Two errors that are the causes of each other.
 #[derive(Debug)]
 struct Here(&'static There);
 #[derive(Debug)]
@@ -58,18 +58,18 @@ fn here() -> Here {
     Here(&THERE)
 }
 
-/// One of a million.
+/// One of a million causes.
 #[derive(Debug)]
 struct Link(usize);
 static LINKS: LazyLock<Vec<Link>> = LazyLock::new(|| (0..1_000_000).map(Link).collect());
 error!(Link, |error| LINKS.get(error.0 + 1).map(|link| link as _));
 
-/// Each has a cause that was never there before.
+/// Each error makes a new cause whenever it is asked.
 #[derive(Debug)]
 struct Fresh(u64);
 error!(Fresh, |error| Some(Box::leak(Box::new(Fresh(error.0 + 1)))));
 
-/// Its cause is an error of this crate, whose cause is one like it.
+/// An error whose cause is an error of this crate, whose cause is the same again.
 #[derive(Debug)]
 struct Within;
 static OWN: OnceLock<Error> = OnceLock::new();
@@ -114,11 +114,11 @@ const ALL: std::ops::Range<usize> = 0..9;
 fn well_said(text: &str, what: &str) {
     assert!(text.contains("hostile"), "{what}: {text}");
     assert!(text.ends_with('…'), "{what}: {text}");
-    // Some lines, and no screens.
+    // The message has some lines, and not pages.
     assert!(text.len() < 10_000, "{what}: {} bytes", text.len());
 }
 
-/// What an error says with its causes; without them it says no more.
+/// Returns the message of an error with its causes, and checks that it has no more without them.
 #[track_caller]
 fn said(error: Error) -> String {
     let text = format!("{error:#}");
@@ -136,7 +136,7 @@ fn odd(i: i64, which: usize) -> anyhow::Result<i64> {
     }
 }
 
-/// At once, and twice.
+/// Tries a row again twice, almost without a delay.
 fn retry() -> Retry {
     let soon = Duration::from_micros(20);
     Retry::attempts(3).min_delay(soon).max_delay(soon)
@@ -186,7 +186,7 @@ fn a_frames_calls_end_under_every_policy() {
                 let outcome = apply().retry(retry()).on_error(OnError::Null).outcome();
                 let outcome = outcome.rows(|i: i64| odd(i, which)).unwrap();
                 assert_eq!(outcome.failures.height(), 20, "{what}");
-                // A field's error is a text of the row's.
+                // A field's error is a text in the row's.
                 let field = apply().rows(|i: i64| Struct(odd(i, which).map(|i| (i,))));
                 well_said(&said(field.unwrap_err()), what);
             }
@@ -307,7 +307,7 @@ fn a_chain_of_usual_length_is_said_whole() {
             )
         );
     }
-    // What is its own cause is not said over and over.
+    // An error that is its own cause is not printed repeatedly.
     for which in 0..4 {
         let failed = counting(1).par_apply_rows(move |_: i64| Err::<i64, _>(hostile(which)));
         let said = said(failed.unwrap_err());

@@ -1,4 +1,4 @@
-//! Promise 7: the error of the lowest failing row, with its row and cause; early stop; conversions.
+//! Promise 7: the error is that of the lowest failing row, with its row and cause; the run stops early; errors can be converted.
 
 use std::error::Error as _;
 use std::fmt;
@@ -42,7 +42,7 @@ fn assert_odd(error: &Error, row: usize) {
 fn the_lowest_failing_row_is_told_whoever_meets_it_first() {
     let rows = 30_000;
     let df = counting(rows);
-    // From the first failing row on, every other fails, and the first takes longest to do so.
+    // From the first failing row on, every second row fails, and the first takes longest to fail.
     for first in [1, 2, 4097, 15_001, 29_999] {
         let f = |i: i64| {
             if i as usize == first {
@@ -193,7 +193,7 @@ fn many_workers_stop_soon_after_a_row_fails() {
                 failed.store(true, SeqCst);
                 return Err(Odd(i));
             }
-            // The others wait for the failure, and then take a millisecond for each row: minutes, were they not stopped.
+            // The other workers wait for the failure, and then take a millisecond for each row: minutes, if they were not stopped.
             if i > 150 {
                 while !failed.load(SeqCst) {
                     std::thread::yield_now();
@@ -287,7 +287,7 @@ fn polars_errors_come_in_and_go_out() {
         error.kind(),
         ErrorKind::Polars(PolarsError::ColumnNotFound(_))
     ));
-    // The variant survives the way back.
+    // The variant is kept on the way back.
     assert!(matches!(
         outside(&df).unwrap_err(),
         PolarsError::ColumnNotFound(_)
@@ -319,7 +319,7 @@ fn anyhow_errors_come_in_and_go_out() {
     let other = Error::from(anyhow::Error::new(Odd(1)).context("while counting"));
     assert!(matches!(other.kind(), ErrorKind::Other(_)));
     assert_eq!(other.to_string(), "while counting");
-    // What was added to an error of this crate on its way is not lost.
+    // A context that was added to an error of this crate is not lost.
     let context = Error::from(anyhow::Error::from(closure()).context("while counting"));
     assert!(context.to_string().contains("while counting"), "{context}");
 

@@ -1,4 +1,4 @@
-//! Promise 2: the closure runs once per row, never on invented data, never to probe.
+//! Promise 2: the closure is called once for each row, never with invented data, and never to probe.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -6,7 +6,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, layouts};
 
-/// Counts the calls for each row of a frame that counts its rows.
+/// Counts the calls for each row of a frame whose column has the row numbers.
 struct Calls(Vec<AtomicUsize>);
 
 impl Calls {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use polars_par_apply::prelude::*;
 
-// The programs as they are; nobody calls their `main`.
+// The programs are included as they are; nothing calls their `main`.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/background_report.rs"]
 mod background_report_program;
@@ -63,7 +63,7 @@ mod words_program;
 #[path = "../../examples/totals.rs"]
 mod totals_program;
 
-/// What a program prints.
+/// Returns what a program prints.
 fn printed(run: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
     let mut out = Vec::new();
     run(&mut out).unwrap();
@@ -138,7 +138,7 @@ fn words() {
     );
 }
 
-/// What a program's documentation says that it prints.
+/// Returns what a program prints according to its documentation.
 fn said(program: &str) -> impl Iterator<Item = &str> {
     let lines = program
         .lines()
@@ -211,7 +211,7 @@ fn carriers_by_hand() {
         assert_eq!(is[2..], [AnyValue::UInt64(count), slope]);
     }
 
-    // The latest, of equal delays the first; flights that did not arrive last.
+    // The latest flights; of equal delays, the first. Flights that did not arrive come last.
     let latest = carriers_program::latest(&flights).unwrap();
     let mut rows = Vec::new();
     for (_, own) in &mut of_carrier {
@@ -236,7 +236,7 @@ fn carriers_by_hand() {
     assert!(latest.equals_missing(&by_hand), "{latest} {by_hand}");
 }
 
-/// The slope of a line is the line's, also where some points are far from it.
+/// The slope of points on a line is that of the line, even if some points are far from it.
 #[test]
 fn carriers_slope() {
     let line = |x: i64| (x, 3 * x - 7);
@@ -325,7 +325,7 @@ fn flights() {
     assert_eq!(grades.null_count(), 0);
 }
 
-/// Runs `etl` over the flights of a folder, and gives what it prints and the file that it writes.
+/// Runs `etl` over the flights of a folder, and returns what it prints and the file that it writes.
 fn etl_of(data: &Path, rows: usize, engine: Engine, folder: &Path) -> anyhow::Result<String> {
     etl_with(&CancelToken::new(), data, rows, engine, folder)
 }
@@ -368,7 +368,7 @@ fn etl() {
         );
         let twice = etl_of(data(), 2 * 336_776, engine, folder).unwrap();
         assert!(twice.contains("rows: 673552\n") && twice.contains("cancelled: 16510\n"));
-        // January's first days alone.
+        // Only the first days of January.
         let few = etl_of(data(), 1000, engine, folder).unwrap();
         assert!(few.starts_with("rows: 1000\n"), "{few}");
         let none = etl_of(data(), 0, engine, folder).unwrap();
@@ -379,7 +379,7 @@ fn etl() {
     }
 }
 
-/// A text that is no time fails it with its row, and nothing is left.
+/// A text that is not a time makes it fail with the row's number, and no file is left.
 #[test]
 fn etl_that_fails() {
     let (spoilt, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -455,7 +455,7 @@ fn totals() {
 
 #[test]
 fn pool_tour() {
-    // A tenth of its rows: three of the calls go to a worker and back for each.
+    // A tenth of the rows, since three of the methods go to a worker and back for each row.
     let out = printed(|out| pool_tour_program::run(20_000, out));
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "[3, 3, 1, 1, 4, 1, 3, 2, 4, 2]");

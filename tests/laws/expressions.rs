@@ -1,4 +1,4 @@
-//! A row function as an expression: the same answer as the eager call, in both engines, wherever an expression goes.
+//! A row function as an expression gives the same answer as the eager call, in both engines, wherever an expression can be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use polars_par_apply::prelude::*;
 use crate::engines::{ENGINES, collected};
 use crate::frames::{alone, counting, watched};
 
-/// Rows enough for several batches, with a null now and then.
+/// Enough rows for several batches, with some nulls.
 fn frame() -> DataFrame {
     let rows = 250_000;
     let xs = (0..rows).map(|row| (row % 7 != 0).then_some(f64::from(row)));
@@ -161,7 +161,7 @@ fn faults_are_told_when_the_query_is_planned() {
         assert!(said.contains("argument 1 takes i64"), "{said}");
         let none = rows(Vec::<Expr>::new()).apply(|row: Row<'_>| row.len() as u32);
         let said = lf.clone().select([none]).collect_schema().unwrap_err();
-        assert!(said.to_string().contains("given no argument"), "{said}");
+        assert!(said.to_string().contains("has no arguments"), "{said}");
         let few = rows(["x"]).apply(|x: f64, y: f64| x + y);
         let said = lf
             .clone()
@@ -170,7 +170,7 @@ fn faults_are_told_when_the_query_is_planned() {
             .unwrap_err()
             .to_string();
         assert!(
-            said.contains("takes 2 arguments, and rows([…]) gives it 1: x"),
+            said.contains("takes 2 arguments, but rows([…]) gives it 1: x"),
             "{said}"
         );
         let untold = |name: AnyValue<'_>| name.into_static();
@@ -264,7 +264,7 @@ fn the_plan_names_it_and_reads_what_it_names() {
     });
 }
 
-/// On a `LazyFrame` the closure's columns are added or replaced, by both engines, whatever it takes.
+/// On a `LazyFrame` the closure's columns are added or replaced, in both engines, whatever the closure takes.
 #[test]
 fn rows_of_a_lazy_frame_add_or_replace_columns() {
     let df = df!["a" => [7i64, 9, 11], "b" => [2i64, 4, 5]].unwrap();
@@ -287,7 +287,7 @@ fn rows_of_a_lazy_frame_add_or_replace_columns() {
     }
 }
 
-/// One value, or as many as there are rows; anything else is an error, and no row is lost.
+/// An argument has one value, or one for each row. Anything else is an error, and no row is lost.
 #[test]
 fn arguments_of_other_lengths_are_refused() {
     watched(|| {
@@ -359,7 +359,7 @@ fn one_row_is_many_arguments() {
             );
             let wide = rows([all()]).apply(|row: Row<'_>| row.len() as f64);
             assert_eq!(sums(wide), [3.0; 3]);
-            // By names, in whatever order.
+            // By names, in any order.
             let named = rows([col("z").alias("m"), col("y")]);
             assert_eq!(
                 sums(named.apply(|pair: Pair| pair.y - pair.m)),
@@ -381,7 +381,7 @@ fn one_row_is_many_arguments() {
         assert!(missing.contains("column \"m\" not found"), "{missing}");
         let few = said(rows([cols(["y", "z"])]).apply(|y: f64| y));
         assert!(
-            few.contains("takes 1 argument, and rows([…]) gives it 2: y, z"),
+            few.contains("takes 1 argument, but rows([…]) gives it 2: y, z"),
             "{few}"
         );
     });
@@ -433,7 +433,7 @@ fn groups_are_as_those_of_polars() {
                 agg(col("y").filter(large)),
                 native(col("y").filter(col("y").gt(lit(2.0))))
             );
-            // Rows that the filter leaves out are not given to it.
+            // Rows that the filter leaves out are not given to the closure.
             let strict = rows([col("y").filter(col("y").gt(lit(2.0)))]).apply(|y: f64| {
                 assert!(y > 2.0);
                 y
@@ -471,7 +471,7 @@ fn groups_are_as_those_of_polars() {
     });
 }
 
-/// A number that is missing is that of the batch, which says so.
+/// Without row numbers, the row is counted in its batch, and the message says so.
 #[test]
 fn rows_without_a_number_are_named_in_their_batch() {
     watched(|| {
@@ -496,17 +496,19 @@ fn rows_without_a_number_are_named_in_their_batch() {
             .unwrap_err()
             .to_string();
         assert!(
-            said.contains(".row_numbers(…): \"text\" is str, and no integer"),
+            said.contains(
+                ".row_numbers(…): column \"text\" is str, but row numbers must be integers"
+            ),
             "{said}"
         );
     });
 }
 
-/// In memory among Polars' workers, in the streaming engine among its threads: a row waits for another thread's. (That there
-/// are no threads beside these, `nested` sees to.)
+/// In memory, rows run on Polars' workers, and in the streaming engine on its threads: a row waits for one of another thread. (`nested`
+/// tests that there are no other threads.)
 #[test]
 fn rows_are_shared_out() {
-    // Were the pool that of other tests too, each could hold a worker that another waits for.
+    // If other tests used the same pool, each could hold a worker that another waits for.
     let test = "expressions::shared_out";
     alone(test, |command| command.env("POLARS_MAX_THREADS", "4"));
 }
@@ -518,7 +520,7 @@ fn shared_out() {
         for engine in ENGINES {
             let (inside, together) = (AtomicUsize::new(0), AtomicBool::new(false));
             let wait = rows(["i"]).apply(move |i: i64| {
-                // The first rows of a call in memory are its own thread's.
+                // The first rows of a call in memory run on the calling thread.
                 if i >= 200_000 && i % 1000 == 0 {
                     let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
                     together.fetch_or(now > 1, Ordering::SeqCst);

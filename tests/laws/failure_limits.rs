@@ -1,4 +1,4 @@
-//! A limit of failures limits: the query stops early in every engine, and the collector holds no more than is asked for.
+//! A limit of failures is kept: the query stops early in every engine, and the collector holds no more failures than were asked for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,11 +24,11 @@ macro_rules! failing {
     }};
 }
 
-/// A batch stops at its share, and there are a few for each thread.
+/// Each batch stops at its share, and there are a few batches for each thread.
 fn check(what: &str, limit: usize, failures: &Failures, calls: &AtomicUsize) {
     let calls = calls.load(Ordering::Relaxed);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    // Workers that run rows side by side do a few beyond the one that ends the call: a stride.
+    // Workers that run at the same time do a few rows after the one that ends the call: a stride.
     let most = (limit + 1_000) * 8 * threads;
     assert!((limit + 1..=most).contains(&calls), "{what}: {calls} calls");
     assert_eq!(failures.len(), limit + 1, "{what}");
@@ -37,7 +37,7 @@ fn check(what: &str, limit: usize, failures: &Failures, calls: &AtomicUsize) {
     assert!(failures.is_empty());
     let rows = kept.column("row").unwrap().idx().unwrap().clone();
     let rows: Vec<IdxSize> = rows.into_no_null_iter().collect();
-    // Without numbers of its own, an expression counts rows in their batches, of which more than one may have a first row.
+    // Without row numbers, an expression counts rows in their batches, so several batches may have the same number.
     let is_numbered = !what.starts_with("an expression");
     assert!(
         rows.is_sorted_by(|a, b| a < b || (a == b && !is_numbered)),
@@ -94,7 +94,7 @@ fn every_engine_stops_early() {
     });
 }
 
-/// A frame in memory that is not cut has the lowest, as the eager call has.
+/// If a frame in memory is not cut, the lowest failures are collected, as in the eager call.
 #[test]
 fn in_memory_the_lowest_are_kept() {
     watched(|| {
@@ -123,7 +123,7 @@ fn in_memory_the_lowest_are_kept() {
     });
 }
 
-/// Of all that a collector has collected, until it is emptied.
+/// The limit is that of all failures that a collector has collected since it was emptied.
 #[test]
 fn a_limit_is_the_collectors() {
     watched(|| {
@@ -144,7 +144,7 @@ fn a_limit_is_the_collectors() {
             let said = bad(4).unwrap_err().to_string();
             assert!(said.contains("more than the 5 failures"), "{said}");
             assert_eq!(failures.len(), 6);
-            // Full is full.
+            // A full collector takes no more.
             assert!(bad(0).is_err());
             assert_eq!(failures.take().height(), 6);
             assert_eq!(bad(5).unwrap().height(), 100);
@@ -153,7 +153,7 @@ fn a_limit_is_the_collectors() {
     });
 }
 
-/// Who is told nothing else is told that others have used the limit up.
+/// Only a call that has nothing else to report says that others have reached the limit.
 #[test]
 fn a_cancelled_query_says_so_all_the_same() {
     watched(|| {
@@ -212,7 +212,7 @@ fn failures_join_with_their_rows() {
             .row_batches(odd);
         batches.for_each(|batch| drop(batch.unwrap()));
         assert_eq!(joined(failures.take()), 10);
-        // Numbers of one's own that are larger.
+        // Row numbers of the user that are larger.
         let failures = Failures::new();
         let large = lit(1u64 << 40) + col("i").cast(DataType::UInt64);
         let call = rows(["i"])

@@ -1,5 +1,5 @@
-//! Every fault on every verb, wherever it runs, under every policy: it ends as documented, leaks nothing, and leaves the
-//! pool usable.
+//! Every kind of failure, in every verb, on every pool and under every policy: the call ends as documented, leaks nothing, and
+//! leaves the pool usable.
 
 use std::collections::BTreeSet;
 use std::panic::panic_any;
@@ -38,7 +38,7 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether it follows these; what it refuses is in the guide's table.
+    /// Whether it follows these options; the guide's table has those that it refuses.
     fn follows(self, policy: OnError, on_cancel: OnCancel) -> bool {
         match self {
             Verb::Elements => policy != OnError::Skip && on_cancel == OnCancel::Error,
@@ -49,7 +49,7 @@ impl Verb {
 }
 
 impl Verb {
-    /// Whether a row gives any number of rows, and one that fails none.
+    /// Whether a row gives any number of rows, and a failing row none.
     fn is_many(self) -> bool {
         matches!(self, Verb::FlatMapRows | Verb::EmitRows)
     }
@@ -59,7 +59,7 @@ impl Verb {
 enum Place {
     OneWorker,
     All,
-    /// More than Polars' pool need have.
+    /// More than the pool of Polars may have.
     Many,
     /// Within a call on Polars' pool.
     Nested,
@@ -92,12 +92,12 @@ const ON_CANCEL: [OnCancel; 2] = [OnCancel::Error, OnCancel::Partial];
 /// How many rows, columns or parts a call has; a part has three rows.
 const ITEMS: usize = 40;
 
-/// The first that waits for the deadline, or cancels.
+/// The first item that waits for the deadline, or cancels.
 const LATE: usize = 10;
 
 const DEADLINE: Duration = Duration::from_millis(3);
 
-/// Counts those that are alive: one that is dropped twice shows as one too few.
+/// Counts values that are alive. A value that is dropped twice makes the count too low.
 #[derive(Debug)]
 struct Alive(Arc<AtomicIsize>);
 
@@ -133,7 +133,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// Whether an item fails: every fourth, but where the run is to be cancelled before the policy ends it.
+    /// Returns whether an item fails: every fourth does, unless the run is to be cancelled before the policy ends it.
     fn fails(self, item: usize) -> bool {
         let stopped = matches!(self.fault, Fault::Cancel | Fault::Deadline);
         item % 4 == 1 && !(stopped && self.policy == OnError::Fail)
@@ -153,14 +153,14 @@ impl Cell {
             );
             match self.fault {
                 Fault::Cancel if item == LATE => token.cancel(),
-                // Else the one that cancels might be the last to be done, and the call complete.
+                // Otherwise the item that cancels might be the last to be done, and the call would be complete.
                 Fault::Cancel if item > LATE => {
                     while !token.is_cancelled() {
                         thread::yield_now();
                     }
                 }
                 Fault::Deadline if item >= LATE => {
-                    // Twice as long for each: however late the machine, it is not done before it is stopped.
+                    // Each item takes twice as long, so that even on a slow machine the call is stopped before it is done.
                     let passed = DEADLINE.saturating_sub(began.elapsed());
                     let doubled = 1u64 << (item - LATE).min(14);
                     thread::sleep(passed + Duration::from_millis(doubled));
@@ -224,7 +224,7 @@ impl Cell {
                 .map(Told::of_frame),
             Verb::FlatMapRows => apply
                 .flat_map_rows(|_: &mut Alive, i: i64| {
-                    // The item before the one that fails is taken back.
+                    // The results of the item before the failing one are taken back.
                     let first = self.fails(i as usize).then_some(Ok(AnyValue::Null));
                     Many(
                         first
@@ -288,12 +288,12 @@ impl Cell {
         assert_eq!(Arc::strong_count(&value.0), 1, "{self:?}: values");
         assert_eq!(Arc::strong_count(&alive), 1);
 
-        // The pool, and Polars itself, are none the worse.
+        // The pool and Polars itself work as before.
         let again = counting(50).par_apply().rows(|i: i64| i).unwrap();
         assert_eq!(again.i64().unwrap().sum(), Some(1225), "{self:?}");
     }
 
-    /// What is documented.
+    /// The documented result.
     fn check(self, result: &Result<Told>, called: &BTreeSet<usize>) {
         let stopped = matches!(self.fault, Fault::Cancel | Fault::Deadline);
         let per_item = if self.verb == Verb::Chunks { 3 } else { 1 };
@@ -368,14 +368,14 @@ impl Cell {
     }
 }
 
-/// What an outcome tells: the same for each verb.
+/// The parts of an outcome that are the same for each verb.
 #[derive(Debug)]
 struct Told {
     cancelled: bool,
     done: usize,
     /// The items that failed.
     failed: Vec<usize>,
-    /// Whether each cell of the output is there, or null.
+    /// Whether each cell of the output is present, or null.
     cells: Vec<bool>,
 }
 
@@ -428,7 +428,7 @@ impl Told {
 #[ignore = "run by fault_matrix, in a process of its own, whose threads are counted"]
 fn every_cell() {
     watched(|| {
-        // Polars' pool is up before threads are counted, and so is the thread that all deadlines have.
+        // Before threads are counted, Polars' pool is started, and the one thread for all deadlines.
         let small = counting(8);
         let warm = small.par_apply().deadline(Duration::from_secs(3600));
         let warm = warm.partitions(8).rows(|i: i64| {
@@ -470,7 +470,7 @@ fn every_cell() {
                 }
             }
         }
-        // Those of pools made for a call end soon after it; were one left, this would not end.
+        // The threads of pools that are made for a call end soon after it. If one were left, this would not end.
         while threads() > before {
             thread::yield_now();
         }

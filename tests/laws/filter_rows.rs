@@ -1,4 +1,4 @@
-//! `filter_rows`: the rows for which the closure is true, whole and in order, whatever became of the others.
+//! `filter_rows` keeps the rows for which the closure is true, with all columns and in order, whatever became of the others.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,8 @@ fn numbers(rows: &IdxCa) -> Vec<usize> {
     rows.into_no_null_iter().map(|row| row as usize).collect()
 }
 
-/// Order, once each, the same rows in any layout on any workers, with every dtype and its nulls as they were.
+/// Rows keep their order, the closure is called once for each, the result is the same for any layout and any number of workers, and
+/// every dtype and its nulls are kept.
 #[test]
 fn the_true_rows_with_all_columns() {
     watched(|| {
@@ -81,7 +82,7 @@ fn many_rows_are_filtered_on_any_pool() {
         ] {
             assert_same_frame(&call.filter_rows(keeps).unwrap(), &expected, what);
         }
-        // Within calls, on the threads of either pool.
+        // Nested calls, on the threads of either pool.
         for pool in [&Pool::default(), &pool] {
             let heights = counting(8)
                 .par_apply()
@@ -114,7 +115,7 @@ fn all_or_none_of_every_dtype() {
     assert_same_frame(&none, &df.clear(), "none");
     let one = df.par_apply().filter_rows(|row: Row<'_>| row.index() == 98);
     assert_same_frame(&one.unwrap(), &df.slice(98, 1), "one");
-    // No rows: the closure is not called, and the columns are the frame's.
+    // Without rows the closure is not called, and the columns are those of the frame.
     let empty = df.clear();
     let out = empty.par_apply().select(["i64"]).outcome();
     let out = out
@@ -142,7 +143,7 @@ fn a_scalar_column_and_a_frame_without_columns() {
     assert_eq!(out.shape(), (5, 0));
 }
 
-/// A null is false, whoever makes it.
+/// A null is false, wherever it comes from.
 #[test]
 fn nulls_are_false() {
     let df =
@@ -186,7 +187,7 @@ fn fails(i: i64) -> bool {
     i % 5 == 2 || i % 17 == 0
 }
 
-/// Odd rows are kept; of those that fail, even ones panic.
+/// Odd rows are kept. Of the failing rows, those of even number panic.
 fn odd(i: i64) -> anyhow::Result<bool> {
     if fails(i) {
         assert!(i % 2 == 1, "panic {i}");
@@ -195,7 +196,7 @@ fn odd(i: i64) -> anyhow::Result<bool> {
     Ok(i % 2 == 1)
 }
 
-/// The lowest failing row is the call's error, whoever met another before.
+/// The error is that of the lowest failing row, even if another was met before.
 #[test]
 fn the_lowest_failure() {
     watched(|| {
@@ -269,7 +270,7 @@ fn policies_drop_what_fails() {
     });
 }
 
-/// The numbers of the output's rows are those that the call's rows have.
+/// The output's rows have the numbers of the call's rows.
 #[test]
 fn kept_rows_have_the_rows_numbers() {
     let df = df!["line" => [7u32, 3, 9, 4], "x" => [1i64, 2, 3, 4]].unwrap();
@@ -279,7 +280,7 @@ fn kept_rows_have_the_rows_numbers() {
         .filter_rows(|x: i64| x != 2)
         .unwrap();
     assert_eq!(numbers(&outcome.kept_rows()), [7, 9, 4]);
-    // The column of numbers is one of the frame's.
+    // The column of row numbers is a column of the frame.
     assert_eq!(outcome.output, rows_of(&df, |row| row != 1));
     let outcome = call()
         .select(["x"])
@@ -316,7 +317,7 @@ fn a_row_is_tried_again() {
     assert_eq!(attempts.u32().unwrap().to_vec(), [Some(3)]);
 }
 
-/// A cancelled run: an error, or the rows kept of those that were done; the rest is what is left to do.
+/// A cancelled run returns an error, or the kept rows of those that were done; `rest` returns the rows that are left to do.
 #[test]
 fn cancelled() {
     watched(|| {
@@ -418,7 +419,7 @@ fn watched_and_with_leading_arguments() {
     }
 }
 
-/// Every fault of a call at once, before the closure is called.
+/// All faults of a call are reported together, before the closure is called.
 #[test]
 fn names_and_returns_are_refused() {
     let df = counting(3);
@@ -460,7 +461,7 @@ fn names_and_returns_are_refused() {
     assert_eq!(calls.load(SeqCst), 0);
 }
 
-/// A job gives what the call gives.
+/// A job gives the same as the call.
 #[test]
 fn in_the_background() {
     watched(|| {
@@ -507,7 +508,7 @@ fn in_the_background() {
     });
 }
 
-/// Lazily: the eager answer in both engines, the closure called once for each row that comes to it.
+/// A lazy call gives the eager answer in both engines, and the closure is called once for each row that reaches it.
 #[test]
 fn lazily_as_eagerly() {
     watched(|| {
@@ -538,7 +539,7 @@ fn lazily_as_eagerly() {
             assert_eq!(calls.swap(0, SeqCst), rows, "{engine:?}");
             let schema = query.clone().collect_schema().unwrap();
             assert_eq!(schema.as_ref(), df.schema().as_ref());
-            // What a filter before it drops, the closure is not called for; and other columns alone may be asked for.
+            // The closure is not called for rows that an earlier filter drops, and the query may ask for other columns only.
             let half = df.clone().lazy().filter(col("i").lt(lit(100_000)));
             let query = half
                 .par_apply()
@@ -568,7 +569,7 @@ fn lazily_as_eagerly() {
                 .par_apply()
                 .filter_rows(|row: Row<'_>| (row.index() > 0).then_some(true));
             assert_eq!(collected(&query, engine).unwrap().height(), 2);
-            // Of no rows, and of a limit that comes after it.
+            // Without rows, and with a limit that comes after it.
             let none = df
                 .clear()
                 .lazy()
@@ -587,7 +588,7 @@ fn lazily_as_eagerly() {
     });
 }
 
-/// Lazily, on a scan of a file and behind a join, among filters of Polars' own.
+/// A lazy call on a scan of a file, and after a join, among filters of Polars.
 #[test]
 fn lazily_wherever_the_rows_come_from() {
     watched(|| {
@@ -650,7 +651,7 @@ fn lazily_wherever_the_rows_come_from() {
     });
 }
 
-/// Lazily: errors by the frame's rows; failures are dropped, and told.
+/// In a lazy call, errors have the frame's row numbers, and failing rows are dropped and collected.
 #[test]
 fn lazily_what_fails() {
     watched(|| {
@@ -676,7 +677,7 @@ fn lazily_what_fails() {
                 let told = failures.take();
                 assert_eq!(numbers(told.column("row").unwrap().idx().unwrap()), failed);
             }
-            // A collector alone lets failures pass.
+            // A collector without a policy lets failures pass.
             let failures = Failures::new();
             let told = call().failures(&failures).filter_rows(odd);
             assert_same_frame(&collected(&told, engine).unwrap(), &expected, "told");
@@ -697,7 +698,7 @@ fn lazily_what_fails() {
     });
 }
 
-/// Lazily: what it cannot follow is refused when the query is planned.
+/// Options that a lazy call cannot follow are refused when the query is planned.
 #[test]
 fn lazily_refused() {
     let call = || counting(3).lazy().par_apply();
@@ -720,7 +721,7 @@ fn lazily_refused() {
     assert!(error.contains("column \"i\""), "{error}");
 }
 
-/// Lazily, with a state for each worker.
+/// A lazy call with a state for each worker.
 #[test]
 fn lazily_with_a_state() {
     watched(|| {
@@ -754,7 +755,7 @@ fn lazily_with_a_state() {
     });
 }
 
-/// The plan that is shown has the call's name.
+/// The printed plan has the call's name.
 #[test]
 fn lazily_named() {
     let lf = counting(3).lazy();
@@ -777,7 +778,7 @@ fn lazily_named() {
     );
 }
 
-/// What a closure may return, as a bound has it.
+/// The types that a closure may return, checked by a bound.
 #[test]
 fn the_bound_can_be_written() {
     fn kept<M, F>(df: &DataFrame, f: F) -> Result<usize>

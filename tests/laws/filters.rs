@@ -1,4 +1,4 @@
-//! A row function in a filter, or beside one: called for the rows that there are, once, and for none that were dropped before.
+//! A row function in a filter, or near one, is called once for each row that is left, and not for rows that were dropped before.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use polars_par_apply::prelude::*;
 use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, refuse_unless, watched};
 
-/// What a closure was called with.
+/// The values that a closure was called with.
 #[derive(Clone, Default)]
 struct Calls<T>(Arc<Mutex<Vec<T>>>);
 
@@ -17,7 +17,7 @@ impl<T: Clone + Ord> Calls<T> {
         self.0.lock().unwrap().push(value);
     }
 
-    /// Sorted; then forgotten.
+    /// Returns them sorted, and clears the list.
     fn take(&self) -> Vec<T> {
         let mut calls = std::mem::take(&mut *self.0.lock().unwrap());
         calls.sort();
@@ -25,7 +25,7 @@ impl<T: Clone + Ord> Calls<T> {
     }
 }
 
-/// A Parquet file of the frame, in row groups, with dictionaries where Polars makes them.
+/// A Parquet file of the frame, with row groups, and with the dictionaries that Polars makes.
 fn parquet(folder: &Path, df: &DataFrame) -> LazyFrame {
     let path = folder.join("frame.parquet");
     let file = std::fs::File::create(&path).unwrap();
@@ -35,7 +35,7 @@ fn parquet(folder: &Path, df: &DataFrame) -> LazyFrame {
     LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap()
 }
 
-/// Polars' Parquet reader tries a filter of one column on dictionaries and on a null of its own making.
+/// Polars' Parquet reader evaluates a filter of one column for dictionaries, and for a null that it makes itself.
 #[test]
 fn a_filter_of_a_scan_is_called_for_the_files_rows() {
     watched(|| {
@@ -112,7 +112,7 @@ fn a_filter_of_a_scan_is_called_for_the_files_rows() {
     });
 }
 
-/// As an error, and not as a panic of Polars.
+/// It is an error, and not a panic of Polars.
 #[test]
 fn a_filter_of_a_scan_fails_as_elsewhere() {
     watched(|| {
@@ -142,8 +142,8 @@ fn a_filter_of_a_scan_fails_as_elsewhere() {
     });
 }
 
-/// Results that are compared within a filter: of a frame as they are; of a scan they would be compared for statistics, unless
-/// they are pinned, as the error says.
+/// A filter may compare results over a frame. On a scan, Polars would compare them for statistics, so the filter is refused unless the
+/// expression is pinned, as the error says.
 #[test]
 fn a_filter_by_other_results_is_refused_for_a_scan() {
     watched(|| {
@@ -177,10 +177,10 @@ fn a_filter_by_other_results_is_refused_for_a_scan() {
     });
 }
 
-/// A comparison, and what it keeps.
+/// A comparison, and the rows that it keeps.
 type Compared = (Expr, fn(i64) -> bool);
 
-/// Pinned, a comparison is made for the files' rows alone: no statistics, no dictionary, no null that is made up.
+/// If the expression is pinned, the comparison is made only for the files' rows: not for statistics, dictionaries or an invented null.
 #[test]
 fn a_pinned_comparison_of_a_scan_is_called_for_the_files_rows() {
     watched(|| {
@@ -256,7 +256,7 @@ fn what_is_filtered_before_is_not_seen() {
                     lf.clone()
                         .filter(not_zero())
                         .filter(rows(["n", "d"]).apply(|n: i64, d: i64| n / d).gt(lit(1))),
-                    // The row function's results are asked for.
+                    // The filter uses the row function's results.
                     lf.clone()
                         .filter(not_zero())
                         .par_apply()
@@ -298,7 +298,7 @@ fn what_a_join_drops_is_not_seen() {
     });
 }
 
-/// After what else drops or makes rows.
+/// After other steps that drop or make rows.
 #[test]
 fn what_other_steps_drop_is_not_seen() {
     watched(|| {
@@ -326,7 +326,7 @@ fn what_other_steps_drop_is_not_seen() {
     });
 }
 
-/// Several in one step, of a frame in chunks; one of them twice.
+/// Several expressions in one step over a frame in chunks, one of them twice.
 #[test]
 fn answers_side_by_side() {
     watched(|| {
@@ -358,7 +358,7 @@ fn answers_side_by_side() {
     });
 }
 
-/// A frame that only looks like a file's statistics.
+/// A frame whose columns look like a file's statistics.
 #[test]
 fn columns_may_be_called_as_statistics_are() {
     watched(|| {
@@ -383,7 +383,7 @@ fn columns_may_be_called_as_statistics_are() {
     });
 }
 
-/// A null is no yes, and neither is what fails and is let pass.
+/// A null does not keep a row, and neither does a failure that is let pass.
 #[test]
 fn rows_without_an_answer_are_dropped() {
     watched(|| {
@@ -408,7 +408,7 @@ fn rows_without_an_answer_are_dropped() {
     });
 }
 
-/// Of rows that a later `head` leaves out, the closure sees no more than are in a batch.
+/// Of the rows that a later `head` leaves out, the closure is called for no more than a batch.
 #[test]
 fn a_slice_leaves_rows_out() {
     watched(|| {

@@ -1,4 +1,4 @@
-//! `flat_map_rows`: any number of rows for each, in the order of the input, those of a plain loop; of a row that fails, none.
+//! `flat_map_rows` gives any number of rows for each row, in the order of the input, as a plain loop does; a failing row gives none.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::frames::{
     layouts, refuse_unless, watched,
 };
 
-/// Between attempts.
+/// The delay between attempts.
 const SOON: Duration = Duration::from_micros(1);
 
 fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
@@ -27,7 +27,7 @@ fn many(i: i64) -> i64 {
     [0, 1, 3, 0, 2, 7][i as usize % 6]
 }
 
-/// The rows that a loop makes of rows: each with the number of its input row, and which of the row's it is.
+/// Computes the rows by a plain loop: each has the number of its input row, and its number among the rows of that input row.
 fn looped(rows: impl Iterator<Item = i64>) -> DataFrame {
     let rows: Vec<(i64, i64)> = rows
         .flat_map(|i| (0..many(i)).map(move |n| (i, n)))
@@ -68,7 +68,7 @@ fn every_kind_of_rows() {
     let df = df!["i" => [0i64, 1, 2, 5]].unwrap();
     let call = || df.par_apply();
     let one = |values: &[i64]| df!["par_apply" => values].unwrap();
-    // One column too is a frame.
+    // A single column is a frame too.
     assert_eq!(
         call().flat_map_rows(|i: i64| vec![i; 2]).unwrap(),
         one(&[0, 0, 1, 1, 2, 2, 5, 5])
@@ -119,7 +119,7 @@ fn every_kind_of_rows() {
     assert_eq!(untyped.height(), 8);
 }
 
-/// Those whose values own memory, and those whose dtype shows only when they are there.
+/// Results whose values own memory, and results whose dtype is known only from the values.
 #[test]
 fn every_dtype_comes_out_as_it_went_in() {
     let df = every_dtype(500);
@@ -276,11 +276,11 @@ fn the_lowest_row_that_fails_is_named() {
     }
 }
 
-/// Of a row that fails, nothing is left: not what it gave before the item that failed.
+/// Nothing of a failing row is left, not even what it gave before the item that failed.
 #[test]
 fn a_row_that_fails_gives_none_and_is_reported() {
     let df = counting(6_000);
-    // Rows of seven fail at their fourth, some by a panic; of those of three, every other has no rows at all.
+    // Rows with seven results fail at the fourth, some by a panic; of the rows with three results, every second gives none at all.
     let items = |i: i64| {
         let items = rows_of(i).into_iter().map(move |(i, n)| match (i % 60, n) {
             (5, 3) => Err(anyhow::anyhow!("item {n} of {i}")),
@@ -447,7 +447,7 @@ fn no_rows_have_the_right_columns() {
             ["row", "id", "n", "text", "list", "when"]
         );
     }
-    // A frame of no rows is none to call the closure for.
+    // For a frame without rows the closure is not called.
     let never = df
         .clear()
         .par_apply()
@@ -568,7 +568,7 @@ fn a_cancelled_call_gives_the_rows_of_those_that_are_done() {
                 &expected["i"].clone().with_name("row".into()),
                 "their numbers",
             );
-            // What is left gives the rest.
+            // The rows that are left give the rest of the output.
             let rest = out.rest(&df).unwrap();
             let rest = rest.par_apply().select(["i"]).names(["i", "n"]);
             let rest = rest.flat_map_rows(rows_of).unwrap();
@@ -647,7 +647,7 @@ fn in_the_background_it_is_the_same() {
     });
 }
 
-/// What a closure makes is dropped once, whatever becomes of its row.
+/// Values that a closure makes are dropped once, whatever becomes of the row.
 #[test]
 fn nothing_leaks() -> Result<()> {
     struct Alive(Arc<AtomicUsize>);
@@ -676,7 +676,7 @@ fn nothing_leaks() -> Result<()> {
     Ok(())
 }
 
-/// Large parts are chunks of the output, small ones are joined; whatever stands side by side is cut alike.
+/// Large parts become chunks of the output, and small ones are joined; all columns are chunked alike.
 #[test]
 fn chunks_are_large_and_alike() {
     let df = counting(60_000);
@@ -721,7 +721,7 @@ fn lazily_it_is_the_same() {
         for engine in ENGINES {
             let out = collected(&planned, engine).unwrap();
             assert_same_frame(&out, &eager, &format!("{engine:?}"));
-            // What comes after it sees its rows, and what comes before it is not undone.
+            // Later steps work on the rows that it gives, and earlier steps keep their effect.
             let some = call(lf().filter(col("id").gt_eq(lit(10))));
             let some = some
                 .filter(col("n").eq(lit(2)))
@@ -730,7 +730,7 @@ fn lazily_it_is_the_same() {
             let threes = (10..250_000).filter(|i| many(*i) > 2);
             let expected: Vec<Option<i64>> = threes.map(Some).collect();
             assert_eq!(out["i"].i64().unwrap().to_vec(), expected, "{engine:?}");
-            // Numbers are those of the frame that it is made on.
+            // Row numbers are those of the frame that the call is made on.
             let apart = out["i"].cast(&IDX_DTYPE).unwrap();
             let apart = apart.idx().unwrap() - 10;
             assert_same(

@@ -1,4 +1,4 @@
-//! `.fold_rows`: one accumulator of all rows, the same bits whoever folds which.
+//! `fold_rows` gives one accumulator for all rows, with the same bits whichever worker folds which rows.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,7 +12,7 @@ use polars_par_apply::rand::RngExt;
 
 use crate::frames::{counting, faults, held_back, layouts, refuse_unless, watched, ways};
 
-/// A row more or less than the heights at which blocks become another size, and what lies between.
+/// Heights around those at which the size of blocks changes, and some between.
 const HEIGHTS: [usize; 15] = [
     0, 1, 2, 3, 32, 33, 63, 64, 65, 127, 129, 1_000, 4_097, 32_769, 100_003,
 ];
@@ -29,7 +29,7 @@ fn dot(call: Apply<'_, 'static>) -> f64 {
     call.fold_rows(|| 0.0, f, |a, b| a + b).unwrap()
 }
 
-/// The rows in the order in which they are folded and merged.
+/// Records the order in which rows are folded and merged.
 fn rows(call: Apply<'_, 'static>) -> Vec<i64> {
     let f = |rows: &mut Vec<i64>, i: i64| rows.push(i);
     call.fold_rows(Vec::new, f, |mut a, b| {
@@ -73,7 +73,7 @@ fn the_same_bits_on_any_workers_and_any_chunks() {
             }
         }
     }
-    // Which worker takes which block is chance: many times over, so that another order would show.
+    // Which worker takes which block is random, so this runs many times to notice another order.
     let df = uneven(100_003);
     let expected = dot(df.par_apply().sequential());
     for _ in 0..200 {
@@ -125,7 +125,7 @@ fn cells_of_every_kind() {
         }
         a
     };
-    // A null in a plain argument: the row is left out. In an Option, it is seen.
+    // A row with a null in a plain argument is left out. An `Option` is given `None`.
     let counts = df.par_apply().select(["word", "n"]).fold_rows(
         HashMap::new,
         |counts: &mut HashMap<String, i64>, word: &str, n: i64| {
@@ -160,7 +160,7 @@ fn cells_of_every_kind() {
         |a, b| a + b,
     );
     assert_eq!(of_tuple.unwrap(), 30);
-    // Where every row has a null, and of a column of one value.
+    // A frame in which every row has a null, and a scalar column.
     let none = df![ "x" => [None::<f64>, None] ].unwrap();
     assert_eq!(
         none.par_apply()
@@ -234,7 +234,7 @@ fn the_lowest_failing_row() {
             );
         }
     }
-    // What cannot be read.
+    // A value that cannot be read.
     let df = df!["x" => [1i64, 2, 300]].unwrap();
     let call = || df.par_apply().casts(Casts::Lossy);
     let small = call().fold_rows(
@@ -263,7 +263,7 @@ fn panics_of_init_and_merge_say_which() {
             "row 0: the closure panicked: within init: no room",
             "{way}"
         );
-        // The lowest of those that panic, always: a block has 200 rows.
+        // The error is always that of the lowest row that panics; a block has 200 rows.
         for first in [1, 2, 5, 16, 31] {
             let error = call
                 .clone()
@@ -299,7 +299,7 @@ fn panics_of_init_and_merge_say_which() {
     }
 }
 
-/// Counts those that are alive, and the most that ever were.
+/// Counts the values that are alive, and the most that were alive at the same time.
 #[derive(Default)]
 struct Count {
     alive: AtomicUsize,
@@ -342,11 +342,11 @@ fn few_accumulators_are_there_at_a_time() {
         assert_eq!(count.alive.load(SeqCst), 0);
         assert_eq!(count.made.load(SeqCst), 32);
         let most = count.most.load(SeqCst);
-        // Of what lies beside each block that is not done, one for each round at most.
+        // At most one accumulator for each round is kept beside each block that is not done.
         let few = 6 * (workers + 1);
         assert!(most <= few, "{most} on {workers} workers");
     }
-    // The first block is the last to be done: what the others make is merged meanwhile.
+    // The first block is the last to be done, and the accumulators of the others are merged meanwhile.
     let count = Count::default();
     let done = AtomicUsize::new(0);
     let sum = df.par_apply().workers(2).fold_rows(
@@ -420,7 +420,7 @@ fn cancelled_and_late() {
         assert!(*done < 5_000);
         assert!(!error.to_string().contains("on_cancel"), "{error}");
 
-        // Word that the call was cancelled is no failure of its own.
+        // An error that only says that the call was cancelled is not a failure.
         let token = CancelToken::new();
         let f = |_: &mut i64, i: i64| {
             if i == 100 {
@@ -452,7 +452,7 @@ fn cancelled_and_late() {
             }
         ));
     }
-    // A run that is done before it sees the token is not cancelled.
+    // A run that is finished before it looks at the token is not cancelled.
     let token = CancelToken::new();
     let call = df.par_apply().sequential().cancel_token(&token);
     let sum = call.fold_rows(

@@ -1,4 +1,4 @@
-//! Frames of every dtype, in awkward layouts, and what the laws ask of them.
+//! Frames of every dtype in awkward layouts, and functions that several laws use.
 
 use std::process::{Command, Output};
 use std::sync::mpsc;
@@ -8,7 +8,7 @@ use polars::prelude::{CategoricalPhysical, Categories, FrozenCategories};
 use polars_par_apply::Error;
 use polars_par_apply::prelude::*;
 
-/// The column in chunks of these lengths (0 makes an empty chunk), and what is left as one more.
+/// Returns the column in chunks of these lengths (0 makes an empty chunk), and one more chunk for the rest.
 pub(crate) fn cut(column: &Column, lengths: impl IntoIterator<Item = usize>) -> Column {
     let series = column.as_materialized_series().rechunk();
     let mut chunks = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn cut(column: &Column, lengths: impl IntoIterator<Item = usize>) -> 
     unsafe { Series::from_chunks_and_dtype_unchecked(name, chunks, series.dtype()) }.into_column()
 }
 
-/// The column as a slice from the middle of a longer one, so that every array and bitmap has an offset.
+/// Returns the column as a slice from the middle of a longer one, so that every array and bitmap has an offset.
 pub(crate) fn inside(column: &Column, before: usize) -> Column {
     let series = column.as_materialized_series();
     let padding = match series.len() {
@@ -41,14 +41,14 @@ pub(crate) fn inside(column: &Column, before: usize) -> Column {
     slice.with_name(series.name().clone()).into_column()
 }
 
-/// The frame with `change` made to each of its columns, told their position.
+/// Returns the frame with `change` applied to each of its columns and their positions.
 pub(crate) fn each_column(df: &DataFrame, change: impl Fn(usize, &Column) -> Column) -> DataFrame {
     let columns = df.columns().iter().enumerate();
     let columns = columns.map(|(i, column)| change(i, column)).collect();
     DataFrame::new(df.height(), columns).unwrap()
 }
 
-/// The same rows in layouts that have nothing in common.
+/// Returns the same rows in several different layouts.
 pub(crate) fn layouts(df: &DataFrame) -> Vec<(&'static str, DataFrame)> {
     let misaligned = |i: usize| std::iter::repeat([2 * i + 1, i + 2, 0, 7]).flatten();
     vec![
@@ -167,7 +167,7 @@ pub(crate) fn every_dtype(rows: usize) -> DataFrame {
     DataFrame::new(rows, columns.chain([null]).collect()).unwrap()
 }
 
-/// A value's text. A category is its own: what else it holds, other columns of its categories change.
+/// Returns a value's text. Of a category it is only the category's own text, since its other content depends on other columns.
 pub(crate) fn shown(value: &AnyValue<'_>) -> String {
     match value.get_str() {
         Some(text) => format!("{text:?}"),
@@ -175,7 +175,7 @@ pub(crate) fn shown(value: &AnyValue<'_>) -> String {
     }
 }
 
-/// The text of a row's values.
+/// Returns the text of a row's values.
 pub(crate) fn shown_row(row: Row<'_>) -> String {
     row.iter()
         .map(|(name, value)| format!("{name}: {};", shown(&value)))
@@ -209,7 +209,7 @@ pub(crate) fn assert_same_frame(is: &DataFrame, expected: &DataFrame, what: &str
     }
 }
 
-/// The faults of a call that has several.
+/// Returns the faults of a call that has several.
 #[track_caller]
 pub(crate) fn faults(error: &Error) -> &[Error] {
     match error.kind() {
@@ -218,19 +218,19 @@ pub(crate) fn faults(error: &Error) -> &[Error] {
     }
 }
 
-/// After how many seconds a test hangs: by default far more than any takes on a busy machine. A sanitizer, under which each
-/// takes many times as long, asks for more.
+/// After how many seconds a test counts as hanging: by default far more than any test takes on a busy machine. Under a sanitizer,
+/// where tests take many times as long, a variable sets more.
 fn patience() -> Duration {
     let asked = std::env::var("LAWS_PATIENCE_SECONDS").ok();
     Duration::from_secs(asked.map_or(120, |seconds| seconds.parse().unwrap()))
 }
 
-/// Runs `work` on a thread of its own, and fails rather than hangs.
+/// Runs `work` on another thread, and fails if it hangs.
 #[track_caller]
 pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        // Where the receiver is gone, the test has failed already.
+        // If the receiver is gone, the test has already failed.
         let _ = sender.send(work());
     });
     match receiver.recv_timeout(patience()) {
@@ -242,37 +242,37 @@ pub(crate) fn watched<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     }
 }
 
-/// An error of so many words, unless all is well.
+/// Returns an error with the message `why`, unless `well` is true.
 pub(crate) fn refuse_unless(well: bool, why: &'static str) -> anyhow::Result<()> {
     anyhow::ensure!(well, why);
     Ok(())
 }
 
-/// Waits for the token, in rows that come after the one that cancels it: else that one might be the last to be done, and
-/// the call complete.
+/// Waits for the token in rows after the one that cancels it. Otherwise that row might be the last to be done, and the call would be
+/// complete.
 pub(crate) fn held_back(token: &CancelToken) {
     while !token.is_cancelled() {
         std::thread::yield_now();
     }
 }
 
-/// How many threads this process has. Where that cannot be read, the test that asks has failed.
+/// Returns how many threads this process has. If that cannot be read, the test fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").unwrap().count())
 }
 
-/// How many threads this process has: not counted on this platform, and the test that asks says so.
+/// On this platform threads are not counted, and the test says so.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn threads() -> Option<usize> {
     use std::io::Write;
-    // What the macros print is shown for tests that fail only.
+    // The output of the print macros is shown only for tests that fail, so this writes to standard error directly.
     let left_out = "left out: the threads of a process are not counted on this platform";
     writeln!(std::io::stderr(), "{left_out}").unwrap();
     None
 }
 
-/// Runs an ignored test in a process of its own, which `with` may prepare; it has passed.
+/// Runs an ignored test in a separate process, which `with` may prepare, and checks that it passes.
 #[track_caller]
 pub(crate) fn alone(test: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -287,8 +287,7 @@ pub(crate) fn alone(test: &str, with: impl FnOnce(&mut Command) -> &mut Command)
     output
 }
 
-/// Every way to run a call that must not matter: on so many workers, whole, in so many partitions, in chunks of so many
-/// rows.
+/// All ways to run a call that must give the same result: with several numbers of workers, not cut, and cut by partitions or rows.
 pub(crate) fn ways<'a>(
     apply: &Apply<'a, 'static>,
     partitions: usize,
@@ -306,7 +305,7 @@ pub(crate) fn ways<'a>(
     ways
 }
 
-/// A frame of `rows` rows whose column `i` counts them, as `Int64`.
+/// Returns a frame of `rows` rows whose column `i` counts them, as `Int64`.
 pub(crate) fn counting(rows: usize) -> DataFrame {
     df!["i" => (0..rows as i64).collect::<Vec<i64>>()].unwrap()
 }

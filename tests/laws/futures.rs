@@ -1,4 +1,4 @@
-//! Jobs as futures: under tokio, under pollster, and by hand.
+//! Jobs as futures: with tokio, with pollster, and polled by hand.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -110,7 +110,7 @@ fn in_a_worker_of_the_pool() {
             let job = pool.apply_async(move || {
                 pollster::block_on(every_kind(&inner));
                 let (first, second) = (inner.apply_async(|| 1), inner.apply_async(|| 2));
-                // Against their order.
+                // In reverse order.
                 pollster::block_on(async { second.await.unwrap() * 10 + first.await.unwrap() })
             });
             assert_eq!(job.get().unwrap(), 21);
@@ -241,7 +241,7 @@ fn the_last_waker_is_woken() {
             let Poll::Ready(Ok(5)) = poll(&mut job, &waker) else {
                 panic!("it was woken")
             };
-            // Then the result is gone, as for one who has got it.
+            // Afterwards the result is gone, as after `get`.
             for _ in 0..2 {
                 let Poll::Ready(taken) = poll(&mut job, &waker) else {
                     panic!("it is over")

@@ -1,4 +1,4 @@
-//! What a query's failure leaves a gap behind: nothing is called, numbered or given beyond it.
+//! A failure in a query leaves a gap in its rows, and no row after the gap is called, numbered or returned.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use polars_par_apply::prelude::*;
 use crate::engines::{ENGINES, collected};
 use crate::frames::{refuse_unless, watched};
 
-/// How often a race is run.
+/// How many times a test of a race is run.
 const TIMES: usize = 30;
 
-/// Parquet files of so many rows each, with the column `id`, which counts over all of them.
+/// Writes Parquet files with these numbers of rows, with a column `id` that counts over all of them.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -36,7 +36,7 @@ impl Files {
     }
 }
 
-/// A call that fails at this id.
+/// Returns a call that fails at this id.
 fn failing_at(lf: LazyFrame, bad: i64) -> LazyFrame {
     let call = lf.par_apply().select(["id"]).names(["first"]);
     call.rows(move |id: i64| refuse_unless(id != bad, "bad id").map(|()| id))
@@ -71,7 +71,7 @@ fn a_later_call_gives_the_error_of_the_one_that_failed() {
     });
 }
 
-/// Of every kind of call: none sees a row with a wrong number, or any after a gap.
+/// No kind of call is given a row with a wrong number, or a row after a gap.
 #[test]
 fn no_later_call_is_called_beyond_the_gap() {
     watched(|| {
@@ -86,7 +86,7 @@ fn no_later_call_is_called_beyond_the_gap() {
                 counter.fetch_add(usize::from(row.index() as i64 != id), SeqCst);
                 id
             });
-            // Its batches come in order, so what it sees after a gap is what Polars passed on.
+            // Its batches come in order, so a row after a gap would have been passed on by Polars.
             let counter = beyond.clone();
             let seen = Mutex::new(0);
             let chunks = first.with_row_index("row", None).par_apply().row_wise();
@@ -145,7 +145,7 @@ fn chunks_that_fail_stop_what_comes_after_them() {
     });
 }
 
-/// The results that a stream gives begin at the first row and have no gap; then comes the error.
+/// The results of a stream begin at the first row and have no gap; after them comes the error.
 fn assert_no_gap(batches: Batches<(usize, Vec<i64>)>, bad: i64) {
     let mut next = 0;
     let mut error = None;
@@ -183,7 +183,7 @@ fn a_stream_ends_before_the_gap() {
                     let batches = failing_at(small.scan(), bad).par_apply().batches(places);
                     let batches = batches.chunk_rows(10);
                     match unordered {
-                        // Their order is another, what is among them is not.
+                        // The order may differ, but the rows are the same.
                         true => {
                             let all = batches.unordered().filter_map(Result::ok);
                             all.for_each(|(offset, ids)| assert_eq!(ids[0], offset as i64));
@@ -232,7 +232,7 @@ fn a_state_is_not_run_over_the_gap_nor_finished() {
     });
 }
 
-/// An operator of Polars that fails is known at the end of the query alone: then no state is finished.
+/// The failure of an operator of Polars is known only at the end of the query, and then no state is finished.
 #[test]
 fn a_query_that_fails_finishes_no_state() {
     watched(|| {
@@ -252,7 +252,7 @@ fn a_query_that_fails_finishes_no_state() {
     });
 }
 
-/// A query that is collected again runs afresh: what failed in one run is not known to the next.
+/// A query that is collected again runs anew: a failure in one run has no effect on the next.
 #[test]
 fn a_run_knows_nothing_of_the_one_before() {
     watched(|| {
@@ -305,7 +305,7 @@ fn a_run_knows_nothing_of_the_one_before() {
     });
 }
 
-/// Runs of one query side by side, of which some fail: those fail, and no others.
+/// If one query runs several times at the same time and some runs fail, only those return errors.
 #[test]
 fn runs_side_by_side_know_nothing_of_each_other() {
     watched(|| {
@@ -314,9 +314,9 @@ fn runs_side_by_side_know_nothing_of_each_other() {
             .num_threads(4)
             .build()
             .unwrap();
-        // In memory and streaming, on threads of their own and on those of a pool that take each other's work.
+        // In memory and streaming, on separate threads and on threads of a pool that take each other's work.
         let run = |fail: bool, engine: Engine, query: &LazyFrame| {
-            // The same function in each query; whether it fails, a column says.
+            // Each query has the same function; a column says whether it fails.
             let query = query.clone().filter(col("fail").eq(lit(fail)));
             let result = collected(&query, engine);
             match (fail, result) {
@@ -362,7 +362,7 @@ fn runs_side_by_side_know_nothing_of_each_other() {
     });
 }
 
-/// A query that fails within another, when that is planned or when it runs, and whose error nobody minds.
+/// A query that fails within another, when the outer is planned or when it runs, and whose error is ignored.
 #[test]
 fn a_query_within_another_is_its_own() {
     watched(|| {

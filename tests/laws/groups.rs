@@ -1,4 +1,4 @@
-//! Groups of rows that have the same keys: each row in one, in order, and one call for each.
+//! Groups of rows that have the same keys: each row is in one group, groups and rows are in order, and each group is one call.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::frames::{every_dtype, layouts, shown};
 
-/// The rows of each group, in the order of first rows, by the text of the keys.
+/// Computes the rows of each group from the text of the keys, in the order of first rows.
 fn by_text(df: &DataFrame, keys: &[&str]) -> Vec<(String, Vec<usize>)> {
     let mut places = BTreeMap::new();
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
@@ -21,7 +21,7 @@ fn by_text(df: &DataFrame, keys: &[&str]) -> Vec<(String, Vec<usize>)> {
         let key = keys.iter().map(|key| {
             let value = df.column(key).unwrap().get(row).unwrap();
             match value {
-                // As Polars: −0.0 is 0.0.
+                // As in Polars, −0.0 is equal to 0.0.
                 AnyValue::Float64(0.0) => "0.0".to_owned(),
                 AnyValue::Float32(0.0) => "0.0".to_owned(),
                 AnyValue::Null => "is null".to_owned(),
@@ -38,7 +38,7 @@ fn by_text(df: &DataFrame, keys: &[&str]) -> Vec<(String, Vec<usize>)> {
     groups
 }
 
-/// The rows of each group, as closures are given them.
+/// Returns the rows of each group as closures are given them.
 fn given(df: &DataFrame, keys: &[&str], workers: usize) -> Vec<Vec<usize>> {
     let keys = keys.iter().copied();
     let lists = df
@@ -197,7 +197,7 @@ fn nulls_are_left_out_of_all_arguments_together() {
         pairs.column("column_0").unwrap().f64().unwrap().to_vec(),
         [Some(10.0), Some(160.0), Some(0.0)]
     );
-    // A group that is left empty is still called.
+    // The closure is still called for a group whose rows are all left out.
     assert_eq!(
         pairs.column("column_1").unwrap().u64().unwrap().to_vec(),
         [Some(1), Some(1), Some(0)]
@@ -208,7 +208,7 @@ fn nulls_are_left_out_of_all_arguments_together() {
     );
     assert_eq!(pairs.column("column_3").unwrap().null_count(), 3);
     assert_eq!(pairs.column("column_4").unwrap().null_count(), 0);
-    // `Option` sees them, and does not hide those of others.
+    // `Option` is given nulls, and does not hide the nulls of other arguments.
     let seen = df
         .par_apply_groups(["k"], |x: Values<'_, Option<f64>>, y: Values<'_, f64>| {
             (
@@ -239,7 +239,7 @@ fn nulls_are_left_out_of_all_arguments_together() {
         rows.column("par_apply").unwrap().f64().unwrap().to_vec(),
         [Some(14.5), Some(44.0), Some(0.0)]
     );
-    // None is allowed: the first is told, before any call.
+    // No null is allowed: the first one is reported before any call.
     let error = df
         .par_apply()
         .by(["k"])
@@ -298,7 +298,7 @@ fn every_dtype_is_given_by_group_as_it_is() {
                 v.iter().map(|v| shown(&v)).collect::<Vec<String>>()
             });
             assert_eq!(values.unwrap(), whole.unwrap(), "{layout}, {name}");
-            // The identity, stacked and in place.
+            // The identity, as a stacked frame and in place.
             let stacked = call().groups(|g: DataFrame| g).unwrap();
             let order: Vec<usize> = given(&df, &["the key"], 1).concat();
             let order =
@@ -319,7 +319,7 @@ fn every_dtype_is_given_by_group_as_it_is() {
     }
 }
 
-/// A frame of so many rows whose keys are drawn from so many.
+/// Returns a frame of random keys.
 fn drawn(rows: usize, keys: u64, seed: u128) -> DataFrame {
     let mut random = Pcg64Mcg::new(seed);
     let k: Vec<i64> = (0..rows)
@@ -456,7 +456,7 @@ fn frames_are_stacked_with_their_keys() {
         .without_keys()
         .groups(|x: Values<'_, i32>| x.iter().collect::<Series>());
     assert_eq!(series.unwrap(), df!["y" => [1, 3, 2]].unwrap());
-    // A result that is named as a key, whole or not.
+    // A result with the name of a key, whole or not.
     let clash = df
         .par_apply()
         .by(["k"])
@@ -472,15 +472,15 @@ fn frames_are_stacked_with_their_keys() {
     assert!(
         matches!(clash.unwrap_err().kind(), ErrorKind::DuplicateName { name, .. } if name == "k")
     );
-    // Those that do not go together.
+    // Results that do not go together.
     let other = df.par_apply().by(["k"]).groups(|g: Group| match g.index() {
         0 => df!["y" => [1]],
         _ => df!["z" => [1]],
     });
     assert_eq!(
         other.unwrap_err().to_string(),
-        "group \"b\" (from row 1): column \"z\": it is column 0 of the result, which in the groups before it is \"y\"; return \
-         the same columns, in the same order, for every group"
+        "group \"b\" (from row 1): column \"z\": it is column 0 of the result, but in the groups before it that column is \
+         \"y\"; return the same columns, in the same order, for every group"
     );
 }
 
@@ -621,8 +621,8 @@ fn a_result_of_another_length_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "group \"b\" (from row 1): the result has 2 values, and the closure was given 1 row; return one for each of them, or \
-         Each(value) for all"
+        "group \"b\" (from row 1): the result has 2 values, but the closure was given 1 row; return one value for each row, \
+         or Each(value) for all of them"
     );
     let error = df
         .par_apply()
@@ -631,7 +631,7 @@ fn a_result_of_another_length_is_refused() {
         .transform(|g: DataFrame| g["x"].head(Some(1)))
         .unwrap_err();
     assert!(error.to_string().starts_with(
-        "part 0 (from row 0): the result has 1 value, and the closure was given 3 rows"
+        "part 0 (from row 0): the result has 1 value, but the closure was given 3 rows"
     ));
 }
 
@@ -694,7 +694,7 @@ fn faults_are_told_together_and_before_any_call() {
         .groups(|_: Values<'_, f64>, _: &str| 1u64);
     assert_eq!(
         fault(late),
-        ".by(…): the closure takes a key after other arguments; the keys, as cells, come first"
+        ".by(…): the closure takes a key (an argument that is a cell) after other arguments; put the keys first"
     );
     let few = df
         .par_apply()
@@ -702,7 +702,7 @@ fn faults_are_told_together_and_before_any_call() {
         .groups(|_: &str, _: Values<'_, f64>| 1u64);
     assert_eq!(
         fault(few),
-        ".by(…): the closure takes 1 key as cells, and there are 2; take all of the keys in their order, or none"
+        ".by(…): the closure takes 1 key as cells, but there are 2; take all of the keys in their order, or none"
     );
     let dtype = df
         .par_apply()
@@ -733,7 +733,7 @@ fn a_slow_group_keeps_no_other_waiting() {
             .outcome()
             .groups(|k: i64| {
                 if k == slow {
-                    // The others are done meanwhile, however long that takes.
+                    // The other groups are done meanwhile, however long that takes.
                     let began = Instant::now();
                     while done.load(Relaxed) < 99 && began.elapsed() < Duration::from_secs(60) {
                         thread::sleep(Duration::from_millis(1));
@@ -772,7 +772,7 @@ fn a_large_group_is_begun_first() {
                 }
                 return (before, done.load(Relaxed) as u64);
             }
-            // So that the large one is begun before they are through.
+            // They take long enough that the large one is begun before they are done.
             thread::sleep(Duration::from_micros(200));
             done.fetch_add(1, Relaxed);
             (before, 0)
@@ -861,7 +861,7 @@ fn states_seeds_progress_and_cancels_are_as_of_rows() {
     assert_eq!(retried.unwrap().stats.retries, 2);
 }
 
-/// Polars panics where it prints a date that its calendar does not have.
+/// Polars panics when it prints a date that its calendar does not have.
 #[test]
 fn a_key_that_cannot_be_printed_is_told_by_its_number() {
     let stored = |values: &[i64], dtype: DataType| {
@@ -928,7 +928,7 @@ fn a_key_that_cannot_be_printed_is_told_by_its_number() {
     }
 }
 
-/// As in every verb, what is whole has its own name unless another is given.
+/// As in every verb, a whole frame or column keeps its names unless others are given.
 #[test]
 fn whole_results_keep_their_names() {
     let df = df!["k" => ["a", "b", "a"], "par_apply" => [1, 2, 3]].unwrap();

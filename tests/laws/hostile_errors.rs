@@ -1,4 +1,4 @@
-//! Whatever the error of a closure does when it is shown, asked for its cause or dropped: a lazy call ends with an error.
+//! A lazy call ends with an error, whatever the closure's error does when it is printed, asked for its cause, or dropped.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,7 +10,7 @@ use polars_par_apply::prelude::*;
 use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, watched};
 
-/// What an error does that it should not.
+/// The bad behaviour of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Nothing,
@@ -36,7 +36,7 @@ const ALL: [Does; 8] = [
 
 struct Hostile(Does);
 
-/// A panic whose own payload panics when it is dropped.
+/// A panic whose payload panics when it is dropped.
 struct Payload;
 
 impl Drop for Payload {
@@ -90,7 +90,7 @@ impl Drop for Hostile {
     }
 }
 
-/// Without an unwinding, and shows what the error says.
+/// The call does not unwind, and its error has the message.
 fn ends<T>(what: &str, call: impl FnOnce() -> Result<T, String>) {
     let ended = catch_unwind(AssertUnwindSafe(call));
     let Ok(ended) = ended.map_err(std::mem::forget) else {
@@ -102,7 +102,7 @@ fn ends<T>(what: &str, call: impl FnOnce() -> Result<T, String>) {
     assert!(!said.is_empty(), "{what}");
 }
 
-/// Every row fails, or one in the midst.
+/// Every row fails, or one in the middle.
 fn fail(i: i64, does: Does, every: i64) -> Result<i64, Hostile> {
     match i % every == every - 1 {
         true => Err(Hostile(does)),
@@ -117,14 +117,14 @@ macro_rules! fails {
     }};
 }
 
-/// What an error of this crate says; then it is dropped, which is the user's affair.
+/// Returns the message of an error of this crate. Dropping the error is up to the user.
 fn said(error: Error) -> String {
     let said = format!("{error} {error:?} {error:#}");
     let _ = catch_unwind(AssertUnwindSafe(|| drop(error))).map_err(std::mem::forget);
     said
 }
 
-/// Its message is made without harm.
+/// Its message can be made.
 fn in_polars(error: PolarsError) -> String {
     error.to_string()
 }
@@ -228,7 +228,7 @@ fn a_stream_ends_with_an_error() {
                         last(call.row_batches(fails!(does, every)), unordered)
                     });
                 }
-                // Dropped with failures that nobody has asked for.
+                // It is dropped with failures that were never taken.
                 let mut batches = counting(20_000)
                     .lazy()
                     .par_apply_batches(move |chunk: Chunk| match chunk.index() {
@@ -244,7 +244,7 @@ fn a_stream_ends_with_an_error() {
     });
 }
 
-/// What passes is null, and what it said is kept as far as it can be.
+/// A failure that is let pass gives a null, and its message is kept as far as possible.
 #[test]
 fn what_passes_says_what_it_can() {
     watched(|| {

@@ -1,4 +1,4 @@
-//! A pool's `imap` and `imap_unordered`: lazy, bounded, in order, and ended by the lowest failure.
+//! A pool's `imap` and `imap_unordered` are lazy, bounded and in order, and end with the lowest failure.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -54,7 +54,7 @@ fn each_result_comes_once_in_some_order() {
     });
 }
 
-/// Results that are ready are not kept waiting by one that is not.
+/// Results that are ready do not wait for one that is not.
 #[test]
 fn unordered_results_overtake() {
     watched(|| {
@@ -75,11 +75,11 @@ fn unordered_results_overtake() {
     });
 }
 
-/// Also where the one who reads is a worker of the pool.
+/// This is also so if the reader is a worker of the pool.
 #[test]
 fn unordered_results_overtake_within_the_pool() {
     watched(|| {
-        // One that reads, one that waits for it, and one that goes on.
+        // One worker reads, one waits for it, and one goes on.
         for workers in [3, 5] {
             let pool = Pool::new(workers).unwrap();
             let own = pool.clone();
@@ -102,7 +102,7 @@ fn unordered_results_overtake_within_the_pool() {
     });
 }
 
-/// Nothing is taken before it is asked for, and never more than is said; from iterators that need not be `Send`.
+/// No item is taken before it is needed, and never more than `look_ahead` allows; the iterator need not be `Send`.
 #[test]
 fn an_endless_iterator_is_taken_bit_by_bit() {
     watched(|| {
@@ -120,7 +120,7 @@ fn an_endless_iterator_is_taken_bit_by_bit() {
                 assert_eq!(taken.load(SeqCst), 0);
                 for expected in 0..500u64 {
                     assert_eq!(imap.next().unwrap().unwrap(), expected);
-                    // The chunk that is being read is not ahead any more.
+                    // The chunk that is being read does not count as ahead.
                     let most = (expected as usize / chunk_size + 1 + look_ahead) * chunk_size;
                     assert!(
                         taken.load(SeqCst) <= most,
@@ -139,7 +139,7 @@ fn an_endless_iterator_is_taken_bit_by_bit() {
     });
 }
 
-/// Workers are at it while the results before are being read.
+/// Workers run items while earlier results are being read.
 #[test]
 fn it_works_ahead() {
     watched(|| {
@@ -155,13 +155,13 @@ fn it_works_ahead() {
             .look_ahead(8);
         assert_eq!(imap.next().unwrap().unwrap(), 0);
         assert_eq!(imap.next().unwrap().unwrap(), 1);
-        // Two are read, and at least one more was begun, for nobody asked for it.
+        // Two results are read, and at least one more item was begun, although nobody has asked for it.
         let guard = begun.0.lock().unwrap();
         drop(begun.1.wait_while(guard, |begun| *begun < 3).unwrap());
     });
 }
 
-/// What the iterator waits for keeps no more back than it was let look ahead.
+/// A slow item keeps back no more results than `look_ahead` allows.
 #[test]
 fn a_result_is_given_while_the_iterator_waits_for_more() {
     watched(|| {
@@ -239,7 +239,7 @@ fn errors_may_be_kept_as_results() {
     assert!(each[1].is_err());
 }
 
-/// A pool that is closed does not begin one, and ends none that was begun; one that is terminated ends it.
+/// A closed pool begins no `imap`, and does not end one that was begun; a terminated pool ends it.
 #[test]
 fn the_end_of_a_pool() {
     watched(|| {
@@ -284,7 +284,7 @@ fn the_end_of_a_pool() {
     });
 }
 
-/// Within a worker of the pool it goes over, which may be the only one.
+/// It can be read on a worker of the same pool, even if that is the only one.
 #[test]
 fn within_a_job_of_the_pool() {
     watched(|| {
@@ -308,7 +308,7 @@ fn within_a_job_of_the_pool() {
     });
 }
 
-/// Dropped half way, it leaves nothing behind.
+/// An iterator that is dropped halfway leaves nothing behind.
 #[test]
 fn dropped_half_way() {
     watched(|| {
@@ -334,7 +334,7 @@ fn dropped_half_way() {
     });
 }
 
-/// What a read of results met: a value, an error, or a panic.
+/// What reading a result gave: a value, an error, or a panic.
 #[derive(Debug, PartialEq)]
 enum Met {
     Value(i32),
@@ -371,7 +371,7 @@ fn values(met: &[Met]) -> Vec<i32> {
     values.collect()
 }
 
-/// Numbers up to an end, of which some calls of `next` panic instead of giving theirs.
+/// Numbers up to an end, where some calls of `next` panic instead of returning a number.
 struct Panicky {
     next: i32,
     end: i32,
@@ -396,7 +396,7 @@ impl Iterator for Panicky {
     }
 }
 
-/// Sources that panic: at every place of a chunk, in a row, at the end, behind the end.
+/// Sources that panic: at every place of a chunk, several times in a row, at the end, after the end.
 fn panicky(hides_its_size: bool) -> impl Iterator<Item = (Vec<i32>, impl Fn() -> Panicky)> {
     let panics: [&[i32]; 10] = [
         &[],
@@ -421,7 +421,7 @@ fn panicky(hides_its_size: bool) -> impl Iterator<Item = (Vec<i32>, impl Fn() ->
     })
 }
 
-/// As from `map`: what was taken before is given, then the panic is, and then what comes behind it.
+/// As with `map`, the items that were taken before are returned, then comes the panic, and then the items after it.
 #[test]
 fn a_source_that_panics_loses_nothing() {
     watched(|| {
@@ -449,7 +449,7 @@ fn a_source_that_panics_loses_nothing() {
                         let results = results.chunk_size(chunk_size).look_ahead(look_ahead);
                         let met = read_on(results);
                         assert_eq!(met.len(), expected.len());
-                        // A panic comes behind all that was taken before it, and before all that was taken after it.
+                        // A panic comes after all items that were taken before it, and before all that were taken after it.
                         let is_panic = |met: &Met| matches!(met, Panic(_));
                         let met = met.split(is_panic).map(|met| {
                             let mut values = values(met);
@@ -464,7 +464,7 @@ fn a_source_that_panics_loses_nothing() {
     });
 }
 
-/// The payload is the source's own, whatever it is.
+/// The payload is that of the source, of whatever type.
 #[test]
 fn the_panic_of_a_source_is_its_own() {
     struct Mine(u8);
@@ -475,7 +475,7 @@ fn the_panic_of_a_source_is_its_own() {
     assert_eq!(payload.downcast_ref::<Mine>().map(|mine| mine.0), Some(7));
 }
 
-/// Items are numbered as `enumerate` numbers them; and an item that fails before the panic is the end.
+/// Items are numbered as by `enumerate`, and an item that fails before the panic ends the iterator.
 #[test]
 fn items_behind_a_panic_of_the_source_have_their_numbers() {
     watched(|| {
@@ -514,7 +514,7 @@ fn items_behind_a_panic_of_the_source_have_their_numbers() {
     });
 }
 
-/// Results that wait to be read are not lost, nor given twice, when the source panics meanwhile.
+/// Results that wait to be read are neither lost nor returned twice if the source panics meanwhile.
 #[test]
 fn results_that_are_ready_survive_a_panic_of_the_source() {
     watched(|| {
@@ -522,7 +522,7 @@ fn results_that_are_ready_survive_a_panic_of_the_source() {
             let pool = Pool::new(2).unwrap();
             let done = Arc::new((Mutex::new(0), Condvar::new()));
             let (own, seen) = (done.clone(), done);
-            // It panics when all that it gave before are done.
+            // It panics when all items that it gave before are done.
             let source = (0..9).inspect(move |n| {
                 if *n == 6 {
                     let all = own.1.wait_while(own.0.lock().unwrap(), |done| *done < 6);
@@ -553,7 +553,7 @@ fn results_that_are_ready_survive_a_panic_of_the_source() {
     });
 }
 
-/// A source whose drop panics: behind the results, where it has ended; not at all, where an item has failed.
+/// If a source's drop panics, the panic comes after the results if the source has ended, and not at all if an item has failed.
 #[test]
 fn a_source_that_panics_when_dropped_loses_nothing() {
     struct Dropped(std::ops::Range<i32>);
@@ -593,7 +593,7 @@ fn a_source_that_panics_when_dropped_loses_nothing() {
     });
 }
 
-/// Items and results that nobody asks for any more may panic when they are dropped, all of them.
+/// Items and results that are no longer needed may all panic when they are dropped.
 #[test]
 fn drops_that_panic_end_nothing() {
     struct Loud(i32);

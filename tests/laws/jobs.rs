@@ -1,4 +1,4 @@
-//! Jobs: how each ends, whom it tells, what it holds.
+//! Jobs: how each ends, which callbacks it calls, and what it keeps alive.
 
 use std::any::Any;
 use std::io;
@@ -15,7 +15,7 @@ use crate::frames::watched;
 /// Longer than any test may take.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
-/// What threads wait for until it is opened.
+/// A gate at which threads wait until it is opened.
 #[derive(Clone, Default)]
 pub(crate) struct Latch(Arc<(Mutex<bool>, Condvar)>);
 
@@ -31,7 +31,7 @@ impl Latch {
     }
 }
 
-/// Keeps every worker of a pool of one's own busy, until it is dropped.
+/// Keeps every worker of an owned pool busy, until it is dropped.
 pub(crate) struct Busy(Latch);
 
 impl Busy {
@@ -57,7 +57,7 @@ impl Drop for Busy {
     }
 }
 
-/// Counts how often each of some values was made, and how often dropped.
+/// Counts how often each of some values was made, and how often it was dropped.
 #[derive(Clone)]
 pub(crate) struct Drops(Arc<Vec<[AtomicUsize; 2]>>);
 
@@ -71,7 +71,7 @@ impl Drops {
         Counted(number, self.clone())
     }
 
-    /// How often each was made; it was dropped as often.
+    /// Returns how often each was made, and checks that it was dropped as often.
     #[track_caller]
     pub(crate) fn made(&self, what: &str) -> Vec<usize> {
         let count = |[made, dropped]: &[AtomicUsize; 2]| (made.load(SeqCst), dropped.load(SeqCst));
@@ -88,7 +88,7 @@ impl Drops {
 pub(crate) struct Counted(usize, Drops);
 
 impl Counted {
-    /// A closure that says this holds the value, and not its number alone.
+    /// A closure that calls this captures the value, and not only its number.
     pub(crate) fn number(&self) -> usize {
         self.0
     }
@@ -109,7 +109,7 @@ impl Drop for Bomb {
     }
 }
 
-/// What a result is, in a word.
+/// Returns what a result is, as a word.
 pub(crate) fn word<T>(result: &Result<T>) -> &'static str {
     result.as_ref().map_or_else(word_of, |_| "value")
 }
@@ -127,12 +127,12 @@ pub(crate) fn word_of(error: &Error) -> &'static str {
     }
 }
 
-/// What a job's callbacks were told, in words.
+/// What a job's callbacks were called with, as words.
 #[derive(Clone, Default)]
 pub(crate) struct Heard(Arc<Mutex<Vec<&'static str>>>);
 
 impl Heard {
-    /// The job, with a callback of each kind.
+    /// Returns the job with a callback of each kind.
     pub(crate) fn of<T: 'static>(&self, job: Job<T>) -> Job<T> {
         let (value, error) = (self.clone(), self.clone());
         job.on_success(move |_| value.0.lock().unwrap().push("value"))
@@ -144,7 +144,7 @@ impl Heard {
     }
 }
 
-/// What the error of something that was cancelled says: how many of how many were done.
+/// The fields of the error of something that was cancelled: how many items were done, of how many.
 #[track_caller]
 pub(crate) fn cancelled(error: &Error) -> (usize, usize) {
     let ErrorKind::Cancelled { done, total, .. } = error.kind() else {
@@ -153,7 +153,7 @@ pub(crate) fn cancelled(error: &Error) -> (usize, usize) {
     (*done, *total)
 }
 
-/// A pool of one, one of three, and Polars'.
+/// A pool of one worker, one of three, and Polars' own.
 pub(crate) fn pools() -> [Pool; 3] {
     [
         Pool::new(1).unwrap(),
@@ -182,7 +182,7 @@ fn the_result_is_what_the_closure_returns() {
             let parse = |text: &'static str| move || text.parse::<i32>();
             let value: i32 = pool.apply_async(parse("5")).get().unwrap();
             assert_eq!(value, 5);
-            // The value, or the `Result` itself, as the type says.
+            // The value, or the `Result` itself, depending on the type.
             let failed: Result<i32> = pool.apply_async(parse("x")).get();
             assert_eq!(word(&failed), "error");
             let each: Job<Result<i32, std::num::ParseIntError>> = pool.apply_async(parse("x"));
@@ -306,7 +306,7 @@ fn in_time_or_later() {
             assert!(job.is_ready());
             assert_eq!(job.successful(), Some(true));
             assert_eq!(job.get_timeout(Duration::ZERO).unwrap(), 5);
-            // It is taken, and was a success.
+            // The result is taken, and was a success.
             assert_eq!(word(&job.get_timeout(LONG)), "taken");
             assert_eq!((job.is_ready(), job.successful()), (true, Some(true)));
             assert_eq!(job.progress().state, TickState::Finished);
@@ -338,7 +338,7 @@ fn cancelled_before_it_has_begun() {
                 .on_error(move |_| *by.lock().unwrap() = Some(thread::current().id()));
             let job = heard.of(job);
             job.cancel();
-            // All is over here and now, though no worker is free.
+            // The job ends at once, although no worker is free.
             assert_eq!(drops.made("cancelled"), [1]);
             assert_eq!(heard.words(), ["cancelled"]);
             assert_eq!(*called_by.lock().unwrap(), Some(thread::current().id()));
@@ -375,7 +375,7 @@ fn cancelled_after_its_end() {
     });
 }
 
-/// A map's items on all workers, when it is cancelled by what `end` does.
+/// A map has items on all workers when `end` cancels it.
 fn ends_early(pool: &Pool, end: impl FnOnce(&Pool, Job<Vec<()>>) -> Option<Job<Vec<()>>>) {
     let (go, calls) = (Latch::default(), Arc::new(AtomicUsize::new(0)));
     let (begun, all) = mpsc::channel();
@@ -388,7 +388,7 @@ fn ends_early(pool: &Pool, end: impl FnOnce(&Pool, Job<Vec<()>>) -> Option<Job<V
             go.wait();
         }))
     };
-    // As many as may be are in one.
+    // As many workers as possible are in an item.
     all.iter().take(pool.workers()).for_each(drop);
     let job = end(pool, job);
     go.open();
@@ -475,7 +475,7 @@ fn a_token_is_cancelled_with_its_job() {
                 } else {
                     begun.wait();
                     job.cancel();
-                    // Given after the cancel, it is cancelled at once.
+                    // A token that is given after the cancel cancels it at once.
                     job = job.cancels(&other).cancels(&token);
                 }
                 assert_eq!(cancelled(&job.get().unwrap_err()), (0, 1));
@@ -491,15 +491,15 @@ fn a_token_is_cancelled_with_its_job() {
             drop(job);
             pool.join().unwrap();
             assert_eq!(heard.words(), ["cancelled"]);
-            // One that ends by itself leaves it alone.
+            // A job that ends by itself does not cancel the token.
             let token = CancelToken::new();
             assert_eq!(pool.apply_async(|| 5).cancels(&token).get().unwrap(), 5);
             assert!(!token.is_cancelled());
-            // Not cancelled itself, it has failed: so a token of somebody else's said.
+            // The job was not cancelled itself. It failed, with the error of another token.
             let (token, begun) = (CancelToken::new(), Latch::default());
             token.cancel();
             assert_eq!(word(&give(&pool, &begun, &token).get()), "error");
-            // Nor is any other error of one that is cancelled lost.
+            // Any other error of a cancelled job is not lost either.
             let (token, begun) = (CancelToken::new(), Latch::default());
             let (began, wanted) = (begun.clone(), token.clone());
             let job: Job<()> = pool.apply_async(move || {
@@ -563,7 +563,7 @@ fn a_token_cancels_the_jobs_that_have_it() {
         for job in queued {
             assert_eq!(cancelled(&job.get().unwrap_err()), (0, 1));
         }
-        // One that has been cancelled does so at once.
+        // A token that is already cancelled does so at once.
         let late = heard.of(pool.map_async(0..7, |i| i)).cancel_token(&token);
         assert_eq!(cancelled(&late.get().unwrap_err()), (0, 7));
         go.open();
@@ -571,7 +571,7 @@ fn a_token_cancels_the_jobs_that_have_it() {
         assert_eq!((runs.get().unwrap(), done.get().unwrap()), (5, 5));
         assert_eq!(spared.get().unwrap(), 5);
 
-        // Tokens may go round in a circle.
+        // Tokens may be linked in a circle.
         let (one, two) = (CancelToken::new(), CancelToken::new());
         let busy = Busy::all_of(&pool);
         let first = pool.apply_async(|| 5).cancel_token(&one).cancels(&two);
@@ -666,10 +666,10 @@ fn callbacks_come_before_the_result() {
                 .on_success(move |_| second());
             go.open();
             telling.wait();
-            // It is done when its callbacks are.
+            // A job is done when its callbacks are.
             assert_eq!(word(&job.get_timeout(Duration::from_millis(1))), "timeout");
             assert_eq!((job.is_ready(), job.successful()), (false, None));
-            // One that is registered meanwhile is called in its turn.
+            // A callback that is registered meanwhile is called in its turn.
             job = job.on_success(move |_| third());
             told.open();
             assert_eq!(job.get_timeout(LONG).unwrap(), 5);
@@ -689,7 +689,7 @@ fn callbacks_after_the_end_are_called_here() {
             let job = heard.of(job.on_success(move |_| assert_eq!(thread::current().id(), here)));
             let job = heard.of(job);
             assert_eq!(heard.words(), ["value", "value"]);
-            // A panic here is no more than heard either.
+            // A panic in a callback only reaches the panic hook.
             let job = heard.of(job.on_success(|_| panic!("a callback's")));
             assert_eq!(heard.words(), ["value"; 3]);
             assert_eq!(job.get().unwrap(), 5);
@@ -764,7 +764,7 @@ fn a_callback_may_use_the_pool() {
     });
 }
 
-/// What becomes of a job, in a pool of one: how it is given, what its closure does, what its holder does.
+/// What becomes of a job in a pool of one worker, depending on how it is given, what its closure does, and what its holder does.
 struct Way {
     name: &'static str,
     waits: bool,
@@ -924,7 +924,7 @@ fn in_every_way_everything_is_dropped_once_and_one_callback_called() {
                 if way.closed {
                     pool.close();
                 }
-                // Held by the closure, its value, held by each callback.
+                // The values that are held by the closure and by each callback, and the result.
                 let (drops, heard) = (Drops::of(4), Heard::default());
                 let (begun, go) = (Latch::default(), Latch::default());
                 let job = {
@@ -1063,10 +1063,10 @@ fn drops_that_panic_cost_no_worker() {
         for workers in [1, 2] {
             let pool = Pool::new(workers).unwrap();
             for _ in 0..5 {
-                // The value, when nobody wants it.
+                // The result, if nobody takes it.
                 pool.apply_async(|| Bomb).detach();
                 pool.map_async(0..10, |i| (i == 3).then_some(Bomb)).detach();
-                // What the closure holds, when it is called and when it is not.
+                // The values that the closure holds, if it is called and if it is not.
                 let held = Bomb;
                 let job = pool.apply_async(move || {
                     let _held = &held;
@@ -1081,7 +1081,7 @@ fn drops_that_panic_cost_no_worker() {
                 let bombs = vec![Some(Bomb), None, Some(Bomb)];
                 drop(pool.map_async(bombs, |bomb| bomb.is_some()));
                 drop(busy);
-                // The items that were not come to, the results of those that were.
+                // The items that were never reached, and the results of those that were.
                 let bombs = vec![None, Some(Bomb), None, Some(Bomb), Some(Bomb)];
                 let failed: Job<Vec<Option<Bomb>>> = pool.map_async(bombs, |bomb| match bomb {
                     Some(bomb) => {

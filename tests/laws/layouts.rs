@@ -1,4 +1,4 @@
-//! Promise 1 and 10 where chunks lie badly: misaligned, tiny, sliced with offsets, scalar.
+//! Promises 1 and 10 for awkward chunks: misaligned, tiny, sliced with offsets, scalar.
 
 use polars_par_apply::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::frames::{
     shown_row,
 };
 
-/// Every value by a typed argument where there is one, in any layout, is Polars' own.
+/// In any layout, every value is that of Polars, read by a typed argument if there is one.
 #[test]
 fn every_dtype_in_every_layout_is_read_as_polars_reads_it() {
     let df = every_dtype(151);
@@ -137,7 +137,7 @@ fn chunks_without_rows_are_passed_over() {
     assert_same(&typed(&holes), &typed(&df), "holes, typed");
 }
 
-/// Offsets that are not multiples of 8 are where bitmaps go wrong.
+/// Offsets that are not multiples of 8 are where code of bitmaps is often wrong.
 #[test]
 fn bits_at_every_offset() {
     let bits: Vec<Option<bool>> = (0..77)
@@ -187,7 +187,7 @@ fn a_slice_of_a_slice_of_chunks() {
     }
 }
 
-/// A frame whose columns are all scalar but the last.
+/// A frame whose columns are all scalar except the last.
 fn scalars(rows: usize) -> DataFrame {
     let point = StructChunked::from_series("p".into(), 1, [Series::new("x".into(), [7i64])].iter())
         .unwrap()

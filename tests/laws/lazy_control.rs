@@ -1,4 +1,4 @@
-//! What controls a call in a query: states, deadlines, and rows that are dropped when they fail.
+//! How a call in a query is controlled: states, deadlines, and rows that are dropped when they fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,7 +12,7 @@ use polars_par_apply::prelude::*;
 use crate::engines::{ENGINES, collected, stacked};
 use crate::frames::{counting, cut, each_column, refuse_unless, watched};
 
-/// Counts its copies that are there.
+/// Counts the copies of it that are alive.
 struct Counted(Arc<Counts>);
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Drop for Counted {
     }
 }
 
-/// A state goes from batch to batch, no two calls have it at once, and none is left of a run.
+/// A state goes from batch to batch, no two calls have it at the same time, and none is left after a run.
 #[test]
 fn a_state_for_each_worker() {
     watched(|| {
@@ -84,7 +84,7 @@ fn a_state_for_each_worker() {
                     let frame = collected(&query, engine).unwrap();
                     let same = frame.column("same").unwrap().clone().with_name("i".into());
                     assert_eq!(&same, frame.column("i").unwrap());
-                    // Each state has counted its rows, from 1 on: as many begin as there were states.
+                    // Each state has counted its rows from 1 on, so there are as many rows with 1 as there were states.
                     let seen = frame.column("seen").unwrap().u64().unwrap();
                     let firsts = seen.iter().filter(|seen| *seen == Some(1)).count();
                     let made = counts.made.swap(0, SeqCst);
@@ -117,7 +117,7 @@ fn a_state_that_cannot_be_made_fails_the_query() {
     });
 }
 
-/// The rows that fail, by every policy's way of dropping them.
+/// Rows that fail are dropped in the way of each policy.
 #[test]
 fn rows_that_fail_are_dropped() {
     watched(|| {
@@ -153,7 +153,7 @@ fn rows_that_fail_are_dropped() {
                 }
                 let two = call().names(["tens", "text"]).rows(both);
                 assert_eq!(collected(&two, engine).unwrap(), expected_both);
-                // A later filter and head see what is left.
+                // A later filter and `head` work on the rows that are left.
                 let head = two.filter(col("i").gt(lit(0))).limit(2);
                 let seen = collected(&head, engine).unwrap();
                 let seen = seen.column("i").unwrap().i64().unwrap().to_vec();
@@ -164,7 +164,7 @@ fn rows_that_fail_are_dropped() {
             let stream = call.names(["tens"]).row_batches(parse).chunk_rows(1000);
             assert_eq!(stacked(stream).unwrap(), expected);
         }
-        // All of them; and where nothing says the results' length but the mask.
+        // All rows; and a case in which only the mask says how many results there are.
         let none = counting(5).lazy().par_apply().on_error(OnError::Skip);
         let none = none.rows(|_: i64| refuse_unless(false, "no").map(|()| [1_i64; 3]));
         assert_eq!(none.collect().unwrap().shape(), (0, 4));
@@ -182,7 +182,7 @@ fn too_many_dropped_rows_fail_the_query() {
     assert_eq!(failures.len(), 3);
 }
 
-/// A deadline fails the query: at once if there is no time, else while it runs.
+/// A deadline makes the query fail: at once if it is zero, otherwise while the query runs.
 #[test]
 fn a_deadline_ends_the_query() {
     watched(|| {
@@ -200,7 +200,7 @@ fn a_deadline_ends_the_query() {
                     wait();
                     i
                 });
-                // One chunk follows another: the second finds that the time is over.
+                // The chunks run one after the other, and the second finds that the time is over.
                 let first = counting(10).lazy().par_apply().row_wise();
                 let first = first.chunks(schema, |df: DataFrame| {
                     thread::sleep(Duration::from_millis(30));
@@ -208,7 +208,7 @@ fn a_deadline_ends_the_query() {
                 });
                 let by_chunks = first.par_apply().row_wise().deadline(deadline);
                 let by_chunks = by_chunks.chunks(schema, |df: DataFrame| df);
-                // It counts from the first call of the run, and is whole again in the next.
+                // A deadline counts from the first call of a run, and starts again in the next run.
                 for query in [&by_rows, &by_chunks, &by_rows] {
                     let error = collected(query, engine).unwrap_err().to_string();
                     assert!(error.contains(&says), "{engine:?}: {error}");
@@ -270,7 +270,7 @@ fn a_deadline_wakes_who_waits_for_the_query() {
     });
 }
 
-/// A time that no clock can say is no deadline, and a query that is in time is not touched.
+/// A time beyond the clock's range is no deadline, and a query that is in time is not affected.
 #[test]
 fn a_deadline_that_does_not_pass_does_nothing() {
     watched(|| {

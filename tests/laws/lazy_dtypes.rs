@@ -1,4 +1,4 @@
-//! Lazily as eagerly, for every dtype: in memory, streaming, as an expression, out of a stream.
+//! Lazy calls give the eager answer for every dtype: in memory, streaming, as an expression, and from a stream.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use polars_par_apply::prelude::*;
@@ -12,7 +12,7 @@ struct Point {
     y: Option<String>,
 }
 
-/// The closure's results by every way there is; those that do not know the dtype are told it.
+/// The closure's results in every way that there is; the dtype is given where the types do not say it.
 fn agree<M, F>(df: &DataFrame, columns: &[&str], what: &str, told: bool, f: F)
 where
     F: RowFn<M> + Clone + Send + 'static,
@@ -55,7 +55,7 @@ where
     );
 }
 
-/// What it takes and gives back, for each type of a cell.
+/// The values that it takes and returns, for each type of a cell.
 macro_rules! cells {
     ($df:ident, $what:ident: $($column:literal $Cell:ty => $of:expr;)*) => {$(
         agree($df, &[$column], &format!("{}, {}", $what, $column), false, |cell: Option<$Cell>| cell.map($of));

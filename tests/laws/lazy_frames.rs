@@ -1,4 +1,4 @@
-//! Closures on a `LazyFrame`: the eager answer, rows that fail named in the whole frame, and what reaches a sink.
+//! Closures on a `LazyFrame` give the eager answer, failing rows have their number in the whole frame, and files are complete.
 
 use std::fs::File;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn several_cells_are_columns_by_every_way() {
     });
 }
 
-/// Rows are counted over the whole frame, wherever it is cut, and though some were filtered out before.
+/// Rows are counted over the whole frame, wherever it is cut, even if some were filtered out before.
 #[test]
 fn a_row_that_fails_is_named_in_the_whole_frame() {
     watched(|| {
@@ -77,7 +77,7 @@ fn a_row_that_fails_is_named_in_the_whole_frame() {
                 "{said}"
             );
         }
-        // Nothing is left of the numbers.
+        // The column of numbers is not in the output.
         let fine = collected(
             &lf.par_apply_rows(|i: i64| anyhow::Ok(i)),
             Engine::Streaming,
@@ -97,7 +97,7 @@ fn failures_are_null_and_collected() {
         };
         let mut eager = df.par_apply().on_error(OnError::Null).rows(odd).unwrap();
         assert_eq!(eager.stats.failures, 6);
-        // How often is that of the workers.
+        // How often depends on the workers.
         eager.failures = eager.failures.drop("attempts").unwrap();
         for engine in ENGINES {
             let failures = Failures::new();
@@ -148,7 +148,7 @@ fn too_many_failures_fail_the_query() {
     });
 }
 
-/// The option that an error says cannot be followed.
+/// Returns the option that cannot be followed, as the error says.
 fn refused(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Option { option, .. } => option,
@@ -168,7 +168,10 @@ fn options_that_a_verb_cannot_follow_are_refused() {
     let mut stream = call().on_error(OnError::Collect).row_batches(|i: i64| i);
     assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "on_error");
     for (policy, why) in [
-        (OnError::Skip, "an expression has a row for each"),
+        (
+            OnError::Skip,
+            "an expression gives one row for each input row",
+        ),
         (OnError::Collect, "a query has no outcome"),
     ] {
         let expression = rows(["i"]).on_error(policy).apply(|i: i64| i);
@@ -231,7 +234,7 @@ fn options_that_a_verb_cannot_follow_are_refused() {
     }
 }
 
-/// Those that a verb cannot follow are reported together, as those of a call over a frame are.
+/// All options that a verb cannot follow are reported together, as for a call over a frame.
 #[test]
 fn all_that_a_verb_cannot_follow_is_reported_at_once() {
     let call = || counting(3).lazy().par_apply();
@@ -254,13 +257,13 @@ fn all_that_a_verb_cannot_follow_is_reported_at_once() {
     };
     let options: Vec<&str> = faults.iter().map(refused).collect();
     assert_eq!(options, ["plan_name", "numbered", "row_wise"]);
-    // What `failures` implies is not said to be given.
+    // The policy that `failures` implies is not reported as given.
     let parts = call().failures(&Failures::new());
     let mut stream = parts.batches(|df: DataFrame| df);
     assert_eq!(refused(&stream.next().unwrap().unwrap_err()), "failures");
 }
 
-/// They mean what they mean to the eager call.
+/// The options have the same meaning as in the eager call.
 #[test]
 fn casts_nulls_and_dtypes_are_checked() {
     watched(|| {
@@ -300,7 +303,7 @@ fn casts_nulls_and_dtypes_are_checked() {
     });
 }
 
-/// Two rows that fail at once are told, and it is the lower's error that comes back.
+/// If two rows fail at the same time, both are known, and the error is that of the lower one.
 #[test]
 fn progress_and_two_failures_at_once() {
     watched(|| {
@@ -349,7 +352,7 @@ fn progress_adds_up_batches() {
             let lf = lf.progress(|_: Tick| panic!("not today")).rows(|i: i64| i);
             let said = collected(&lf, engine).unwrap_err().to_string();
             assert!(
-                said.contains(".progress(…): it panicked: not today"),
+                said.contains(".progress(…): the closure panicked: not today"),
                 "{said}"
             );
         }
@@ -372,7 +375,7 @@ fn a_token_ends_a_query() {
                 i
             });
             let said = collected(&lf, engine).unwrap_err().to_string();
-            // Not how many of a batch were done.
+            // The error does not say how many rows of a batch were done.
             assert!(said.ends_with("the call was cancelled"), "{said}");
             assert!(calls.load(Ordering::SeqCst) < 1_000_000);
         }
@@ -429,7 +432,7 @@ fn a_chunk_function_has_the_whole_frame_or_is_row_wise() {
     });
 }
 
-/// Beyond the engine's first batch, the place is that of the batch, and says so.
+/// After the engine's first batch, the place is counted in the batch, and the message says so.
 #[test]
 fn a_row_wise_function_fails_in_its_batch() {
     watched(|| {
@@ -465,7 +468,7 @@ fn the_plan_has_their_names() {
     assert!(plan.contains("par_apply_chunks"), "{plan}");
 }
 
-/// Names that Polars would take for patterns are names.
+/// Names that look like patterns of Polars are names.
 #[test]
 fn names_are_no_patterns() {
     watched(|| {
@@ -501,7 +504,7 @@ fn a_chunk_function_fails_clearly() {
                 };
                 let wrong = said(Ok);
                 assert!(
-                    wrong.contains("column 0 of the closure's frame is \"i\" Int64, and in the schema it is \"j\" Int64"),
+                    wrong.contains("column 0 of the closure's frame is \"i\" (Int64), but in the schema it is \"j\" (Int64)"),
                     "{wrong}"
                 );
                 let none = said(|frame| Ok(frame.select(Vec::<String>::new())?));
@@ -519,7 +522,7 @@ fn a_chunk_function_fails_clearly() {
                 *collected(&empty, engine).unwrap().schema().as_ref(),
                 schema()
             );
-            // The whole of nothing is given: a count of it is a row.
+            // A whole frame without rows is given to the closure: its count is a row.
             let counted = counting(0)
                 .lazy()
                 .par_apply_chunks(schema(), |frame: DataFrame| {
@@ -591,7 +594,7 @@ fn every_sink_has_the_results() {
     });
 }
 
-/// The pattern of the guide: a temporary name, which is renamed when all is written.
+/// The pattern of the guide: a temporary name, which is renamed when everything is written.
 fn write(
     lf: LazyFrame,
     path: &Path,
@@ -655,7 +658,7 @@ fn a_row_that_fails_late_is_named_and_leaves_no_file() {
     });
 }
 
-/// Polars cannot wait on a runtime of one thread: what the guide says to write works, and a stream does not unwind.
+/// Polars cannot wait on a runtime of one thread: the program of the guide works, and a stream does not unwind.
 #[test]
 fn within_a_runtime_of_one_thread() {
     watched(|| {

@@ -1,5 +1,5 @@
-//! Groups, transforms and windows of a lazy frame: the eager answer in both engines, planned by types alone, of the whole frame
-//! whatever comes after, and with no column read that is not used.
+//! Groups, transforms and windows of a lazy frame give the eager answer in both engines. They are planned from types alone, are called
+//! over the whole frame whatever comes after, and no column is read that is not used.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,7 +13,7 @@ use crate::frames::{
     assert_same, assert_same_frame, cut, each_column, every_dtype, refuse_unless, watched,
 };
 
-/// Keys of text, some null; `t` does not decrease; `x` has nulls; `row` is the row, and `other` nobody's.
+/// Keys are text, some null; `t` does not decrease; `x` has nulls; `row` is the row's number, and nothing uses `other`.
 fn frame(rows: usize) -> DataFrame {
     let numbers = || 0..rows as i64;
     let keys = numbers().map(|i| (i * i % 11 != 3).then(|| format!("key {}", i * 7 % 13)));
@@ -28,7 +28,7 @@ fn frame(rows: usize) -> DataFrame {
     .unwrap()
 }
 
-/// In chunks that lie differently in each column.
+/// Each column has different chunks.
 fn frames() -> impl Iterator<Item = DataFrame> {
     let heights = [0, 1, 2, 9, 250_000].into_iter();
     heights.map(|rows| each_column(&frame(rows), |i, c| cut(c, [rows / (i + 3), 0, 1])))
@@ -52,7 +52,7 @@ fn change(now: Option<f64>, x: Values<'_, f64>) -> Option<f64> {
     Some(now? - x.iter().next()?)
 }
 
-/// The frame with the columns of a result beside its own.
+/// Returns the frame with the columns of a result beside its own.
 fn with(df: &DataFrame, columns: &[Column]) -> DataFrame {
     let mut df = df.clone();
     for column in columns {
@@ -108,7 +108,7 @@ fn transforms_as_over_a_frame() {
             let each = |x: Values<'_, f64>, row: Values<'_, i64>| Each(sums(x, row));
             let all = eager().select(["x", "row"]).names(NAMES).transform(each);
             let all = with(&df, all.unwrap().columns());
-            // In the place of a column.
+            // The result replaces a column.
             let longer = eager()
                 .names(["k"])
                 .transform(|k: &str| Each(k.len() as u64));
@@ -155,7 +155,7 @@ fn windows_as_over_a_frame() {
                     }
                 }
             }
-            // Rows that are looked at by no column.
+            // Windows that use no column.
             let count = |rows: Rows<'_, Row<'_>>| rows.len() as u64;
             let none = [""; 0];
             let expected = df.par_apply().select(none);
@@ -169,7 +169,7 @@ fn windows_as_over_a_frame() {
     });
 }
 
-/// By the types alone: nothing is called for it, nor for a frame of no rows.
+/// The plan needs only the types: the closure is called neither for it, nor for a frame without rows.
 #[test]
 fn the_schema_is_known_when_the_query_is_planned() {
     watched(|| {
@@ -226,13 +226,13 @@ fn keys_of_every_dtype() {
     });
 }
 
-/// Results that are no cells of a type that says its dtype.
+/// Results that are not cells, or whose type does not say the dtype.
 #[test]
 fn what_has_no_schema_is_refused() {
     let call = || frame(9).lazy().par_apply().by(["k"]).select(["row"]);
     let any = |row: Values<'_, i64>| AnyValue::Int64(row.len() as i64);
     let said = |mut lf: LazyFrame| lf.collect_schema().unwrap_err().to_string();
-    let no_dtype = ".returns(…): the closure's type does not tell the output's dtype";
+    let no_dtype = ".returns(…): the closure's type does not determine the output's dtype";
     for said in [
         said(call().groups(any)),
         said(call().transform(move |row: Values<'_, i64>| Each(any(row)))),
@@ -280,7 +280,7 @@ fn a_scan_reads_what_is_used() {
         plan[at..].split(' ').nth(1).unwrap().to_owned()
     };
     let call = || lf.clone().par_apply();
-    // The key, and the closure's.
+    // The key, and the closure's columns.
     let groups = call().by(["k"]).select(["x", "row"]).groups(sums);
     assert_eq!(reads(groups), "3/5");
     // A key that the closure takes too is read once.
@@ -297,13 +297,13 @@ fn a_scan_reads_what_is_used() {
     }
     let two = |two: Rows<'_, Two>| two.iter().map(|two| two.x * two.row as f64).sum::<f64>();
     assert_eq!(reads(call().by(["k"]).groups(two)), "3/5");
-    // Whatever else there is.
+    // A closure of whole groups takes all columns.
     let whole = call()
         .by(["k"])
         .groups(|group: DataFrame| group.width() as u64);
     assert_eq!(reads(whole), "*/5");
 
-    // Beside them, what the rest of the query uses.
+    // The columns that the rest of the query uses are read too.
     let above = || {
         call()
             .by(["k"])
@@ -325,7 +325,7 @@ fn a_scan_reads_what_is_used() {
     let by_key = by_key.windows(Window::over("t", 3), two);
     assert_eq!(reads(by_key.select([col("sum")])), "4/5");
 
-    // What is read is what is given.
+    // The closure is given what is read.
     let whole = frame(1000);
     for engine in ENGINES {
         let groups = call().by(["k"]).groups(two);
@@ -341,7 +341,7 @@ fn a_scan_reads_what_is_used() {
     }
 }
 
-/// The call is made over the whole frame, whatever the query has after it; what comes before it is before it.
+/// The call is made over the whole frame, whatever comes after it in the query; steps before it stay before it.
 #[test]
 fn what_comes_after_is_not_moved_before() {
     watched(|| {
@@ -381,7 +381,7 @@ fn what_comes_after_is_not_moved_before() {
                 assert!(!plan.contains("SELECTION"), "{plan}");
             }
         }
-        // Before it, it is.
+        // A step before it is done first.
         let early = scanned(folder.path()).filter(col("t").lt(lit(9)));
         let early = early.par_apply().by(["k"]).select(["row"]);
         let early = early.groups(|row: Values<'_, i64>| row.iter().sum::<i64>());
@@ -398,7 +398,7 @@ fn what_comes_after_is_not_moved_before() {
     });
 }
 
-/// Though nothing after it looks at the order of the rows, the call does.
+/// The call depends on the order of the rows, even if no later step does.
 #[test]
 fn a_sort_before_it_stays() {
     watched(|| {
@@ -483,7 +483,7 @@ fn errors_name_groups_and_windows() {
     });
 }
 
-/// The policies are those of the eager calls, and so are the failures.
+/// The policies and the failures are those of the eager calls.
 #[test]
 fn groups_and_rows_that_fail() {
     watched(|| {
@@ -542,7 +542,7 @@ fn groups_and_rows_that_fail() {
             });
             let said = collected(&query, engine).unwrap_err().to_string();
             assert!(
-                said.starts_with("more than the 1 failure that .max"),
+                said.starts_with("there were more than the 1 failure that .max"),
                 "{said}"
             );
             assert!(said.contains("group 3, \"key 12\" (from row 11)"), "{said}");
@@ -557,7 +557,7 @@ fn states_progress_and_stopping() {
         for engine in ENGINES {
             let df = frame(5000);
             let call = || df.clone().lazy().par_apply().by(["k"]).select(["row"]);
-            // A state for each worker, which no two have at once.
+            // Each worker has its own state.
             let made = Arc::new(AtomicUsize::new(0));
             let init = || {
                 let made = made.clone();
@@ -628,7 +628,7 @@ fn states_progress_and_stopping() {
     });
 }
 
-/// What cannot be followed is refused when the query is planned, and nothing is called.
+/// Options that cannot be followed are refused when the query is planned, and the closure is not called.
 #[test]
 fn what_cannot_be_followed_is_refused() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -648,10 +648,7 @@ fn what_cannot_be_followed_is_refused() {
     let window = || Window::rows(2);
     refused(call().groups(sum), ".by(…): groups need keys");
     let each = move |row: Values<'_, i64>| Each(sum(row));
-    refused(
-        call().transform(each),
-        ".by(…): the groups of .transform(f) follow from keys",
-    );
+    refused(call().transform(each), ".by(…): .transform(f) needs keys");
     let none = [""; 0];
     refused(call().by(none).groups(sum), ".by(…): it names no column");
     let dropped = call().null_keys(NullKeys::Drop);
@@ -683,11 +680,11 @@ fn what_cannot_be_followed_is_refused() {
     let key_first = |row: Values<'_, i64>, k: i64| row.len() as i64 + k;
     refused(
         call().groups(key_first),
-        ".by(…): the closure takes a key after",
+        ".by(…): the closure takes a key (an argument that is a cell) after",
     );
 
-    // The others look at no keys.
-    let by = ".by(…): only .groups(f), .transform(f) and .windows(window, f) look at keys";
+    // The others use no keys.
+    let by = ".by(…): only .groups(f), .transform(f) and .windows(window, f) use keys";
     let one = move |_: i64| count();
     refused(call().rows(one), by);
     refused(call().filter_rows(move |row: i64| one(row) > 0), by);
@@ -699,7 +696,7 @@ fn what_cannot_be_followed_is_refused() {
     let error = call().batches(|batch: DataFrame| batch).next().unwrap();
     assert!(error.unwrap_err().to_string().starts_with(by));
 
-    // Columns, as over a frame; those of the query's own, as Polars has it.
+    // Missing columns give the errors of a call over a frame; those of the query itself give the errors of Polars.
     let mut mistyped = call().groups(|row: Values<'_, &str>| row.len() as u64);
     let said = mistyped.collect_schema().unwrap_err().to_string();
     assert!(said.starts_with("column \"row\" is Int64"), "{said}");
@@ -716,7 +713,7 @@ fn what_cannot_be_followed_is_refused() {
     );
     assert_eq!(CALLS.load(SeqCst), 0);
 
-    // All at once.
+    // All are reported together.
     let mut several = call().numbered(true).keep(["t"]).row_wise().groups(sum);
     let said = several.collect_schema().unwrap_err().to_string();
     for part in [".numbered(…)", ".keep(…)", ".row_wise(…)"] {
@@ -724,7 +721,7 @@ fn what_cannot_be_followed_is_refused() {
     }
 }
 
-/// Names that Polars would take for patterns are names; the plan has those of the calls.
+/// Names that look like patterns of Polars are names, and the plan has the names of the calls.
 #[test]
 fn names_in_the_plan() {
     watched(|| {

@@ -1,4 +1,4 @@
-//! The life of a pool: how it is made, closed, waited for and terminated; and who may still do what.
+//! The life of a pool: how it is made, closed, waited for and terminated, and what is still possible afterwards.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -14,19 +14,19 @@ use polars_par_apply::{Error, Result};
 use crate::frames::{alone, counting, faults, watched};
 use crate::jobs::{Busy, Drops, Heard, Latch, cancelled, word, word_of};
 
-/// The threads of this process that have this name.
+/// Returns the number of threads of this process that have this name.
 #[cfg(target_os = "linux")]
 fn threads_named(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let named = tasks.filter(|task| {
-        // One that has ended meanwhile has no name.
+        // A thread that has ended meanwhile has no name.
         let task = task.as_ref().unwrap().path();
         std::fs::read_to_string(task.join("comm")).is_ok_and(|is| is.trim_end() == name)
     });
     named.count()
 }
 
-/// Waits until there are so many.
+/// Waits until there are this many.
 #[cfg(target_os = "linux")]
 fn until_threads_named(name: &str, threads: usize) {
     while threads_named(name) != threads {
@@ -74,7 +74,7 @@ fn closures_see_their_threads_names() {
     });
 }
 
-/// Takes so many times 4 KiB of stack.
+/// Uses `pages` times 4 KiB of stack.
 fn deep(pages: usize) -> usize {
     let page = black_box([pages as u8; 4096]);
     match pages {
@@ -117,7 +117,7 @@ fn a_pool_that_cannot_be_made() {
         (of(0), "0 workers cannot run anything; give 1 or more"),
         (
             of(4097),
-            "4097 workers are more than the 4096 a pool can have; give fewer",
+            "4097 workers are more than the 4096 that a pool can have; give fewer",
         ),
         (of(usize::MAX), "give fewer"),
         (of(2).thread_name(|worker| format!("w\0{worker}")), "NUL"),
@@ -151,7 +151,7 @@ fn called<A, R>(_: A) -> R {
     panic!("called")
 }
 
-/// Every verb, none of which calls a closure.
+/// Calls every verb; none of them may call its closure.
 #[track_caller]
 fn refuses_everything(pool: &Pool, says: &str) {
     let drops = Drops::of(9);
@@ -235,7 +235,7 @@ fn refuses_everything(pool: &Pool, says: &str) {
             .map(drop),
     );
     assert_eq!(heard.words(), [says; 4]);
-    // It is one of the faults, where there are others.
+    // It is one of the faults if there are others.
     let error = given()
         .select(["j"])
         .rows(|_: i64| called::<_, i64>(()))
@@ -305,7 +305,7 @@ fn what_comes_from_within_a_closed_pool_is_let_in() {
                 let rows = df.par_apply().pool(&inner).partitions(30);
                 assert_eq!(rows.clone().rows(|i: i64| i).unwrap().len(), 300);
                 assert_eq!(rows.spawn_rows(|i: i64| i).get().unwrap().len(), 300);
-                // From an item of a map, and from a job of a job, which nobody waits for.
+                // From an item of a map, and from a job of a job that nobody waits for.
                 let innermost = inner.clone();
                 let items = inner.map_async(0..9, move |i| innermost.apply(|| i).unwrap());
                 assert_eq!(items.get().unwrap().len(), 9);
@@ -326,7 +326,7 @@ fn what_comes_from_within_a_closed_pool_is_let_in() {
             go.open();
             job.get().unwrap();
             pool.join().unwrap();
-            // What nobody waited for was waited for by the join.
+            // The join waited for the work that nobody else waited for.
             assert_eq!(heard.words(), ["value"]);
         }
     });
@@ -446,7 +446,7 @@ fn a_join_of_a_closed_pool_waits_for_its_threads() {
                 }
                 pool.join().unwrap();
             });
-            // What is gone may still be listed for a moment.
+            // A thread that is gone may still be listed for a moment.
             until_threads_named("law-join", 0);
             pool.join().unwrap();
         }
@@ -481,7 +481,7 @@ fn terminated_it_ends_what_it_was_given() {
     });
 }
 
-/// A call of another thread, which has begun when the pool is terminated.
+/// A call of another thread that has begun when the pool is terminated.
 fn terminated_amid(
     workers: usize,
     call: impl FnOnce(&Pool, &(dyn Fn() + Sync)) -> Error + Send,
@@ -575,7 +575,7 @@ fn terminated_before_a_blocking_call_has_its_turn() {
             pool.terminate();
             drop(busy);
             for call in calls {
-                // It may have come too late.
+                // The call may have come too late.
                 let result: Result<()> = call.join().unwrap();
                 assert!(
                     ["cancelled", "terminated"].contains(&word(&result)),
@@ -643,7 +643,7 @@ fn the_last_clone_ends_the_pool() {
             drop(clone);
             assert_eq!(heard.words(), ["cancelled"; 2]);
             assert_eq!(word(&queued.get()), "cancelled");
-            // The drop has waited for nobody.
+            // The drop has not waited.
             assert_eq!(threads_named("law-last"), workers);
             drop(busy);
             until_threads_named("law-last", 0);

@@ -1,7 +1,7 @@
-//! The laws of code that reads and writes memory by hand: a part of those of `main.rs`, which the gate runs under
+//! The laws of code that reads and writes memory by hand: some of those of `main.rs`, which the gate runs under
 //! `AddressSanitizer`.
 
-// Other laws use what these do not.
+// The shared modules have items that only other laws use.
 #![allow(dead_code)]
 
 mod arrow;

@@ -141,7 +141,7 @@ fn nulls_values_errors_and_panics_in_a_row() {
         df.par_apply()
             .names(["t"])
             .rows(|_: Row<'_>| chrono::TimeDelta::nanoseconds(1)),
-        r#"row 0: column "t": the result has digits below the microsecond, which the column's unit is; round it, give a finer unit with .returns([dtype]), or permit the loss with .casts(Casts::Lossy)"#,
+        r#"row 0: column "t": the result is more precise than the column's unit, the microsecond; round it, give a finer unit with .returns([dtype]), or permit the loss with .casts(Casts::Lossy)"#,
     );
     let days = Column::new("day".into(), [0, i32::MAX])
         .cast(&DataType::Date)
@@ -175,7 +175,7 @@ fn parts_and_columns() {
         df.par_apply_columns(|column: &Column| {
             column.head(Some(usize::from(column.name() == "delay")))
         }),
-        r#"column "delay": the result has 1 rows, and that of column "distance" has 0; return as many for every column"#,
+        r#"column "delay": the result has 1 rows, but that of column "distance" has 0; return the same number of rows for every column"#,
     );
     says(
         df.par_apply()
@@ -190,7 +190,7 @@ fn parts_and_columns() {
                     })
                     .unwrap()
             }),
-        r#"part 1 (from row 1): column "distance": the result is String, and in the parts before it Int64; cast it, so that every part has the same dtype"#,
+        r#"part 1 (from row 1): column "distance": the result is String, but those of the parts before it are Int64; cast it, so that every part has the same dtype"#,
     );
 }
 
@@ -212,11 +212,11 @@ fn options_and_names() {
     );
     says(
         rows(df.par_apply().partitions(1).chunk_rows(1)),
-        ".partitions(…): it excludes .chunk_rows(…); give one of the two",
+        ".partitions(…): it cannot be combined with .chunk_rows(…); give one of the two",
     );
     says(
         rows(df.par_apply().pool(&Pool::new(2).unwrap()).workers(3)),
-        ".workers(…): 3 workers are more than the 2 of the pool given; ask for fewer, or make the pool wider",
+        ".workers(…): 3 workers are more than the 2 of the given pool; ask for fewer, or give a larger pool",
     );
     says(
         df.array_split(0),
@@ -224,7 +224,7 @@ fn options_and_names() {
     );
     says(
         rows(df.par_apply().names(["a", "b"])),
-        ".names([…]) gives 2 names, and the closure returns 1 column",
+        ".names([…]) gives 2 names, but the closure returns 1 column; give one name for each column",
     );
 }
 

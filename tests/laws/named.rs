@@ -1,4 +1,4 @@
-//! A function that is called by its name gives what its closure gives, by every way; and it says what it takes and gives.
+//! A named function gives what its closure gives, however it is called, and says what it takes and returns.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,7 +17,7 @@ use crate::frames::{
     assert_same, assert_same_frame, counting, every_dtype, faults, layouts, watched, ways,
 };
 
-/// What a call by name gives, beside what its closure gives.
+/// The results of a call by name, and of the call of its closure.
 trait Same<T> {
     fn same(&self, closure: &T, what: &str);
 }
@@ -86,14 +86,15 @@ fn same_error(named: &Error, closure: &Error, what: &str) {
     assert_eq!(cause(named), cause(closure), "{what}");
 }
 
-/// A function of a registry that has no other.
+/// Returns a function of a registry that has no other.
 macro_rules! function {
     ($verb:ident, $($closure:tt)+) => {
         Registry::new().$verb("f", $($closure)+).get("f").unwrap()
     };
 }
 
-/// By name and by its closure, over every layout of the frame, by every way, at once and in the background; with these options.
+/// Calls a function by name, and its closure, over every layout of the frame, in every way, blocking and in the background, with
+/// these options.
 macro_rules! alike {
     ($df:expr, [$($option:tt)*], $verb:ident, $f:expr) => {
         alike!($df, [$($option)*], $verb, $f, function!($verb, $f))
@@ -111,7 +112,7 @@ macro_rules! alike {
     }};
 }
 
-/// The same for results beside the frame's columns.
+/// Does the same for results beside the frame's columns.
 macro_rules! alike_beside {
     ($df:expr, [$($option:tt)*], $f:expr) => {{
         let function = function!(rows, $f);
@@ -126,7 +127,7 @@ macro_rules! alike_beside {
     }};
 }
 
-/// By name and by its closure, in a query; both where it is planned and where it runs.
+/// Calls a function by name, and its closure, in a query, and compares the plans and the results.
 macro_rules! alike_in_queries {
     ($df:expr, [$($option:tt)*], $verb:ident, $($closure:expr),+) => {{
         let function = function!($verb, $($closure),+);
@@ -215,7 +216,7 @@ fn options_hold_for_rows() {
         alike!(df, [.with(&CallOptions::new().select(["i64"]).names(["x"]))], rows, |i: i64| i);
         let numbered = df.with_row_index("line".into(), Some(7)).unwrap();
         alike!(numbered, [.select(["i64"]).row_numbers("line")], rows, parsed);
-        // What a verb refuses, its functions refuse.
+        // Functions refuse what their verb refuses.
         alike!(df, [.select(["i64"]).keep(["str"]).by(["cat"])], rows, |i: i64| i);
         for policy in [
             OnError::Fail,
@@ -251,7 +252,7 @@ fn results_beside_the_columns() {
             }
             alike_beside!(df, [.select(["i64"])], parsed);
         }
-        // In a query, rows add columns, as this does.
+        // In a query, `rows` adds columns, as this call does.
         let df = every_dtype(50);
         let function = function!(rows, |i: i64| (i, i as f64));
         let eager = df.par_apply().select(["i64"]).names(["a", "f64"]);
@@ -266,7 +267,7 @@ fn results_beside_the_columns() {
             let lazy = collected(&lf.call(&function), engine).unwrap();
             assert_same_frame(&lazy, &eager, "in a query");
         }
-        // Of other verbs, nothing stands beside the columns.
+        // The results of other verbs cannot be put beside the columns.
         for function in [
             function!(filter_rows, |i: i64| i > 1),
             function!(flat_map_rows, |i: i64| vec![i]),
@@ -442,13 +443,13 @@ fn in_queries_as_the_verb() {
             alike_in_queries!(df, [.by(["cat"]).select(["i64"])], groups, |x: Values<'_, i64>| {
                 x.iter().sum::<i64>()
             });
-            // Faults are those of the verb.
+            // The faults are those of the verb.
             alike_in_queries!(df, [.select(["str"])], rows, |i: i64| i);
             alike_in_queries!(df, [.select(["i64"]).row_wise()], rows, |i: i64| i);
             alike_in_queries!(df, [.names(["x"])], chunks, same_schema, |part: DataFrame| part);
             alike_in_queries!(df, [.select(["i64"])], groups, |x: Values<'_, i64>| x.len() as u64);
         }
-        // One row fails, and is named in the whole frame.
+        // One row fails, and has its number in the whole frame.
         let df = counting(150_000);
         let fails = |i: i64| {
             anyhow::ensure!(i != 140_003, "no good");
@@ -473,7 +474,7 @@ fn cancelled_and_late() {
         let done = CancelToken::new();
         done.cancel();
         alike!(df, [.cancel_token(&done)], rows, |i: i64| i);
-        // A job whose deadline passes while it waits says so in other words than a call.
+        // If a job's deadline passes while it waits, its message differs from that of a call.
         let late = df.par_apply().deadline(Duration::ZERO);
         let function = function!(rows, |i: i64| i);
         late.clone()
@@ -489,7 +490,7 @@ fn cancelled_and_late() {
             flat_map_rows,
             |i: i64| vec![i]
         );
-        // Within the run, on one thread: up to the row that cancels.
+        // During the run, on one thread, all rows up to the one that cancels are done.
         for policy in [OnCancel::Error, OnCancel::Partial] {
             let cancels = |token: &CancelToken| {
                 let token = token.clone();
@@ -508,7 +509,7 @@ fn cancelled_and_late() {
             named.same(&closure, "cancelled within");
             assert_eq!(named.is_ok(), policy == OnCancel::Partial);
         }
-        // A job is cancelled as any other.
+        // A job of a named function is cancelled like any other.
         let (begun, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let (at, after) = (begun.clone(), go.clone());
         let function = function!(rows, move |i: i64| {
@@ -568,7 +569,7 @@ fn each_call_makes_its_states_anew() {
         let df = counting(90);
         let expected: Vec<u64> = (1..=90).collect();
         for _ in 0..3 {
-            // On one thread there is one state, and it begins anew.
+            // On one thread there is one state, and each call begins with a new one.
             let call = || df.par_apply().sequential();
             let out = call().call(&functions.get("rows").unwrap()).unwrap();
             assert_eq!(out.columns()[0], Column::new("par_apply".into(), &expected));
@@ -589,7 +590,7 @@ fn each_call_makes_its_states_anew() {
                 &out.columns()[0]
             );
             assert_eq!(made.swap(0, SeqCst), 1);
-            // On several, at most one for each.
+            // On several threads there is at most one for each.
             for (way, apply) in ways(&df.par_apply(), 7, 11) {
                 let out = apply.call(&functions.get("rows").unwrap()).unwrap();
                 assert_eq!(out.height(), 90);
@@ -597,7 +598,7 @@ fn each_call_makes_its_states_anew() {
                 assert!((1..=4).contains(&states), "{way}: {states}");
             }
         }
-        // In a query, anew in each run; and of the same types as the closure's.
+        // In a query, each run begins with a new state; the types are those of the closure.
         let large = counting(150_000);
         for engine in ENGINES {
             for name in ["rows", "filter", "flat_map", "chunks"] {
@@ -613,7 +614,7 @@ fn each_call_makes_its_states_anew() {
             assert_eq!(collected(&lf, engine).unwrap().height(), 90);
             assert!(made.swap(0, SeqCst) > 0);
         }
-        // None is made where there is nothing to do.
+        // No state is made if there is nothing to do.
         let schema = functions.get("rows").unwrap();
         schema
             .output_schema(df.schema(), &CallOptions::new())
@@ -704,7 +705,7 @@ fn seeds_are_the_calls() {
         }
         let one = df.par_apply().seed(1).call(&rows).unwrap();
         assert!(!one.equals(&df.par_apply().seed(2).call(&rows).unwrap()));
-        // A state comes before it, in whatever order they were asked for.
+        // A state comes before the random stream, in whichever order the two were asked for.
         let both = |count: &mut u64, rng: &mut RowRng, x: i64| {
             *count += 1;
             (*count, jitter(rng, x))
@@ -780,10 +781,10 @@ fn seeds_that_are_missing_or_too_many() {
     });
 }
 
-/// How often closures of [`promises`] were called.
+/// Counts the calls of the closures of [`promises`].
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// The schema is that of the output; and where it is asked for, or where there are no rows, nothing is called.
+/// The schema is that of the output. The closure is not called when it is asked for, or if there are no rows.
 #[track_caller]
 fn promises(function: &Function, df: &DataFrame, options: &CallOptions) {
     let what = format!("{function}, {options:?}");
@@ -842,7 +843,7 @@ fn schemas_are_those_of_the_output() {
         promises!(df, of("str"), filter_rows, (x: Option<&str>) -> bool, x.is_some());
         promises!(df, of("list").keep(["cat"]), flat_map_rows, (x: Vec<i64>) -> Vec<Vec<i64>>, vec![x]);
         promises!(df, of("datetime us").keep(["enum"]), flat_map_rows, (x: chrono::NaiveDateTime) -> Option<chrono::NaiveDateTime>, Some(x));
-        // Other dtypes than those of the types.
+        // Dtypes other than those of the types.
         let words = FrozenCategories::new(["a", "bb", "a category of some length"]).unwrap();
         for dtype in [
             DataType::from_frozen_categories(words),
@@ -943,7 +944,7 @@ fn schemas_of_parts_are_those_promised() {
                 assert_eq!(schema, expected(&numbered, &options), "{options:?}");
             }
         }
-        // A schema of its own, however it is given.
+        // A schema that is given, in each form.
         let schema = Arc::new(counted_schema());
         for function in [
             function!(chunks, counted_schema(), counted),
@@ -973,7 +974,7 @@ fn schemas_of_parts_are_those_promised() {
     });
 }
 
-/// A closure of the schema's may fail or panic; the parts' is not called then.
+/// The closure that returns the schema may fail or panic. Then the closure of parts is not called.
 #[test]
 fn a_schema_that_cannot_be_made() {
     watched(|| {
@@ -1016,16 +1017,19 @@ fn parts_that_break_their_promise() {
         let cases: [(Part, &str); 4] = [
             (
                 |part| Ok(part),
-                "the closure's frame has 2 columns (x, y), and the schema has 1",
+                "the closure's frame has 2 columns (x, y), but the schema has 1; return the columns of the schema",
             ),
             (
                 |part| part.select(["y"]),
-                r#"column 0 of the closure's frame is "y" String, and in the schema it is "x" Int64"#,
+                r#"column 0 of the closure's frame is "y" (String), but in the schema it is "x" (Int64)"#,
             ),
-            (|part| df!["x" => vec![1i32; part.height()]], r#""x" Int32"#),
+            (
+                |part| df!["x" => vec![1i32; part.height()]],
+                r#""x" (Int32)"#,
+            ),
             (
                 |part| df!["x" => vec![1.5; part.height()]],
-                r#""x" Float64"#,
+                r#""x" (Float64)"#,
             ),
         ];
         for (part, message) in cases {
@@ -1047,7 +1051,7 @@ fn parts_that_break_their_promise() {
                 }
             }
         }
-        // A column of no type takes the schema's, whichever that is.
+        // A column without a type takes the schema's dtype, whichever it is.
         for dtype in [
             DataType::Int64,
             DataType::String,
@@ -1070,7 +1074,7 @@ fn parts_that_break_their_promise() {
                 assert_same_frame(&collected(&lf, engine).unwrap(), &expected, "in a query");
             }
         }
-        // Where every part is dropped, its columns are known.
+        // The columns are known even if every part is dropped.
         let function = function!(
             chunks,
             x.clone(),
@@ -1086,7 +1090,7 @@ fn parts_that_break_their_promise() {
     });
 }
 
-/// Each fault of the options and the schema, as the call has it.
+/// Each fault of the options and the schema is the one that the call reports.
 #[test]
 fn faults_are_those_of_the_call() {
     watched(|| {
@@ -1140,7 +1144,7 @@ fn faults_are_those_of_the_call() {
                 assert_eq!(CALLS.load(SeqCst), 0, "{what}");
                 let call = df.par_apply().with(options).outcome().call(function);
                 let Err(error) = call else {
-                    // It can be followed by some.
+                    // Some verbs can follow it.
                     assert!(schema.is_ok() && CALLS.swap(0, SeqCst) > 0, "{what}");
                     continue;
                 };
@@ -1160,12 +1164,12 @@ fn faults_are_those_of_the_call() {
         for kind in ["several", "dtype", "column_not_found", "option"] {
             assert!(kinds.contains(kind), "{kinds:?}");
         }
-        // Several at once.
+        // Several faults at once.
         let function = function!(rows, |x: i64| x);
         let two = new().select(["none"]).workers(0);
         let error = function.output_schema(df.schema(), &two).unwrap_err();
         assert_eq!(faults(&error).len(), 2, "{error}");
-        // A part draws by its first row, so a function of parts needs a cut.
+        // A part's random numbers depend on its first row, so a function of parts needs a cut.
         let part = |_: &mut RowRng, part: DataFrame| part;
         let function = Registry::new()
             .function("f")
@@ -1208,7 +1212,7 @@ fn a_dtype_that_no_type_tells() {
                 .with(&options.clone().workers(0))
                 .call(function);
             same_error(&none.unwrap_err(), &call.unwrap_err(), "no workers");
-            // Of rows that there are, it is known.
+            // For rows that exist, it is known.
             df.par_apply().with(&options).call(function).unwrap();
             let dtype = match function.name() == "f" && function.signature().contains("Series") {
                 true => DataType::List(Box::new(DataType::Int32)),
@@ -1246,11 +1250,11 @@ fn names() {
         ),
         (
             "",
-            r#"function "": it is not registered; those that are: "Odd", "length", "longest""#,
+            r#"function "": it is not registered; the registered functions: "Odd", "length", "longest""#,
         ),
         (
             "altogether",
-            r#"function "altogether": it is not registered; those that are: "Odd", "length", "longest""#,
+            r#"function "altogether": it is not registered; the registered functions: "Odd", "length", "longest""#,
         ),
     ] {
         let error = functions.get(name).unwrap_err();
@@ -1265,9 +1269,9 @@ fn names() {
     let none = Registry::new().get("f").unwrap_err();
     assert_eq!(
         none.to_string(),
-        r#"function "f": it is not registered; there are no functions"#
+        r#"function "f": it is not registered; the registry has no functions"#
     );
-    // A fault of the registry is one of every function of it, so that it is found at once.
+    // A fault of the registry is reported for every function in it, so that it is found early.
     for (functions, message) in [
         (
             functions
@@ -1277,7 +1281,7 @@ fn names() {
         ),
         (
             functions.clone().rows("", twice),
-            r#"function "": the name is empty"#,
+            r#"function "": the name is empty; give each function a name"#,
         ),
     ] {
         assert_eq!(functions.check().unwrap_err().to_string(), message);
@@ -1287,7 +1291,7 @@ fn names() {
             assert_eq!(error.to_string(), message);
         }
     }
-    // The registry that it was made of is as it was.
+    // The registry that it was made from is unchanged.
     functions.check().unwrap();
 }
 
@@ -1332,7 +1336,7 @@ fn what_functions_say_of_themselves() {
         .seeded()
         .state(|| 0u64)
         .flat_map_rows(|_: &mut u64, _: &mut RowRng, x: i64| vec![x]);
-    // Compilers differ in whether they say which lifetimes there are.
+    // Compilers differ in whether they print lifetimes.
     let signatures = functions
         .signatures()
         .replace("<'_>", "")
@@ -1368,7 +1372,7 @@ fn what_functions_say_of_themselves() {
     );
     assert!(functions.get("both").unwrap().is_seeded());
     assert_eq!(Registry::new().signatures(), "version \n");
-    // The order in which they are registered is no part of it.
+    // The order of registration does not matter.
     let one = Registry::new().rows("a", f64::sqrt).rows("b", f64::sin);
     let other = Registry::new().rows("b", f64::sin).rows("a", f64::sqrt);
     assert_eq!(one.signatures(), other.signatures());
@@ -1381,7 +1385,7 @@ fn functions_go_anywhere() {
     goes::<Registry>();
     goes::<Function>();
     watched(|| {
-        // From a pointer, through a wrapper, from a name.
+        // A function pointer, a wrapper, and a path to a function.
         let df = df!["x" => [3.0, 6.0], "y" => [4.0, 8.0]].unwrap();
         let expected = df!["par_apply" => [5.0, 10.0]].unwrap();
         let calls = Arc::new(AtomicUsize::new(0));
@@ -1407,7 +1411,7 @@ fn functions_go_anywhere() {
             }
         }
         assert_eq!(calls.load(SeqCst), 6);
-        // What it holds lives as long as a call needs it.
+        // The values that it holds live as long as a call needs them.
         let held = Arc::new(());
         let holder = held.clone();
         let functions = Registry::new().rows("f", move |x: f64, _: f64| {
@@ -1473,7 +1477,7 @@ fn many_threads_call_one_function() {
     });
 }
 
-/// Each option alone.
+/// Each option by itself.
 fn single_options() -> Vec<(&'static str, CallOptions)> {
     let new = CallOptions::new;
     let mut options = vec![
@@ -1542,7 +1546,7 @@ fn options_are_written_and_read() {
         let read: CallOptions = serde_json::from_str(&json).unwrap();
         assert_eq!(read, options, "{json}");
         assert!(written.insert(json), "{options:?}");
-        // Alone, where it is no list of dtypes, it says the same.
+        // By itself, and not in a list of dtypes, it is written in the same way.
         if !text.ends_with('[') {
             let read: CallOptions = serde_json::from_str(&format!("{{{text}}}")).unwrap();
             assert_eq!(read, options);
@@ -1595,7 +1599,7 @@ fn options_that_there_are_not() {
         let said = read(json).unwrap_err().to_string();
         assert!(said.contains(message), "{json}: {said}");
     }
-    // What a verb cannot follow, it refuses as ever.
+    // A verb refuses what it cannot follow, as usual.
     let options = read(r#"{"workers":0}"#).unwrap();
     let error = counting(1).par_apply().with(&options).rows(|i: i64| i);
     assert!(matches!(
@@ -1650,7 +1654,7 @@ fn retries_are_written_and_read() {
     assert!(said.to_string().contains("unknown field"), "{said}");
 }
 
-/// Options that were read do what those that were written do.
+/// Options that were read from JSON have the effect of those that were written.
 #[test]
 fn a_call_with_options_that_were_read() {
     let df = every_dtype(60);

@@ -1,4 +1,4 @@
-//! Promise 11: a call inside a call, inside any pool, inside a query: it never hangs, nor builds rayon's global pool.
+//! Promise 11: a call inside a call, inside any pool, or inside a query never hangs, and never starts rayon's global pool.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, assert_same, counting, watched};
 
-/// A call inside a call, on the way given for each.
+/// A call inside a call, each run in the given way.
 fn nested(
     outer: impl for<'a> Fn(Apply<'a, 'static>) -> Apply<'a, 'static> + Send + Sync + 'static,
     inner: impl for<'a> Fn(Apply<'a, 'static>) -> Apply<'a, 'static> + Send + Sync + 'static,
@@ -309,7 +309,7 @@ fn everything_on_one_thread() {
     crate::pools::workers_are_never_exceeded();
 }
 
-/// A call with all that keeps a long run in hand, on 2,000 rows of which four fail, twice each.
+/// A call with all options that control a long run, over 2,000 rows, four of which fail twice.
 fn in_hand(apply: Apply<'_, 'static>) {
     let (token, mut calls, ends) = (CancelToken::new(), 0, AtomicUsize::new(0));
     let outcome = apply
@@ -346,7 +346,7 @@ fn in_hand_on(pool: &Pool) {
     in_hand(df.par_apply().pool(pool).sequential());
 }
 
-/// [`in_hand_on`], in calls that are in hand themselves.
+/// Calls [`in_hand_on`] within calls that have these options themselves.
 fn in_hand_twice(outer: &Pool, inner: &Pool) {
     let (df, mut calls) = (counting(12), 0);
     let outcome = df
@@ -437,7 +437,7 @@ fn in_hand_inside_a_rayon_pool_of_the_user_s() {
     }
 }
 
-/// A call holds the thread that it is made on: a worker of the runtime, or one of those for what blocks.
+/// A call holds the thread that it is made on: a worker of the runtime, or one of its threads for blocking calls.
 #[test]
 fn in_hand_inside_tokio() {
     for workers in [1, 2] {
@@ -536,11 +536,11 @@ fn no_threads_are_started_unless_asked_for() {
     alone(test, |command| command.env("POLARS_MAX_THREADS", "1"));
 }
 
-/// The names of this process' threads.
+/// Returns the names of this process's threads.
 #[cfg(target_os = "linux")]
 fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that has ended meanwhile has no name.
+    // A thread that has ended meanwhile has no name.
     let names = tasks.filter_map(|task| {
         let name = std::fs::read_to_string(task.unwrap().path().join("comm")).ok()?;
         Some(name.trim_end().to_string())
@@ -548,7 +548,7 @@ fn threads() -> Vec<String> {
     names.collect()
 }
 
-/// How many of them are workers of a pool of this crate's.
+/// Returns how many of them are workers of a pool of this crate.
 #[cfg(target_os = "linux")]
 fn own_workers() -> usize {
     let is_worker = |name: &String| {
@@ -586,7 +586,7 @@ fn threads_of_a_process_of_its_own() {
         }
     };
     watched(move || {
-        // Polars' own threads, which it starts when it comes to need them.
+        // These are Polars' own threads, which it starts when it needs them.
         RAYON.install(|| ());
         engines();
         let before = threads().len();
@@ -610,20 +610,20 @@ fn threads_of_a_process_of_its_own() {
         let most = most.into_inner();
         assert!(most <= before, "{most}, and {before} before");
         engines();
-        // All deadlines have one thread, which is no worker.
+        // All deadlines share one thread, which is not a worker.
         let polars = Pool::default();
         in_hand_on(&polars);
         in_hand_twice(&polars, &polars);
         assert_eq!(own.into_inner(), 0);
         assert_eq!(own_workers(), 0);
 
-        // More than Polars' pool has are asked for by number; they end with the call.
+        // If more workers are asked for than Polars' pool has, their threads end with the call.
         let workers = RAYON.current_num_threads() + 2;
         df.par_apply()
             .workers(workers)
             .partitions(50)
             .rows(|_: i64| {
-                // A thread gives itself its name, so it may take a while to be seen.
+                // A thread sets its own name, so it may take a while to be seen.
                 while own_workers() < workers {
                     std::thread::yield_now();
                 }

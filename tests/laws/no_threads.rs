@@ -1,4 +1,4 @@
-//! Where the system gives no more threads, what runs goes on with those that there are; nothing is left before its time.
+//! If the system gives no more threads, calls go on with those that there are, and no lent work is left before its threads are done.
 
 #![cfg(target_os = "linux")]
 
@@ -13,7 +13,7 @@ use polars_par_apply::prelude::*;
 use crate::frames::{alone, counting};
 use crate::jobs::cancelled;
 
-/// The stack of a thread whose size is not chosen, in bytes: more than is left once threads are forbidden.
+/// The default size of a thread's stack, in bytes: more than is left when threads are forbidden.
 const STACK: usize = 512 << 20;
 
 /// Leaves this process some memory, but no room for the stack of another thread.
@@ -26,7 +26,7 @@ fn forbid_threads() {
         rlim_cur: bytes + STACK as u64 / 2,
         rlim_max: bytes + STACK as u64 / 2,
     };
-    // SAFETY: it reads the limit that it is given, which lives as long as the call.
+    // SAFETY: it reads the limit that it is given, which lives during the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
     assert!(thread::Builder::new().spawn(|| ()).is_err());
 }
@@ -43,8 +43,8 @@ fn a_wait_on_a_thread_of_the_engine() {
     without_threads("no_threads::calls_of_a_pool_within_a_streaming_query");
 }
 
-/// Polars' engine panics where it cannot replace the thread that waits. The wait is that of a call whose closure borrows, so
-/// it is not left before the workers are done.
+/// Polars' engine panics if it cannot replace a waiting thread. The wait is in a call whose closure borrows, so the call must not be
+/// left before the workers are done.
 #[test]
 #[ignore = "run by a_wait_on_a_thread_of_the_engine, in a process of its own"]
 fn calls_of_a_pool_within_a_streaming_query() {
@@ -53,7 +53,7 @@ fn calls_of_a_pool_within_a_streaming_query() {
         if i == 0 {
             forbid_threads();
         }
-        // They live on this thread's stack, and the workers write to them until they are done.
+        // These values live on this thread's stack, and the workers write to them until they are done.
         let lent = [const { AtomicUsize::new(0) }; 64];
         let inside = AtomicUsize::new(0);
         let slow = |n: usize| {
@@ -81,7 +81,7 @@ fn calls_in_turn() {
     without_threads("no_threads::calls_in_turn_without_another_thread");
 }
 
-/// A call that cannot pause for want of another thread goes on; what waits has its turn in the end.
+/// A call that cannot pause, because there is no other thread, goes on; calls that wait have their turn at the end.
 #[test]
 #[ignore = "run by calls_in_turn, in a process of its own"]
 fn calls_in_turn_without_another_thread() {
@@ -101,7 +101,7 @@ fn calls_in_turn_without_another_thread() {
     for job in jobs {
         assert_eq!(job.get().unwrap().i64().unwrap().sum(), Some(1225));
     }
-    // The thread of the deadlines cannot be made either: the call says so, and calls nothing.
+    // The thread for deadlines cannot be started either: the call returns an error, and the closure is not called.
     let apply = || df.par_apply().deadline(Duration::from_secs(3600));
     let error = apply()
         .rows(|_: i64| -> i64 { unreachable!() })

@@ -1,4 +1,4 @@
-//! Promise 6: what nulls do, on their own and within lists and structs.
+//! Promise 6: the effect of nulls, by themselves and within lists and structs.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -170,7 +170,7 @@ fn the_error_policy_names_the_first_null_and_calls_nothing() {
             .rows(|_: i64, _: Option<i64>, _: AnyValue<'_>| count())
             .unwrap();
         assert_eq!(calls.load(Relaxed), rows as usize);
-        // A row of any columns has no argument that could refuse one.
+        // A `Row` has no argument that could refuse a null.
         let error = refuse().rows(|_: Row<'_>| count()).unwrap_err();
         let is_refused = matches!(
             error.kind(),
@@ -209,7 +209,7 @@ fn the_error_policy_of_columns() {
         .unwrap();
 }
 
-/// Two List columns' worth of rows: whole, null within, null itself, empty, and whole again.
+/// Rows of a List column: without nulls, with a null item, null, empty, and without nulls again.
 fn nested() -> DataFrame {
     let series = |items: &[Option<i64>]| Some(Series::new("".into(), items));
     let lists = [

@@ -1,4 +1,4 @@
-//! Each verb follows an option, or refuses it before the closure is called: as the guide's table says, cell by cell.
+//! Each verb follows an option, or refuses it before the closure is called, as each cell of the guide's table says.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -8,7 +8,7 @@ use polars_par_apply::{Gives, Leading, NoFinish, NoSeed, NoState, Result, State,
 
 const GUIDE: &str = include_str!("../../src/guide/options.md");
 
-/// The cells of the guide's table whose first line begins so: by option, in the order of the columns.
+/// Returns the cells of the guide's table whose first line begins with `heading`: by option, in the order of the columns.
 fn table(heading: &str) -> BTreeMap<String, Vec<String>> {
     let lines = GUIDE.lines().skip_while(|line| !line.starts_with(heading));
     let lines = lines.take_while(|line| line.starts_with('|')).skip(2);
@@ -27,7 +27,7 @@ fn frame() -> DataFrame {
     df!["line" => [5u32, 6, 7, 8], "x" => [1i64, 2, 3, 4], "y" => [4i64, 3, 2, 1]].unwrap()
 }
 
-/// Each call does what its cell says.
+/// Checks that each call does what its cell says.
 fn compare<const N: usize>(
     table: BTreeMap<String, Vec<String>>,
     found: &BTreeMap<&str, [String; N]>,
@@ -46,7 +46,7 @@ fn compare<const N: usize>(
     }
 }
 
-/// What became of a call: followed, or refused for the option.
+/// Returns what became of a call: the option was followed, or refused.
 fn what<T>(result: Result<T>, calls: &AtomicUsize) -> String {
     let calls = calls.swap(0, Relaxed);
     match result {
@@ -61,7 +61,7 @@ fn what<T>(result: Result<T>, calls: &AtomicUsize) -> String {
     }
 }
 
-/// What becomes of the options that the tables of calls over a frame have alike, by the macro that makes every kind of call.
+/// Tries the options that all tables of calls over a frame have, with the macro that makes every kind of call.
 macro_rules! common_options {
     ($found:ident, $every:ident, $pool:ident, $token:ident) => {
         let ints = |field: &Field| field.dtype() == &DataType::Int64;
@@ -92,7 +92,7 @@ macro_rules! common_options {
     };
 }
 
-/// Makes every kind of call with what `with` adds to it.
+/// Makes every kind of call with the options that `with` adds.
 macro_rules! every_call {
     ($($with:tt)*) => {{
         let df = frame();
@@ -140,10 +140,10 @@ fn a_call_over_a_frame_follows_the_guide() {
     found.insert("source_rows", every_call!(.source_rows("from")));
 
     let mut table = table("| option | rows, typed");
-    // These change what the closure takes, or depend on how many columns come out: below.
+    // These change what the closure takes, or depend on the number of output columns; they are tried below.
     for own in ["names", "returns", "state", "seed"] {
         let mut cells = table.remove(own).unwrap();
-        // Of `filter_rows`, whose results are seen nowhere.
+        // `filter_rows` is an exception, because its results are in no output.
         let has_results = if matches!(own, "names" | "returns") {
             "no"
         } else {
@@ -157,7 +157,7 @@ fn a_call_over_a_frame_follows_the_guide() {
     compare(table, &found);
 }
 
-/// Makes every kind of fold, and a call of single values, with what `with` adds to it.
+/// Makes every kind of fold, and a call of single values, with the options that `with` adds.
 macro_rules! every_fold {
     ($($with:tt)*) => {{
         let df = frame();
@@ -193,18 +193,18 @@ fn folds_and_single_values_follow_the_guide() {
         let lets_pass = CallOptions::new().on_error(policy);
         let found_by_value = every_fold!(.with(&lets_pass));
         found.insert(name, every_fold!(.on_error(policy)));
-        // Without an outcome, values that fail would be lost.
+        // Without an outcome, failing values would be lost.
         assert_eq!(found[name][..2], found_by_value[..2]);
         assert_eq!(found_by_value[2], "refused: on_error");
     }
     let mut table = table("| option | `fold_rows`, typed");
-    // These change what the closure takes: the verbs have laws of them.
+    // These change what the closure takes; the verbs have their own laws for them.
     assert_eq!(table.remove("seed").unwrap(), ["yes", "yes", "yes"]);
     assert_eq!(table.remove("state").unwrap(), ["no", "no", "yes"]);
     compare(table, &found);
 }
 
-/// Makes every kind of call of groups and of windows, with what `with` adds to it.
+/// Makes every kind of call of groups and of windows, with the options that `with` adds.
 macro_rules! every_span {
     ($($with:tt)*) => {{
         let df = frame();
@@ -250,7 +250,7 @@ fn groups_and_windows_follow_the_guide() {
     found.insert("source_rows", every_span!(.source_rows("from")));
 
     let mut table = table("| option | `groups`, typed");
-    // These change what the closure takes, or depend on how many columns come out: the verbs have laws of them.
+    // These change what the closure takes, or depend on the number of output columns; the verbs have their own laws for them.
     for own in ["names", "state", "seed"] {
         assert_eq!(table.remove(own).unwrap(), ["yes"; 5]);
     }
@@ -259,7 +259,7 @@ fn groups_and_windows_follow_the_guide() {
         ["yes", "no", "yes", "yes", "yes"]
     );
     compare(table, &found);
-    // Keys are needed, or can be left out; without them there are no null ones.
+    // Keys are required, or can be left out. Without keys there are no null keys.
     let (df, calls) = (frame(), AtomicUsize::new(0));
     let sum = |x: Values<'_, i64>| x.iter().sum::<i64>();
     let call = || df.par_apply().select(["x"]);
@@ -279,7 +279,7 @@ fn groups_and_windows_follow_the_guide() {
     assert_eq!(what(uncut, &calls), "refused: seed");
 }
 
-/// A state that a function makes.
+/// A function that makes a state.
 type WithNumber = Leading<State<fn() -> i64, NoFinish>, NoSeed>;
 
 #[test]
@@ -371,7 +371,7 @@ fn a_whole_column_is_neither_cast_nor_null() {
     };
     let of = df.par_apply().returns([DataType::Int8]).chunks(parts);
     assert_eq!(what(of, &calls), "refused: returns");
-    // Cells follow it, in every verb.
+    // Cells follow it in every verb.
     let of = || df.par_apply().select(["x"]).returns([DataType::Int8]);
     let is = |column: &Column| assert_eq!(column.dtype(), &DataType::Int8);
     is(&of().rows(|x: i64| x).unwrap());
@@ -400,7 +400,7 @@ fn a_policy_that_comes_as_a_value_needs_an_outcome() {
         let followed = every_call!(.with(options).outcome());
         assert!(followed.iter().all(|what| what == "followed"));
     }
-    // Those that are the default let nothing pass.
+    // The default policies let nothing pass.
     let strict = CallOptions::new()
         .on_error(OnError::Fail)
         .on_cancel(OnCancel::Error);
@@ -411,7 +411,7 @@ fn a_policy_that_comes_as_a_value_needs_an_outcome() {
     );
 }
 
-/// The output of a call, whatever it gives.
+/// Returns the output of a call, whichever type the call returns.
 fn heights<G: Gives>(call: Apply<'_, '_, Leading<NoState, NoSeed>, G>) -> Result<G::Of<Column>> {
     call.rows(|x: i64| x)
 }
@@ -441,7 +441,7 @@ fn options_are_values() {
         heights(df.par_apply().with(&one).outcome()).unwrap().output,
         z
     );
-    // What is given on the call after it holds, and what was given before and is not in it.
+    // Options that are given after `with` replace its options, and options that were given before and are not in it remain.
     let after = df
         .par_apply()
         .with(&one)
@@ -501,7 +501,7 @@ fn options_are_values() {
     );
 }
 
-/// What became of a lazy call: followed, or refused for the option; or there is no such method.
+/// Returns what became of a lazy call: the option was followed, or refused; or there is no such method.
 fn what_lazily(result: anyhow::Result<()>, calls: &AtomicUsize) -> String {
     let calls = calls.swap(0, Relaxed);
     let Err(error) = result else {
@@ -641,7 +641,7 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
     both!("total_rows", .total_rows(4));
 
     let mut table = table("| option | `rows([…])`");
-    // These change what the closure takes: they have laws of their own.
+    // These change what the closure takes; they have their own laws.
     for own in ["state", "finish"] {
         assert!(table.remove(own).is_some());
     }
@@ -651,7 +651,7 @@ fn a_call_in_a_lazy_query_follows_the_guide() {
         assert_eq!(cells[..], found[option.as_str()], "{option}");
     }
 
-    // A row of any columns sees its nulls, here too.
+    // A closure of `Row` is given nulls in a query too.
     let row = |row: Row<'_>| row.len() as i64;
     let refused = rows(["x"]).nulls(Nulls::Error).apply(row);
     let refused = lf.clone().select([refused]).collect().unwrap_err();

@@ -1,4 +1,4 @@
-//! Options that cannot be followed are errors, not panics.
+//! Options that cannot be followed are errors, and not panics.
 
 use polars_par_apply::prelude::*;
 
@@ -75,7 +75,7 @@ fn no_more_workers_than_a_given_pool_has() {
         refused(&df.par_apply().pool(&default).workers(width + 1)),
         [Some("workers"); 4]
     );
-    // Beyond Polars' pool where no pool is given, they are made.
+    // If more workers are asked for than Polars' pool has, and no pool is given, they are started.
     assert_eq!(refused(&df.par_apply().workers(width + 3)), [None; 4]);
 }
 

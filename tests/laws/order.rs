@@ -4,7 +4,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{assert_same, counting, cut, each_column};
 
-/// Some work whose amount jumps from row to row, so that workers finish out of order.
+/// Some work whose amount differs from row to row, so that workers finish out of order.
 fn uneven(i: i64) -> i64 {
     let spins = if i % 1000 < 10 { 2000 } else { i % 7 };
     (0..spins).for_each(|spin| {

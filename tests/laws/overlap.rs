@@ -1,4 +1,4 @@
-//! `.overlap`: parts with rows of their neighbours, of which each gives its own.
+//! `overlap`: parts with rows of their neighbours, each of which gives the results of its own rows.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -24,8 +24,8 @@ const OVERLAPS: [(usize, usize); 8] = [
     (usize::MAX, usize::MAX),
 ];
 
-/// The numbers of the rows within `before` and `after` of each row, as far as there are any: what a part can say rightly
-/// only with its neighbours' rows.
+/// The numbers of the rows within `before` and `after` of each row, as far as there are any. A part can compute this only with its
+/// neighbours' rows.
 fn around(frame: &DataFrame, (before, after): (usize, usize)) -> Column {
     let i: Vec<i64> = frame["i"].i64().unwrap().into_no_null_iter().collect();
     let sums = (0..i.len()).map(|row| {
@@ -81,7 +81,7 @@ fn where_a_part_and_its_core_lie() {
             let call = df.par_apply().workers(3).chunk_rows(25).first_row(first);
             let cells = call.overlap(before, after).chunks(|part: Chunk| {
                 let i: Vec<i64> = part["i"].i64().unwrap().into_no_null_iter().collect();
-                // The rows are neighbours, the first of them is the offset's.
+                // The rows are consecutive, and the first of them is that of the offset.
                 assert_eq!(i[0] as u64 + first, part.row_offset() as u64);
                 assert!(i.is_sorted_by(|a, b| a + 1 == *b));
                 let core = &i[part.core()];
@@ -141,7 +141,7 @@ fn a_core_s_height_is_kept_and_others_are_refused() {
     });
     assert_eq!(scaled.unwrap().i64().unwrap().sum(), Some(380));
 
-    // Rows around: 0..6, 2..11, 7..16, 12..20. The third part gives one too few.
+    // The rows with neighbours: 0..6, 2..11, 7..16, 12..20. The third part returns one too few.
     fn refused<T>(result: Result<T>) -> String {
         let error = result.err().unwrap();
         assert!(matches!(error.kind(), ErrorKind::Stack { .. }), "{error:?}");
@@ -154,8 +154,8 @@ fn a_core_s_height_is_kept_and_others_are_refused() {
             part.frame().clone()
         }
     };
-    let expected = "part 2 (from row 10): the result has 8 rows, and the part 5, or 9 with its overlap; return as many as one \
-                    of these";
+    let expected = "part 2 (from row 10): the result has 8 rows, but the part has 5, or 9 with its overlap; return one of \
+                    these two numbers of rows";
     assert_eq!(refused(call().chunks(|part: Chunk| short(&part))), expected);
     assert_eq!(
         refused(call().chunks(|part: Chunk| short(&part)["i"].clone())),
@@ -172,7 +172,7 @@ fn a_core_s_height_is_kept_and_others_are_refused() {
             .starts_with("part 0 (from row 0): the result has 0 rows")
     );
 
-    // It is the part's failure, as the policy says.
+    // The part fails, as the policy says.
     let told = call()
         .on_error(OnError::Skip)
         .chunks(|part: Chunk| short(&part))
@@ -197,7 +197,7 @@ fn no_overlap_is_plain_chunks() {
             df.par_apply().overlap(0, 0),
             df.par_apply().with(&CallOptions::new().overlap(0, 0)),
         ] {
-            // Of another height than the part.
+            // A result of another height than the part.
             let frame = call.clone().chunk_rows(7).chunks(odd).unwrap();
             let rows = call.clone().rows(|i: i64| i + 1).unwrap();
             let columns = call

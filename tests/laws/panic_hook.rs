@@ -1,4 +1,4 @@
-//! Promise 8, in quiet: the program's panic hook sees the first panic of a call, and not one for every row.
+//! Promise 8: the program's panic hook is called for the first panic of a call, and not for every row.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -7,12 +7,12 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, counting, watched};
 
-/// The hook is the process's, so these run in one of their own.
+/// The hook belongs to the process, so these tests run in separate processes.
 fn in_its_own_process(test: &str) {
     alone(test, |command| command);
 }
 
-/// Counts what the program's hook sees.
+/// Counts the calls of the program's hook.
 fn counted() -> Arc<AtomicUsize> {
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
@@ -44,7 +44,7 @@ fn one_panic_of_a_call() {
             for workers in [1, 2, 4] {
                 for cut in [1, 50, 3000] {
                     let heard = |what: &str| {
-                        // Workers that panic at the same time are heard each, the first time; but none twice.
+                        // Workers that panic at the same time may each call the hook for their first panic, but not for a second.
                         let seen = seen.swap(0, SeqCst);
                         assert!(
                             (1..=workers).contains(&seen),
@@ -90,9 +90,9 @@ fn panics_that_are_not_rows() {
                 .on_error(OnError::Null)
                 .rows(|i: i64| -> i64 { panic!("{i}") })
                 .unwrap();
-            // Each call's first, however many calls there were before it.
+            // The hook is called for the first panic of each call, however many calls there were before.
             assert_eq!((outcome.stats.failures, taken()), (500, 1));
-            // The thread that made the call, and any other, are heard afterwards.
+            // Afterwards the hook is called for panics of the calling thread, and of any other.
             for n in 1..4 {
                 let caught = std::panic::catch_unwind(|| panic!("mine"));
                 assert!(caught.is_err());
@@ -100,7 +100,7 @@ fn panics_that_are_not_rows() {
             }
             assert!(std::thread::spawn(|| panic!("a thread's")).join().is_err());
             assert_eq!(taken(), 1);
-            // So is a closure that catches its own panics, in a run that has had no other.
+            // It is also called for a closure that catches its own panics, in a run without another panic.
             let caught = df
                 .par_apply()
                 .sequential()
@@ -138,7 +138,7 @@ fn panics_of_calls_within() {
             .rows(|i: i64| assert!(!within(i)))
             .unwrap();
         assert_eq!((outcome.stats.failures, seen.swap(0, SeqCst)), (200, 1));
-        // The next call is heard again.
+        // For the next call it is called again.
         assert!(within(0));
         assert_eq!(seen.load(SeqCst), 1);
     });
@@ -150,7 +150,7 @@ fn a_program_may_keep_its_hook() {
     in_its_own_process("panic_hook::every_panic_is_heard_from_then_on");
 }
 
-/// Rows that all panic, and how often the hook was called for them.
+/// Runs rows that all panic, and returns how often the hook was called for them.
 fn panics_of(rows: usize, seen: &AtomicUsize) -> usize {
     let outcome = counting(rows)
         .par_apply()
@@ -178,7 +178,7 @@ fn every_panic_is_heard() {
         let own = (&raw const *hook).addr();
         std::panic::set_hook(hook);
         assert_eq!(panics_of(300, &seen), 300);
-        // The hook is the program's own still, and not one around it.
+        // The hook is still the program's own, and not one around it.
         let hook = std::panic::take_hook();
         assert_eq!((&raw const *hook).cast::<()>().addr(), own);
     });

@@ -1,4 +1,4 @@
-//! Promise 8: a panic becomes an error with the row; nothing is poisoned; what the run owned is dropped.
+//! Promise 8: a panic becomes an error with the row; nothing is poisoned; the values of the run are dropped.
 
 use std::panic::panic_any;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ fn the_pool_is_usable_afterwards() {
                 assert_eq!(sum, Some(50_000 * 49_999 / 2));
             }
         }
-        // Polars itself is none the worse.
+        // Polars itself works as before.
         let sorted = df
             .sort(
                 ["i"],
@@ -174,7 +174,7 @@ fn the_pool_is_usable_afterwards() {
     });
 }
 
-/// Counts those that are alive.
+/// Counts the values that are alive.
 #[derive(Debug)]
 struct Alive(Arc<AtomicUsize>);
 
@@ -322,7 +322,7 @@ fn everything_is_dropped_once_under_a_lenient_policy() {
                     let apply = df.par_apply().workers(workers).on_error(policy);
                     apply.max_failures(limit)
                 };
-                // Some rows throw, some fail with a value already made, some are good.
+                // Some rows panic, some fail when a value is already made, and some are good.
                 let f = |i: i64| -> anyhow::Result<(Series, i64, Series)> {
                     let (_local, first) = (Alive::new(&count), kept.clone());
                     match i % 5 {
@@ -333,7 +333,7 @@ fn everything_is_dropped_once_under_a_lenient_policy() {
                 };
                 let result = apply().rows(f);
                 assert_eq!(result.is_ok(), limit > 10, "{what}");
-                // The one beyond the limit is the error's.
+                // The error is the failure after the limit.
                 let last = result.as_ref().err().map(|error| match error.kind() {
                     ErrorKind::TooManyFailures { last, .. } => {
                         matches!(last.kind(), ErrorKind::Closure { .. })
@@ -362,7 +362,7 @@ fn everything_is_dropped_once_under_a_lenient_policy() {
                     "{what}, whole parts"
                 );
 
-                // Cancelled on the way, with rows that wait to be tried again.
+                // The run is cancelled while rows wait to be tried again.
                 let token = CancelToken::new();
                 let cancelled = apply()
                     .cancel_token(&token)
@@ -408,7 +408,7 @@ fn the_input_is_not_held_on_to() {
     assert_eq!(Arc::strong_count(&series.0), before);
 }
 
-/// Dropping what the closure throws may panic as well.
+/// The payload of a closure's panic may panic when it is dropped.
 #[test]
 fn a_payload_or_an_error_that_panics_when_dropped() {
     struct Bomb;

@@ -7,7 +7,7 @@ use polars_par_apply::{OneCell, Result};
 
 use crate::frames::{assert_same, counting, every_dtype, layouts, refuse_unless, shown, watched};
 
-/// Order, once for each value, in any layout: what `rows` gives, by the column's name.
+/// The closure is called once for each value, in order and in any layout, and the result is that of `rows` with the column's name.
 #[test]
 fn each_value_once_in_order() {
     watched(|| {
@@ -114,7 +114,7 @@ fn the_lowest_failure() {
     assert!(matches!(error.kind(), ErrorKind::Dtype { .. }));
 }
 
-/// What it takes, as a bound has it: functions, references, boxes, and a tuple of one.
+/// The types of closures that it takes, checked by a bound: functions, references, boxes, and a tuple of one.
 #[test]
 fn any_function_of_one_cell() {
     fn mapped<M, F>(series: &Series, f: F) -> Result<Column>

@@ -1,4 +1,4 @@
-//! A closure's expression goes wherever an elementwise one of Polars goes, with the same answer.
+//! A closure's expression can be wherever an elementwise one of Polars can be, with the same answer.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn frame() -> DataFrame {
     .unwrap()
 }
 
-/// The frame, with its rows' numbers in a list for each `g`.
+/// The frame, with its row numbers in a list for each `g`.
 fn lists(lf: LazyFrame) -> LazyFrame {
     lf.group_by_stable([col("g")]).agg([col("x")])
 }
@@ -30,7 +30,7 @@ fn sorted(lf: LazyFrame, by: &str) -> LazyFrame {
     lf.sort([by], SortMultipleOptions::default())
 }
 
-/// Where an expression may stand, whatever its dtype.
+/// The places where an expression of any dtype may be.
 fn places() -> Vec<Place> {
     vec![
         ("select", |lf, of| lf.select([of(col("x")).alias("out")])),
@@ -119,7 +119,7 @@ fn places() -> Vec<Place> {
     ]
 }
 
-/// Where Polars wants an expression that it may move: a closure that returns `bool` is unpinned there.
+/// Places where Polars requires an expression that it may move: there, one whose closure returns `bool` must not be pinned.
 fn keys() -> Vec<Place> {
     fn joined(left: [Expr; 1], right: [Expr; 1], lf: LazyFrame, how: JoinType) -> LazyFrame {
         let other = lf
@@ -217,7 +217,7 @@ fn everywhere() {
     });
 }
 
-/// As a condition, and before what is for one dtype.
+/// As a condition, and before functions for one dtype.
 #[test]
 fn where_the_dtype_matters() {
     watched(|| {
@@ -259,7 +259,7 @@ fn where_the_dtype_matters() {
     });
 }
 
-/// The names are as documented, an alias or none; two closures in one frame need one.
+/// The names are the documented ones, with an alias or without; two closures in one frame need an alias.
 #[test]
 fn names_are_the_closures_own() {
     watched(|| {

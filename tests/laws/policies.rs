@@ -1,4 +1,5 @@
-//! Promise 7, lenient: every failure is told and counted, whoever met it, and the output is what the policy says.
+//! Promise 7 with a lenient policy: every failure is reported and counted, whichever worker met it, and the output is as the policy
+//! says.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,7 +18,7 @@ use crate::properties::{run, way};
 
 const LENIENT: [OnError; 3] = [OnError::Null, OnError::Skip, OnError::Collect];
 
-/// What verbs give, as a frame.
+/// The output of any verb, as a frame.
 trait Whole {
     fn whole(self) -> DataFrame;
 }
@@ -34,12 +35,12 @@ impl Whole for DataFrame {
     }
 }
 
-/// Every way to run a call that must not matter.
+/// All ways to run a call that must give the same result.
 fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
     frames::ways(apply, 7, 11)
 }
 
-/// The frame with the rows of `failed` as null.
+/// Returns the frame with the rows of `failed` as null.
 fn nulled(df: &DataFrame, failed: &BTreeSet<usize>) -> DataFrame {
     let rows: IdxCa = (0..df.height())
         .map(|row| (!failed.contains(&row)).then_some(row as IdxSize))
@@ -49,7 +50,7 @@ fn nulled(df: &DataFrame, failed: &BTreeSet<usize>) -> DataFrame {
     })
 }
 
-/// The frame without the rows of `failed`.
+/// Returns the frame without the rows of `failed`.
 fn skipped(df: &DataFrame, failed: &BTreeSet<usize>) -> DataFrame {
     let rows: Vec<IdxSize> = (0..df.height())
         .filter(|row| !failed.contains(row))
@@ -81,7 +82,7 @@ fn attempts(failures: &DataFrame) -> Vec<u32> {
     attempts.into_no_null_iter().collect()
 }
 
-/// The rows kept, asked of both.
+/// Returns the kept rows, from `kept_rows` and `kept_mask`, which must agree.
 #[track_caller]
 fn assert_kept<T>(outcome: &Outcome<T>, failed: &BTreeSet<usize>, rows: usize, what: &str) {
     let kept = |row: &usize| !failed.contains(row);
@@ -97,7 +98,7 @@ fn assert_kept<T>(outcome: &Outcome<T>, failed: &BTreeSet<usize>, rows: usize, w
     );
 }
 
-/// Puts a closure that makes `good` of a row, and fails in every fifth or so, by an error or a panic, through every policy.
+/// Calls a closure under every policy. It makes `good` of a row, and fails in about every fifth, with an error or a panic.
 #[track_caller]
 fn each_policy<O>(what: &str, df: &DataFrame, good: impl Fn(i64) -> O + Sync + Copy)
 where
@@ -412,7 +413,7 @@ fn failures_next_to_nulls_in_tiny_misaligned_chunks() {
         anyhow::ensure!(!fails(a), "odd {a}");
         Ok((a, b.repeat(2)))
     };
-    // A row with a null is not called, so it does not fail: it is kept, and null.
+    // The closure is not called for a row with a null, so the row does not fail: it is kept, and null.
     let failed: BTreeSet<usize> = (0..rows)
         .filter(|row| row % 3 > 0 && row % 7 > 0 && fails(*row as i64))
         .collect();
@@ -448,7 +449,7 @@ fn failures_next_to_nulls_in_tiny_misaligned_chunks() {
                         .eq(failed.iter().map(|row| Some(*row as i64)))
                 );
                 if policy == OnError::Skip {
-                    // What is kept of the input goes with the output.
+                    // The kept rows of the input belong to the rows of the output.
                     let input = df.take(&outcome.kept_rows()).unwrap();
                     let filtered = df.filter(&outcome.kept_mask()).unwrap();
                     assert_same_frame(&input, &filtered, "kept");
@@ -461,7 +462,7 @@ fn failures_next_to_nulls_in_tiny_misaligned_chunks() {
 
 #[test]
 fn values_that_cannot_be_read_or_written_are_failures() {
-    // Written: a digit more than the output's unit has.
+    // A value that cannot be written: it has one digit more than the output's unit.
     let time = |i: i64| chrono::DateTime::from_timestamp_nanos(i * 250).naive_utc();
     let df = counting(50);
     let failed: BTreeSet<usize> = (0..50).filter(|row| row % 4 > 0).collect();
@@ -494,7 +495,7 @@ fn values_that_cannot_be_read_or_written_are_failures() {
             }
         }
     }
-    // Read: a moment that chrono has no date for.
+    // A value that cannot be read: a time for which chrono has no date.
     let days: Vec<i32> = (0..50)
         .map(|i| if i % 5 == 3 { i32::MAX } else { i })
         .collect();
@@ -642,7 +643,7 @@ fn parts_that_are_whole_frames_and_columns() {
     }
 }
 
-/// A part that does not stack is named by its own number, whichever were dropped before it.
+/// A part that cannot be stacked is named by its own number, whichever parts were dropped before it.
 #[test]
 fn a_part_that_does_not_stack_after_one_that_was_skipped() {
     let df = counting(50);
@@ -692,7 +693,7 @@ fn all_parts_fail() {
     }
 }
 
-/// Columns `c0` to `c9`, each of its number.
+/// Columns `c0` to `c9`, whose values are their numbers.
 fn wide() -> DataFrame {
     let columns = (0..10i64).map(|c| Column::new(format!("c{c}").into(), [c, c, c]));
     DataFrame::new(3, columns.collect()).unwrap()
@@ -846,7 +847,7 @@ fn null_is_refused_for_whole_results_before_any_call() {
         };
         assert!(message.contains("OnError::Skip"), "{message}");
     }
-    // With every other fault of the call.
+    // It is reported with all other faults of the call.
     let error = apply()
         .select(["nowhere"])
         .workers(0)
@@ -991,7 +992,7 @@ fn the_limit_holds_for_parts_and_columns() {
     }
 }
 
-/// The rows beyond the failure that is one too many are not run.
+/// Rows after the failure that exceeds the limit are not run.
 #[test]
 fn a_run_with_too_many_failures_stops_early() {
     let df = counting(100_000);

@@ -1,4 +1,5 @@
-//! A pool's `apply`, `map`, `starmap`, `for_each` and `map_with_state`: order, once each, the lowest failure, nothing lost.
+//! A pool's `apply`, `map`, `starmap`, `for_each` and `map_with_state`: results in order, each item once, the lowest failure, nothing
+//! lost.
 
 use std::collections::{BTreeMap, HashSet, LinkedList};
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use polars_par_apply::{Error, Result};
 
 use crate::frames::watched;
 
-/// A value that counts how many of its kind there are.
+/// A value that counts how many such values are alive.
 struct Counted {
     number: u32,
     alive: Arc<AtomicUsize>,
@@ -34,7 +35,7 @@ impl Drop for Counted {
     }
 }
 
-/// Polars' pool, and pools of one's own.
+/// Polars' pool, and owned pools.
 fn pools() -> Vec<(&'static str, Pool)> {
     vec![
         ("Polars'", Pool::default()),
@@ -93,9 +94,9 @@ fn items_of_any_collection() {
             assert_eq!(pool.map(items, |n| n).unwrap(), (5..15).collect::<Vec<_>>());
             let boxed: Box<dyn Iterator<Item = u8>> = Box::new([1u8, 2].into_iter());
             assert_eq!(pool.map(boxed, |n| n).unwrap(), [1, 2]);
-            // Of no size; and without results.
+            // Items of size 0, and a closure without results.
             assert_eq!(pool.map([(); 1000], |()| ()).unwrap().len(), 1000);
-            // Items that may be changed.
+            // Items that the closure changes.
             let mut cells = vec![1u64; 5000];
             pool.for_each(&mut cells, |cell| *cell += 1).unwrap();
             assert_eq!(cells, vec![2; 5000]);
@@ -103,7 +104,7 @@ fn items_of_any_collection() {
     });
 }
 
-/// Every type whose slices are read where they lie, from a slice that begins in the midst of its memory.
+/// Every type whose slices are read in place, from a slice that begins in the middle of its memory.
 #[test]
 fn slices_of_every_number() {
     macro_rules! check {
@@ -179,7 +180,7 @@ fn starmap_takes_up_to_twelve_fields() {
     });
 }
 
-/// What is borrowed is the caller's again when the call is over.
+/// Borrowed values are the caller's again when the call is over.
 #[test]
 fn closures_and_items_may_borrow() {
     watched(|| {
@@ -240,7 +241,7 @@ fn an_early_failure_stops_the_rest() {
                     has_failed.store(true, SeqCst);
                     return Err(anyhow::anyhow!("early"));
                 }
-                // The others wait for the failure, and then take a millisecond each: hours, were they not stopped.
+                // The other items wait for the failure, and then take a millisecond each: hours, if they were not stopped.
                 if n > 100 {
                     while !has_failed.load(SeqCst) {
                         std::thread::yield_now();
@@ -279,7 +280,7 @@ fn the_lowest_panic_is_an_error() {
     });
 }
 
-/// What is made of a `Result` is what is asked for.
+/// The type that is asked for decides what becomes of a `Result`.
 #[test]
 fn results_may_be_kept() {
     let pool = Pool::new(2).unwrap();
@@ -296,7 +297,7 @@ fn results_may_be_kept() {
     );
 }
 
-/// However a call ends, every item and every result is dropped once.
+/// Every item and every result is dropped once, however a call ends.
 #[test]
 fn nothing_is_leaked_or_dropped_twice() {
     watched(|| {
@@ -327,7 +328,7 @@ fn nothing_is_leaked_or_dropped_twice() {
                 }
                 assert_eq!(alive.load(SeqCst), 0, "{ending}, pool {name}");
             }
-            // Items that nobody came to.
+            // Items that were never reached.
             let alive = Counted::counter();
             let items: Vec<Counted> = (0..100).map(|n| Counted::new(n, &alive)).collect();
             pool.close();
@@ -339,7 +340,7 @@ fn nothing_is_leaked_or_dropped_twice() {
     });
 }
 
-/// An item whose drop panics harms neither the call's end nor the pool.
+/// An item whose drop panics does not prevent the call's end, and does not harm the pool.
 #[test]
 fn a_drop_that_panics_is_survived() {
     struct Bomb(u32);
@@ -375,7 +376,7 @@ fn a_drop_that_panics_is_survived() {
     });
 }
 
-/// A few slow items are under way at the same time from the start.
+/// A few slow items run at the same time from the start.
 #[test]
 fn items_run_side_by_side() {
     watched(|| {
@@ -431,7 +432,7 @@ fn one_state_for_each_worker() {
     });
 }
 
-/// Within one another, on one pool and across pools, and with frames in between.
+/// Nested calls, on one pool and across pools, and with calls over frames between them.
 #[test]
 fn calls_nest() {
     watched(|| {
@@ -456,7 +457,7 @@ fn calls_nest() {
     });
 }
 
-/// What a pool runs cannot wait for itself: neither a closure, nor a callback or a hook, nor what is dropped in it.
+/// Work of a pool cannot wait for the pool: neither a closure, nor a callback or a hook, nor the drop of a value in them.
 #[test]
 fn a_join_within_a_call_is_an_error() {
     /// Joins when it is dropped.
@@ -518,7 +519,7 @@ fn a_join_within_a_call_is_an_error() {
                     .apply_async(move || drop(dropped))
                     .on_error(move |_| tell.send(callback(0)).unwrap());
                 job.cancel();
-                // Perhaps it was quicker.
+                // It may have been quicker.
                 let ended = job.get();
                 let was_cancelled =
                     |error: &Error| matches!(error.kind(), ErrorKind::Cancelled { .. });
@@ -531,7 +532,7 @@ fn a_join_within_a_call_is_an_error() {
     });
 }
 
-/// A call in a destructor, while its thread unwinds, does all of its work.
+/// A call in a destructor does all of its work, even while its thread unwinds.
 #[test]
 fn a_call_while_the_thread_unwinds() {
     struct Calls<'p>(&'p Pool, &'p Mutex<Vec<bool>>);
@@ -557,7 +558,7 @@ fn a_call_while_the_thread_unwinds() {
     watched(|| {
         for (name, pool) in pools() {
             let right = Mutex::new(Vec::new());
-            // What the calls are to wait behind.
+            // The job behind which the calls have to wait.
             let busy: Vec<Job<()>> = (0..pool.workers())
                 .map(|_| {
                     pool.apply_async(|| std::thread::sleep(std::time::Duration::from_millis(5)))
@@ -574,7 +575,7 @@ fn a_call_while_the_thread_unwinds() {
     });
 }
 
-/// Jobs that wait do not let more of them begin than there are workers.
+/// Even if jobs wait, no more jobs are begun than there are workers.
 #[test]
 fn no_more_jobs_begin_than_there_are_workers() {
     watched(|| {
@@ -591,7 +592,7 @@ fn no_more_jobs_begin_than_there_are_workers() {
                     let (df, own) = (df.clone(), pool.clone());
                     pool.apply_async(move || {
                         most.fetch_max(begun.fetch_add(1, SeqCst) + 1, SeqCst);
-                        // By Polars' workers, and by its own pool.
+                        // They wait for Polars' workers, and for their own pool.
                         let rows = df
                             .par_apply()
                             .partitions(4)
@@ -610,7 +611,7 @@ fn no_more_jobs_begin_than_there_are_workers() {
     });
 }
 
-/// What work gives its pool is let in while the work goes on, also when nothing else is any more.
+/// Work may give its pool more work as long as it runs itself, even if the pool takes no other work any more.
 #[test]
 fn a_closed_pool_lets_in_what_comes_from_within() {
     watched(|| {
@@ -637,7 +638,7 @@ fn a_closed_pool_lets_in_what_comes_from_within() {
     });
 }
 
-/// Errors that are no `anyhow::Error` can be kept, or made one; they are never taken for a value unasked.
+/// Errors that cannot become an `anyhow::Error` can be kept, or converted. Without a type that asks for it, they do not count as values.
 #[test]
 fn texts_as_errors() {
     let pool = Pool::new(2).unwrap();
@@ -657,7 +658,7 @@ fn texts_as_errors() {
     );
 }
 
-/// An error of this crate within another says each thing once.
+/// An error of this crate within another says nothing twice.
 #[test]
 fn nested_errors_say_everything_once() {
     let pool = Pool::new(1).unwrap();

@@ -10,7 +10,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, watched};
 
-/// Counts how many are at work at the same time.
+/// Counts how many closures run at the same time.
 #[derive(Default)]
 struct AtWork {
     now: AtomicUsize,
@@ -60,7 +60,7 @@ pub(crate) fn workers_are_never_exceeded() {
     });
 }
 
-/// Where so many must meet before any goes on; it gives up rather than wait for ever.
+/// A place where `of` closures must meet before any goes on. It gives up instead of waiting for ever.
 struct Meeting {
     of: usize,
     arrived: Mutex<usize>,
@@ -92,13 +92,13 @@ impl Meeting {
     }
 }
 
-/// Each row waits until as many are at work as there are workers.
+/// Each row waits until as many rows run as there are workers.
 #[test]
 fn all_workers_are_used_even_beyond_polars_pool() {
     for workers in [2, 3, 12] {
         watched(move || {
             let met = Meeting::of(workers);
-            // The first rows are tried by the calling thread alone, so only those of parts are sure to run side by side.
+            // The calling thread runs the first rows alone, so only parts are sure to run at the same time.
             let df = counting(workers * 2);
             df.par_apply()
                 .workers(workers)

@@ -1,4 +1,4 @@
-//! `.progress`: who watches a run sees it go on, without gaps, falls or overlaps, and how it ended.
+//! `progress` reports how a run goes on, without gaps, decreases or overlapping calls, and how it ended.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{alone, counting, held_back, refuse_unless, watched};
 
-/// What a run has told.
+/// The ticks that a run has reported.
 #[derive(Default)]
 struct Log {
     ticks: Mutex<Vec<Tick>>,
@@ -28,7 +28,7 @@ impl Log {
         self.in_call.store(false, SeqCst);
     }
 
-    /// The last tick, those before it being as they should.
+    /// Returns the last tick, and checks those before it.
     #[track_caller]
     fn last(&self, total: usize, what: &str) -> Tick {
         assert_eq!(self.overlaps.load(SeqCst), 0, "{what}: calls overlap");
@@ -63,7 +63,7 @@ fn wide(columns: i64) -> DataFrame {
     DataFrame::new(2, columns.collect()).unwrap()
 }
 
-/// The ways a run is cut and shared out.
+/// The ways in which a run is cut and distributed.
 fn ways(df: &DataFrame) -> Vec<(&'static str, Apply<'_, 'static>)> {
     vec![
         ("sequential", df.par_apply().sequential()),
@@ -351,7 +351,7 @@ fn the_first_tick_comes_before_the_first_row() {
     });
 }
 
-/// Of a slow run, each worker tells as it goes: rows from the tenth on want to have been told of some.
+/// In a slow run, each worker reports as it goes on: rows from the tenth on wait until some rows were reported.
 #[test]
 fn a_slow_run_is_told_while_it_goes_on() {
     watched(|| {
@@ -380,7 +380,7 @@ fn a_slow_run_is_told_while_it_goes_on() {
     });
 }
 
-/// No worker goes on for more than 65,536 rows untold.
+/// No worker runs more than 65,536 rows without a report.
 #[test]
 fn a_fast_run_is_told_while_it_goes_on() {
     let rows = 1_000_000;
@@ -515,7 +515,7 @@ fn a_watcher_that_panics_ends_the_run() {
     });
 }
 
-/// What the bar of a run prints where standard error is a pipe.
+/// The output of a run's bar if standard error is a pipe.
 fn printed(how: &str) -> Vec<String> {
     let output = alone(
         "progress::a_bar_in_a_process_of_its_own",
@@ -610,7 +610,7 @@ fn a_bar_in_a_process_of_its_own() {
     }
 }
 
-/// The line without its rate.
+/// Returns the line without its rate.
 fn without_rate(line: &str) -> String {
     let mut parts: Vec<&str> = line.split(", ").collect();
     assert!(parts.remove(1).ends_with("/s"), "{line}");
@@ -651,7 +651,7 @@ fn nothing_to_do_is_all_done() {
     assert_eq!(without_rate(&lines[0]), "laws 0/0 (100 %), done");
 }
 
-/// 40 rows of 3 ms at least: no more than 333 in a second.
+/// 40 rows of at least 3 ms each, so at most 333 rows per second.
 #[test]
 fn a_bar_s_rate_is_that_of_the_whole_run() {
     let lines = printed("often");
@@ -677,7 +677,7 @@ fn a_bar_prints_a_line_now_and_then() {
     let lines: Vec<&str> = lines.lines().collect();
     let (last, before) = lines.split_last().unwrap();
     assert!(last.ends_with(", done"), "{last}");
-    // 120 ms of sleep at the least, and a look at the clock after every four rows of 3 ms.
+    // The rows sleep for at least 120 ms, and the clock is read after every four rows of 3 ms.
     assert!((1..=most).contains(&before.len()), "{most}: {lines:?}");
     assert!(
         before

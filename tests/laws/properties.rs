@@ -1,4 +1,4 @@
-//! Random frames: any dtypes, nulls, chunks and slices; the parallel answer is the sequential one, and a plain loop's.
+//! Random frames of any dtypes, nulls, chunks and slices: the parallel answer is the sequential one, and that of a plain loop.
 
 use polars_par_apply::prelude::*;
 use proptest::collection::vec;
@@ -40,7 +40,7 @@ fn lay(column: &Column, lie: &Lie) -> Column {
     cut(&inside(column, lie.before), lie.lengths.iter().copied())
 }
 
-/// Whether values may be null, and the values: a column of a random dtype.
+/// A column of a random dtype: whether values may be null, and the values.
 fn column(name: &'static str, rows: usize) -> impl Strategy<Value = Column> {
     fn of<T, S>(name: &'static str, rows: usize, values: S) -> impl Strategy<Value = Series>
     where
@@ -144,7 +144,7 @@ fn frame() -> impl Strategy<Value = DataFrame> {
         })
 }
 
-/// The text of a row's values as Polars gives them.
+/// Returns the text of a row's values as Polars gives them.
 fn text<'a>(values: impl Iterator<Item = AnyValue<'a>>) -> String {
     values.map(|value| shown(&value) + ";").collect()
 }
@@ -188,10 +188,10 @@ fn parts_put_together_are_the_frame() {
     });
 }
 
-/// A cell of a column as `T`, by way of Polars' own value, owned.
+/// Returns a cell of a column as `T`, from Polars' own value.
 type Oracle<T> = fn(&AnyValue<'_>) -> Option<T>;
 
-/// Takes a column as `T` on every way and compares each value with that of a plain loop.
+/// Takes a column as `T` in every way, and compares each value with that of a plain loop.
 fn typed<T>(
     df: &DataFrame,
     way: &(usize, Way),
@@ -227,7 +227,7 @@ fn typed<T>(
     }
 }
 
-// A method named by its path is not a function of values of every lifetime, as an oracle is.
+// A method named by its path is not a function of values of every lifetime, and an oracle must be one.
 #[allow(clippy::redundant_closure_for_method_calls)]
 #[test]
 fn typed_cells_are_those_of_a_plain_loop() {

@@ -1,4 +1,4 @@
-//! Retries: only what has failed is called again, as often as asked, and no worker sleeps over it.
+//! Retries: only rows that have failed are called again, as often as asked, and no worker sleeps for that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -24,7 +24,7 @@ impl Calls {
         Calls((0..rows).map(|_| AtomicU32::new(0)).collect())
     }
 
-    /// Counts a call, and tells how many there were before.
+    /// Counts a call, and returns how many there were before.
     fn call(&self, row: usize) -> u32 {
         self.0[row].fetch_add(1, SeqCst)
     }
@@ -34,7 +34,7 @@ impl Calls {
     }
 }
 
-/// Every way to run a call that must not matter.
+/// All ways to run a call that must give the same result.
 fn ways<'a>(apply: &Apply<'a, 'static>) -> Vec<(String, Apply<'a, 'static>)> {
     frames::ways(apply, 5, 3)
 }
@@ -54,7 +54,7 @@ fn good_rows_run_once_and_failing_ones_as_often_as_asked() {
         let rows = 200;
         let df = counting(rows);
         let calls = Calls::new(rows);
-        // Row i fails i % 6 times before it is good, or for good where i % 25 == 7.
+        // Row i fails i % 6 times before it succeeds; if i % 25 == 7, it never succeeds.
         let f = |i: i64| {
             let before = calls.call(i as usize);
             if i % 25 == 7 || i64::from(before) < i % 6 {
@@ -85,7 +85,7 @@ fn good_rows_run_once_and_failing_ones_as_often_as_asked() {
                 assert_eq!(numbers(&outcome.failures, "row"), failed, "{what}");
                 let all = vec![attempts as u64; failed.len()];
                 assert_eq!(numbers(&outcome.failures, "attempts"), all, "{what}");
-                // The error told is the last one.
+                // The error that is reported is the last one.
                 let errors = outcome.failures.column("error").unwrap().str().unwrap();
                 for (error, row) in errors.iter().zip(&failed) {
                     assert_eq!(
@@ -211,7 +211,7 @@ fn the_lowest_failing_row_with_retries() {
         let df = counting(rows);
         let calls = Calls::new(rows);
         for first in [0usize, 1, 3, 57, 399] {
-            // Those before it are good at the third call; those after it fail at the first, mostly.
+            // The rows before it succeed at the third call; those after it mostly fail at the first.
             let f = |i: i64| {
                 let before = calls.call(i as usize);
                 let i = i as usize;
@@ -241,7 +241,7 @@ fn the_lowest_failing_row_with_retries() {
     });
 }
 
-/// What waits when the failure that ends the run is found is not called again, nor waited for.
+/// Rows that wait when the failure that ends the run is found are not called again, and are not waited for.
 #[test]
 fn what_waits_behind_the_failure_that_ends_the_run_is_forgotten() {
     watched(|| {
@@ -292,7 +292,7 @@ fn what_waits_behind_the_failure_that_ends_the_run_is_forgotten() {
                     .columns(|_: &Column| -> anyhow::Result<i64> { anyhow::bail!("no") });
                 assert_eq!(many.unwrap_err().column(), Some("c3"));
             }
-            // Those behind would be due in a day.
+            // The later attempts would be due in a day.
             let patient = Retry::attempts(2)
                 .min_delay(never)
                 .max_delay(never)
@@ -321,7 +321,7 @@ struct Out {
     text: String,
 }
 
-/// A row that waits leaves a hole in what its worker writes.
+/// A row that waits leaves a hole in the rows that its worker writes.
 #[test]
 fn the_output_is_whole_around_rows_that_waited() {
     fn check<O>(
@@ -547,7 +547,7 @@ fn delays_grow_and_are_waited_for() {
         let times = times.into_inner().unwrap();
         assert_eq!(times.len(), 4);
         for (wait, factor) in times.windows(2).zip([1, 2, 4]) {
-            // At least so long: how much longer is the machine's affair.
+            // It takes at least this long; how much longer depends on the machine.
             assert!(wait[1] - wait[0] >= delay * factor);
         }
     });
@@ -573,7 +573,7 @@ fn delays_without_bounds_do_not_overflow_and_a_cancel_ends_the_waiting() {
                 let apply = apply.clone().retry(retry).cancel_token(&token);
                 let outcome = std::thread::scope(|scope| {
                     scope.spawn(|| {
-                        // Everything is called once, and what has failed waits: cancelled now, or as it begins to wait.
+                        // Every row is called once, and the failed ones wait. The call is cancelled now, or when it begins to wait.
                         while busy.load(SeqCst) + good.load(SeqCst) < 200 {
                             std::thread::yield_now();
                         }
@@ -619,7 +619,7 @@ fn delays_without_bounds_do_not_overflow_and_a_cancel_ends_the_waiting() {
     });
 }
 
-/// What waits when the call is cancelled is not done, under any policy: it may yet have succeeded. Nor has it failed.
+/// Rows that wait when the call is cancelled are not done, under any policy, and have not failed: they might have succeeded.
 #[test]
 fn what_waits_when_the_call_is_cancelled_is_not_done() {
     watched(|| {
@@ -684,7 +684,7 @@ fn a_deadline_ends_the_waiting() {
                 }
             })
             .unwrap_err();
-        // However late the machine is: row 5 is never done.
+        // Row 5 is never done, even on a slow machine.
         let ErrorKind::Cancelled {
             done,
             total: 20,
@@ -742,7 +742,7 @@ fn within_calls_on_polars_pool() {
     });
 }
 
-/// Row 1 is good once the pool's one thread has done something else, which was asked of it before.
+/// Row 1 succeeds when the pool's one thread has done other work, which it was given before.
 #[test]
 fn a_pool_of_one_thread_goes_on_while_a_row_waits() {
     watched(|| {
@@ -773,7 +773,7 @@ fn a_pool_of_one_thread_goes_on_while_a_row_waits() {
     });
 }
 
-/// A call that runs on its thread alone runs nothing else there: what lies below on the stack may hold what that needs.
+/// A call that runs only on its own thread runs no other work there: callers on the same stack may hold what that work needs.
 #[test]
 fn a_sequential_call_that_waits_runs_nothing_of_its_pool() {
     watched(|| {
@@ -805,7 +805,7 @@ fn a_sequential_call_that_waits_runs_nothing_of_its_pool() {
     });
 }
 
-/// Many calls of one pool that wait at once do not pile up on one stack.
+/// Many calls of one pool that wait at the same time are not nested on one stack.
 #[test]
 fn waiting_calls_do_not_nest_without_bound() {
     watched(|| {
@@ -832,7 +832,7 @@ fn waiting_calls_do_not_nest_without_bound() {
     });
 }
 
-/// A worker that has left is called back when a delay has passed, though another is still busy: here with a row that ends
+/// A worker that has left is called back when a delay has passed, although another is still busy: here with a row that ends
 /// only when the others have succeeded.
 #[test]
 fn what_is_due_does_not_wait_for_the_slowest_row() {
@@ -865,7 +865,7 @@ fn what_is_due_does_not_wait_for_the_slowest_row() {
     });
 }
 
-/// The same where the call's own thread works, since no worker of Polars' pool was free when the call began.
+/// The same if the calling thread works, because no worker of Polars' pool was free when the call began.
 #[test]
 fn what_is_due_does_not_wait_for_the_calling_thread() {
     watched(|| {
@@ -878,7 +878,7 @@ fn what_is_due_does_not_wait_for_the_calling_thread() {
         };
         let width = Pool::default().workers();
         std::thread::scope(|scope| {
-            // Every worker of Polars' pool is kept.
+            // Every worker of Polars' pool is busy.
             scope.spawn(|| {
                 let rows = counting(width);
                 let call = rows.par_apply().workers(width).chunk_rows(1);
@@ -915,7 +915,7 @@ fn what_is_due_does_not_wait_for_the_calling_thread() {
     });
 }
 
-/// An error whose drop panics, given up for a success, or forgotten.
+/// An error whose drop panics: the row succeeds later, or the error is kept to the end.
 #[test]
 fn errors_that_panic_when_dropped_are_dropped_quietly() {
     #[derive(Debug)]
@@ -967,7 +967,7 @@ fn errors_that_panic_when_dropped_are_dropped_quietly() {
     });
 }
 
-/// A part that waits when the call is cancelled is not done, and none of its rows is.
+/// A part that waits when the call is cancelled is not done, and neither are its rows.
 #[test]
 fn a_part_that_waits_is_not_done() {
     watched(|| {

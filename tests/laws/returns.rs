@@ -1,4 +1,4 @@
-//! The dtypes that results are asked to have: by every verb, eager and lazy; what they do not hold is a row's failure.
+//! The dtypes that results are asked to have, in every verb, eager and lazy. A result that the dtype cannot hold fails its row.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ fn one(column: &Column) -> DataFrame {
     DataFrame::new(column.len(), vec![column.clone().with_name("x".into())]).unwrap()
 }
 
-/// The closure's results in the dtype, by every way there is; they are this column.
+/// Checks that the closure's results in this dtype, in every way that there is, are this column.
 #[track_caller]
 fn become_column<M, F>(df: &DataFrame, dtype: &DataType, expected: &Column, what: &str, f: F)
 where
@@ -102,7 +102,7 @@ where
     );
 }
 
-/// An identity over the column gives it back, in its own dtype.
+/// An identity over the column returns it in its own dtype.
 macro_rules! identity {
     ($column:expr, $($T:ty),+) => {$({
         let column: &Column = $column;
@@ -158,7 +158,7 @@ fn an_identity_gives_every_other_column_back() {
     });
 }
 
-/// Of values whose dtype shows at run time, the dtype that is asked for is the column's, whatever the rows.
+/// If the dtype of values is known only at run time, the column has the dtype that is asked for, whatever the rows are.
 #[test]
 fn any_value_gives_every_column_back() {
     watched(|| {
@@ -222,7 +222,7 @@ fn any_time_of_any_unit_and_zone_comes_back() {
     });
 }
 
-/// The dtype of each result, and at which row it is refused, by its type and as any value.
+/// Checks each result's dtype, and at which row it is refused, with its own type and as an `AnyValue`.
 #[track_caller]
 fn fails_in<T>(values: &[T], dtype: &DataType, casts: Casts, refused: &[usize], says: &str)
 where
@@ -479,7 +479,7 @@ fn any_value_is_exact_in_its_unit_or_its_row_fails() {
             stored,
             "{from:?} {to:?} {casts:?}"
         );
-        // Within a list too, where nothing is read from beneath a null.
+        // This is so within a list too, where no value under a null is read.
         let lists = |x: i64| Series::new("".into(), [x]).cast(&naive(from)).unwrap();
         let call = df.par_apply().returns([list(naive(to))]).casts(casts);
         let out = call.on_error(OnError::Null).rows(lists).unwrap().output;
@@ -495,7 +495,7 @@ fn any_value_is_exact_in_its_unit_or_its_row_fails() {
     assert!(
         other
             .to_string()
-            .contains("the result is Boolean, and its column"),
+            .contains("the result is Boolean, but its column"),
         "{other}"
     );
 }
@@ -562,7 +562,7 @@ struct Trip {
     at: Option<NaiveDateTime>,
 }
 
-/// Whatever is within: items, fields, items of fields.
+/// The same within other types: items, fields, items of fields.
 #[test]
 fn dtypes_hold_at_any_depth() {
     let ns = || naive(TimeUnit::Nanoseconds);
@@ -576,7 +576,7 @@ fn dtypes_hold_at_any_depth() {
             .unwrap()
             .to_vec()
     };
-    // Without a null of the rows, and with some.
+    // Without null rows, and with some.
     for nulls in [false, true] {
         let some = move |i: i64| !(nulls && i % 2 == 1);
         let lists = move |i: i64| some(i).then(|| vec![Some(at(i)), None]);
@@ -695,7 +695,7 @@ fn what_fails_within_names_its_row() {
         let (at, said) = row(result.unwrap_err());
         assert_eq!(at, Some(3));
         assert!(
-            said.contains("the result has 1 item, and each Array of its column 2"),
+            said.contains("the result has 1 item, but each Array of its column has 2"),
             "{said}"
         );
     }
@@ -716,14 +716,14 @@ fn what_fails_within_names_its_row() {
         assert_eq!(at, Some(2));
         assert!(said.contains("300 is beyond the range of Int8"), "{said}");
     }
-    // The output column of several is named.
+    // If there are several output columns, the error names the column.
     let error = df
         .par_apply()
         .names(["a", "b"])
         .returns([DataType::Int64, DataType::Int8]);
     let error = error.rows(|i: i64| (i, deep(i))).unwrap_err();
     assert_eq!((error.row(), error.column()), (Some(2), Some("b")));
-    // And the row of the whole query.
+    // It also has the row of the whole query.
     for engine in ENGINES {
         let call = df.clone().lazy().par_apply().numbered(true);
         let lf = call.returns([DataType::Int8]).rows(deep);
@@ -871,7 +871,10 @@ fn parts_and_columns_have_their_dtypes() {
         assert_eq!((out.dtypes(), out.height()), (dtypes.to_vec(), 1));
         let other = call().chunks(schema.clone(), cells);
         let said = collected(&other, engine).unwrap_err().to_string();
-        assert!(said.contains("digits below the microsecond"), "{said}");
+        assert!(
+            said.contains("more precise than the column's unit"),
+            "{said}"
+        );
         let few = call().returns([ns()]).chunks(schema.clone(), cells);
         let said = collected(&few, engine).unwrap_err().to_string();
         assert!(
@@ -967,7 +970,7 @@ fn frames_of_no_rows_have_the_dtypes() {
     assert_eq!(none.width(), 0);
 }
 
-/// The closure is not called, whatever is refused.
+/// Whatever is refused, the closure is not called.
 #[test]
 fn what_cannot_be_is_refused_before_the_closure_is_called() {
     let df = df!["x" => [1i64, 2]].unwrap();
@@ -1010,10 +1013,10 @@ fn what_cannot_be_is_refused_before_the_closure_is_called() {
         naive(TimeUnit::Nanoseconds), time => "results of type DateTime<Utc> cannot become Datetime('ns'); give a Datetime of any unit with a time zone";
         DataType::Datetime(TimeUnit::Nanoseconds, zone("UTC")), time.naive_utc() => "results of type NaiveDateTime cannot become Datetime('ns', 'UTC'); give a Datetime of any unit without a time zone";
         DataType::Time, TimeDelta::zero() => "results of type TimeDelta cannot become Time; give a Duration of any unit";
-        list(DataType::String), vec![1i64] => "of the items, results of type Int64 cannot become String; give a dtype of integers or floats, or a Decimal";
+        list(DataType::String), vec![1i64] => "its items: results of type Int64 cannot become String; give a dtype of integers or floats, or a Decimal";
         DataType::Int64, Some(vec![1i64]) => "results of type List cannot become Int64; give a List or an Array";
         DataType::Struct(vec![]), Struct((1i64,)) => "results of type Struct cannot become Struct({}); give a Struct of 1 field";
-        DataType::Struct(vec![Field::new("y".into(), DataType::String)]), Struct((1i64,)) => "of the field \"y\", results of type Int64 cannot become String; give a dtype of integers or floats, or a Decimal";
+        DataType::Struct(vec![Field::new("y".into(), DataType::String)]), Struct((1i64,)) => "its field \"y\": results of type Int64 cannot become String; give a dtype of integers or floats, or a Decimal";
         DataType::Int64, Series::new("".into(), [1]) => "results of type Series cannot become Int64; give a List or an Array";
     }
     let swapped = DataType::Struct(vec![
@@ -1031,7 +1034,7 @@ fn what_cannot_be_is_refused_before_the_closure_is_called() {
         "{message}"
     );
 
-    // Each column that does not fit is told, and a wrong number.
+    // Each column that does not fit is reported, and so is a wrong number of columns.
     let two = df
         .par_apply()
         .returns([DataType::String, DataType::Int8, DataType::Date]);
@@ -1078,7 +1081,7 @@ fn what_cannot_be_is_refused_before_the_closure_is_called() {
     });
     assert!(said(result.unwrap_err()).contains("column \"out\": results of type Int64"));
 
-    // Whole frames and columns cast what they like.
+    // Whole frames and columns are cast by the closure itself.
     let whole = "it is for closures that return cells, and this one returns a whole frame, column or series";
     let returns = || df.par_apply().returns([DataType::Int64]);
     let results = [
@@ -1126,7 +1129,7 @@ fn what_cannot_be_is_refused_before_the_closure_is_called() {
     assert_eq!(calls.load(Ordering::Relaxed), 0);
 }
 
-/// Where results have the dtype anyway, nothing is changed.
+/// If results already have the dtype, nothing is changed.
 #[test]
 fn its_own_dtype_changes_nothing() {
     let df = counting(300);
@@ -1138,7 +1141,7 @@ fn its_own_dtype_changes_nothing() {
         .rows(|i: i64| (i as f64, i.to_string(), vec![i], NaiveDate::MIN))
         .unwrap();
     assert!(plain.equals_missing(&returned));
-    // It is what a closure that is pinned returns.
+    // It is the result of a pinned closure.
     let lf = df.clone().lazy();
     let odd = rows(["i"])
         .returns([DataType::Boolean])
@@ -1153,7 +1156,7 @@ fn its_own_dtype_changes_nothing() {
     }
 }
 
-/// What lies beside a list's items in memory, or beneath its null, is not converted.
+/// Values beside a list's items in memory, or under its null, are not converted.
 #[test]
 fn what_is_no_value_is_not_converted() {
     let numbers = |numbers: &[i64]| Series::new("".into(), numbers);
@@ -1209,7 +1212,7 @@ fn categories_without_room_end_the_call() {
     for result in results {
         let said = result.unwrap_err().to_string();
         assert!(
-            said.starts_with("the results do not become a column of Categorical"),
+            said.starts_with("the results cannot become a column of Categorical"),
             "{said}"
         );
     }

@@ -1,5 +1,5 @@
-//! Whatever reports a row takes its number from one source: `Row`, `Chunk`, errors at any depth, failures, seeds, kept rows and
-//! stats. Where a row's number is not known, nothing is reported in its place.
+//! Everything that reports a row takes its number from one source: `Row`, `Chunk`, errors at any depth, failures, seeds, kept rows
+//! and stats. If a row's number is not known, nothing else is reported instead.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -134,7 +134,7 @@ fn an_expression_without_numbers_has_no_index() {
         assert!(said.contains(".row_numbers(col(\"row\"))"), "{said}");
         assert!(!said.contains("row 0"), "{said}");
 
-        // Every such row fails by itself, without a panic.
+        // Every such row fails on its own, without a panic.
         let failures = Failures::new();
         let index = rows(["x"]).failures(&failures).apply(|row: Row<'_>| {
             let x = row.get::<i64>("x").unwrap();
@@ -156,7 +156,7 @@ fn an_expression_without_numbers_has_no_index() {
         let panics = failures.column("panic").unwrap().bool().unwrap();
         assert_eq!(panics.sum(), Some(0));
 
-        // One that does not ask is fine.
+        // A row that does not ask for its number succeeds.
         let plain = rows(["x"]).apply(|row: Row<'_>| row.get::<i64>("x").unwrap());
         let out = df
             .clone()
@@ -251,7 +251,7 @@ fn numbers_reach_errors_failures_kept_rows_and_chunks() {
             (listed, [40, 10, 30, 20, 60, 50]),
         ];
         for (call, numbers) in calls {
-            // The lowest position fails, whatever the numbers.
+            // The failure at the lowest position is returned, whatever the numbers are.
             let error = call.clone().rows(parse).unwrap_err();
             assert_eq!(error.row(), Some(numbers[2]));
             let told = call.clone().on_error(OnError::Skip).rows(parse).unwrap();
@@ -321,11 +321,11 @@ fn numbers_reach_errors_failures_kept_rows_and_chunks() {
         .columns(|x: Values<'_, i64>| x.iter().sum::<i64>())
         .unwrap_err();
     assert_eq!((error.row(), error.column()), (Some(9), Some("x")));
-    // Of columns, the longest run is of columns.
+    // For `columns`, the longest run is counted in columns.
     let call = nulls.par_apply().row_numbers("line").outcome();
     let stats = call.columns(|x: &Column| x.len() as i64).unwrap().stats;
     assert_eq!(stats.longest_run.unwrap().rows, 0..1);
-    // Results that do not go together are named by their number, too.
+    // Results that do not go together are named by their numbers, too.
     let mixed = df!["x" => [1i64, 2, 3], "line" => [7i64, 9, 11]].unwrap();
     let call = mixed.par_apply().row_numbers("line");
     let error = call.rows(|x: i64| match x {
@@ -344,7 +344,10 @@ fn the_column_of_numbers_is_checked_and_is_not_an_argument() {
     let calls = AtomicUsize::new(0);
     for (name, says) in [
         ("lime", "column \"lime\" not found; did you mean \"line\"?"),
-        ("text", "\"text\" is str, and no integer"),
+        (
+            "text",
+            "column \"text\" is str, but row numbers must be integers",
+        ),
         ("gap", "\"gap\" is null at position 1"),
         ("below", "\"below\" is -1 at position 1"),
     ] {
@@ -400,7 +403,7 @@ fn numbers_beyond_the_row_index_are_not_cut() {
     assert_eq!(kept.get(1), Some(u32::MAX));
     assert_eq!(kept.get(2), None);
     assert_eq!(told.kept_mask().len(), 4);
-    // Numbers that cannot be counted are refused, and not repeated.
+    // First row numbers that are too large to count on from are refused, and no number is repeated.
     let refused = df
         .par_apply()
         .first_row(u64::MAX - 3)
@@ -414,7 +417,7 @@ fn numbers_beyond_the_row_index_are_not_cut() {
     assert_eq!(last.unwrap().u64().unwrap().get(3), Some(u64::MAX - 1));
 }
 
-/// Draws, fails at some rows, and is stopped at others.
+/// A closure that draws, fails at some rows, and is stopped at others.
 fn draw(rng: &mut RowRng, x: i64) -> anyhow::Result<i64> {
     anyhow::ensure!(x % 97 != 13, "bad {x}");
     Ok(x + i64::from(rng.random_range(0..1000)))
@@ -530,7 +533,7 @@ fn the_rest_has_its_numbers() {
 
     let whole = df.par_apply().outcome().rows(|x: i64| x).unwrap();
     assert_eq!(whole.rest(&df).unwrap().height(), 0);
-    // A failure that was let pass is done.
+    // A failing row that was let pass is done.
     let told = df.par_apply().on_error(OnError::Skip).rows(|x: i64| {
         (x % 2 == 0)
             .then_some(x)

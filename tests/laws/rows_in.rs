@@ -37,7 +37,7 @@ fn one_to_twelve_arguments_tuples_and_arrays() {
             assert_eq!(texts(tuple), expected, "a tuple of {}", $n);
             let array = apply().rows(|row: [i64; $n]| join(&row)).unwrap();
             assert_eq!(texts(array), expected, "an array of {}", $n);
-            // One argument too few, or too many, is told.
+            // One argument too few, or too many, is reported.
             let short = df.par_apply().select(names[1..].to_vec()).rows(|$($x: i64),*| join(&[$($x),*]));
             let ErrorKind::ArgumentCount { arguments: $n, columns, .. } = short.unwrap_err().into_kind() else { panic!() };
             assert_eq!(columns.len(), $n - 1);
@@ -178,7 +178,7 @@ fn a_derived_row_binds_by_name() {
         text("the text"),
     ];
     df.hstack_mut(&more).unwrap();
-    // In reverse, so that a row bound by position would show.
+    // In reverse, so that a row that is bound by position would be noticed.
     let names: Vec<PlSmallStr> = df
         .columns()
         .iter()
@@ -211,7 +211,7 @@ fn a_derived_row_binds_by_name() {
             "{layout}"
         );
     }
-    // Of the columns selected only.
+    // Only the selected columns count.
     let error = df
         .par_apply()
         .select(["c0"])
@@ -294,7 +294,7 @@ fn what_an_untyped_row_refuses() {
     assert!(matches!(error.kind(), ErrorKind::Dtype { .. }), "{error:?}");
     let error = refuse(|row| row.get::<f64>("x").unwrap_err());
     assert_eq!((error.row(), error.column()), (Some(0), Some("x")));
-    // A type that does not fit is refused in a null's place as well.
+    // A type that does not fit is refused even if the value is null.
     let error = refuse(|row| row.get::<Option<&str>>("x").unwrap_err());
     assert!(matches!(error.kind(), ErrorKind::Dtype { .. }), "{error:?}");
     let error = df
@@ -313,7 +313,7 @@ fn a_value_of_an_untyped_row_by_position() {
             .par_apply()
             .workers(2)
             .rows(|row: Row<'_>| -> polars_par_apply::Result<String> {
-                // The types follow from what the values are given to.
+                // The types follow from the function that takes the values.
                 let name: &str = row.at(0)?;
                 let x: Option<f64> = row.at(1)?;
                 let n: i64 = row.at(2)?;
@@ -351,7 +351,7 @@ fn a_value_of_an_untyped_row_by_position() {
     };
     assert_eq!(
         error.to_string(),
-        "the row has 3 columns, counted from 0, and none at position 3"
+        "the row has 3 columns and none at position 3; positions are counted from 0"
     );
     let error = refused(|row| row.at::<AnyValue<'_>>(usize::MAX).unwrap_err());
     assert!(
@@ -379,14 +379,13 @@ fn a_value_of_an_untyped_row_by_position() {
     let none = DataFrame::empty_with_height(2);
     let error = none.par_apply_rows(|row: Row<'_>| row.at::<f64>(0));
     assert!(
-        error
-            .unwrap_err()
-            .to_string()
-            .ends_with("the row has 0 columns, counted from 0, and none at position 0")
+        error.unwrap_err().to_string().ends_with(
+            "the row has 0 columns and none at position 0; positions are counted from 0"
+        )
     );
 }
 
-/// However many columns there are, and however alike their names.
+/// With any number of columns, and with very similar names.
 #[test]
 fn a_value_by_its_name_is_that_of_its_column() {
     let name = |i: usize| match i % 4 {

@@ -13,7 +13,7 @@ fn any_value_of_every_dtype_comes_through() {
     for (layout, frame) in layouts(&df) {
         for column in frame.columns() {
             let name = column.name();
-            // A call that panics is told with its column, and beside the others.
+            // A call that panics is reported with its column, together with the others.
             let same = catch_unwind(AssertUnwindSafe(|| {
                 let apply = frame.par_apply().select([name.clone()]).workers(2);
                 let any = apply
@@ -84,7 +84,7 @@ fn series_of_every_dtype_come_through() {
     assert_same(&array, &vectors, "Array");
     let all = every_dtype(30);
     for column in all.columns() {
-        // As a list's items, every dtype comes out of a closure.
+        // A closure can return every dtype as the items of a list.
         let items = column.as_materialized_series().clone().with_name("".into());
         let out = df!["i" => [0i64, 1]]
             .unwrap()
@@ -153,7 +153,7 @@ fn results_known_at_run_time_must_agree() {
     assert_eq!(nulls.i64().unwrap().to_vec(), [None, Some(1), None]);
 }
 
-/// Lists of such cells: the dtype is that of all the items, however the rows are cut.
+/// The dtype of a list of such cells is that of all items, however the rows are cut.
 #[test]
 fn items_known_at_run_time_have_one_dtype_in_every_cut() {
     let df = df!["i" => (0..40i64).collect::<Vec<_>>()].unwrap();
@@ -171,7 +171,7 @@ fn items_known_at_run_time_have_one_dtype_in_every_cut() {
         );
     }
 
-    // Dtypes that are stored alike are still not one.
+    // Dtypes that are stored in the same way are still different.
     let mixed = |i: i64| match i {
         0..30 => vec![Struct((AnyValue::Date(i as i32),))],
         _ => vec![Struct((AnyValue::Int32(i as i32),))],

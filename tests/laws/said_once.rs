@@ -1,5 +1,5 @@
-//! Promise 7: an error's message includes its cause, and its `source` goes on after it, so that whoever prints an error says
-//! each cause, and each row, once. Every kind of error has a name.
+//! Promise 7: an error's message includes its cause, and its `source` goes on after that, so that a program that prints the chain
+//! prints each cause and each row once. Every kind of error has a name.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -47,7 +47,7 @@ fn fails() -> First {
     First(Second(Third))
 }
 
-/// Of each kind one, or some.
+/// One or more errors of each kind.
 fn of_every_kind() -> Vec<Error> {
     let df = counting(10);
     let texts = df!["text" => ["a", "b"], "none" => [None, Some(1i64)]].unwrap();
@@ -59,7 +59,7 @@ fn of_every_kind() -> Vec<Error> {
         cause.downcast::<Error>().unwrap()
     };
     let token = CancelToken::new();
-    // Row 2 waits to be tried again, so that it is not known whether row 5 is the lowest that fails.
+    // Row 2 waits to be tried again, so it is not known whether row 5 is the lowest failing row.
     let later = Retry::attempts(2).min_delay(Duration::from_secs(100_000));
     let cancelled = df.par_apply().sequential().cancel_token(&token);
     let cancelled = cancelled.retry(later.when(|error| !error.is::<First>()));
@@ -231,7 +231,7 @@ fn every_kind_has_a_name_of_its_own() {
     });
 }
 
-/// Asserts that a text names each of the causes once, or none; and that rows and columns stand in it once.
+/// Asserts that a text has each of the causes once, or none of them, and that it has rows and columns once.
 #[track_caller]
 fn each_once(text: &str) {
     let counts = CAUSES.map(|cause| text.matches(cause).count());
@@ -247,7 +247,7 @@ fn each_once(text: &str) {
     }
 }
 
-/// Every error as such, and within others of this crate's and the user's.
+/// Every error by itself, and within other errors of this crate and of the user.
 #[test]
 fn a_chain_says_each_cause_once() {
     watched(|| {
@@ -269,11 +269,11 @@ fn a_chain_says_each_cause_once() {
         for (way, within) in ways.iter().enumerate() {
             for error in of_every_kind() {
                 let name = error.kind().name();
-                // The causes of a failure that came with a cancel stand before how to mend it.
+                // If a failure came with a cancel, its causes come before the advice.
                 let own = error.to_string();
                 let own = own.split("; keep").next().unwrap();
                 let error = within(error);
-                // What is wrapped has the same row 0 as what it is wrapped in, which is another call's.
+                // The inner error has the same row 0 as the outer error, but of another call.
                 let rows = if way < 3 { "" } else { "row 0: " };
                 let once = |text: &str| {
                     let text = text.replace(rows, "");
@@ -293,7 +293,7 @@ fn a_chain_says_each_cause_once() {
                 };
                 let whole = once(&format!("{error:#}"));
                 assert_eq!(once(&format!("{error:?}")), whole);
-                // No source is in what was printed before it.
+                // No source is contained in the text before it.
                 let mut printed = error.to_string();
                 let mut next = error.source();
                 while let Some(source) = next {
@@ -305,7 +305,7 @@ fn a_chain_says_each_cause_once() {
                     printed = format!("{printed}: {source_says}");
                     next = source.source();
                 }
-                // A text that nothing can be asked of says all.
+                // A text, which cannot be asked for its source, contains everything.
                 let has_causes = whole.contains(CAUSES[0]);
                 let polars = PolarsError::from(within(error));
                 let anyhow = format!("{:#}", anyhow::Error::from(Error::from(polars)));
@@ -331,7 +331,7 @@ fn once_in_anyhow(error: Error) {
     assert!(counts == [1; 3] || counts == [0; 3], "{name}: {context}");
 }
 
-/// A user's error that wraps one of this crate's.
+/// A user's error that wraps one of this crate.
 #[derive(Debug)]
 struct Wrapped(Error);
 error!(Wrapped, "wrapped", |error| Some(&error.0));
@@ -369,7 +369,7 @@ fn a_row_that_names_itself_is_named_once() {
             format!(r#"row 1: column "par_apply": {null}"#)
         );
 
-        // In a table of failures, where the row has a column of its own.
+        // In a table of failures, the row has its own column.
         for limit in [None, Some(9)] {
             let mut apply = nulls.par_apply().on_error(OnError::Null).outcome();
             if let Some(limit) = limit {
@@ -404,12 +404,12 @@ fn a_row_that_names_itself_is_named_once() {
             let expr = rows(["x"]).apply(|row: Row<'_>| row.get::<i64>("x"));
             let expr = collected(&nulls.clone().lazy().select([expr]), engine);
             let expr = expr.unwrap_err().to_string();
-            // The batch's row: the whole frame's, or that of a batch of one row.
+            // The row in the batch: that of the whole frame, or that of a batch of one row.
             let named = expr.matches("row 0").count() + expr.matches(": row 1").count();
             assert_eq!(named, 1, "{expr}");
         }
 
-        // A row of another call is named as well.
+        // The row of another call is in the text as well.
         let outer = nulls.par_apply_rows(|outer: Row<'_>| {
             counting(3).par_apply_rows(|i: i64| match i {
                 2 if outer.index() == 1 => outer.get::<i64>("x"),
@@ -423,7 +423,7 @@ fn a_row_that_names_itself_is_named_once() {
                 "row 1: the closure returned an error: row 2: the closure returned an error: row 1: {null}"
             )
         );
-        // And one that is asked for its error alone says which it is.
+        // If only its error is printed, the text says which row it is.
         let alone = nulls.par_apply_rows(|row: Row<'_>| {
             row.get::<i64>("x").map_err(|error| error.to_string()).err()
         });

@@ -1,4 +1,4 @@
-//! What is read of a file: the columns that the query uses, and no byte of another; filters that are moved to the scan.
+//! Of a file, only the columns that the query uses are read, and filters are moved to the scan.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn wide(folder: &Path) -> LazyFrame {
     LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap()
 }
 
-/// The columns of the closure and of the rest of the query, and no others; numbers for rows are no column of the file.
+/// Only the columns of the closure and of the rest of the query are read; row numbers are not a column of the file.
 #[test]
 fn a_scan_reads_what_is_used() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ fn a_scan_reads_what_is_used() {
     assert_eq!(reads(derived.select([col("sum")])), format!("2/{columns}"));
 }
 
-/// A filter is moved to the scan, unless it asks for the results; the rows keep the numbers that they have in the file.
+/// A filter is moved to the scan unless it uses the results, and the rows keep their numbers in the file.
 #[test]
 fn a_later_filter_passes_and_rows_keep_their_numbers() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,12 +98,12 @@ fn a_later_filter_passes_and_rows_keep_their_numbers() {
     }
 }
 
-/// After a join there are numbers that no filter may pass; it passes the call, and no other rows are called or numbered.
+/// After a join, no filter may be moved before the row numbers. It is moved before the call, and no other rows are called or numbered.
 #[test]
 fn a_later_filter_stays_behind_numbers() {
     watched(|| {
         let df = df!["i" => [1i64, 2, 3], "text" => ["x", "2", "y"]].unwrap();
-        // Of a join that keeps no order, the streaming engine gives the rows in any, and each run has numbers of its own.
+        // If a join keeps no order, the streaming engine gives the rows in any order, and each run has its own numbers.
         let in_order = JoinArgs {
             maintain_order: MaintainOrderJoin::Left,
             ..JoinArgs::new(JoinType::Left)
@@ -122,7 +122,7 @@ fn a_later_filter_stays_behind_numbers() {
     });
 }
 
-/// A copy of the flights in which every byte of these columns' data is another.
+/// Writes a copy of the flights in which every byte of these columns' data is changed.
 fn spoilt(folder: &Path, columns: &[&str]) -> LazyFrame {
     let path = PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -141,7 +141,7 @@ fn spoilt(folder: &Path, columns: &[&str]) -> LazyFrame {
             }
         }
     }
-    // A name for each: a query that has failed may still hold its file.
+    // Each copy has its own name, because a failed query may still hold its file.
     let copy = tempfile::NamedTempFile::with_suffix_in(".parquet", folder).unwrap();
     let (_, copy) = copy.keep().unwrap();
     std::fs::write(&copy, bytes).unwrap();
@@ -154,7 +154,8 @@ fn spoilt(folder: &Path, columns: &[&str]) -> LazyFrame {
 
 const USED: [&str; 3] = ["origin", "distance", "air_time"];
 
-/// Where all other bytes are spoilt, what three of nineteen columns give is the same; where one of the three is, it fails.
+/// If the bytes of the other columns are changed, the result of three of nineteen columns is the same; if those of one of the three are
+/// changed, the query fails.
 #[test]
 fn no_byte_of_another_column_is_read() {
     watched(|| {
@@ -168,7 +169,7 @@ fn no_byte_of_another_column_is_read() {
             .filter(|name| !USED.contains(name))
             .collect();
         assert_eq!((names.len(), others.len()), (19, 16));
-        // Miles per minute, by airport; and what fails has a number.
+        // Miles per minute, by airport; failures have row numbers.
         let speeds = |lf: LazyFrame| {
             let call = lf
                 .par_apply()

@@ -1,4 +1,4 @@
-//! `.seed`: a row's random stream depends on the seed and the row's number alone.
+//! `seed`: a row's random stream depends only on the seed and the row's number.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,7 +16,7 @@ fn draw(rng: &mut RowRng, _: i64) -> u64 {
     rng.next_u64()
 }
 
-/// What the stream of a row gives first, from its definition.
+/// Computes the first numbers of a row's stream from its definition.
 fn defined(seed: u64, row: usize) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(row as u64);
@@ -25,7 +25,7 @@ fn defined(seed: u64, row: usize) -> ChaCha8Rng {
 
 #[test]
 fn a_row_s_stream_is_that_of_its_number() {
-    // Of its own type, whose stream is the same outside of a call.
+    // The generator has its own type, and gives the same stream outside of a call.
     for row in [0, 1, 2999, u64::MAX] {
         let (mut own, mut by_hand) = (RowRng::of_row(42, row), defined(42, row as usize));
         assert_eq!(own.next_u32(), by_hand.next_u32());
@@ -41,7 +41,7 @@ fn a_row_s_stream_is_that_of_its_number() {
     assert_same(&column, &Column::new("par_apply".into(), expected), "42");
 }
 
-/// The numbers themselves, computed outside of Rust, so that no later version gives others unnoticed.
+/// The numbers themselves, computed without Rust, so that a later version that gives others is noticed.
 #[test]
 fn the_streams_stay_as_they_are() {
     let df = counting(3);
@@ -64,7 +64,7 @@ const PINNED: [[u64; 2]; 3] = [
     [0x2f01_1690_14e7_3fff, 0x4b5b_215d_4f91_532a],
 ];
 
-/// `ChaCha` with 8 rounds by the book: the key, a 64-bit block counter of 0, and the row as the 64-bit nonce.
+/// `ChaCha` with 8 rounds, from its definition: the key, a 64-bit block counter of 0, and the row as the 64-bit nonce.
 fn chacha8(key: [u8; 32], nonce: u64) -> [u32; 16] {
     let mut start = [0u32; 16];
     start[..4].copy_from_slice(&[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]);
@@ -90,7 +90,7 @@ fn chacha8(key: [u8; 32], nonce: u64) -> [u32; 16] {
 
 #[test]
 fn a_stream_is_chacha_with_8_rounds() {
-    /// Tells the key that a seed becomes.
+    /// Returns the key that is made from a seed.
     struct Key([u8; 32]);
     impl SeedableRng for Key {
         type Seed = [u8; 32];
@@ -157,7 +157,7 @@ fn the_stream_is_the_same_on_each_attempt() {
                 .seed(7)
                 .rows(|rng: &mut RowRng, i: i64| {
                     let drawn = rng.next_u64();
-                    // Leaves the stream at a place of its own.
+                    // Leaves the stream at another place for each row.
                     rng.fill(&mut [0u32; 5][..i as usize % 5]);
                     let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
                     let attempts = &mut attempts[i as usize];
@@ -249,7 +249,7 @@ fn drawing_more_in_one_row_moves_no_other() {
             .seed(11)
             .rows(|rng: &mut RowRng, i: i64| {
                 let first = rng.next_u64();
-                // Within a word, a block, the generator's buffer, and beyond.
+                // Within a word, a block and the generator's buffer, and beyond it.
                 let more = [0, 1, 3, 16, 64, 1000][i as usize % 6];
                 rng.fill(&mut [0u32; 1000][..more]);
                 rng.fill(&mut [0u8; 5][..i as usize % 5]);
@@ -285,7 +285,7 @@ fn correlation(pairs: impl Iterator<Item = (u64, u64)> + Clone) -> f64 {
     (covariance * 12.0 * n.sqrt()).abs()
 }
 
-/// The seeds are fixed, so this passes always or never. Independent streams pass by far: the limits are five standard
+/// The seeds are fixed, so this passes always or never. Independent streams pass easily: the limits are five standard
 /// deviations of each measure.
 #[test]
 fn neighbouring_rows_have_nothing_in_common() {
@@ -300,7 +300,7 @@ fn neighbouring_rows_have_nothing_in_common() {
                     let sigmas = correlation(pairs.clone());
                     assert!(sigmas < LIMIT, "seed {seed}, {apart} apart: {sigmas}");
 
-                    // Of 64 bits, half differ.
+                    // Half of the 64 bits differ.
                     let n = pairs.clone().count() as f64;
                     let differ: u32 = pairs.map(|(a, b)| (a ^ b).count_ones()).sum();
                     let sigmas = (f64::from(differ) - 32.0 * n).abs() / (16.0 * n).sqrt();
@@ -311,7 +311,7 @@ fn neighbouring_rows_have_nothing_in_common() {
                 }
             }
         }
-        // Each bit for itself: whether it is the neighbour's too.
+        // Each bit by itself: whether it is equal to that of the neighbour.
         for bit in 0..64 {
             let same = rows
                 .windows(2)
@@ -320,7 +320,7 @@ fn neighbouring_rows_have_nothing_in_common() {
             let sigmas = (same.count() as f64 - n / 2.0).abs() / (n / 4.0).sqrt();
             assert!(sigmas < LIMIT, "seed {seed}, bit {bit}: {sigmas}");
         }
-        // No number comes twice, in one row or in two.
+        // No number occurs twice, in one row or in two.
         let distinct: HashSet<u64> = rows.iter().flatten().copied().collect();
         assert_eq!(distinct.len(), ROWS * DRAWS);
     }

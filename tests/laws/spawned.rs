@@ -1,4 +1,4 @@
-//! A frame's verbs in the background: the same answer as those that block, and a job in hand.
+//! A frame's verbs in the background give the same answer as the blocking ones, and a job that can be controlled.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use rand::RngExt;
 use crate::frames::{assert_same, assert_same_frame, counting, every_dtype, watched};
 use crate::jobs::{Heard, LONG, Latch, cancelled, word};
 
-/// What two calls give that are to give the same.
+/// The results of two calls that must be the same.
 trait Alike {
     fn alike(&self, other: &Self, what: &str);
 }
@@ -53,7 +53,7 @@ impl<T: Alike> Alike for Result<T> {
     }
 }
 
-/// The verb, and the same in the background, give the same.
+/// Checks that the verb and its background variant give the same.
 macro_rules! alike {
     ($apply:expr, rows, $f:expr) => {
         alike!($apply, rows, spawn_rows, $f)
@@ -78,7 +78,7 @@ macro_rules! alike {
     };
 }
 
-/// Every verb alike.
+/// Every verb behaves in the same way.
 macro_rules! verbs_alike {
     ($apply:expr) => {{
         alike!($apply, rows, |row: Row<'_>| row.len() as u64);
@@ -244,7 +244,7 @@ fn more_workers_than_polars_pool_has() {
         let apply = || df.par_apply().workers(workers).partitions(100);
         alike!(apply(), rows, |i: i64| i * 2);
         alike!(apply(), chunks, |part: DataFrame| part);
-        // Of a pool that was given, it is an error, and the same one.
+        // With a pool that was given, it is an error, and the same one.
         let pool = Pool::new(2).unwrap();
         alike!(df.par_apply().pool(&pool).workers(3), rows, |i: i64| i);
         let polars = Pool::default();
@@ -363,7 +363,7 @@ fn its_data_is_shared_and_not_copied() {
             .as_ptr() as u64;
         let job = df.par_apply().spawn_rows(|s: &str| s.as_ptr() as u64);
         assert_eq!(job.get().unwrap().u64().unwrap().get(7), Some(held));
-        // The job holds it no longer than it runs.
+        // The job holds it only as long as it runs.
         let (begun, go) = (Latch::default(), Latch::default());
         let (began, wait, held) = (begun.clone(), go.clone(), Arc::new(()));
         let weak = Arc::downgrade(&held);
@@ -380,7 +380,7 @@ fn its_data_is_shared_and_not_copied() {
     });
 }
 
-/// How a job over 1,000 rows is ended by another thread, amid a row; with how many rows done.
+/// How another thread ends a job over 1,000 rows within a row, and how many rows are done then.
 fn ended_amid<T: Send + 'static>(
     spawn: impl FnOnce(Box<dyn Fn(i64) -> i64 + Send + Sync>) -> Job<T>,
     end: impl FnOnce(Job<T>) -> Option<Job<T>>,
@@ -422,7 +422,7 @@ fn cancelled_amid_a_run() {
         };
         let (result, tick, calls) = ended_amid(|f| sequential().spawn_rows(f), cancel).unwrap();
         assert_eq!(cancelled(&result.unwrap_err()), (calls, 1000));
-        // Rows that take nanoseconds come 32 at a time.
+        // Rows that take nanoseconds are done 32 at a time.
         assert!((6..=6 + 31).contains(&calls), "{calls}");
         assert_eq!(
             (tick.done, tick.total, tick.state),
@@ -447,7 +447,7 @@ fn cancelled_amid_a_run() {
         );
         assert_eq!((tick.done, tick.state), (calls, TickState::Cancelled));
 
-        // The user's own token does the same, and leaves the job's alone.
+        // The user's own token does the same, and does not change the job's token.
         let untouched = CancelToken::new();
         let cancel = |job: Job<Column>| {
             token.cancel();
@@ -457,7 +457,7 @@ fn cancelled_amid_a_run() {
         assert_eq!(cancelled(&result.unwrap_err()), (calls, 1000));
         assert!(!untouched.is_cancelled());
 
-        // What is cancelled before it has begun was come to nowhere, and has no part to give.
+        // A job that is cancelled before it has begun has reached no row, and has no finished rows to return.
         let busy = crate::jobs::Busy::all_of(&pool);
         let job = df
             .par_apply()
@@ -567,7 +567,7 @@ fn a_deadline_ends_it() {
             panic!("{error:?}")
         };
         assert_eq!(*deadline, Some(Duration::ZERO));
-        // The time behind another job counts, and there is enough of it.
+        // The time in the queue behind another job counts, and is long enough.
         let pool = Pool::new(1).unwrap();
         let slow = pool.apply_async(|| thread::sleep(Duration::from_millis(50)));
         let apply = df.par_apply().pool(&pool).deadline(LONG);
@@ -612,7 +612,7 @@ fn progress_goes_up_to_the_end() {
         ));
         assert!(early.done <= 500);
         go.open();
-        // Seen from here it never falls.
+        // Seen from here, the progress never decreases.
         let mut before = early.done;
         while !job.is_ready() {
             let done = job.progress().done;
@@ -623,7 +623,7 @@ fn progress_goes_up_to_the_end() {
         assert_eq!((end.done, end.total, end.failures), (1000, 1000, 0));
         assert_eq!(end.state, TickState::Finished);
         job.get().unwrap();
-        // Who was to be told is told as well.
+        // The progress callback is called as well.
         let ticks = ticks.lock().unwrap();
         assert_eq!((ticks[0].done, ticks.last().unwrap().done), (0, 1000));
         assert_eq!(ticks.last().unwrap().state, TickState::Finished);

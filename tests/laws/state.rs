@@ -1,4 +1,5 @@
-//! `.state`: one state at most for each worker that is needed, for one closure at a time, and seen again at the end.
+//! `state`: there is at most one state for each worker that is needed, only one closure has it at a time, and the hook is given it at
+//! the end.
 
 use std::cell::Cell as StdCell;
 use std::io;
@@ -11,7 +12,7 @@ use polars_par_apply::{Error, Result};
 
 use crate::frames::{assert_same, counting, held_back, watched};
 
-/// What has become of the states of a call.
+/// What became of the states of a call.
 struct Ledger {
     /// Of each state, whether a closure has it.
     in_use: Vec<AtomicBool>,
@@ -20,7 +21,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// Of a call that may make so many.
+    /// For a call that may make this many states.
     fn of(most: usize) -> Self {
         Ledger {
             in_use: (0..most).map(|_| AtomicBool::new(false)).collect(),
@@ -39,7 +40,7 @@ impl Ledger {
         }
     }
 
-    /// How many were made: all of them are dropped, and none is in use.
+    /// Returns how many were made, and checks that all of them are dropped and none is in use.
     #[track_caller]
     fn settled(&self) -> usize {
         let made = self.made.load(SeqCst);
@@ -49,7 +50,7 @@ impl Ledger {
     }
 }
 
-/// A state that notices when it is had twice.
+/// A state that notices if two closures have it at the same time.
 struct Own<'l> {
     ledger: &'l Ledger,
     id: usize,
@@ -83,7 +84,7 @@ fn wide(columns: i64) -> DataFrame {
     DataFrame::new(2, columns.collect()).unwrap()
 }
 
-/// Every verb, with every worker's state told against what the stats say of the worker.
+/// Every verb: each worker's state is compared with the stats of the worker.
 fn one_each(apply: &Apply<'_, 'static>, columns: &Apply<'_, 'static>, workers: usize, what: &str) {
     let of_those_who_worked = |stats: &Stats| -> Vec<usize> {
         let rows = stats.workers.iter().map(|worker| worker.rows);
@@ -209,7 +210,7 @@ fn no_state_is_shared_by_closures_that_call_the_crate() {
                 assert_eq!(inner.len(), 400);
                 assert!(inner.iter().all(|made| (1..=workers).contains(made)));
             };
-            // Calls side by side: who waits for one takes up rows of another.
+            // Calls at the same time: a worker that waits for one runs rows of another.
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(once);
@@ -245,7 +246,7 @@ fn what_makes_a_state_may_call_the_crate() {
 /// Adds options to a call before it is run.
 type With<'w> = dyn Fn(Apply<'_, 'static>, &dyn Fn(Apply<'_, 'static>)) + 'w;
 
-/// Runs the closure on the ways that work is cut: the states are finished and dropped whatever the error.
+/// Runs the closure in all ways of cutting work, and checks that the states are finished and dropped, whatever the error.
 fn broken(act: impl Fn(i64) -> anyhow::Result<i64> + Sync, with: &With, check: impl Fn(Error)) {
     let df = counting(500);
     for apply in [
@@ -266,7 +267,7 @@ fn broken(act: impl Fn(i64) -> anyhow::Result<i64> + Sync, with: &With, check: i
                 .unwrap_err();
             check(error);
             let made = ledger.settled();
-            // A deadline may have passed before any worker came to a row.
+            // A deadline may have passed before any worker reached a row.
             let had_one = made > 0;
             assert!(had_one || !called.into_inner());
             assert_eq!(finished, made);
@@ -442,11 +443,11 @@ fn a_panic_in_what_makes_a_state_is_an_error() {
     });
 }
 
-/// The first row waits for the second worker, so that there surely is one.
+/// The first row waits for the second worker, so that there certainly is one.
 #[test]
 fn a_later_worker_s_state_that_cannot_be_made_fails_the_call() {
     watched(|| {
-        // A pool of its own: who waits here holds up no other test.
+        // An owned pool, so that a row that waits here delays no other test.
         let (df, pool) = (counting(100), Pool::new(2).unwrap());
         let (second, come) = (Mutex::new(false), Condvar::new());
         let (made, mut finished) = (AtomicUsize::new(0), Vec::new());
@@ -749,7 +750,7 @@ fn finish_is_called_here_for_every_state() {
     });
 }
 
-/// Two states, surely: each row waits for the other. A pool of its own: who waits here holds up no other test.
+/// There are certainly two states, because each row waits for the other. The pool is owned, so that a row that waits delays no other test.
 fn two_states<T: Send>(
     make: impl Fn(usize) -> T + Sync,
     finish: impl FnMut(T) -> anyhow::Result<()>,

@@ -1,4 +1,4 @@
-//! `Outcome::stats`: what happened, counted; and that what is small runs on the calling thread alone.
+//! `Outcome::stats` counts what happened, and a small call runs on the calling thread alone.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -10,7 +10,7 @@ use polars_par_apply::prelude::*;
 
 use crate::frames::{counting, held_back, watched};
 
-/// What holds of any run, of so many rows on so many workers at most.
+/// Checks what must be true of every run over `rows` rows on at most `workers` workers.
 #[track_caller]
 fn add_up(stats: &Stats, rows: usize, workers: usize, took: Duration, what: &str) {
     assert_eq!(stats.rows, rows, "{what}");
@@ -115,7 +115,7 @@ fn parts_are_counted_by_their_rows() {
             });
             add_up(&outcome.stats, 1003, workers, took, "parts");
             assert_eq!(outcome.stats.runs, 101);
-            // It slept; no other part took as long, unless the machine did.
+            // It slept, and no other part took as long, unless the machine was slow.
             let longest = outcome.stats.longest_run.unwrap();
             assert!(longest.time >= Duration::from_millis(40));
         }
@@ -244,7 +244,7 @@ fn time_at_work_is_told() {
     assert!(longest.time <= stats.workers[0].busy);
 }
 
-/// Of one worker, nothing depends on time: the calling thread does it all.
+/// With one worker, nothing depends on time: the calling thread does everything.
 #[test]
 fn one_worker_is_the_calling_thread() {
     let here = thread::current().id();
@@ -282,9 +282,9 @@ fn one_row_is_the_calling_thread_s_however_slow() {
     }
 }
 
-/// Others are woken only where a run of rows took so long that the rest would take a tenth of a millisecond. What a run took
-/// is in the stats, so whatever the machine does meanwhile: a call of `n` rows that was shared out has a run whose time, for
-/// each of the rows behind the first, comes to that.
+/// Other workers are woken only if a run of rows took so long that the rest would take a tenth of a millisecond. The stats have the
+/// time of each run. So, however slow the machine is, a call of `n` rows that was distributed has a run whose time, multiplied by the
+/// number of rows after the first, is at least that.
 #[test]
 fn few_rows_of_a_cheap_closure_wake_nobody() {
     watched(|| {
@@ -314,7 +314,7 @@ fn few_rows_of_a_cheap_closure_wake_nobody() {
     });
 }
 
-/// The first row takes time, so the rest is shared out: surely, since each of two rows waits for another worker's.
+/// The first row takes time, so the rest is distributed. This is certain, since each of two rows waits for a row of another worker.
 #[test]
 fn rows_of_a_slow_closure_are_shared_out() {
     watched(|| {

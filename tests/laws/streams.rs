@@ -1,4 +1,4 @@
-//! What streams out of a query: lazy, bounded, in order; ended by the first failure, or by who has seen enough.
+//! Streams out of a query are lazy, bounded and in order, and end with the first failure, or when the reader stops.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
@@ -12,7 +12,7 @@ use polars_par_apply::{Error, Result, TickState};
 use crate::engines::{ENGINES, collected};
 use crate::frames::{alone, counting, refuse_unless, watched};
 
-/// Batches of a thousand rows, and how many of the rows the query has come to.
+/// Batches of a thousand rows, and a count of the rows that the query has reached.
 fn counted(rows: usize) -> (LazyFrame, Arc<AtomicUsize>) {
     let come = Arc::new(AtomicUsize::new(0));
     let counter = come.clone();
@@ -94,7 +94,7 @@ fn nothing_begins_before_it_is_asked_for() {
     });
 }
 
-/// Where nobody asks for more, the query waits; where nobody will, it ends.
+/// If nobody asks for more, the query waits; if the stream is dropped, it ends.
 #[test]
 fn the_query_waits_for_who_asks_and_stops_when_dropped() {
     watched(|| {
@@ -114,7 +114,7 @@ fn the_query_waits_for_who_asks_and_stops_when_dropped() {
                 before = now;
             }
         };
-        // A few of the engine's own batches of 100,000 rows for each of its threads, whatever the rows that there are.
+        // A few of the engine's own batches of 100,000 rows for each of its threads, however many rows there are.
         let window = 1_000_000 + 500_000 * available_workers();
         let waits = settled();
         assert!(waits < window, "{waits}");
@@ -122,7 +122,7 @@ fn the_query_waits_for_who_asks_and_stops_when_dropped() {
             batches.next().unwrap().unwrap();
         }
         drop(batches);
-        // The query has ended when what it holds is let go.
+        // The query has ended when the values that it holds are dropped.
         while Arc::strong_count(&come) > 1 {
             thread::sleep(Duration::from_millis(10));
         }
@@ -131,8 +131,8 @@ fn the_query_waits_for_who_asks_and_stops_when_dropped() {
     });
 }
 
-/// Runs a test whose closures wait for each other on the workers of Polars' pool, which must be its own: of those of another
-/// test, each could hold a worker that the other waits for.
+/// Runs a test whose closures wait for each other on the workers of Polars' pool. It must have the pool for itself: otherwise another
+/// test could hold a worker that this one waits for, and the reverse.
 fn with_four_workers(test: &str) {
     alone(test, |command| command.env("POLARS_MAX_THREADS", "4"));
 }
@@ -153,7 +153,7 @@ fn side_by_side() {
         let batches = counting(400).lazy().par_apply_batches(move |_: DataFrame| {
             let now = seen.0.fetch_add(1, SeqCst) + 1;
             seen.1.fetch_max(now, SeqCst);
-            // Each waits until as many were at work at the same time as may be.
+            // Each waits until as many closures run at the same time as are allowed.
             while seen.1.load(SeqCst) < at_most {
                 thread::yield_now();
             }
@@ -319,7 +319,7 @@ fn checks_come_before_the_query() {
     });
 }
 
-/// The second batch is given while the first waits for that.
+/// The second batch is returned while the first waits for that.
 #[test]
 fn unordered_results_overtake() {
     with_four_workers("streams::overtaking");
@@ -348,7 +348,7 @@ fn overtaking() {
     });
 }
 
-/// The columns of a batch lie in chunks of the same lengths, old and new: so a writer of batches takes them as they are.
+/// All columns of a batch, old and new, have chunks of the same lengths, so a writer of batches takes them as they are.
 #[test]
 fn batches_are_written_as_they_are() {
     watched(|| {
@@ -393,7 +393,7 @@ fn batches_are_written_as_they_are() {
     });
 }
 
-/// By default, a frame is not one batch.
+/// By default, a frame is not a single batch.
 #[test]
 fn a_frame_is_cut_by_default() {
     watched(|| {
@@ -413,7 +413,8 @@ impl Drop for Dropped {
     }
 }
 
-/// The hook has the state when the stream is over, however it ends; if nobody comes to its end, the state is dropped.
+/// The hook is given the state when the stream ends, also if the closure failed. If the stream is not read to its end, the state is
+/// dropped.
 #[test]
 fn a_state_is_finished_at_the_end() {
     watched(|| {
@@ -455,7 +456,7 @@ fn a_state_is_finished_at_the_end() {
     });
 }
 
-/// Who waits for a query that gives nothing yet is woken.
+/// A reader that waits for a query without a result yet is woken.
 #[test]
 fn a_token_wakes_who_waits_for_the_query() {
     watched(|| {
@@ -491,7 +492,7 @@ fn a_token_wakes_who_waits_for_the_query() {
     });
 }
 
-/// One state for all rows, on the thread that asks, however the stream is cut.
+/// There is one state for all rows, on the thread that reads, however the stream is cut.
 #[test]
 fn a_state_sees_every_row_in_order() {
     watched(|| {
@@ -556,7 +557,7 @@ fn a_token_ends_a_stream() {
         );
         assert!(batches.next().is_none());
 
-        // One that was cancelled before does not begin.
+        // A stream that is already cancelled does not begin.
         let (lf, come) = counted(1000);
         let batches = lf.par_apply().cancel_token(&token);
         let mut batches = batches.batches(|df: DataFrame| df.height());
@@ -652,7 +653,7 @@ fn streams_within_the_engine() {
                 .lazy()
                 .par_apply_batches(|df: DataFrame| df.height());
             let rows = heights.chunk_rows(1000).sum::<Result<usize>>()?;
-            // And what else waits for a query: a job.
+            // Another thing that can wait for a query: a job.
             let job: Job<usize> = Pool::default().apply_async(|| -> Result<usize> {
                 let lf = counting(500).lazy().par_apply_rows(|i: i64| i);
                 Ok(collected(&lf, Engine::Streaming)?.height())

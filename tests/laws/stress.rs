@@ -1,4 +1,4 @@
-//! 100,000 jobs from 8 threads at once: each ends as it should, nothing hangs, nothing is left.
+//! 100,000 jobs from 8 threads at the same time: each ends as it should, nothing hangs, and nothing is left.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn polars_pool_for_100_000_jobs() {
     watched(|| under_stress(Pool::default));
 }
 
-/// Which of its callbacks each job has had, and how often.
+/// Which of its callbacks were called for each job, and how often.
 struct Called(Vec<[AtomicU8; 4]>);
 
 const CALLBACKS: [&str; 4] = ["value", "error", "panic", "cancelled"];
@@ -48,7 +48,7 @@ impl Called {
         self.0[job][callback.expect(word)].fetch_add(1, SeqCst);
     }
 
-    /// The one that was.
+    /// Returns the one that was called.
     fn once(&self, job: usize) -> &'static str {
         let called: Vec<u8> = self.0[job]
             .iter()
@@ -59,7 +59,7 @@ impl Called {
     }
 }
 
-/// What is done to the jobs of a number that ends so.
+/// What is done to jobs, by the last digit of their number.
 const DEEDS: [&str; 10] = [
     "cancelled",
     "panics",
@@ -74,12 +74,12 @@ const DEEDS: [&str; 10] = [
 ];
 
 fn under_stress(make: fn() -> Pool) {
-    // Thousands of panics are to be told to nobody.
+    // Thousands of panics should not be printed.
     std::panic::set_hook(Box::new(|_| ()));
     RAYON.install(|| ());
     let before = threads();
     let pool = make();
-    // Of each job: what its closure holds, its value, what a callback holds.
+    // For each job: the value that its closure holds, its result, and the value that a callback holds.
     let drops = Drops::of(3 * JOBS);
     let called = Arc::new(Called((0..JOBS).map(|_| Default::default()).collect()));
     let mut ended = BTreeMap::new();
@@ -101,7 +101,7 @@ fn under_stress(make: fn() -> Pool) {
     for job in 0..JOBS {
         *told.entry((DEEDS[job % 10], called.once(job))).or_insert(0) += 1;
     }
-    // Who waited for a job has the result that its callbacks were told.
+    // A thread that waited for a job has the result that its callbacks were given.
     for (end, times) in &ended {
         assert_eq!(told.get(end), Some(times), "{end:?}");
     }
@@ -124,7 +124,7 @@ fn under_stress(make: fn() -> Pool) {
 
     drop(pool);
     while threads() > before {
-        // Those of Polars' pool are kept for some seconds.
+        // The threads of Polars' pool are kept for some seconds.
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -133,7 +133,7 @@ type Values = Vec<Option<Counted>>;
 
 type Ended = BTreeMap<(&'static str, &'static str), usize>;
 
-/// Gives a share of the jobs; some are under way at any time.
+/// Begins a share of the jobs; some of them run at any time.
 fn gives(pool: &Pool, drops: &Drops, called: &Arc<Called>, giver: usize) -> Ended {
     let mut ended = Ended::new();
     let mut under_way = VecDeque::new();
@@ -144,7 +144,7 @@ fn gives(pool: &Pool, drops: &Drops, called: &Arc<Called>, giver: usize) -> Ende
     };
     for number in (giver..JOBS).step_by(THREADS) {
         under_way.push_back((number, given(pool, drops, called, number)));
-        // Sooner or later: so that jobs are met in every phase.
+        // The delay differs, so that jobs are met in every phase.
         let most = number / THREADS % 61;
         while under_way.len() > most {
             end(under_way.pop_front().unwrap());
@@ -178,7 +178,7 @@ fn given(pool: &Pool, drops: &Drops, called: &Arc<Called>, number: usize) -> Job
     .on_error(move |told| error.note(second.number() / 3, word_of(told)))
 }
 
-/// What the holder of a job does; and what the result was, where there is one to see.
+/// Does what the holder of a job does, and returns the result, if there is one to see.
 fn does(deed: &str, mut job: Job<Values>) -> Option<&'static str> {
     match deed {
         "cancelled" => {

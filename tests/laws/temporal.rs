@@ -1,4 +1,4 @@
-//! Dates and times in every unit, and those that their Rust type, or their column, cannot hold.
+//! Dates and times in every unit, and values that their Rust type or their column cannot hold.
 
 use std::fmt::Debug;
 

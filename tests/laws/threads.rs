@@ -1,7 +1,7 @@
-//! The laws of where threads meet, of pools and jobs and what waits for them: a part of those of `main.rs`, which the gate runs
-//! under `ThreadSanitizer`.
+//! The laws of code where threads meet, such as pools and jobs: some of those of `main.rs`, which the gate runs under
+//! `ThreadSanitizer`.
 
-// Other laws use what these do not.
+// The shared modules have items that only other laws use.
 #![allow(dead_code)]
 
 mod frames;

@@ -1,6 +1,7 @@
-//! Feature `tracing`: a span for each call and, in it, one for each run, with what the stats say; on any thread.
+//! The feature `tracing` makes a span for each call and, within it, one for each run of rows, with the figures of the stats, on any
+//! thread.
 //!
-//! Spans on the pool's threads are seen by a global subscriber only, so all this is in a process of its own.
+//! Only a global subscriber sees spans on the pool's threads, so these tests run in a separate process.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use tracing::{Event, Level, Metadata};
 
 use crate::frames::{alone, counting, refuse_unless, watched};
 
-/// A span as it was told.
+/// A span as the subscriber received it.
 #[derive(Clone, Debug)]
 struct Span {
     id: u64,
@@ -27,7 +28,7 @@ struct Span {
     level: Level,
     parent: Option<u64>,
     fields: BTreeMap<&'static str, String>,
-    /// Where it was entered, each time.
+    /// The threads on which it was entered.
     entered: Vec<ThreadId>,
     exited: usize,
 }
@@ -45,9 +46,9 @@ impl Span {
 #[derive(Default)]
 struct Recorder {
     spans: Mutex<Vec<Span>>,
-    /// The span in which each event was.
+    /// The span of each event.
     events: Mutex<Vec<Option<u64>>>,
-    /// Whether only what is worth a line is asked for.
+    /// Whether debug spans are left out.
     terse: AtomicBool,
 }
 
@@ -80,7 +81,7 @@ impl Recorder {
         change(&mut self.spans()[id.into_u64() as usize - 1]);
     }
 
-    /// What has been told in `work`: the calls' spans, and the runs'.
+    /// Returns the spans of calls and of runs during `work`.
     fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<Span>, Vec<Span>) {
         let before = self.spans().len();
         let result = work();
@@ -143,7 +144,7 @@ impl Subscriber for Recorder {
     }
 }
 
-/// A call's span says what its stats say, and its runs' spans add up to it.
+/// A call's span has the figures of its stats, and the spans of its runs add up to them.
 #[track_caller]
 fn agree(calls: &[Span], runs: &[Span], verb: &str, total: usize, stats: &Stats) {
     assert_eq!(calls.len(), 1, "one span for a call");
@@ -295,7 +296,7 @@ fn calls_without_a_result(recorder: &Recorder) {
             .map(drop)
             .unwrap_err()
     };
-    // The row that ends a run is done: it failed.
+    // The failing row that ends a run counts as done.
     for (work, rows, failures, state) in [
         (&fail as &dyn Fn() -> Error, 101, 1, "Failed"),
         (&panic, 101, 1, "Failed"),
@@ -324,7 +325,7 @@ fn calls_without_a_result(recorder: &Recorder) {
     assert!(calls.is_empty(), "a call that is refused has not begun");
 }
 
-/// What the closure tells is in its run's span, and the call's is in the caller's.
+/// Events of the closure are in the span of its run, and the call's span is in the caller's span.
 fn calls_in_a_span(recorder: &Recorder) {
     let df = counting(12);
     recorder.events.lock().unwrap().clear();

@@ -1,4 +1,4 @@
-//! Whose turn it is in a pool that has more to do than workers: no call waits until the long ones before it have ended.
+//! Turns in a pool that has more work than workers: no call waits until the long ones before it have ended.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,10 @@ use crate::jobs::{Busy, cancelled};
 /// How long a row of a long call takes.
 const STEP: Duration = Duration::from_millis(1);
 
-/// More rows than any law waits for.
+/// More rows than any law can wait for.
 const ENDLESS: usize = 1 << 22;
 
-/// A call that goes on until it is ended.
+/// A call that goes on until it is stopped.
 struct Long {
     begun: Arc<AtomicUsize>,
     end: Box<dyn FnOnce()>,
@@ -45,7 +45,7 @@ impl Long {
 type Step = Arc<dyn Fn() + Send + Sync>;
 type LongCall = fn(&Pool, Step) -> Box<dyn FnOnce()>;
 
-/// What ends a job.
+/// Stops a job.
 fn cancels<T: Send + 'static>(job: Job<T>) -> Box<dyn FnOnce()> {
     Box::new(move || {
         job.cancel();
@@ -53,7 +53,7 @@ fn cancels<T: Send + 'static>(job: Job<T>) -> Box<dyn FnOnce()> {
     })
 }
 
-/// What ends a call that blocks a thread.
+/// Stops a call that blocks a thread.
 fn blocks(pool: &Pool, call: fn(&Pool, Step, &CancelToken), step: Step) -> Box<dyn FnOnce()> {
     let (pool, token) = (pool.clone(), CancelToken::new());
     let given = token.clone();
@@ -168,7 +168,8 @@ const SHORT_CALLS: [(&str, ShortCall); 9] = [
     }),
 ];
 
-/// A short call of each kind ends behind long ones of each kind, one for each worker and more; and the long ones go on.
+/// A short call of each kind ends although there are long ones of each kind before it, at least one for each worker, and the long ones
+/// go on.
 #[test]
 fn a_short_call_ends_while_long_ones_go_on() {
     for (_, long) in LONG_CALLS {
@@ -193,7 +194,7 @@ fn a_short_call_ends_while_long_ones_go_on() {
     }
 }
 
-/// In Polars' pool the short call's own thread helps where all workers are busy.
+/// In Polars' pool, the short call's own thread helps if all workers are busy.
 #[test]
 fn a_short_call_over_rows_ends_while_long_ones_keep_polars_workers() {
     watched(|| {
@@ -211,7 +212,7 @@ fn a_short_call_over_rows_ends_while_long_ones_keep_polars_workers() {
     });
 }
 
-/// Where calls give way to each other, each row still runs once, in its order, and no more threads run than there are workers.
+/// Even if calls give way to each other, each row runs once and in its order, and no more threads run than there are workers.
 #[test]
 fn rows_run_once_while_calls_give_way() {
     const ROWS: usize = 400;
@@ -253,7 +254,7 @@ fn rows_run_once_while_calls_give_way() {
     });
 }
 
-/// The lowest failure ends a call, and a state is made for each worker at most, also where workers come and go.
+/// The lowest failure ends a call, and at most one state is made for each worker, even if workers come and go.
 #[test]
 fn failures_and_states_are_those_of_a_call_that_is_alone() {
     watched(|| {
@@ -286,7 +287,7 @@ fn failures_and_states_are_those_of_a_call_that_is_alone() {
     });
 }
 
-/// A pool that is terminated ends also the calls that have given way.
+/// If a pool is terminated, calls that have given way end too.
 #[test]
 fn calls_that_have_given_way_end_with_their_pool() {
     watched(|| {
@@ -311,7 +312,7 @@ fn calls_that_have_given_way_end_with_their_pool() {
     });
 }
 
-/// A deadline counts from the call: behind closures that take long, the job ends without having begun.
+/// A deadline counts from the call: a job that waits for slow closures ends without having begun.
 #[test]
 fn a_deadline_covers_the_time_in_the_queue() {
     watched(|| {
@@ -360,7 +361,7 @@ fn a_deadline_covers_the_time_in_the_queue() {
                 assert!(heard.recv().unwrap().contains("deadline"));
             }
             drop(busy);
-            // What has begun in time has what is left of its time.
+            // A job that has begun in time has the rest of its time.
             let job = apply(Duration::from_secs(3600)).spawn_rows(|i: i64| i);
             assert_eq!(job.get().unwrap().len(), 10);
             assert_eq!(called.load(SeqCst), 0);
@@ -368,7 +369,7 @@ fn a_deadline_covers_the_time_in_the_queue() {
     });
 }
 
-/// A job says that it waits in the queue.
+/// A job reports that it waits in the queue.
 #[test]
 fn a_job_that_has_not_begun_is_queued() {
     watched(|| {
@@ -395,7 +396,7 @@ fn a_job_that_has_not_begun_is_queued() {
     });
 }
 
-/// While nothing but a second attempt is left, who watches sees that all else is done.
+/// While only a second attempt is left, the progress shows that all other rows are done.
 #[test]
 fn progress_goes_on_while_retries_wait() {
     watched(|| {
@@ -423,7 +424,7 @@ fn progress_goes_on_while_retries_wait() {
                 let job = apply.spawn_rows(move |i: i64| {
                     if i == 500 {
                         anyhow::ensure!(first.fetch_add(1, SeqCst) > 0, "busy");
-                        // It would wait for ever, if the rows that are done were not reported before.
+                        // It would wait for ever if the rows that are done were not reported before.
                         while progress.load(SeqCst) < 999 {
                             thread::yield_now();
                         }
@@ -437,7 +438,7 @@ fn progress_goes_on_while_retries_wait() {
     });
 }
 
-/// A closure that holds a lock may call its pool: nobody who waits for the lock takes the turn from that call for good.
+/// A closure that holds a lock may call its pool: calls that wait for the lock do not take its turn for ever.
 #[test]
 fn a_call_within_a_closure_that_holds_a_lock_ends() {
     watched(|| {
@@ -481,7 +482,7 @@ fn a_call_within_a_closure_that_holds_a_lock_ends() {
     });
 }
 
-/// A call that has given way to a closure that takes long hears a cancel and a deadline all the same.
+/// A call that has given way to a slow closure still notices a cancel and a deadline.
 #[test]
 fn a_call_that_has_given_way_ends_when_it_is_cancelled() {
     watched(|| {
@@ -497,7 +498,7 @@ fn a_call_that_has_given_way_ends_when_it_is_cancelled() {
                     _ => apply,
                 };
                 let job = apply.spawn_rows(|_: i64| thread::sleep(STEP));
-                // When all workers are in these, the call waits for its turn.
+                // When all workers are in these closures, the call waits for its turn.
                 let busy = Busy::all_of(&pool);
                 match way {
                     0 => {}
@@ -511,7 +512,7 @@ fn a_call_that_has_given_way_ends_when_it_is_cancelled() {
     });
 }
 
-/// Callbacks of a job that a check ends may hold a lock and call the pool.
+/// Callbacks of a job whose checks fail may hold a lock and call the pool.
 #[test]
 fn callbacks_that_hold_a_lock_may_call_the_pool() {
     watched(|| {

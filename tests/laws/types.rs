@@ -1,10 +1,10 @@
-//! Promise 5: lossless widening is silent, losing is an error that names its mend, and `Casts::Lossy` permits it.
+//! Promise 5: a lossless conversion is silent, a lossy one is an error that says how to mend it, and `Casts::Lossy` permits it.
 
 use polars_par_apply::prelude::*;
 
 use crate::frames::{every_dtype, faults};
 
-/// A column of so many values of a dtype, the last null.
+/// Returns a column of values of a dtype, the last of which is null.
 fn column(dtype: &DataType) -> DataFrame {
     let values = Series::new("x".into(), [Some(1i64), Some(0), Some(100), None]);
     let values = match dtype {
@@ -28,7 +28,7 @@ const NUMBERS: [DataType; 11] = [
     DataType::Float64,
 ];
 
-/// What an argument's type makes of each numeric dtype: those listed are taken as they are, the others are lossy.
+/// Checks how an argument's type takes each numeric dtype: those listed without loss, the others only lossily.
 macro_rules! table {
     ($($T:ident: $($From:ident)*;)*) => {$(
         for dtype in NUMBERS.into_iter().chain([DataType::Boolean, DataType::Decimal(20, 3)]) {
@@ -234,7 +234,7 @@ fn what_is_out_of_range_becomes_null_where_loss_is_permitted() {
     let single = lossy("f").rows(|x: f32| x).unwrap();
     assert_eq!(single.f32().unwrap().get(0), Some(1.99));
     assert_eq!(single.null_count(), 0);
-    // What has become null is one to the null policy too.
+    // A value that has become null is a null for the null policy too.
     let error = lossy("i").nulls(Nulls::Error).rows(|x: i8| x).unwrap_err();
     assert_eq!((error.column(), error.row()), (Some("i"), Some(1)));
     let values = lossy("i")

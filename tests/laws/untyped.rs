@@ -1,4 +1,4 @@
-//! Promise 5: what has no type gives way to what has one, at any depth and in any verb; what truly differs is named.
+//! Promise 5: nulls without a type take the type of other values, at any depth and in any verb; types that differ are named.
 
 use polars::prelude::StructChunked;
 use polars_par_apply::Place;
@@ -10,7 +10,7 @@ use crate::cases::check;
 use crate::engines::{ENGINES, collected};
 use crate::frames::{counting, every_dtype};
 
-/// A dtype of which parts may be missing.
+/// A dtype, some of whose inner types may be missing.
 #[derive(Clone, Debug, PartialEq)]
 enum Shape {
     Untyped,
@@ -49,7 +49,7 @@ impl Shape {
         }
     }
 
-    /// What this and another are together.
+    /// Returns the common shape of this and another.
     fn with(&self, other: &Shape) -> Option<Shape> {
         Some(match (self, other) {
             (Shape::Untyped, shape) | (shape, Shape::Untyped) => shape.clone(),
@@ -89,7 +89,7 @@ impl Shape {
                             let items = inner.series(items).with_name("".into());
                             let list = items.implode().unwrap().into_series();
                             match self {
-                                // Its own way to the dtype: `implode` gives lists.
+                                // `implode` finds the dtype in another way, and gives lists.
                                 Shape::Array(_) => array_of(&list, &items),
                                 _ => list,
                             }
@@ -121,7 +121,7 @@ impl Shape {
     }
 }
 
-/// One list of `WIDTH` items as an Array.
+/// Returns one list of `WIDTH` items as an Array.
 fn array_of(list: &Series, items: &Series) -> Series {
     let dtype = DataType::Array(Box::new(items.dtype().clone()), WIDTH);
     let value = AnyValue::Array(items.clone(), WIDTH);
@@ -129,7 +129,7 @@ fn array_of(list: &Series, items: &Series) -> Series {
     array.unwrap()
 }
 
-/// The text of a value, whatever dtype its nulls have.
+/// Returns the text of a value, whatever dtype its nulls have.
 fn text(value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::List(items) | AnyValue::Array(items, _) => {
@@ -204,13 +204,13 @@ fn value(shape: &Shape) -> BoxedStrategy<Value> {
     prop_oneof![1 => Just(Value::Null), 4 => some].boxed()
 }
 
-/// Parts that agree but for missing types, each of a few rows; and what they are together.
+/// Returns parts of a few rows that agree except for missing types, and all of them stacked.
 fn parts() -> impl Strategy<Value = Vec<(Shape, Series)>> {
     let part = |shape: &Shape| {
         partly(shape).prop_flat_map(|shape| {
             let values = prop::collection::vec(value(&shape), 0..4);
             values.prop_map(move |values| {
-                // From the middle of a longer one, so that what is within has an offset.
+                // It is from the middle of a longer one, so that inner arrays have an offset.
                 let long = [&values[..], &values, &values].concat();
                 let series = shape.series(&long).rechunk();
                 let series = series.slice(values.len() as i64, values.len());
@@ -259,7 +259,7 @@ fn parts_rows_and_items_take_the_dtype_that_they_have_together() {
                 &all
             );
 
-            // Each series as the list of one row.
+            // Each series is the list of one row.
             let lists = df.par_apply().workers(workers).chunk_rows(1);
             let lists = lists.rows(|i: i64| series[i as usize].clone()).unwrap();
             prop_assert_eq!(lists.dtype(), &DataType::List(Box::new(dtype.clone())));
@@ -271,7 +271,7 @@ fn parts_rows_and_items_take_the_dtype_that_they_have_together() {
                 prop_assert_eq!(texts([&list]), texts([*one]));
             }
 
-            // Each value of all as that of one row; what is null has no dtype then.
+            // Each value is that of one row; a null has no dtype then.
             let values: Vec<AnyValue<'static>> = series
                 .iter()
                 .flat_map(|series| {
@@ -480,7 +480,7 @@ fn a_frame_of_nothing_gives_way() {
             assert_eq!(stacked.dtypes(), [DataType::Int64, DataType::String]);
         }
     }
-    // The names are those of the columns that there are.
+    // The names are those of the columns that exist.
     let apply = df.par_apply().partitions(4).names(["p", "q"]);
     let named = apply.chunks(|part: Chunk| match part.index() {
         0 => DataFrame::empty(),
@@ -488,7 +488,7 @@ fn a_frame_of_nothing_gives_way() {
     });
     assert_eq!(named.unwrap().get_column_names(), ["p", "q"]);
 
-    // Rows without columns are rows, and a frame of other columns is another.
+    // Rows without columns still count as rows, and a frame with other columns is different.
     let apply = || df.par_apply().partitions(4);
     let error = apply().chunks(|part: Chunk| match part.index() {
         0 => DataFrame::empty(),
@@ -513,7 +513,7 @@ fn a_frame_of_nothing_gives_way() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        r#"part 3 (from row 3): column "b": the result is Float64, and in the parts before it String; cast it, so that every part has the same dtype"#
+        r#"part 3 (from row 3): column "b": the result is Float64, but those of the parts before it are String; cast it, so that every part has the same dtype"#
     );
 }
 
@@ -533,7 +533,7 @@ fn a_part_that_differs_is_named_and_not_the_next() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        r#"part 3 (from row 3): column "x": the result is String, and in the parts before it Int64; cast it, so that every part has the same dtype"#
+        r#"part 3 (from row 3): column "x": the result is String, but those of the parts before it are Int64; cast it, so that every part has the same dtype"#
     );
     let error = df.par_apply_rows(|i: i64| {
         let items = Series::full_null("".into(), 1, &dtypes[i as usize]);
@@ -542,7 +542,7 @@ fn a_part_that_differs_is_named_and_not_the_next() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        "row 3: the result is List(String), and in the rows before it List(Int64); return one dtype for every row"
+        "row 3: the result is List(String), but those of the rows before it are List(Int64); return one dtype for every row"
     );
 }
 
@@ -592,13 +592,13 @@ fn lazily_what_has_no_type_takes_the_plans() {
         assert!(
             error
                 .to_string()
-                .contains("the result is String, and its column Int64"),
+                .contains("the result is String, but its column is Int64"),
             "{error}"
         );
     }
 }
 
-/// A column of nulls within nulls is taken as any type, as a column of dtype Null is.
+/// A column of nested nulls is taken as any type, like a column of dtype Null.
 #[test]
 fn what_has_no_type_is_taken_as_any() {
     let nulls = Series::new_null("x".into(), 2);

@@ -50,7 +50,7 @@ fn a_map_within_a_map_in_the_background_within_a_job() {
     });
 }
 
-/// Jobs by their number, for jobs given before them.
+/// Jobs by their number, so that jobs that were begun before can wait for them.
 #[derive(Clone, Default)]
 struct Chain(Arc<(Mutex<Links>, Condvar)>);
 
@@ -154,7 +154,7 @@ fn a_wait_of_a_limited_time_within_a_pool_of_one() {
             let inner = pool.clone();
             let job = pool.apply_async(move || {
                 let mut job = inner.apply_async(|| 5);
-                // It ends in time, since another thread stands in for this one.
+                // It ends in time, since another thread replaces this one.
                 let value = job.get_timeout(LONG).unwrap();
                 let job = inner.apply_async(move || value + 1);
                 assert!(job.wait_timeout(LONG));
@@ -165,12 +165,12 @@ fn a_wait_of_a_limited_time_within_a_pool_of_one() {
     });
 }
 
-/// Where Polars' pool has one thread, so have the jobs of it.
+/// If Polars' pool has one thread, its jobs have one thread too.
 fn with_one_thread(test: &str) {
     alone(test, |command| command.env("POLARS_MAX_THREADS", "1"));
 }
 
-/// A map's items that wait for jobs, as a map, within a job, and as a job.
+/// Items of a map wait for jobs: in a map, in a map within a job, and in a map that is a job.
 fn items_wait_for_jobs(pool: &Pool) {
     let pool = pool.clone();
     watched(move || {
@@ -211,7 +211,7 @@ fn items_wait_for_jobs_on_one_thread_of_polars() {
     items_wait_for_jobs(&Pool::default());
 }
 
-/// A job that calls a frame's rows on Polars' workers, each of which gives the job's own pool something to do.
+/// A job that calls rows on Polars' workers, each of which gives the job's own pool more work.
 fn rows_wait_for_the_job_s_pool(pool: &Pool) {
     let pool = pool.clone();
     watched(move || {
@@ -250,7 +250,7 @@ fn rows_wait_for_a_pool_of_one() {
     rows_wait_for_the_job_s_pool(&Pool::new(1).unwrap());
 }
 
-/// From one pool to another, and back to the first, whose workers all wait.
+/// Work goes from one pool to another, and back to the first, whose workers all wait.
 #[test]
 fn from_pool_to_pool_and_back() {
     watched(|| {
@@ -269,7 +269,7 @@ fn from_pool_to_pool_and_back() {
     });
 }
 
-/// Each pool's one worker is in a call to the other, made by threads that know nothing of each other.
+/// The only worker of each of two pools is in a call to the other pool; the calls come from unrelated threads.
 #[test]
 fn two_pools_that_call_each_other() {
     watched(|| {
@@ -319,7 +319,7 @@ fn frames_from_pool_to_pool_and_back() {
     });
 }
 
-/// Two calls, by one of nine verbs of a pool, each of which makes the next two.
+/// Makes two calls, by one of nine verbs of a pool, each of which makes the next two.
 fn nested(pools: &Arc<[Pool; 3]>, way: usize, depth: usize) -> i64 {
     if depth == 0 {
         return 1;
@@ -347,7 +347,7 @@ fn nested(pools: &Arc<[Pool; 3]>, way: usize, depth: usize) -> i64 {
         }
         5 => {
             let mut jobs = [pool.apply_async(one.clone()), pool.apply_async(one)];
-            // It may be given from outside, and then waits for its turn.
+            // It may come from outside the pool, and then waits for its turn.
             jobs.iter_mut()
                 .map(|job| {
                     loop {
@@ -382,7 +382,7 @@ fn every_verb_within_every_other_on_every_pool() {
                     let pools = &pools;
                     scope.spawn(move || {
                         for round in 0..27 * 27 {
-                            // So that the ways of threads differ, and all pairs come.
+                            // The delays differ, so that the timing of threads does too, and all pairs occur.
                             let way = round + 27 * 27 * (7 * round + giver);
                             assert_eq!(nested(pools, way, 3), 8, "{way}");
                         }

@@ -1,4 +1,4 @@
-//! The window around each row: what a plain loop over the rows says is in it.
+//! The window around each row has the rows that a plain loop finds.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::frames::layouts;
 
-/// Groups, times that ascend within each, and values of which some are null.
+/// Groups, times that ascend within each group, and values, some of which are null.
 fn drawn(rows: usize, seed: u128) -> DataFrame {
     let mut random = Pcg64Mcg::new(seed);
     let mut times = [0i64; 3];
@@ -31,7 +31,7 @@ fn drawn(rows: usize, seed: u128) -> DataFrame {
     df!["k" => k, "t" => t, "all" => all, "x" => x, "y" => y].unwrap()
 }
 
-/// The rows that are in a row's window, of those of its group.
+/// Returns the rows of its group that are in a row's window.
 type InWindow = fn(&[usize], usize, &[i64]) -> Vec<usize>;
 
 fn around(rows: &[usize], at: usize, window: Range<i64>) -> Vec<usize> {
@@ -50,7 +50,7 @@ fn within(rows: &[usize], at: usize, t: &[i64], is_in: impl Fn(i64) -> bool) -> 
         .collect()
 }
 
-/// Windows, how many rows each needs, which rows it has, and of which rows there are results.
+/// Windows, with the rows that each needs, the rows that it has, and the rows that have results.
 fn kinds() -> Vec<(Window, usize, InWindow, usize)> {
     let over = |closed| Window::over("order", 4).closed(closed);
     vec![
@@ -281,7 +281,7 @@ fn what_cannot_be_a_window_is_refused_before_any_call() {
     assert!(text.contains("row 2") && text.contains("\"t\""), "{text}");
     let (_, text) = fault(Window::over("n", 1));
     assert!(text.contains("row 1") && text.contains("\"n\""), "{text}");
-    // A flag that says that it ascends is not believed.
+    // A flag that says that the column ascends is not trusted.
     let mut column = df["t"].clone();
     column.set_sorted_flag(polars::series::IsSorted::Ascending);
     let flagged = DataFrame::new(3, vec![column, df["x"].clone()]).unwrap();
@@ -358,7 +358,7 @@ fn untyped_rows_know_their_numbers() {
     assert_eq!(numbers.u64().unwrap().to_vec(), expected);
 }
 
-/// A current row's value that no type can hold is nothing to a row that has no result anyway.
+/// A value that no type can hold does not matter in a current row that has no result anyway.
 #[test]
 fn nothing_is_read_for_a_row_without_a_result() {
     let beyond = Series::new("now".into(), [0, i32::MAX, 1]);

@@ -1,4 +1,4 @@
-//! `with_columns`: what `rows` gives, beside the frame's own columns, and the same rows of both.
+//! `with_columns` puts the results of `rows` beside the frame's own columns, and both have the same rows.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,7 +13,7 @@ use crate::frames::{
     ways,
 };
 
-/// The frame with columns of another beside its own, or in their place, by Polars.
+/// Adds or replaces the columns of another frame, with Polars.
 fn beside(df: &DataFrame, columns: &DataFrame) -> DataFrame {
     let mut df = df.clone();
     for column in columns.columns() {
@@ -34,7 +34,8 @@ fn only(df: &DataFrame, keeps: impl Fn(usize) -> bool) -> DataFrame {
     }
 }
 
-/// Order, once each, the same answer in any layout on any workers, with every other column as it was.
+/// Rows keep their order, the closure is called once for each, the answer is the same for any layout and any number of workers, and all
+/// other columns are unchanged.
 #[test]
 fn the_results_beside_the_columns() {
     watched(|| {
@@ -97,7 +98,7 @@ fn names_are_those_of_rows() {
         names(call().names(["id"]).with_columns(|i: i64| i).unwrap()),
         ["id", "i"]
     );
-    // A field of the name of a column replaces it, where it is.
+    // A field with the name of a column replaces the column in its place.
     let half = call()
         .with_columns(|i: i64| Half {
             i: i / 2,
@@ -122,7 +123,7 @@ fn names_are_those_of_rows() {
         .with_columns(|i: i64| i)
         .unwrap();
     assert_eq!(cast.column("i").unwrap().dtype(), &DataType::Int8);
-    // The frame itself is as it was.
+    // The frame itself is unchanged.
     assert_eq!(df.dtypes(), [DataType::String, DataType::Int64]);
 }
 
@@ -212,7 +213,7 @@ fn policies() {
     });
 }
 
-/// A cancelled run gives the rows that were done, of every column.
+/// A cancelled run returns the rows that were done, with all columns.
 #[test]
 fn cancelled() {
     watched(|| {
@@ -299,7 +300,7 @@ fn retries_progress_states_and_seeds() {
     }
 }
 
-/// Every fault at once, before the closure is called.
+/// All faults are reported together, before the closure is called.
 #[test]
 fn faults_are_those_of_rows() {
     let df = counting(3);
@@ -323,7 +324,7 @@ fn faults_are_those_of_rows() {
     assert_eq!(calls.load(SeqCst), 0);
 }
 
-/// A job, and a lazy call of `rows`, give what the call gives.
+/// A job, and a lazy call of `rows`, give the same as the call.
 #[test]
 fn in_the_background_and_lazily() {
     watched(|| {

@@ -1,4 +1,4 @@
-//! Frames to Arrow and back, and batches of Arrow to frames, against plain code that reads the arrays value by value.
+//! Frames to Arrow and back, and Arrow batches to frames, compared with plain code that reads the arrays value by value.
 
 use std::collections::{BTreeSet, HashSet};
 use std::mem;
@@ -38,7 +38,7 @@ macro_rules! ensure {
 type Checked<T = ()> = std::result::Result<T, String>;
 type Faults = BTreeSet<String>;
 
-/// What a column's values are put into.
+/// The type that a column's values are wrapped in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nest {
     List,
@@ -47,7 +47,7 @@ pub enum Nest {
 }
 
 impl Nest {
-    /// Each value as the one item of a list or an array, or as a struct's field.
+    /// Returns each value as the only item of a list or an array, or as a struct's field.
     fn of(self, series: &Series) -> Series {
         let name = series.name().clone();
         if self == Nest::Struct {
@@ -77,11 +77,11 @@ impl Nest {
     }
 }
 
-/// A frame that goes out and comes back.
+/// A frame that is converted to Arrow and back.
 #[derive(Clone, Debug)]
 pub struct ArrowOut {
     pub frame: FramePlan,
-    /// What the last column is put into, one after the other.
+    /// The types that the last column is wrapped in, one after the other.
     pub nests: Vec<Nest>,
     pub last_name: Option<&'static str>,
     pub partitions: usize,
@@ -186,7 +186,7 @@ impl ArrowOut {
     }
 }
 
-/// Whether Arrow has a column's name and dtype, of those that frames here have.
+/// Returns whether Arrow has a column's name and dtype, of those that frames here have.
 fn may_leave(name: &str, dtype: &DataType) -> bool {
     let inner_leaves = match dtype {
         DataType::Int128 => false,
@@ -199,7 +199,7 @@ fn may_leave(name: &str, dtype: &DataType) -> bool {
     inner_leaves && !name.contains('\0')
 }
 
-/// What was given, if it was not to be refused for these faults.
+/// Returns the result, or checks that it was refused for these faults.
 fn is_given<T>(got: std::result::Result<T, Error>, faults: &Faults) -> Checked<Option<T>> {
     match got {
         Ok(got) if faults.is_empty() => Ok(Some(got)),
@@ -212,7 +212,7 @@ fn is_given<T>(got: std::result::Result<T, Error>, faults: &Faults) -> Checked<O
     }
 }
 
-/// The batches' values, and how they lie.
+/// The values and the layout of the batches.
 fn are_batches_of(batches: &[RecordBatch], df: &DataFrame) -> Checked {
     let schema = batches
         .first()
@@ -267,7 +267,7 @@ fn same(is: &DataFrame, df: &DataFrame) -> Checked {
     Ok(())
 }
 
-/// Batches that come in.
+/// Arrow batches that are converted to a frame.
 #[derive(Clone, Debug)]
 pub struct ArrowIn {
     pub plan: BatchesPlan,
@@ -276,15 +276,15 @@ pub struct ArrowIn {
     pub partitions: usize,
 }
 
-/// What is to be made of batches.
+/// What must become of the batches.
 struct Expected {
-    /// What is wrong with the schema, all of which is told.
+    /// The faults of the schema, all of which must be reported.
     of_schema: Faults,
-    /// What else is wrong, of which some is told.
+    /// The other faults, some of which must be reported.
     others: Faults,
-    /// What may be wrong, and need not.
+    /// Faults that may be reported, but need not be.
     unsure: Faults,
-    /// Names, dtypes and values, where nothing is wrong.
+    /// Names, dtypes and values, if nothing is wrong.
     columns: Vec<(String, DataType, Vec<Value>)>,
     chunks: usize,
     height: usize,
@@ -327,7 +327,7 @@ impl ArrowIn {
         let reader = reader.chain(self.reader_fails.then_some(Err(failure)));
         let reader: Vec<_> = reader.collect();
         let read = frame_of(RecordBatchIterator::new(reader, self.plan.schema()));
-        // The reader's schema is looked at first; then, what it reads.
+        // The reader's schema is checked first, and then the batches that it reads.
         let of_reader = self.expected(&self.plan.schema, &[]);
         if first.is_none() || self.reader_fails || !of_reader.of_schema.is_empty() {
             let others = self.reader_fails.then(|| "arrow".to_owned());
@@ -404,7 +404,7 @@ impl ArrowIn {
                 }
             }
         }
-        // Categories may be more than there are numbers for them, and keys without a value may lie where nobody sees them.
+        // There may be more categories than their numbers allow, and keys without a value may be where nothing reads them.
         let unsure = |((name, dtype, _), field): (&(String, DataType, Vec<Value>), &Field)| {
             let is_unsure = self.plan.arrays.many && has_few_categories(dtype)
                 || self.plan.arrays.lies && has_dictionaries_within(field);
@@ -428,7 +428,7 @@ impl ArrowIn {
     }
 }
 
-/// The same batch of arrow2, if that can take it.
+/// Returns the same batch of arrow2, if arrow2 can take it.
 fn of_arrow2(batch: &RecordBatch) -> Option<Arrow2Chunk> {
     let taken = panic::catch_unwind(AssertUnwindSafe(|| {
         let (mut fields, mut arrays) = (Vec::new(), Vec::new());
@@ -443,7 +443,7 @@ fn of_arrow2(batch: &RecordBatch) -> Option<Arrow2Chunk> {
             let own = unsafe { ffi::import_field_from_c(&schema) }.ok()?;
             let own_type = own.data_type().clone();
             arrays.push(match dtype(field) {
-                // What is not taken may be no array of its type.
+                // An array that is refused need not be a valid array of its type.
                 None => new_null_array(own_type, batch.num_rows()),
                 Some(_) => {
                     let array = FFI_ArrowArray::new(&array.to_data());
@@ -460,11 +460,11 @@ fn of_arrow2(batch: &RecordBatch) -> Option<Arrow2Chunk> {
         let chunk = (!fields.is_empty()).then(|| arrow2::chunk::Chunk::try_new(arrays).ok())??;
         Arrow2Chunk::try_new(Schema { fields, metadata }, chunk).ok()
     }));
-    // It panics at some arrays that are not what they say.
+    // arrow2 panics at some arrays that differ from their schema.
     taken.ok().flatten()
 }
 
-/// Whether arrow2 has no arrays of a type, or takes its decimals for larger ones than they are.
+/// Returns whether arrow2 has no arrays of a type, or takes its decimals for larger ones than they are.
 fn is_beyond_arrow2(dtype: &ArrowType) -> bool {
     let of_field = |field: &Field| is_beyond_arrow2(field.data_type());
     match dtype {
@@ -485,7 +485,7 @@ fn is_beyond_arrow2(dtype: &ArrowType) -> bool {
     }
 }
 
-/// Whether there are dictionaries within another type.
+/// Returns whether there are dictionaries within another type.
 fn has_dictionaries_within(field: &Field) -> bool {
     let of_item = |item: &Field| {
         matches!(item.data_type(), ArrowType::Dictionary(..)) || has_dictionaries_within(item)
@@ -559,13 +559,13 @@ impl Expected {
                 self.chunks
             );
         }
-        // What came in goes out again.
+        // The frame is converted to Arrow again.
         let batches = df.to_batches().map_err(|error| error.to_string())?;
         are_batches_of(&batches, df)
     }
 }
 
-/// Whether a column knows how many nulls it has, and has the same values when its memory is laid anew.
+/// Checks that a column knows how many nulls it has, and has the same values after its memory was copied.
 fn is_sound(column: &Column, values: &[Value]) -> Checked {
     let nulls = values.iter().filter(|value| **value == Value::Null).count();
     let is = column.null_count();

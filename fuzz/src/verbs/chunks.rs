@@ -1,4 +1,4 @@
-//! `chunks`, against a loop over the parts, with rows of their neighbours or without.
+//! `chunks`, compared with a loop over the parts, with rows of their neighbours or without.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -15,20 +15,20 @@ use crate::frame::{FramePlan, NAMES};
 use crate::options::{Options, Token, rarely};
 use crate::value::Value;
 
-/// What a closure of parts is.
+/// The closures of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closure {
     /// `|part: Chunk| -> Result<u64>`: the height of what it is given.
     Cell,
     /// `|part: Chunk| -> Result<(u64, Option<u64>)>`: its first row, and its height if it has rows.
     Cells,
-    /// `|part: Chunk| -> Result<DataFrame>`: the rows that it is given, but for the first.
+    /// `|part: Chunk| -> Result<DataFrame>`: the rows that it is given, except the first.
     Frame,
     /// `|part: Chunk| -> Result<DataFrame>`: its own rows.
     Core,
     /// `|part: Chunk| -> Result<Column>`: its rows' positions.
     Column,
-    /// `|part: DataFrame| -> DataFrame`: as it is.
+    /// `|part: DataFrame| -> DataFrame`: the part itself.
     Same,
     /// `|part: &DataFrame| -> u64`
     Height,
@@ -173,7 +173,7 @@ impl Chunks {
         if whole && options.on_error == OnError::Null {
             faults.insert("option on_error".into());
         }
-        // How many columns a frame has shows after the run only.
+        // The number of a frame's columns is known only after the run.
         let of_frames = matches!(self.closure, Closure::Frame | Closure::Core | Closure::Same);
         let late = of_frames && faults.remove("name_count");
         let is_refused = !faults.is_empty();
@@ -208,7 +208,7 @@ impl Chunks {
             let around = around(part);
             match (self.closure, overlap) {
                 (Closure::Frame, None) => part.start.saturating_add(1).min(part.end)..part.end,
-                // It has one row less than it was given: as many as its own rows, or neither.
+                // It has one row less than it was given, which may be the number of its own rows.
                 (Closure::Frame, Some(_)) => {
                     let rest = around.start.saturating_add(1).min(around.end)..around.end;
                     match rest.len() {
@@ -226,7 +226,7 @@ impl Chunks {
             .enumerate()
             .map(|(index, part)| {
                 if !knows {
-                    // It is called, and not counted.
+                    // It is called, but does not count as done.
                     return Fate::Done { calls: 0 };
                 }
                 match (Fate::by_rules(&self.rules, index, options), stacked(part)) {
@@ -276,14 +276,14 @@ impl Chunks {
         }
 
         let cancelled = got.told.as_ref().is_some_and(|told| told.stats.cancelled);
-        // Of a part without rows nothing but a cell says whether it was done.
+        // For a part without rows, only a cell shows whether it was done.
         let empty = |part: &usize| parts[*part].is_empty();
         if cancelled && kept.iter().any(empty) && !whole {
             return Ok(());
         }
         let output = &got.output;
         if whole && (kept.is_empty() || cancelled && kept.iter().all(empty)) {
-            // Nothing says what columns there are: no part is done, or none of which that can be told.
+            // Nothing says which columns there are: no part is done, or only parts whose results do not show it.
             return match output.height() {
                 0 => Ok(()),
                 height => Err(format!("nothing is kept, and the output has {height} rows")),

@@ -1,4 +1,4 @@
-//! `columns`, against a loop over the columns.
+//! `columns`, compared with a loop over the columns.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -16,10 +16,10 @@ use crate::frame::{FramePlan, KINDS, Kind, NAMES};
 use crate::options::{Options, Select, rarely};
 use crate::value::Value;
 
-/// What a closure of columns is.
+/// The closures of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closure {
-    /// `|values: Values<'_, T>| -> Result<u64>`, of how many values there are.
+    /// `|values: Values<'_, T>| -> Result<u64>`: how many values there are.
     Ints,
     OptionalInts,
     Floats,
@@ -29,7 +29,7 @@ pub enum Closure {
     Any,
     /// `|column: &Column| -> Result<u64>`
     Column,
-    /// `|column: &Column| -> Result<Column>`: the column, but for its first row.
+    /// `|column: &Column| -> Result<Column>`: the column without its first row.
     Whole,
 }
 
@@ -46,7 +46,7 @@ const CLOSURES: [Closure; 9] = [
 ];
 
 impl Closure {
-    /// What its values are taken as; none where it takes the column.
+    /// Returns the type of its values; `None` if it takes the column.
     fn taken(self) -> Option<Taken> {
         Some(match self {
             Closure::Ints => i64::taken(),
@@ -71,7 +71,7 @@ pub struct Columns {
     pub options: Options,
 }
 
-/// The number at the end of a column's name.
+/// Returns the number at the end of a column's name.
 fn position(name: &str) -> usize {
     NAMES
         .iter()
@@ -79,7 +79,7 @@ fn position(name: &str) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// What a closure of values returns: how many it saw.
+/// Returns how many values a closure was given.
 fn count<T>(body: &Body, values: &Values<'_, T>) -> anyhow::Result<u64>
 where
     T: Cell + for<'a> Of<'a>,
@@ -98,7 +98,7 @@ where
     Ok(seen.len() as u64)
 }
 
-/// A cell whose values are arguments whatever they borrow.
+/// A cell whose values are arguments, whatever they borrow.
 trait Of<'a>: Cell {
     fn value(value: <Self as Cell>::Of<'a>) -> Value;
 }
@@ -171,7 +171,7 @@ impl Columns {
 
     pub fn check(&self) -> std::result::Result<(), String> {
         let options = &self.options;
-        // The positions of rows are for other verbs.
+        // The column of positions is for other verbs.
         let bare = self.frame.frame().drop("id").expect("it has the column");
         let rows = self.frame.rows;
         let columns = &NAMES[..self.frame.columns.len()];
@@ -200,7 +200,7 @@ impl Columns {
         }
         let is_refused = !faults.is_empty();
 
-        // By a loop over the columns.
+        // This is the loop over the columns.
         let reads: Vec<Vec<Read>> = match (is_refused, &taken) {
             (true, _) => vec![Vec::new(); columns.len()],
             (_, None) => bare
@@ -295,7 +295,7 @@ impl Columns {
             ),
         };
         if cancelled {
-            // Those that were done, in order; each that was called and did not fail.
+            // The columns that were done, in order: each that was called and did not fail.
             let mut left = kept.into_iter();
             let calls = body.calls();
             let mut is_in = vec![false; columns.len()];

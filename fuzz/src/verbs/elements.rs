@@ -1,4 +1,4 @@
-//! `elements`: closures of one value, of each column after the other.
+//! `elements`: closures that are called for each value of one column after the other.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::results::MadeRow;
 use crate::row_call::{draw_of, random};
 use crate::value::Value;
 
-/// What a closure of values is: it knows which value it is given by the random stream of that.
+/// A closure of values, which knows by the random stream which value it is given.
 struct Closure {
     text: &'static str,
     taken: fn() -> Taken,
@@ -51,7 +51,7 @@ struct Run<'r> {
     call: CallOptions,
     body: Arc<Body>,
     ticks: Arc<Mutex<Vec<Tick>>>,
-    /// Which item draws a number first.
+    /// The item that draws a number first.
     items: Arc<HashMap<u64, usize>>,
 }
 
@@ -122,7 +122,7 @@ impl Elements {
 
     pub fn check(&self) -> std::result::Result<(), String> {
         let options = &self.options;
-        // The positions of rows are for other verbs.
+        // The column of positions is for other verbs.
         let bare = self.frame.frame().drop("id").expect("it has the column");
         let rows = self.frame.rows;
         let columns = &NAMES[..self.frame.columns.len()];
@@ -145,7 +145,7 @@ impl Elements {
         }
         let is_refused = !faults.is_empty();
 
-        // By a loop over the columns, and in each over its rows.
+        // This is a loop over the columns, and in each over its rows.
         let reads: Vec<Read> = match is_refused {
             true => vec![Read::Null; rows * columns.len()],
             false => bare
@@ -179,7 +179,7 @@ impl Elements {
         let fates: Vec<Fate> = fates.collect();
         let items = match is_refused {
             true => HashMap::new(),
-            // Of the row of number r and the column at position c of w, it is that of number r · w + c.
+            // The value in row r and column c of w has the stream of number r · w + c.
             false => (0..reads.len())
                 .map(|item| {
                     let number = options.number(item % rows) * columns.len() + item / rows;

@@ -1,4 +1,4 @@
-//! `emit_rows`: closures of rows that push any number of rows, of which nothing is left where the row fails.
+//! `emit_rows`: closures of rows that push any number of rows; if the row fails, none of them are left.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::verbs::flat_map_rows::{ManyRows, drawn, with_sources};
 #[derive(Clone, Debug)]
 pub struct EmitRows(RowCall);
 
-/// The type that is pushed, the one that is drawn, and how the one is made of the other. Half of a row's rows are pushed before it
-/// fails, or not.
+/// The type that is pushed, the type that is drawn, and how one is made from the other. Half of a row's rows are pushed before it
+/// fails or does not fail.
 macro_rules! emitters {
     ($($fails:ident ($($a:ident: $A:ty),*) -> $Row:ty, of $Owned:ty, |$row:ident| $made:expr;)*) => {
         &[$(Closure {
@@ -80,7 +80,7 @@ const TYPED: &[Closure] = emitters! {
     result (x: Option<bool>) -> Made, of (i64, Option<String>), |row| Made { whole: row.0, word: row.1.clone() };
 };
 
-/// A row that is named by its fields, as the tuple that is drawn for it is.
+/// A row whose fields name its columns; the tuple that is drawn for it has the same values.
 #[derive(IntoRow)]
 struct Made {
     #[par_apply(rename = "column_0")]
@@ -89,7 +89,7 @@ struct Made {
     word: Option<String>,
 }
 
-/// Its random stream says how many rows there are.
+/// The random stream says how many rows there are.
 static SEEDED: [Closure; 1] = [Closure {
     text: "|count: &mut usize, rng: &mut RowRng, out: &mut Emit<u64>, id: u32, x: Option<i64>| -> result",
     arguments: || vec![Option::<i64>::taken()],

@@ -1,4 +1,4 @@
-//! `filter_rows`: closures of rows that say whether a row is kept; in lazy queries too.
+//! `filter_rows`: closures that say whether a row is kept; in lazy queries too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl FilterRows {
 }
 
 impl RowVerb for FilterRows {
-    /// Whatever the policy: what is null is not kept.
+    /// A null is not kept, whatever the policy is.
     fn drops(&self) -> bool {
         true
     }

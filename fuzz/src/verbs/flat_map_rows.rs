@@ -46,7 +46,7 @@ const TYPED: &[Closure] = closures! { make MadeRows:
 
 type Pair = (i64, Option<String>);
 
-/// The rows that are drawn for a row.
+/// Returns the rows that are drawn for a row.
 pub fn drawn<T: MadeRow>(run: &Run<'_>, row: usize) -> Vec<Vec<Value>> {
     MadeRows::rows(&some_rows::<T>(&mut draw_of(run.case.seed, row)))
 }
@@ -66,7 +66,7 @@ static OTHERS: [Closure; 3] = [
             let (body, seed) = (Arc::clone(&run.body), run.case.seed);
             make(run, move |id: u32, x: Option<i64>| {
                 let mut left = some_rows::<Pair>(&mut draw_of(seed, id as usize));
-                // It fails, or not, after half of them.
+                // It fails or does not fail after half of them.
                 let rest = left.split_off(left.len() / 2);
                 let error = body.enter(id as usize, &[x.seen()]).err();
                 let items = left.into_iter().map(Ok).chain(error.map(Err));
@@ -144,7 +144,7 @@ impl FlatMapRows {
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let mut case = RowCall::arbitrary(u, &[(TYPED, 1), (&OTHERS, 2)])?;
         if case.closure.text.contains("items of result") {
-            // Of an error and an item that does not fit, the first is told.
+            // If there are an error and an item that does not fit, the first is reported.
             case.returns = Returns::Default;
         }
         with_sources(u, case).map(FlatMapRows)
@@ -155,7 +155,7 @@ impl FlatMapRows {
     }
 }
 
-/// The case with the options that say which input row each output row comes from.
+/// Returns the case with the options that say which input row each output row comes from.
 pub fn with_sources(u: &mut Unstructured<'_>, mut case: RowCall) -> Result<RowCall> {
     let options = &mut case.options;
     if options.on_error == OnError::Null && !rarely(u, 20)? {
@@ -182,7 +182,7 @@ pub fn with_sources(u: &mut Unstructured<'_>, mut case: RowCall) -> Result<RowCa
     Ok(case)
 }
 
-/// What the verbs are that give any number of rows for each.
+/// The properties of the verbs that give any number of rows for each row.
 #[derive(Debug)]
 pub struct ManyRows;
 

@@ -1,4 +1,4 @@
-//! `fold_rows`: closures of rows that go into an accumulator. Its sum has the same bits whoever adds it up.
+//! `fold_rows`: closures that add rows to an accumulator. The sum has the same bits, whichever workers add it up.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,7 +27,7 @@ use crate::value::Value;
 #[derive(Clone, Debug)]
 pub struct FoldRows(RowCall);
 
-/// The accumulator: which rows went into it, in order, and a sum that is rounded otherwise in another order.
+/// The accumulator: the rows that went into it, in order, and a sum that is rounded differently in another order.
 #[derive(Debug)]
 pub struct Folded {
     rows: Vec<u32>,
@@ -52,7 +52,7 @@ impl Folded {
         self.sum += 2f64.powi((bits % 60) as i32) / 3.0;
     }
 
-    /// Merges what comes from the rows after its own, unless a rule says otherwise of the first of those.
+    /// Merges the accumulator of the rows after its own, unless a rule fails for the first of those rows.
     fn merge(mut self, other: Self, breaks: Breaks) -> Self {
         if let (Breaks::Merge(rule), Some(first)) = (breaks, other.rows.first()) {
             assert!(!is_for(rule, *first as usize), "{PANIC} merge");
@@ -67,8 +67,8 @@ fn is_for(rule: Rule, row: usize) -> bool {
     row % usize::from(rule.every) == usize::from(rule.from)
 }
 
-/// Marks the rows at which merges fail, of the blocks of so many rows each: two by two, neighbours first. Returns the first row that
-/// went into the one accumulator of these blocks, if any did, or that there is none.
+/// Marks the rows at which merges of blocks of `block` rows fail; blocks are merged two by two, neighbours first. Returns the first row in
+/// the common accumulator of these blocks, if there is one.
 fn merged(
     rule: Rule,
     block: usize,
@@ -114,7 +114,7 @@ impl IntoFrame for Folded {
     }
 }
 
-/// What a row adds.
+/// Returns what a row adds to the sum.
 fn bits(seed: u8, row: usize) -> u64 {
     draw_of(seed, row).bits()
 }
@@ -263,7 +263,7 @@ impl FoldRows {
             true => Rule::some(u)?.pop(),
             false => None,
         };
-        // Of no rows, nothing is merged; and there is no row that could be told.
+        // Without rows nothing is merged, and there is no row that could be reported.
         if let (Some(rule), true) = (rule, case.frame.rows > 0) {
             case.breaks = match rarely(u, 4)? {
                 true => Breaks::Init,
@@ -303,7 +303,7 @@ impl RowVerb for FoldRows {
             Breaks::Merge(rule) if !fates.is_empty() => {
                 let block = fates.len().div_ceil(32);
                 let blocks = fates.len().div_ceil(block).next_power_of_two();
-                // The fates have it.
+                // The fates have this failure.
                 let _ = merged(rule, block, 0..blocks, fates);
             }
             Breaks::Init if !fates.is_empty() => {
@@ -327,7 +327,7 @@ impl RowVerb for FoldRows {
             Some(&DataType::UInt32),
             &expected,
         )?;
-        // The same on one worker, of a frame that lies otherwise, by another closure.
+        // The same call on one worker, over a frame of another layout, with another closure.
         let bits = done
             .rows
             .iter()

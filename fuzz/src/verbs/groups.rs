@@ -1,4 +1,4 @@
-//! `groups`: closures of all rows that have the same keys, typed or whole; in the background and in lazy queries too.
+//! `groups`: closures of all rows that have the same keys, as typed values or as a frame; in the background and in lazy queries too.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ impl SpanVerb for Groups {
             cells.extend(own);
         }
         if is_whole && done.done().next().is_none() {
-            // Nothing says what columns there are.
+            // Nothing says which columns there are.
             return match output.height() {
                 0 => Ok(()),
                 height => Err(format!("nothing is done, and the output has {height} rows")),

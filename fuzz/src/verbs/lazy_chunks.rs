@@ -1,4 +1,4 @@
-//! `chunks` and `batches` of a `LazyFrame`: closures of parts that nobody knows before, so what they see is noted row by row.
+//! `chunks` and `batches` of a `LazyFrame`: the parts are not known before, so what closures are given is noted row by row.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::value::Value;
 /// How the query is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The closure sees the whole.
+    /// The closure is given the whole frame.
     Whole {
         streaming: bool,
     },
@@ -41,7 +41,7 @@ pub struct LazyChunks {
     how: How,
 }
 
-/// A part's result: its rows, or all but the last, each with its number beside it.
+/// Returns a part's result: its rows, or all but the last, each with its number beside it.
 fn result(part: &Chunk, shortens: bool) -> PolarsResult<DataFrame> {
     let first = part.row_offset() as u64;
     let numbers = (first..first + part.height() as u64).collect::<Vec<u64>>();
@@ -67,13 +67,13 @@ impl LazyChunks {
             },
         };
         if matches!(how, How::Batches { .. }) {
-            // A batch of its own for each of many rows takes long.
+            // A separate batch for each of many rows takes long.
             frame.rows = frame.rows.min(60);
         }
         Ok(LazyChunks {
             frame,
             rules: Rule::some(u)?,
-            // Where the parts are chosen by Polars, nobody knows which rows are the last.
+            // If Polars chooses the parts, it is not known which rows are the last.
             shortens: u.arbitrary()? && !matches!(how, How::RowWise { .. }),
             selects: u.arbitrary()?,
             how,
@@ -189,7 +189,7 @@ impl LazyChunks {
                     error.contains(&format!("fault {row}"))
                         || error.contains(&format!("{PANIC} {row}"))
                 };
-                // Of several parts that run side by side, any may be told first; of a stream that is in order, the lowest.
+                // If several parts run at the same time, any of them may be reported first; an ordered stream reports the lowest.
                 let told = match self.how {
                     How::RowWise { .. }
                     | How::Batches {

@@ -1,5 +1,5 @@
-//! The verbs: each has a file, with a plan of a call, a plain loop that says what the call is to give, and the comparison. The
-//! table below is the one place where another is added.
+//! The verbs. Each has a file with a plan of a call, a plain loop that computes what the call must give, and the comparison. A new verb is
+//! added to the table below.
 
 pub mod arrow;
 pub mod chunks;
@@ -22,7 +22,7 @@ use arbitrary::{Result, Unstructured};
 /// The table of verbs.
 macro_rules! verbs {
     ($($Verb:ident: $path:path, $weight:literal;)*) => {
-        /// A call, by a plan.
+        /// The plan of a call.
         #[derive(Clone, Debug)]
         pub enum Call {
             $($Verb($path),)*

@@ -1,4 +1,4 @@
-//! `par_map`, of a column or a series.
+//! `par_map` of a column or a series.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::results::MadeRow;
 use crate::row_call::draw_of;
 use crate::value::Value;
 
-/// One of the closures: it takes a struct of a row's position and its value, by which it knows the row.
+/// A closure: it takes a struct of a row's position and its value, and knows the row by the position.
 struct Closure {
     text: &'static str,
-    /// What the value is taken as.
+    /// The type of the value.
     value: fn() -> Taken,
     taken: fn() -> Taken,
     dtype: fn() -> DataType,
@@ -83,7 +83,7 @@ impl ParMap {
         Ok(ParMap {
             closure,
             frame: FramePlan::arbitrary(u, &[kinds])?,
-            // There is no token.
+            // The verb has no token.
             rules: rules.filter(|rule| rule.fault != Fault::Cancel).collect(),
             seed: u.arbitrary()?,
             of_series: u.arbitrary()?,
@@ -180,7 +180,7 @@ impl Items for ValueItems {
         format!("Row({row})")
     }
 
-    /// There are no failures that are let pass.
+    /// No failures are let pass.
     fn which(&self, _: usize) -> Vec<(&'static str, Value)> {
         Vec::new()
     }

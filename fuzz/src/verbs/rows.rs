@@ -1,4 +1,4 @@
-//! `rows`, against a loop over the rows' values; in the background and in lazy queries too.
+//! `rows`, compared with a loop over the rows' values; in the background and in lazy queries too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ impl Rows {
                 0 => {
                     let rows = u.int_in_range(1..=20)?;
                     case.how = How::Batches { rows };
-                    // A batch of its own for each of many rows takes long.
+                    // A separate batch for each of many rows takes long.
                     case.frame.rows = case.frame.rows.min(60);
                 }
                 1 => {
                     case.how = How::Expression { streaming };
                     let options = &mut case.options;
-                    // An expression has all rows, and no column takes the place of another.
+                    // An expression has a result for every row, and replaces no column.
                     if options.on_error == OnError::Skip {
                         options.on_error = OnError::Null;
                     }
@@ -77,7 +77,7 @@ impl RowVerb for Rows {
     }
 }
 
-/// Makes the call over a frame: of `rows`, or of `with_columns`.
+/// Makes the call over a frame, with `rows` or `with_columns`.
 macro_rules! eager {
     ($run:expr, $apply:expr, $f:expr) => {{
         let (run, apply, f) = ($run, $apply, $f);
@@ -109,7 +109,7 @@ where
     }
 }
 
-/// What a closure of one row gives.
+/// Returns what a closure gives for a row.
 fn draw<O: MadeRow>(seed: u8, row: usize) -> O {
     O::draw_row(&mut draw_of(seed, row))
 }
@@ -123,7 +123,7 @@ fn random_row(run: &Run<'_>, row: usize) -> Vec<Vec<Value>> {
     vec![vec![Value::Int(drawn.into())]]
 }
 
-/// Each type that a closure takes and each that it returns, in one closure at least. A row more is all that a new one takes.
+/// Each type that closures take, and each that they return, is in at least one closure. A new type needs only another row here.
 pub const CELLS: &[Closure] = closures! { make MadeRow:
     result () -> i64;
     plain () -> f64;
@@ -182,14 +182,14 @@ struct Named<'a> {
     word: &'a str,
 }
 
-/// A row that is named by its fields.
+/// A row whose fields name its columns.
 #[derive(IntoRow)]
 struct Made {
     whole: i64,
     word: Option<String>,
 }
 
-/// Those that have another shape.
+/// Closures of another shape.
 pub static OTHERS: [Closure; 7] = [
     Closure {
         text: "|row: Named<'_>| -> result<Made>",
@@ -250,7 +250,7 @@ pub static OTHERS: [Closure; 7] = [
                     let id = row.get::<u32>("id").map_or(usize::MAX, |id| id as usize);
                     let seen = row.iter().filter(|(name, _)| NAMES.contains(name));
                     let seen: Vec<Value> = seen.map(|(_, value)| Value::of(&value)).collect();
-                    // Without it, the rows of a query are numbered from 0 too.
+                    // Without the option, the rows of a query are numbered from 0 too.
                     if row.index() != case.options.number(id) {
                         body.finding(format!("row {id} says that its index is {}", row.index()));
                     }

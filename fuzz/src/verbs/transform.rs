@@ -1,4 +1,4 @@
-//! `transform`: closures of groups, or of parts of the frame, that give a value for each row or one for all.
+//! `transform`: closures of groups, or of parts of the frame, that give a value for each row, or one for all rows.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ impl SpanVerb for Transform {
         if case.in_query() {
             faults.insert("option by".into());
         }
-        // The streams of parts follow from the cut, if there is one that can be followed.
+        // The random streams of parts depend on the cut, if there is a valid one.
         let is_cut = match case.options.cut {
             Cut::Partitions(number) | Cut::ChunkRows(number) => number > 0,
             Cut::Default | Cut::Both => false,

@@ -1,4 +1,4 @@
-//! `windows`: closures of the rows around each row, in the frame or in the row's group; in the background and in lazy queries too.
+//! `windows`: closures of the rows around each row, in the frame or in its group; in the background and in lazy queries too.
 
 use std::collections::BTreeSet;
 

@@ -17,7 +17,7 @@ impl WithColumns {
         let mut case = RowCall::arbitrary(u, &[(CELLS, 1), (&OTHERS, 3)])?;
         case.beside = true;
         if case.in_query() {
-            // There, it is `rows`.
+            // In a query, this verb is `rows`.
             case.how = How::Call;
         }
         Ok(WithColumns(case))

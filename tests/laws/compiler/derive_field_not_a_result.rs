@@ -1,0 +1,7 @@
+use polars_par_apply::prelude::*;
+
+#[derive(IntoRow)]
+pub struct Trip {
+    pub carrier: String,
+    pub distance: usize,
+}

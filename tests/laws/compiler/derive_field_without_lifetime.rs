@@ -1,0 +1,6 @@
+use polars_par_apply::prelude::*;
+
+#[derive(FromRow)]
+pub struct Trip {
+    pub carrier: &str,
+}

@@ -1,0 +1,7 @@
+use polars_par_apply::prelude::*;
+
+#[derive(FromRow)]
+pub enum Trip {
+    Near,
+    Far,
+}

@@ -1,0 +1,8 @@
+use polars_par_apply::prelude::*;
+
+pub fn result(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply_rows(|text: &str| {
+        let n: f64 = text.parse()?;
+        Ok(n)
+    })
+}

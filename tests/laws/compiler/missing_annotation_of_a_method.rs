@@ -1,0 +1,5 @@
+use polars_par_apply::prelude::*;
+
+pub fn result(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply_rows(|a| a.len() as u32)
+}

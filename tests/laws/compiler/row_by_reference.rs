@@ -1,0 +1,5 @@
+use polars_par_apply::prelude::*;
+
+pub fn result(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply_rows(|row: &Row| row.get::<f64>("a"))
+}

@@ -1,0 +1,10 @@
+use polars_par_apply::prelude::*;
+
+pub fn lengths(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply()
+        .state(String::new)
+        .rows(|buffer: &mut Vec<u8>, text: &str| {
+            buffer.clear();
+            text.len() as u32
+        })
+}

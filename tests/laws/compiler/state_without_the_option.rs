@@ -1,0 +1,8 @@
+use polars_par_apply::prelude::*;
+
+pub fn lengths(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply().rows(|buffer: &mut String, text: &str| {
+        buffer.clear();
+        text.len() as u32
+    })
+}

@@ -1,0 +1,11 @@
+use polars_par_apply::prelude::*;
+
+pub fn result(df: &DataFrame) -> polars_par_apply::Result<Column> {
+    df.par_apply_rows(|x: f64| {
+        if x < 0.0 {
+            Err(format!("{x} is negative"))
+        } else {
+            Ok(x.sqrt())
+        }
+    })
+}
