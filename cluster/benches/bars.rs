@@ -1,15 +1,16 @@
-//! What a call on a cluster takes, against the same on one machine: `cargo bench --manifest-path cluster/Cargo.toml -- [WORDS…] [--rounds=N]`.
+//! The time of a call on a cluster, compared with that of the same call on one machine:
+//! `cargo bench --manifest-path cluster/Cargo.toml -- [WORDS…] [--rounds=N]`.
 //!
-//! | word | what |
+//! | word | what is measured |
 //! |---|---|
-//! | `small` | a job of two rows, when the cluster is up |
-//! | `files` | 10 million rows of 40 Parquet files to files, on two executors of one thread, and 40 million; against the streaming engine on the same two cores |
-//! | `collect` | the same 10 million rows as one frame |
-//! | `slow` | a function of some microseconds a row: where a cluster breaks even |
-//! | `kill` | what one executor that is killed costs, with a timeout of 3 s |
+//! | `small` | a job of two rows, on a cluster that is already running |
+//! | `files` | 10 million rows of 40 Parquet files, and 40 million, written to files by two executors of one thread; compared with the streaming engine on the same two cores |
+//! | `collect` | the same 10 million rows, collected as one frame |
+//! | `slow` | a function that takes some microseconds for each row: where a cluster breaks even |
+//! | `kill` | what it costs if one executor is killed, with a timeout of 3 s |
 //! | `scale` | messages and bytes on the loopback device for each part, with 2, 4 and 8 executors |
 //!
-//! Calls are made in turn, and their medians compared. The processes of the cluster are this program.
+//! The two sides are called in turn, and their medians are compared. The processes of the cluster run this program.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ fn registry() -> Registry {
     Registry::new()
         .rows("hypot", f64::hypot)
         .rows("slow", |x: f64, y: f64| {
-            // About four microseconds.
+            // This takes about four microseconds.
             (0..400).fold(x, |sum, step| (sum + y / f64::from(step + 1)).sin())
         })
         .rows("sleep", |x: i64| {
@@ -111,7 +112,7 @@ fn small(rounds: usize) {
     );
 }
 
-/// So many files, of two numbers and five columns more.
+/// Writes files of two numbers and five more columns.
 fn write_files(folder: &Path, files: usize) -> PathBuf {
     let path = folder.join(format!("in-{files}"));
     std::fs::create_dir(&path).unwrap();
@@ -138,7 +139,7 @@ fn write_files(folder: &Path, files: usize) -> PathBuf {
     path
 }
 
-/// The same in the streaming engine of this process, from files to a file.
+/// Does the same in the streaming engine of this process, from files to a file.
 fn locally(from: &Path, to: &Path, function: &str) {
     let function = registry().get(function).unwrap();
     let frame = LazyFrame::scan_parquet(from.to_string_lossy().as_ref().into(), Default::default());
@@ -268,7 +269,7 @@ fn kill(folder: &Path, rounds: usize) {
     );
 }
 
-/// Bytes and packets that the loopback device has sent so far.
+/// Returns the bytes and packets that the loopback device has sent so far.
 fn sent() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/net/dev").ok()?;
     let line = text

@@ -1,10 +1,10 @@
-//! All flights out of New York's three airports in 2013, on a cluster of processes, of which one dies in the middle.
+//! All flights out of New York's three airports in 2013, on a cluster of processes, one of which is killed during the run.
 //!
 //! `cargo run --manifest-path cluster/Cargo.toml --example flights_cluster`
 //!
-//! Starts a scheduler and two executors as processes of its own, cuts the flights into files, and runs two functions by name: the
-//! great-circle distance of each flight, and its grade. While the second call runs, one executor is ended at once, as a machine
-//! that fails is; the others do its parts again. The output is compared with that of one machine:
+//! The example starts a scheduler and two executors as child processes, cuts the flights into files, and runs two functions by name: the
+//! great-circle distance of each flight, and its grade. While the second call runs, it kills one executor, as if its machine had
+//! failed. The other executor runs the lost parts again. The output is compared with that of one machine:
 //!
 //! ```text
 //! executors: 2
@@ -38,7 +38,7 @@ fn great_circle((lat, lon): Place, (to_lat, to_lon): Place) -> f64 {
     2.0 * EARTH_RADIUS * h.sqrt().asin()
 }
 
-/// Grades a flight by its delays in minutes, which are null for one that did not leave or did not arrive.
+/// Grades a flight by its delays in minutes. They are null if the flight did not leave, or did not arrive.
 fn grade(departure: Option<i64>, arrival: Option<i64>) -> &'static str {
     match (departure, arrival) {
         (None, _) => "cancelled",
@@ -49,9 +49,9 @@ fn grade(departure: Option<i64>, arrival: Option<i64>) -> &'static str {
     }
 }
 
-/// What every process has: the scheduler, the executors, and this driver.
+/// The functions that every process has: the scheduler, the executors, and this driver.
 fn registry() -> Registry {
-    // So that the kill finds something to interrupt: grading these flights takes no time.
+    // This makes the run long enough to be interrupted: grading these flights takes almost no time.
     let slow_start = || {
         if std::env::var_os("FLIGHTS_SLOWLY").is_some() {
             std::thread::sleep(Duration::from_millis(150));
@@ -73,7 +73,7 @@ fn registry() -> Registry {
 const ROWS_IN_A_FILE: usize = 10_000;
 
 fn main() -> ExitCode {
-    // The processes of the cluster are this program too.
+    // The processes of the cluster run this program too.
     if let Some(ended) = run_if_role(registry()) {
         return ended;
     }
@@ -117,7 +117,7 @@ fn demonstrate() -> anyhow::Result<()> {
         .sink_parquet(&distances)?;
     println!("files: {}", written.output.files.len());
 
-    // Once in peace, to know what the kill costs, and once with it.
+    // The call is made once without a kill, to know what the kill costs, and once with it.
     let peaceful = Instant::now();
     graded(
         &cluster,

@@ -1,4 +1,4 @@
-//! How a driver talks to the scheduler, and fetches what executors have.
+//! How a driver talks to the scheduler, and fetches results from executors.
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,7 @@ use crate::plan::{Piece, pieces_of};
 use crate::scheduler::{ClusterStatus, MESSAGE_LIMIT};
 use crate::security::Security;
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The scheduler cannot be reached, or does not answer.
@@ -36,7 +36,7 @@ pub(crate) enum Trouble {
     Unauthorized,
     /// The plan is too large to be sent.
     TooLarge(usize),
-    /// Anything else; another attempt may do.
+    /// Anything else; another attempt may succeed.
     Other(String),
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Trouble {
 /// The state of a job.
 #[derive(Debug)]
 pub(crate) enum JobState {
-    /// It is queued or runs; none where the scheduler does not know the job.
+    /// It is queued or runs.
     Runs,
     Unknown,
     Done(Vec<pb::PartitionLocation>),
@@ -68,14 +68,14 @@ pub(crate) struct Client {
     session: String,
 }
 
-/// Nothing that is asked for takes longer: only results are large.
+/// How long an answer may take. Only results are large, and they are fetched in another way.
 const ANSWER: Duration = Duration::from_secs(5);
 
 async fn within<T>(answer: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, Trouble> {
     match tokio::time::timeout(ANSWER, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(status)) => Err(trouble(&status)),
-        Err(_) => Err(Trouble::Scheduler(format!("no answer in {ANSWER:?}"))),
+        Err(_) => Err(Trouble::Scheduler(format!("no answer within {ANSWER:?}"))),
     }
 }
 
@@ -85,7 +85,7 @@ fn trouble(status: &tonic::Status) -> Trouble {
     match status.code() {
         Code::Unauthenticated => Trouble::Unauthorized,
         Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Trouble::Scheduler(message),
-        // How tonic says that a connection broke.
+        // Tonic reports a broken connection in this way.
         Code::Unknown if status.message().contains("transport") => Trouble::Scheduler(message),
         _ => Trouble::Other(message),
     }
@@ -128,7 +128,7 @@ impl Client {
             .max_decoding_message_size(MESSAGE_LIMIT as usize)
     }
 
-    /// How many executors there are, and how far a job is.
+    /// Returns how many executors there are, and how far a job is.
     pub(crate) async fn status(&self, job: Option<&str>) -> Result<ClusterStatus, Trouble> {
         let url = format!("{}/status/{}", self.url, job.unwrap_or("-"));
         let request = http::Request::get(url).body(tonic::body::Body::empty());
@@ -139,24 +139,25 @@ impl Client {
             channel.call(request).await
         };
         let answer = tokio::time::timeout(ANSWER, answer).await;
-        let answer = answer.map_err(|_| Trouble::Scheduler(format!("no answer in {ANSWER:?}")))?;
+        let answer =
+            answer.map_err(|_| Trouble::Scheduler(format!("no answer within {ANSWER:?}")))?;
         let answer = answer.map_err(|error| Trouble::Scheduler(chain(&error)))?;
         if answer.status() == http::StatusCode::UNAUTHORIZED {
             return Err(Trouble::Unauthorized);
         }
         if !answer.status().is_success() {
             return Err(Trouble::Other(format!(
-                "what listens there answers {}, and is no scheduler of this crate",
+                "what listens there answered {}, so it is not a scheduler of polars-par-apply-cluster",
                 answer.status()
             )));
         }
         let body = tokio::time::timeout(ANSWER, answer.into_body().collect()).await;
-        let body = body.map_err(|_| Trouble::Scheduler(format!("no answer in {ANSWER:?}")))?;
+        let body = body.map_err(|_| Trouble::Scheduler(format!("no answer within {ANSWER:?}")))?;
         let body = body.map_err(|error| Trouble::Scheduler(chain(&error)))?;
         serde_json::from_slice(&body.to_bytes()).map_err(|error| Trouble::Other(error.to_string()))
     }
 
-    /// Sends a plan, and gives the job's id.
+    /// Sends a plan, and returns the job's id.
     pub(crate) async fn submit(
         &self,
         plan: Arc<dyn ExecutionPlan>,
@@ -167,12 +168,12 @@ impl Client {
         let node = node.map_err(|error| other(&error))?;
         let mut bytes = Vec::new();
         node.try_encode(&mut bytes).map_err(|error| other(&error))?;
-        // The rest of the message is the settings: some kilobytes.
+        // The rest of the message is the settings, which are some kilobytes.
         if bytes.len() + (1 << 20) > MESSAGE_LIMIT as usize {
             return Err(Trouble::TooLarge(bytes.len()));
         }
         let config = SessionConfig::new_with_ballista()
-            // A batch of a later stage has this many pieces.
+            // This is how many pieces a batch of a later stage has.
             .with_batch_size(16)
             .with_ballista_grpc_client_max_message_size(MESSAGE_LIMIT as usize)
             .with_ballista_use_tls(self.security.has_tls())
@@ -196,7 +197,7 @@ impl Client {
                         said
                     }
                     Some(Failure::SqlParsingFailure(said)) => said,
-                    None => "the scheduler refuses the plan".to_string(),
+                    None => "the scheduler refused the plan".to_string(),
                 }))
             }
             None => Err(Trouble::Other("the scheduler gave no answer".to_string())),
@@ -216,7 +217,7 @@ impl Client {
         })
     }
 
-    /// Asks that the job ends, time and again: a scheduler passes over a job that it has not planned yet.
+    /// Asks the scheduler to end the job, several times, because a scheduler ignores the request for a job that it has not planned yet.
     pub(crate) async fn cancel(&self, job: &str) {
         for _ in 0..40 {
             let job_id = job.to_string();
@@ -243,13 +244,13 @@ impl Client {
         let _ = within(asked).await;
     }
 
-    /// Fetches the pieces at these places, and gives each to `take`, up to the first that cannot be had.
+    /// Fetches the pieces at these locations, and gives each to `take`, up to the first that cannot be fetched.
     pub(crate) async fn fetch(
         &self,
         locations: Vec<pb::PartitionLocation>,
         mut take: impl FnMut(Piece),
     ) -> Result<(), String> {
-        // After a loss Ballista lists the places of the lost executor too, before those of the new results.
+        // After a loss, Ballista lists the locations of the lost executor too, before those of the new results.
         let mut latest: Vec<pb::PartitionLocation> = Vec::new();
         for location in locations {
             let id = |location: &pb::PartitionLocation| {
@@ -260,12 +261,8 @@ impl Client {
         }
         for location in latest {
             let layout = location.layout();
-            let executor = location
-                .executor_meta
-                .ok_or("a result without an executor")?;
-            let partition = location
-                .partition_id
-                .ok_or("a result without a partition")?;
+            let executor = location.executor_meta.ok_or("a result names no executor")?;
+            let partition = location.partition_id.ok_or("a result names no partition")?;
             let partition: PartitionId = partition.into();
             let endpoints = BallistaConfigGrpcEndpoint::new(self.security.endpoints());
             let connected = BallistaClient::try_new(
@@ -292,7 +289,7 @@ impl Client {
             let mut batches = fetched.await.map_err(|error| error.to_string())?;
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| error.to_string())?;
-                let pieces = pieces_of(&batch).ok_or("a result of another schema")?;
+                let pieces = pieces_of(&batch).ok_or("a result has another schema")?;
                 pieces.into_iter().for_each(&mut take);
             }
         }

@@ -19,13 +19,15 @@ use crate::sink::{Sink, job_id};
 use crate::source::{Files, Planned, Source};
 use crate::wire::{GivesBack, Named, WireCall};
 
-/// A cluster, by the address of its scheduler. A clone is the same connection; calls may be made from many threads at once.
+/// A connection to a cluster, by the address of its scheduler.
+///
+/// A clone is the same connection. Calls may be made from several threads at the same time.
 ///
 /// ```no_run
 /// use polars_par_apply::{Registry, prelude::*};
 /// use polars_par_apply_cluster::Cluster;
 ///
-/// /// What every process of the cluster has.
+/// /// The functions that every process of the cluster has.
 /// fn registry() -> Registry {
 ///     Registry::new().rows("length", f64::hypot)
 /// }
@@ -57,7 +59,7 @@ struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Within another runtime, one may not wait for its threads.
+        // The drop may be within another runtime, where waiting for the threads is not allowed.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -72,7 +74,9 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// A [`Cluster`] in the making: options, then [`connect`](ClusterBuilder::connect). Made by [`Cluster::builder`].
+/// A builder for a [`Cluster`]: options, then [`connect`](ClusterBuilder::connect).
+///
+/// [`Cluster::builder`] makes it.
 #[derive(Clone, Debug)]
 #[must_use = "a builder connects to nothing before `.connect()`"]
 pub struct ClusterBuilder {
@@ -84,44 +88,48 @@ pub struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Shows these certificates, and asks for such of the others'.
+    /// Sets the certificates that the driver shows, and by which it checks those of the other processes.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.security.tls = Some(tls);
         self
     }
 
-    /// Shows this token, which the cluster's processes were started with.
+    /// Sets the token: the one that the cluster's processes were started with.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.security.token = Some(token.into());
         self
     }
 
-    /// How many jobs are submitted, one after the other, without one more part being done, before a call ends with
-    /// [`ErrorKind::Lost`]; 5 by default. A job is submitted anew, with the parts that are missing, where executors or
-    /// connections were lost in a way that the scheduler could not mend.
+    /// Sets how many jobs in a row may finish no part before a call ends with [`ErrorKind::Lost`]; 5 by default.
+    ///
+    /// The driver submits another job, with the missing parts, if executors or connections were lost and the scheduler could not
+    /// recover.
     pub fn attempts(mut self, attempts: usize) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// How long a call waits for a scheduler that cannot be reached, and for an executor where there is none; 20 seconds by
+    /// Sets how long a call waits for a scheduler that cannot be reached, or for an executor if there is none; 20 seconds by
     /// default.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// The folder in which large frames are written for the executors: one that all machines see at the same path. Where the scheduler is on
-    /// this machine, the system's folder for temporary files by default.
+    /// Sets the folder in which large frames are written for the executors.
+    ///
+    /// All machines must see it at the same path. If the scheduler is on this machine, the default is the system's folder for temporary
+    /// files.
     pub fn spool_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool = Some(folder.into());
         self
     }
 
-    /// Connects: asks the scheduler for its state.
+    /// Connects to the scheduler, and asks for its state.
     ///
     /// # Errors
-    /// [`ErrorKind::Unreachable`], after [`patience`](ClusterBuilder::patience); [`ErrorKind::Unauthorized`]; an invalid address.
+    /// [`ErrorKind::Unreachable`], after [`patience`](ClusterBuilder::patience); [`ErrorKind::Unauthorized`]; [`ErrorKind::Refused`] if the
+    /// address is invalid.
     pub fn connect(self) -> Result<Cluster> {
         if self.attempts == 0 {
             return Err(Error::refused(
@@ -197,7 +205,7 @@ impl Cluster {
     /// Connects to the scheduler at this address, such as `http://127.0.0.1:50050`, without certificates or a token.
     ///
     /// # Errors
-    /// As [`ClusterBuilder::connect`].
+    /// Those of [`ClusterBuilder::connect`].
     pub fn connect(url: impl Into<String>) -> Result<Self> {
         Cluster::builder(url).connect()
     }
@@ -213,23 +221,27 @@ impl Cluster {
         }
     }
 
-    /// Begins a call over Parquet files, which the executors read themselves: a path, a pattern such as `flights/*.parquet`, a
-    /// folder, or a list of paths. Their order is that of the list, and of names within a pattern. All have one schema. Executors read them
-    /// at the same paths as the driver: from a shared file system, where there are several machines.
+    /// Begins a call over Parquet files, which the executors read themselves.
     ///
-    /// A file is a part; one of many rows is cut between its row groups into parts of about a million rows, or by
+    /// `files` is a path, a pattern such as `flights/*.parquet`, a folder, or a list of paths. The order of the files is that of the
+    /// list, and within a pattern that of the names. All files must have one schema. Executors read them at the same paths as the driver,
+    /// so several machines need a shared file system.
+    ///
+    /// Each file is a part. A file of many rows is cut between its row groups into parts of about a million rows, or by
     /// [`chunk_rows`](ClusterApply::chunk_rows).
     pub fn scan_parquet(&self, files: impl Into<Files>) -> ClusterApply {
         self.apply(Source::Parquet(files.into()))
     }
 
-    /// Begins a call over a frame. One of up to 8 MiB is sent to the executors with the job; a larger one is written to a
-    /// [folder](ClusterBuilder::spool_folder) that they see, until the call has ended.
+    /// Begins a call over a frame.
+    ///
+    /// A frame of up to 8 MiB is sent to the executors with the job. A larger one is written to a
+    /// [folder](ClusterBuilder::spool_folder) that they see, and stays there until the call has ended.
     pub fn of(&self, frame: &DataFrame) -> ClusterApply {
         self.apply(Source::Frame(frame.clone()))
     }
 
-    /// How many executors the scheduler has at the moment.
+    /// Returns how many executors the scheduler has at the moment.
     ///
     /// # Errors
     /// [`ErrorKind::Unreachable`], [`ErrorKind::Unauthorized`].
@@ -253,7 +265,7 @@ impl Cluster {
         }
     }
 
-    /// The address of its scheduler.
+    /// Returns the address of the scheduler.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
@@ -291,10 +303,10 @@ impl Cluster {
     }
 }
 
-/// A call on a cluster in the making: options, then [`call`](ClusterApply::call) with a function. Made by [`Cluster::scan_parquet`] and
-/// [`Cluster::of`].
+/// A builder for a call on a cluster: options, then [`call`](ClusterApply::call) with a function.
 ///
-/// The options are those of [`polars_par_apply::Apply`] that are plain data, and mean the same.
+/// [`Cluster::scan_parquet`] and [`Cluster::of`] make it. The options are those of [`polars_par_apply::Apply`] that are plain data, and have
+/// the same meaning.
 #[derive(Clone)]
 #[must_use = "a builder calls nothing before `.call(&function)`"]
 pub struct ClusterApply {
@@ -329,7 +341,7 @@ macro_rules! options {
 }
 
 impl ClusterApply {
-    /// The columns that the function is given, in the order of its arguments; all of them by default.
+    /// Sets the columns that the function is given, in the order of its arguments; all columns by default.
     pub fn select<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -339,7 +351,7 @@ impl ClusterApply {
         self
     }
 
-    /// The output columns' names.
+    /// Sets the names of the output's columns.
     pub fn names<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -349,13 +361,13 @@ impl ClusterApply {
         self
     }
 
-    /// The dtypes of the output's columns.
+    /// Sets the dtypes of the output's columns.
     pub fn returns(mut self, dtypes: impl IntoIterator<Item = DataType>) -> Self {
         self.options = self.options.returns(dtypes);
         self
     }
 
-    /// Which input columns stand before the output's, of `flat_map_rows`.
+    /// Sets which input columns are repeated before the output's, for `flat_map_rows`.
     pub fn keep<I, S>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -365,80 +377,93 @@ impl ClusterApply {
         self
     }
 
-    /// The column that has the number of each output row's input row in the whole input, of `flat_map_rows`.
+    /// Adds a column with the number that each output row's input row has in the whole input, for `flat_map_rows`.
     pub fn source_rows(mut self, name: impl Into<PlSmallStr>) -> Self {
         self.options = self.options.source_rows(name);
         self
     }
 
-    /// The column that has the rows' numbers; by default they are counted from 0 in the whole input.
+    /// Sets the column that has the rows' numbers; by default rows are counted from 0 in the whole input.
     pub fn row_numbers(mut self, column: impl Into<PlSmallStr>) -> Self {
         self.options = self.options.row_numbers(column);
         self
     }
 
     options! {
-        /// What nulls do to arguments of a plain type.
+        /// Sets what a null does to a row whose argument has a plain type.
         nulls(nulls: Nulls);
-        /// Which conversions are made.
+        /// Sets which conversions of values are made.
         casts(casts: Casts);
         /// Cuts each file, or the frame, into parts of this many rows; the last of a file may be shorter.
         chunk_rows(rows: usize);
-        /// The number of the first row of the whole input.
+        /// Sets the number of the first row of the whole input; 0 by default.
         first_row(row: u64);
-        /// What becomes of a row (of `chunks`: a part) that fails. The failures that pass are in
-        /// [`ClusterOutcome::failures`](crate::ClusterOutcome::failures).
+        /// Sets what becomes of a row (of `chunks`: a part) that fails.
+        ///
+        /// The failures that the policy lets pass are in [`ClusterOutcome::failures`](crate::ClusterOutcome::failures).
         on_error(on_error: OnError);
-        /// How many failures are let pass, of all parts together.
+        /// Sets how many failures are allowed, in all parts together.
         max_failures(failures: usize);
-        /// How many threads of an executor run a part at the same time, at most; by default, as many as Polars has there.
+        /// Sets the most threads of an executor that run one part; by default, as many as Polars has there.
         workers(workers: usize);
-        /// When the call is cancelled, counted from [`collect`](ClusterCall::collect) or [`sink_parquet`](ClusterCall::sink_parquet).
+        /// Sets after how long the call is cancelled, counted from [`collect`](ClusterCall::collect) or
+        /// [`sink_parquet`](ClusterCall::sink_parquet).
         deadline(deadline: Duration);
     }
 
-    /// Runs each part on one thread. An executor with several threads runs as many parts at the same time.
+    /// Runs each part on one thread.
+    ///
+    /// An executor with several threads still runs several parts at the same time.
     pub fn sequential(mut self) -> Self {
         self.options = self.options.sequential();
         self
     }
 
-    /// Gives the call options that are kept as a value; see [`polars_par_apply::Apply::with`]. Those that only a call on one
-    /// machine can follow are refused: `partitions`, `overlap`, `on_cancel`, and those of keys.
+    /// Sets the options that `options` has; see [`polars_par_apply::Apply::with`].
+    ///
+    /// Options that only a call on one machine can follow are refused: `partitions`, `overlap`, `on_cancel`, and those of keys.
     pub fn with(mut self, options: &CallOptions) -> Self {
         self.options = merged(&self.options, options);
         self
     }
 
-    /// When, and how often, a row whose closure returned an error is tried again. A policy with a predicate
-    /// ([`Retry::when`]) is refused: a closure cannot be sent.
+    /// Sets when, and how often, a row whose closure returned an error is tried again.
+    ///
+    /// A policy with a predicate ([`Retry::when`]) is refused, because a closure cannot be sent.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// The seed of a function that draws random numbers: a row has the stream of its number in the whole input, wherever it is run.
+    /// Sets the seed of a function that draws random numbers.
+    ///
+    /// A row's random stream depends on its number in the whole input, and not on the executor that runs it.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// A token that cancels the call, from another thread. Rows that are being done when it is cancelled are finished.
+    /// Sets a token that can cancel the call from another thread.
+    ///
+    /// Rows that are being run at that moment are finished.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.token = token.clone();
         self
     }
 
-    /// Sets a callback that reports progress. It is called on a thread of the driver about five times a second, and should return soon; a panic in it
-    /// ends the call with an error.
+    /// Sets a callback that reports progress.
+    ///
+    /// It is called on a thread of the driver about five times a second, and should return soon. A panic in it ends the call with an error.
     pub fn progress(mut self, progress: impl Fn(ClusterTick) + Send + Sync + 'static) -> Self {
         self.on_tick = Some(Arc::new(progress));
         self
     }
 
-    /// Names the function. Its verb determines the output, as in a query: one of `rows` adds
-    /// columns, one of `filter_rows` keeps rows, one of `flat_map_rows` or `chunks` replaces them. A function of `groups` is
-    /// refused: the rows of a group may be in several files.
+    /// Sets the function to call, and returns the call.
+    ///
+    /// The function's verb determines the output, as in a query: a function of `rows` adds columns, one of `filter_rows` keeps some of the
+    /// rows, and one of `flat_map_rows` or `chunks` replaces them. A function of `groups` is refused, because the rows of a group may be in
+    /// several files.
     pub fn call(self, function: &Function) -> ClusterCall {
         ClusterCall {
             apply: self,
@@ -447,7 +472,7 @@ impl ClusterApply {
     }
 }
 
-/// A call on a cluster that is ready: [`collect`](ClusterCall::collect) or [`sink_parquet`](ClusterCall::sink_parquet) makes it.
+/// A call on a cluster that is ready to be made, by [`collect`](ClusterCall::collect) or [`sink_parquet`](ClusterCall::sink_parquet).
 #[derive(Clone, Debug)]
 #[must_use = "a call is made by `.collect()` or `.sink_parquet(folder)`"]
 pub struct ClusterCall {
@@ -455,26 +480,27 @@ pub struct ClusterCall {
     function: Function,
 }
 
-/// The driver's options, separated from those that are sent.
+/// The options of a call: those that are sent to executors, and those that the driver follows itself.
 struct Said {
-    /// What is sent.
+    /// Those that are sent.
     options: CallOptions,
     chunk_rows: Option<usize>,
     deadline: Option<Duration>,
     max_failures: Option<usize>,
-    /// The first row's number; none where a column has the numbers.
+    /// The first row's number; `None` if a column has the numbers.
     first_row: Option<u64>,
 }
 
 impl ClusterCall {
-    /// Makes the call, and gives its output as one frame, in the order of the input.
+    /// Makes the call, and returns its output as one frame, in the order of the input.
     ///
-    /// Parts come back with every dtype that their columns have. The frame has to fit in the driver's memory, twice while it is put
-    /// together; [`sink_parquet`](ClusterCall::sink_parquet) has no such limit.
+    /// All dtypes are kept. The frame must fit in the driver's memory, and twice while it is put together.
+    /// [`sink_parquet`](ClusterCall::sink_parquet) has no such limit.
     ///
     /// # Errors
-    /// Before anything is run: [`ErrorKind::Refused`] and [`ErrorKind::Apply`] with every fault of the call that files and options show.
-    /// From the run: [`ErrorKind::Call`] of the lowest part that failed, with the lowest row in it; and those of the cluster.
+    /// Before anything is run: [`ErrorKind::Refused`] and [`ErrorKind::Apply`], with every fault of the call that can be seen from the files
+    /// and the options. From the run: [`ErrorKind::Call`] of the lowest part that failed, with the lowest failing row in it; and the errors
+    /// of the cluster.
     pub fn collect(self) -> Result<ClusterOutcome<DataFrame>> {
         let began = Instant::now();
         let (planned, said) = self.planned()?;
@@ -487,15 +513,16 @@ impl ClusterCall {
         })
     }
 
-    /// Makes the call, and writes its output to a folder: a Parquet file for each part, by the executor that ran it.
+    /// Makes the call, and writes its output to a folder: a Parquet file for each part, written by the executor that ran the part.
     ///
-    /// The folder is empty or new, on a file system that all machines see at the same path. A part is written under a temporary
-    /// name, synced, and renamed, so that each file is whole, and there once, whatever was lost on the way. All are there when the call
-    /// has returned. Where it did not, because the scheduler, the driver or all executors were lost, the same call on the same folder goes on
-    /// with the parts that are missing: each file's metadata say of which call it is.
+    /// The folder must be empty or new, on a file system that all machines see at the same path. A part is written under a temporary
+    /// name, synced, and renamed, so each file is complete, and exists once, whatever was lost during the run. When the call has returned, all
+    /// files exist. If the scheduler, the driver or all executors were lost before that, make the same call on the same folder: it runs
+    /// the missing parts. Each file's metadata say which call wrote it.
     ///
     /// # Errors
-    /// As [`collect`](ClusterCall::collect); [`ErrorKind::Sink`] where the folder has other files, or those of another call, or the finished output of this one.
+    /// Those of [`collect`](ClusterCall::collect); [`ErrorKind::Sink`] if the folder has other files, or files of another call, or the
+    /// finished output of this one.
     pub fn sink_parquet(self, folder: impl AsRef<Path>) -> Result<ClusterOutcome<Written>> {
         let began = Instant::now();
         let (planned, said) = self.planned()?;
@@ -538,11 +565,12 @@ impl ClusterCall {
         })
     }
 
-    /// The parts, and what the options say; or what cannot be followed.
+    /// Returns the parts and the options, or an error if the call cannot follow an option.
     fn planned(&self) -> Result<(Planned, Said)> {
         if self.function.verb() == "groups" {
             return Err(Error::refused(format!(
-                "function {:?} is one of groups, whose rows may be in several files; sort the rows into one file for each set of groups and register a function of chunks, or call it on one machine",
+                "function {:?} is a function of groups, whose rows may be in several files; sort the rows into one file for \
+                 each set of groups and register a function of chunks, or call it on one machine",
                 self.function.name()
             )));
         }
@@ -582,7 +610,7 @@ impl ClusterCall {
         })
     }
 
-    /// The columns of files that are read, where not all of them are in the output.
+    /// Returns the columns that are read of files; `None` stands for all, for a verb whose output has all of them.
     fn columns(&self) -> Result<Option<Vec<String>>> {
         let options = fields(&self.apply.options)?;
         let names = |option: &str| -> Option<Vec<String>> {
@@ -676,7 +704,7 @@ impl ClusterCall {
 
 type Fields = serde_json::Map<String, serde_json::Value>;
 
-/// The options that are given, by their names.
+/// Returns the options that are given, by their names.
 fn fields(options: &CallOptions) -> Result<Fields> {
     let value = serde_json::to_value(options).map_err(std::io::Error::from)?;
     match value {
@@ -685,7 +713,7 @@ fn fields(options: &CallOptions) -> Result<Fields> {
     }
 }
 
-/// These options, and where one is not given here, that of `others`.
+/// Returns `options`, with those of `others` where `options` has none.
 fn merged(others: &CallOptions, options: &CallOptions) -> CallOptions {
     let merge = || -> Option<CallOptions> {
         let (mut all, given) = (fields(others).ok()?, fields(options).ok()?);
@@ -714,7 +742,7 @@ fn said(options: &CallOptions) -> Result<Said> {
     for (option, why) in refused {
         if given.get(option).is_some_and(|value| !value.is_null()) {
             return Err(Error::refused(format!(
-                "option {option}: a call on a cluster cannot follow it: {why}"
+                "option {option} cannot be used in a call on a cluster: {why}"
             )));
         }
     }

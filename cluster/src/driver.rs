@@ -1,4 +1,4 @@
-//! The driver of a call: it submits what is missing until nothing is.
+//! The driver of a call, which submits the missing parts until none is missing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,10 +23,10 @@ use crate::source::Planned;
 use crate::task::decoded;
 use crate::wire::{Report, WireCall};
 
-/// Who is told how far the call is.
+/// A callback that is given the call's progress.
 pub(crate) type OnTick = Arc<dyn Fn(ClusterTick) + Send + Sync>;
 
-/// What a driver is to do.
+/// What a driver has to do.
 pub(crate) struct Work {
     pub(crate) url: String,
     pub(crate) client: Client,
@@ -41,10 +41,10 @@ pub(crate) struct Work {
     pub(crate) max_failures: Option<usize>,
 }
 
-/// What it has done.
+/// What a driver has done.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// The parts' outputs in order; none of a sink.
+    /// The parts' outputs in order; empty for a sink.
     pub(crate) frames: Vec<DataFrame>,
     pub(crate) failures: Vec<DataFrame>,
     pub(crate) parts: Vec<PartStats>,
@@ -53,14 +53,14 @@ pub(crate) struct Finished {
     pub(crate) sink: Option<Sink>,
 }
 
-/// What is there of a part.
+/// A part that is done.
 struct Part {
     report: Report,
     failures: Option<DataFrame>,
     output: Option<DataFrame>,
 }
 
-/// What came of a part in one job.
+/// The pieces of a part that arrived in one job.
 #[derive(Default)]
 struct Pieces {
     report: Option<Report>,
@@ -77,7 +77,7 @@ impl Pieces {
         }
     }
 
-    /// The part, if all of it came.
+    /// Returns the part, if all of its pieces arrived.
     fn whole(self) -> Option<Part> {
         let report = self.report?;
         let pieces = report.failure_pieces + report.output_pieces;
@@ -104,13 +104,13 @@ impl Pieces {
 
 /// How a job ended.
 enum Ended {
-    /// All that came of it was taken.
+    /// Its results were fetched.
     Fetched,
-    /// Executors, a connection or the scheduler was lost, or something else went wrong: another attempt may do.
+    /// Executors, a connection or the scheduler was lost, or something else went wrong; another attempt may succeed.
     Lost(String),
 }
 
-/// How often it is looked how far a job is.
+/// How often the driver asks for a job's state: at first, and later.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(25);
 /// How often the scheduler is asked for its executors.
@@ -123,21 +123,21 @@ struct Driver {
     jobs: usize,
     executors: usize,
     found: usize,
-    /// What the last attempt ended with.
+    /// The message that the last attempt ended with.
     last: Option<String>,
-    /// How the closure that is told progress panicked.
+    /// The message of a panic in the progress callback.
     panicked: Option<String>,
-    /// What an executor could not read or write in the last attempt.
+    /// The part and the error, if an executor could not read or write a file in the last attempt.
     trouble: Option<(u32, TaskError)>,
-    /// What others may see of the driver while it waits.
+    /// The part of its state that can be seen from outside while it waits.
     seen: Arc<Seen>,
-    /// How many parts were told to be done.
+    /// How many done parts were reported.
     told: usize,
-    /// The files that executors say to have written, and which executor.
+    /// The files that executors report to have written, with the executor.
     written: BTreeMap<u32, (String, String)>,
 }
 
-/// What is seen of a driver from outside.
+/// The part of a driver's state that can be seen from outside.
 #[derive(Default)]
 struct Seen {
     /// The job that runs.
@@ -157,10 +157,10 @@ impl Seen {
     }
 }
 
-/// How long a job is asked to end.
+/// For how long the driver asks a job to end.
 const CANCEL: Duration = Duration::from_secs(2);
 
-/// Makes the call. Whatever it waits for, it ends soon after it was cancelled, or its deadline has passed.
+/// Makes the call. It ends soon after it was cancelled or its deadline has passed, whatever it waits for.
 pub(crate) async fn drive(work: Work) -> Result<Finished> {
     let seen = Arc::new(Seen::default());
     let (client, token, deadline) = (work.client.clone(), work.token.clone(), work.deadline);
@@ -173,13 +173,13 @@ pub(crate) async fn drive(work: Work) -> Result<Finished> {
         }
     };
     if let Some(job) = seen.job() {
-        // It goes on by itself otherwise.
+        // Otherwise the job would go on without its driver.
         let _ = tokio::time::timeout(CANCEL, client.cancel(&job)).await;
     }
     ended
 }
 
-/// Returns when the token was cancelled, or the deadline has passed, which is then returned.
+/// Waits until the token is cancelled or the deadline has passed, and returns the deadline in the second case.
 async fn stopped(token: CancelToken, deadline: Option<(Instant, Duration)>) -> Option<Duration> {
     loop {
         match deadline {
@@ -193,7 +193,7 @@ async fn stopped(token: CancelToken, deadline: Option<(Instant, Duration)>) -> O
 async fn drive_on(work: Work, seen: Arc<Seen>) -> Result<Finished> {
     let mut driver = Driver {
         work,
-        // What a driver sends has names alone.
+        // A driver sends only the names of functions.
         registry: Arc::new(Registry::new()),
         done: BTreeMap::new(),
         jobs: 0,
@@ -271,7 +271,7 @@ impl Driver {
             return;
         };
         let parts = self.work.planned.parts.len();
-        // A part that is run again was done before.
+        // A part that is run again was already counted.
         self.told = self.told.max(parts_done).min(parts);
         let tick = ClusterTick {
             parts_done: self.told,
@@ -290,7 +290,7 @@ impl Driver {
         }
     }
 
-    /// The lowest part that failed.
+    /// Returns the lowest part that failed.
     fn failed(&self) -> Option<u32> {
         let failed = self
             .done
@@ -299,7 +299,7 @@ impl Driver {
         failed.map(|(part, _)| *part)
     }
 
-    /// The parts without a result; of those after one that failed, none is needed.
+    /// Returns the parts without a result, up to the lowest part that failed: no later part is needed.
     fn missing(&self) -> Vec<u32> {
         let end = self.failed().unwrap_or(u32::MAX);
         let parts = self.work.planned.parts.iter().map(|part| part.part);
@@ -312,7 +312,7 @@ impl Driver {
         self.missing().is_empty()
     }
 
-    /// Takes what the folder of a sink has.
+    /// Takes the parts whose files are in the folder of the sink.
     fn look_into_sink(&mut self) {
         let Some(sink) = &self.work.sink else {
             return;
@@ -329,7 +329,7 @@ impl Driver {
         }
     }
 
-    /// Whether the one who is told progress has panicked.
+    /// Returns an error if the progress callback has panicked.
     fn check(&self) -> Result<()> {
         if let Some(message) = &self.panicked {
             return Err(Error::refused(format!(
@@ -339,7 +339,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether more rows failed than may.
+    /// Returns an error if more rows failed than are allowed.
     fn check_failures(&self) -> Result<()> {
         let failures = self.done.values().map(|part| part.report.failures);
         let failures = failures.sum::<u64>() as usize;
@@ -374,7 +374,7 @@ impl Driver {
         }
     }
 
-    /// The error of what no waiting mends, or of what was waited for too long.
+    /// Returns an error if waiting cannot help, or if the driver has waited too long.
     fn unless_patient(&self, trouble: Trouble, waited: Duration) -> Result<()> {
         let url = self.work.url.clone();
         Err(match trouble {
@@ -389,7 +389,7 @@ impl Driver {
         })
     }
 
-    /// Submits what is missing, waits, and takes what comes.
+    /// Submits the missing parts as a job, waits for it, and takes its results.
     async fn attempt(&mut self) -> Result<Ended> {
         self.ready().await?;
         let codec = Codec::new(self.registry.clone());
@@ -414,8 +414,10 @@ impl Driver {
         Ok(ended)
     }
 
-    /// The plan of the parts that are missing. Ballista computes what a lost executor had anew where another stage comes
-    /// after it; of a last stage it gives the old places. So the parts are always merged by a stage of its own.
+    /// Returns the plan of the missing parts.
+    ///
+    /// If an executor is lost, Ballista recomputes its results only if another stage comes after them; for the last stage it returns
+    /// the old locations. So a separate stage always merges the parts.
     fn plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
         let planned = &self.work.planned;
         let failed = |error: datafusion::error::DataFusionError| {
@@ -455,7 +457,7 @@ impl Driver {
                 Ok(JobState::Failed(message)) => return Ok(Ended::Lost(message)),
                 Ok(JobState::Runs) => lost = None,
                 Ok(JobState::Unknown) => {
-                    // It was not noted yet; or the scheduler is another one, which never had it.
+                    // The scheduler has not registered the job yet, or is another one, which never had it.
                     if began.elapsed() > Duration::from_secs(2) {
                         return Ok(Ended::Lost(
                             "the scheduler does not know the job".to_string(),
@@ -472,7 +474,7 @@ impl Driver {
                 if let Ok(status) = self.work.client.status(Some(job)).await {
                     self.executors = status.executors;
                     self.tell(done_before + status.tasks_done);
-                    // A job without executors waits for one for ever.
+                    // A job waits for ever if there are no executors.
                     match status.executors {
                         0 => {
                             let since = *lonely.get_or_insert_with(Instant::now);
@@ -490,7 +492,7 @@ impl Driver {
         }
     }
 
-    /// Takes the parts of a job that is done; those that came whole, where not all came.
+    /// Takes the results of a job that is done. If not all pieces arrived, it takes the parts that are complete.
     async fn take(
         &mut self,
         locations: Vec<ballista_core::serde::protobuf::PartitionLocation>,
@@ -507,7 +509,7 @@ impl Driver {
                 continue;
             };
             let is_stopped = matches!(part.report.error, Some(TaskError::Stopped));
-            // What was not run is missing still.
+            // A part that was not run is still missing.
             if part.report.skipped || is_stopped || part.report.part != number {
                 continue;
             }
@@ -517,7 +519,7 @@ impl Driver {
                 self.trouble = Some((number, error.clone()));
                 continue;
             }
-            // A file counts when it is there.
+            // A part of a sink is done when its file is found.
             if let (Some(file), true) = (&part.report.file, part.report.is_done()) {
                 self.written
                     .insert(number, (file.clone(), part.report.executor.clone()));
@@ -531,7 +533,7 @@ impl Driver {
         }
     }
 
-    /// Whether the driver sees the files that executors say to have written; on some file systems, after a while.
+    /// Waits until the driver sees the files that executors report to have written; some file systems show them late.
     async fn check_unseen(&mut self) -> Result<()> {
         for _ in 0..30 {
             self.look_into_sink();
@@ -549,8 +551,8 @@ impl Driver {
         Err(ErrorKind::Sink {
             folder: folder.map_or_else(String::new, |folder| folder.display().to_string()),
             message: format!(
-                "executor {executor} has written {file:?}, and the driver does not find it there, or finds that of another call; give a folder that all \
-                 machines see at the same path, to one call at a time"
+                "executor {executor} wrote {file:?}, but the driver does not find it there, or finds the file of another \
+                 call; give a folder that all machines see at the same path, and use it for one call at a time"
             ),
         }
         .into())
@@ -565,7 +567,7 @@ impl Driver {
         }
         self.check_failures()?;
         if let Some(sink) = &self.work.sink {
-            // Another call that began in the same empty folder writes files of the same names.
+            // Another call that began in the same empty folder would write files of the same names.
             let parts = self.work.planned.parts.iter();
             if let Some(part) = parts
                 .map(|part| part.part)
@@ -573,7 +575,7 @@ impl Driver {
             {
                 return Err(ErrorKind::Sink {
                     folder: sink.folder().display().to_string(),
-                    message: format!("part {part} was there, and is gone or replaced by that of another call; give a folder to one call at a time"),
+                    message: format!("the file of part {part} is gone, or was replaced by that of another call; use a folder for one call at a time"),
                 }
                 .into());
             }
@@ -603,7 +605,7 @@ impl Driver {
                     .filter(|output| output.height() as u64 == report.rows_out);
                 finished.frames.push(output.ok_or_else(|| {
                     Error::refused(format!(
-                        "the output of part {} did not arrive whole",
+                        "only some of the output of part {} arrived",
                         report.part
                     ))
                 })?);
@@ -622,7 +624,7 @@ fn too_large(bytes: usize) -> Error {
     .into()
 }
 
-/// The frames of parts as one, of a schema that is known.
+/// Stacks the frames of parts, whose schema is known.
 pub(crate) fn stacked(frames: Vec<DataFrame>, schema: &Schema) -> Result<DataFrame> {
     let mut output = DataFrame::empty_with_schema(schema);
     for frame in frames {
@@ -631,7 +633,7 @@ pub(crate) fn stacked(frames: Vec<DataFrame>, schema: &Schema) -> Result<DataFra
     Ok(output)
 }
 
-/// Whether a path can be that of a sink.
+/// Returns the path, or an error if it cannot be that of a sink.
 pub(crate) fn folder_of(path: &Path) -> Result<&Path> {
     match path.as_os_str().is_empty() {
         true => Err(Error::refused(

@@ -6,39 +6,42 @@ use std::time::Duration;
 use polars::error::PolarsError;
 use serde::{Deserialize, Serialize};
 
-/// A result whose error is [`Error`] unless another is named.
+/// A result whose error is [`Error`], unless another type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. The message says where, and how to mend it; [`kind`](Error::kind) has it in a form to match on.
+/// An error of a cluster, or of a call on one.
+///
+/// The message says what is wrong, where, and how to mend it. [`kind`](Error::kind) returns the same in a form to match on.
 pub struct Error(Box<ErrorKind>);
 
 /// The kinds of [`Error`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No connection to the scheduler, or none any more, for as long as [`patience`](crate::ClusterBuilder::patience) allows.
+    /// The scheduler could not be reached, or could no longer be reached, for as long as [`patience`](crate::ClusterBuilder::patience)
+    /// allows.
     #[non_exhaustive]
     Unreachable {
         /// The scheduler's address.
         url: String,
-        /// What the last attempt said.
+        /// The message of the last attempt.
         message: String,
     },
-    /// The scheduler or an executor does not know the token, or the driver does not know theirs.
+    /// The scheduler or an executor requires a token, and the driver's token is missing or wrong.
     #[non_exhaustive]
     Unauthorized {
         /// The scheduler's address.
         url: String,
     },
-    /// The scheduler has no executor, for as long as [`patience`](crate::ClusterBuilder::patience) allows.
+    /// The scheduler had no executor for as long as [`patience`](crate::ClusterBuilder::patience) allows.
     #[non_exhaustive]
     NoExecutors {
         /// How long the call waited.
         waited: Duration,
-        /// What the last failed attempt said, if there was one: executors may be gone because the function ended their processes.
+        /// The message of the last failed attempt, if there was one: executors may be gone because the function ended their processes.
         message: Option<String>,
     },
-    /// The executors have no function of this name, or one of other types, or another version of the registry.
+    /// The executors have no function of this name, or have it with other types, or have another version of the registry.
     #[non_exhaustive]
     Mismatch {
         /// The function's name.
@@ -46,7 +49,7 @@ pub enum ErrorKind {
         /// What the driver has, and what the executor has.
         message: String,
     },
-    /// The function cannot be called in this way: its verb, an option, the files' schema. Nothing was run.
+    /// The function cannot be called in this way, because of its verb, an option, or the files' schema; nothing was run.
     #[non_exhaustive]
     Refused {
         /// What is wrong, and how to mend it.
@@ -55,22 +58,24 @@ pub enum ErrorKind {
     /// A part's rows could not be read on an executor, or its file was changed after the call had begun.
     #[non_exhaustive]
     Input {
-        /// Which file, on which executor, and why.
+        /// Which file could not be read, on which executor, and why.
         message: String,
         /// The part.
         part: usize,
     },
-    /// The call failed on an executor, as it would have on one machine: the closure returned an error or panicked, a value did
-    /// not fit, too many rows failed. Of several such parts, the lowest is named.
+    /// The call failed on an executor, as it would have failed on one machine.
+    ///
+    /// The closure returned an error or panicked, a value did not fit, or too many rows failed. If several parts failed, the error is that of
+    /// the lowest.
     #[non_exhaustive]
     Call {
-        /// The name of the kind of error that the call gave: [`polars_par_apply::ErrorKind::name`].
+        /// The name of the kind of error that the call returned: [`polars_par_apply::ErrorKind::name`].
         kind: String,
         /// Its message, which names the row of the whole input.
         message: String,
-        /// The number of the row at fault in the whole input, where there is one.
+        /// The number of the row at fault in the whole input, if there is one.
         row: Option<u64>,
-        /// The column at fault, where there is one.
+        /// The column at fault, if there is one.
         column: Option<String>,
         /// The part.
         part: usize,
@@ -80,22 +85,22 @@ pub enum ErrorKind {
     TooManyFailures {
         /// How many may fail.
         limit: usize,
-        /// How many did.
+        /// How many failed.
         failures: usize,
     },
-    /// Parts could not be run in as many attempts as are made, each after executors or connections were lost.
+    /// Some parts have no result, because each attempt to run them lost executors or connections.
     #[non_exhaustive]
     Lost {
         /// How many parts have no result.
         missing: usize,
         /// How many parts there are.
         parts: usize,
-        /// How often they were tried without one more part being done.
+        /// How many attempts in a row finished no part.
         attempts: usize,
-        /// What the last attempt said.
+        /// The message of the last attempt.
         message: String,
     },
-    /// The plan, or a frame in it, is larger than the messages that the cluster takes.
+    /// The plan, or a frame in it, is larger than a message of the cluster may be.
     #[non_exhaustive]
     TooLarge {
         /// How large it is, in bytes.
@@ -110,15 +115,15 @@ pub enum ErrorKind {
     Cancelled {
         /// How many parts were done.
         done: usize,
-        /// How many there are.
+        /// How many parts there are.
         parts: usize,
-        /// The deadline that passed; none where the token was cancelled.
+        /// The deadline that passed; `None` if the token was cancelled.
         deadline: Option<Duration>,
     },
-    /// The folder of a sink has files of another call, or cannot be written by the executors or seen by the driver.
+    /// The folder of a sink has files of another call, or the executors cannot write to it, or the driver does not see it.
     #[non_exhaustive]
     Sink {
-        /// The folder; empty, where the message names the file.
+        /// The folder; empty if the message names the file.
         folder: String,
         /// What is wrong, and how to mend it.
         message: String,
@@ -133,18 +138,18 @@ pub enum ErrorKind {
     Io(std::io::Error),
     /// An error of Polars.
     Polars(PolarsError),
-    /// An error of the call's own checks, before anything was run.
+    /// The checks of the call found an error before anything was run.
     Apply(polars_par_apply::Error),
 }
 
 impl Error {
-    /// What went wrong.
+    /// Returns what went wrong, in a form to match on.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0
     }
 
-    /// The number of the row at fault in the whole input, where there is one.
+    /// Returns the number of the row at fault in the whole input, if there is one.
     #[must_use]
     pub fn row(&self) -> Option<u64> {
         match self.kind() {
@@ -161,7 +166,7 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// The kind's name: its variant's, in lower case with underscores, as `"no_executors"`. It is for logs and metrics.
+    /// Returns the kind's name, for logs and metrics: the variant's name in lower case with underscores, such as `"no_executors"`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -224,7 +229,7 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Unauthorized { url } => write!(
                 f,
-                "the cluster at {url} requires a token, and this one is missing or wrong; give the one that its processes were started with"
+                "the cluster at {url} requires a token, and the one given is missing or wrong; give the token that its processes were started with"
             ),
             ErrorKind::NoExecutors { waited, message } => {
                 write!(
@@ -246,7 +251,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::TooManyFailures { limit, failures } => write!(
                 f,
-                "{failures} rows failed in all parts together, and .max_failures({limit}) allows {limit}"
+                "{failures} rows failed in all parts together, more than .max_failures({limit}) allows"
             ),
             ErrorKind::Lost {
                 missing,
@@ -293,7 +298,7 @@ impl std::error::Error for Error {}
 pub(crate) enum TaskError {
     /// The function, its types or its version are not those of the driver.
     Mismatch { function: String, message: String },
-    /// What the call gave.
+    /// The call's error.
     Call {
         kind: String,
         message: String,
@@ -302,7 +307,7 @@ pub(crate) enum TaskError {
     },
     /// The deadline passed, or the job was cancelled.
     Stopped,
-    /// The input is not what was planned: a file that changed.
+    /// The input is not the planned one: a file has changed.
     Changed { message: String },
     /// A file could not be read or written. Another executor may be able to.
     Io { message: String, is_sink: bool },
@@ -317,7 +322,7 @@ impl TaskError {
             kind => TaskError::Call {
                 kind: kind.name().to_string(),
                 message: match kind {
-                    // It is part 0 of its own frame, and the call's part is named anyway.
+                    // The error would say part 0, since the executor's frame has only one. The call's part is added later.
                     Kind::Closure {
                         place: Place::Part { row_offset, .. },
                         cause,

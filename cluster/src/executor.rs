@@ -27,18 +27,18 @@ pub(crate) struct ExecutorOptions {
     pub(crate) scheduler_host: String,
     pub(crate) scheduler_port: u16,
     pub(crate) bind: IpAddr,
-    /// How others reach it.
+    /// The address by which others reach it.
     pub(crate) host: String,
-    /// Ports for data and for tasks; 0 takes one that is free.
+    /// The ports for data and for tasks; 0 takes a free one.
     pub(crate) port: u16,
     pub(crate) task_port: u16,
-    /// How many parts it runs at a time.
+    /// How many parts it runs at the same time.
     pub(crate) threads: usize,
-    /// Where intermediate results lie; by default a folder that is removed at the end.
+    /// The folder for intermediate results; by default a folder that is removed at the end.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) heartbeat: Duration,
     pub(crate) security: Security,
-    /// How long it waits for the scheduler at its beginning.
+    /// How long it waits for the scheduler when it starts.
     pub(crate) patience: Duration,
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn run(registry: Arc<Registry>, options: ExecutorOptions) -> Re
         override_execution_engine: Some(Arc::new(Engine::default())),
         override_physical_codec: Some(Arc::new(Codec::new(registry))),
         override_config_producer: Some(Arc::new(move || {
-            // What is not sent with a job: how other executors are reached.
+            // How other executors are reached is not sent with a job, so it is set here.
             SessionConfig::new_with_ballista()
                 .with_ballista_override_create_grpc_client_endpoint(producer_security.endpoints())
         })),
@@ -107,12 +107,12 @@ pub(crate) async fn run(registry: Arc<Registry>, options: ExecutorOptions) -> Re
     };
     tokio::select! {
         run = start_executor_process(Arc::new(config)) => run.map_err(|error| ended(&error).into()),
-        // One that asks for work would ask for ever.
+        // An executor that polls for work would poll for ever.
         lost = watched(client), if security.is_any() => Err(lost),
     }
 }
 
-/// Returns when the scheduler has not answered for some time.
+/// Waits until the scheduler has not answered for some time, and returns the error.
 async fn watched(client: Client) -> crate::Error {
     let mut missed = 0;
     loop {
@@ -136,7 +136,7 @@ async fn watched(client: Client) -> crate::Error {
     }
 }
 
-/// What other executors and drivers fetch results from, with certificates and the token.
+/// The service from which other executors and drivers fetch results, with certificates and the token.
 fn flight(security: &Security) -> Arc<ballista_executor::ArrowFlightServerProvider> {
     let security = security.clone();
     Arc::new(move |folder: String, address, mut shutdown, config| {

@@ -1,17 +1,19 @@
 //! Runs the named functions of [`polars_par_apply`] over Parquet files on a cluster of
-//! [Apache DataFusion Ballista](https://datafusion.apache.org/ballista/). A machine that dies costs time, and never a row.
+//! [Apache DataFusion Ballista](https://datafusion.apache.org/ballista/).
+//!
+//! If a machine dies, its work is done again on another one, and no row is lost.
 //!
 //! ```no_run
 //! use polars_par_apply::Registry;
 //! use polars_par_apply_cluster::{Error, LocalCluster, run_if_role};
 //!
-//! /// What every process of the cluster has.
+//! /// The functions that every process of the cluster has.
 //! fn registry() -> Registry {
 //!     Registry::new().rows("length", f64::hypot)
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     // The scheduler and the executors are this same program.
+//!     // The scheduler and the executors run this same program.
 //!     if let Some(ended) = run_if_role(registry()) {
 //!         return ended;
 //!     }
@@ -32,10 +34,10 @@
 //! ```
 //!
 //! A [`Cluster`] is a connection to a scheduler. [`scan_parquet`](Cluster::scan_parquet) and [`of`](Cluster::of) begin a call, whose options are
-//! those of [`Apply`](polars_par_apply::Apply) that are plain data; [`call`](ClusterApply::call) names the function; and
-//! [`sink_parquet`](ClusterCall::sink_parquet) or [`collect`](ClusterCall::collect) makes it. [`run`] is the `main` of the processes.
+//! those of [`Apply`](polars_par_apply::Apply) that are plain data. [`call`](ClusterApply::call) names the function, and
+//! [`sink_parquet`](ClusterCall::sink_parquet) or [`collect`](ClusterCall::collect) makes the call. [`run`] is the `main` of the processes.
 //! The page [on a cluster](polars_par_apply::guide::on_a_cluster) of the guide says when a cluster is worth it, how it is deployed, what
-//! is promised and what is not, and what protects it.
+//! is promised and what is not, and how it is protected.
 //!
 //! # The house
 //!
@@ -43,14 +45,14 @@
 //! |---|---|
 //! | `error` | the error type; a task's error, as it is sent |
 //! | `wire` | what is sent: calls, parts, reports |
-//! | `task` | a part on an executor: read, called, written |
+//! | `task` | how an executor runs a part: reads it, calls the function, writes the output |
 //! | `plan` | the node of a Ballista plan that runs parts, and how it is encoded |
-//! | `stop` | which tasks of an executor are to stop |
+//! | `stop` | which tasks of an executor must stop |
 //! | `security` | certificates and the token |
 //! | `scheduler`, `executor`, `roles`, `local` | the processes, and the command line |
-//! | `source`, `sink` | files and frames as parts; the folder that is written |
-//! | `client`, `driver` | how a driver talks to a scheduler; and its loop, until no part is missing |
-//! | `cluster`, `outcome` | the builder, and what it gives |
+//! | `source`, `sink` | files and frames as parts; the folder that a call writes to |
+//! | `client`, `driver` | how a driver talks to a scheduler; its loop, which runs until no part is missing |
+//! | `cluster`, `outcome` | the builder of calls, and their results |
 
 mod client;
 mod cluster;

@@ -10,11 +10,12 @@ use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::roles::{TOKEN, process_error};
 
-/// A scheduler and executors as child processes of this one, for a laptop, an example or a test. They end with it: when it is
-/// dropped, and when this process ends, however it does.
+/// A scheduler and executors as child processes of this one, for a laptop, an example or a test.
 ///
-/// The children are this same program, in the roles that [`run`](crate::run) and [`run_if_role`](crate::run_if_role) give it; so
-/// `main` begins with one of these.
+/// The processes end when the `LocalCluster` is dropped, and when this process ends in any way.
+///
+/// The children run this same program, in the roles that [`run`](crate::run) and [`run_if_role`](crate::run_if_role) give it. So `main`
+/// must begin with one of these.
 #[derive(Debug)]
 pub struct LocalCluster {
     options: LocalBuilder,
@@ -25,7 +26,7 @@ pub struct LocalCluster {
     started: usize,
 }
 
-/// A [`LocalCluster`] in the making: options, then [`start`](LocalBuilder::start).
+/// A builder for a [`LocalCluster`]: options, then [`start`](LocalBuilder::start).
 #[derive(Clone)]
 #[must_use = "a builder starts nothing before `.start()`"]
 pub struct LocalBuilder {
@@ -38,7 +39,7 @@ pub struct LocalBuilder {
     environment: Vec<(String, String)>,
 }
 
-/// Without the environment and the arguments, which may have secrets.
+/// Prints neither the environment nor the arguments, which may contain secrets.
 impl fmt::Debug for LocalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalBuilder")
@@ -52,37 +53,37 @@ impl fmt::Debug for LocalBuilder {
 }
 
 impl LocalBuilder {
-    /// How many executors; 2 by default.
+    /// Sets how many executors there are; 2 by default.
     pub fn executors(mut self, executors: usize) -> Self {
         self.executors = executors;
         self
     }
 
-    /// How many parts each executor runs at the same time, and how many threads its Polars has; 1 by default.
+    /// Sets how many parts each executor runs at the same time, and how many threads its Polars has; 1 by default.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// The scheduler's port; by default one that is free.
+    /// Sets the scheduler's port; by default a free one is used.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// After how long without a sign of life an executor is lost; 10 seconds by default, and not less than one.
+    /// Sets after how long without a heartbeat an executor is lost; 10 seconds by default, and at least one.
     pub fn executor_timeout(mut self, timeout: Duration) -> Self {
         self.executor_timeout = timeout;
         self
     }
 
-    /// The program of the processes; by default, this one.
+    /// Sets the program that the processes run; by default, this one.
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
-    /// Further arguments for all processes, such as `--tls-ca`.
+    /// Adds arguments for all processes, such as `--tls-ca`.
     pub fn arguments<I, S>(mut self, arguments: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -98,10 +99,10 @@ impl LocalBuilder {
         self
     }
 
-    /// Starts the processes, and returns when the scheduler listens; executors come soon after it.
+    /// Starts the processes, and returns when the scheduler listens; the executors connect soon afterwards.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process): a process cannot be started, or ends at once.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if a process cannot be started, or ends at once.
     pub fn start(self) -> Result<LocalCluster> {
         let port = match self.port {
             0 => free_port()?,
@@ -131,7 +132,7 @@ impl LocalBuilder {
 }
 
 impl LocalCluster {
-    /// Begins a cluster with options.
+    /// Returns a builder for a local cluster.
     pub fn builder() -> LocalBuilder {
         LocalBuilder {
             executors: 2,
@@ -144,26 +145,27 @@ impl LocalCluster {
         }
     }
 
-    /// The scheduler's address.
+    /// Returns the scheduler's address.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Connects to it, without certificates or a token, when all its executors are there.
+    /// Connects to the cluster, without certificates or a token, and waits until all of its executors are connected.
     ///
     /// # Errors
-    /// As [`Cluster::connect`]; a process that ended, or executors that are not there after half a minute.
+    /// Those of [`Cluster::connect`]; [`ErrorKind::Process`](crate::ErrorKind::Process) if a process has ended, or if an executor is not
+    /// connected after half a minute.
     pub fn connect(&mut self) -> Result<Cluster> {
         let cluster = Cluster::connect(self.url.clone())?;
         self.wait_for(&cluster)?;
         Ok(cluster)
     }
 
-    /// Waits until the scheduler has all executors that run.
+    /// Waits until all running executors are connected to the scheduler.
     ///
     /// # Errors
-    /// A process that ended, or executors that are not there after half a minute.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if an executor has ended, or is not connected after half a minute.
     pub fn wait_for(&mut self, cluster: &Cluster) -> Result<()> {
         let began = Instant::now();
         while cluster.executors()? < self.executors.len() {
@@ -174,7 +176,7 @@ impl LocalCluster {
             }
             if began.elapsed() > Duration::from_secs(30) {
                 return Err(process_error(format!(
-                    "of {} executors, {} are there after 30 seconds",
+                    "of {} executors, {} are connected after 30 seconds",
                     self.executors.len(),
                     cluster.executors()?
                 )));
@@ -184,13 +186,13 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// The ids of the executors' processes, in the order in which they were started.
+    /// Returns the ids of the executors' processes, in the order in which they were started.
     #[must_use]
     pub fn executor_ids(&self) -> Vec<u32> {
         self.executors.iter().map(Child::id).collect()
     }
 
-    /// The id of the scheduler's process, while there is one.
+    /// Returns the id of the scheduler's process, if it runs.
     #[must_use]
     pub fn scheduler_id(&self) -> Option<u32> {
         self.scheduler.as_ref().map(Child::id)
@@ -199,7 +201,7 @@ impl LocalCluster {
     /// Starts one more executor.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process).
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if it cannot be started.
     pub fn add_executor(&mut self) -> Result<()> {
         let folder = self.folder.path().join(self.started.to_string());
         std::fs::create_dir_all(&folder)?;
@@ -221,10 +223,10 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// Ends an executor's process at once, as a machine that fails does, and returns its id; the first is number 0.
+    /// Kills an executor's process, as a failing machine would, and returns the process's id; the first executor is number 0.
     ///
     /// # Errors
-    /// There is no such executor.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if there is no such executor.
     pub fn kill_executor(&mut self, number: usize) -> Result<u32> {
         if number >= self.executors.len() {
             return Err(process_error(format!("there is no executor {number}")));
@@ -235,20 +237,20 @@ impl LocalCluster {
         Ok(id)
     }
 
-    /// Ends the scheduler's process at once.
+    /// Kills the scheduler's process.
     pub fn kill_scheduler(&mut self) {
         if let Some(mut child) = self.scheduler.take() {
             end(&mut child);
         }
     }
 
-    /// Starts the scheduler again, at the same address, after it was ended.
+    /// Starts the scheduler again at the same address, after it was killed.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process): it cannot be started, or runs.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if it cannot be started, or already runs.
     pub fn start_scheduler(&mut self) -> Result<()> {
         if self.scheduler.is_some() {
-            return Err(process_error("the scheduler runs; end it first"));
+            return Err(process_error("the scheduler already runs; end it first"));
         }
         let bind = self.url.trim_start_matches("http://").to_string();
         let timeout = self.options.executor_timeout.as_secs().max(1).to_string();
@@ -268,7 +270,7 @@ impl LocalCluster {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // It may have been another process that listens there.
+        // Another process may be listening there instead.
         if let Some(ended) = child.try_wait()? {
             return Err(process_error(format!("the scheduler ended: {ended}")));
         }
@@ -276,10 +278,10 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// Whether all its processes run that were not ended by a call of this type.
+    /// Checks that all processes still run, except those that were killed by a method of this type.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process), of the first that has ended.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process), about the first process that has ended.
     pub fn check(&mut self) -> Result<()> {
         let scheduler = self
             .scheduler
@@ -309,10 +311,10 @@ impl LocalCluster {
             .arg("--with-parent")
             .args(&self.options.arguments)
             .env("POLARS_MAX_THREADS", threads)
-            // Its own driver shows none, unless one is given.
+            // The driver of this cluster shows no token, so its processes must not require the one of the environment.
             .env_remove(TOKEN)
             .envs(self.options.environment.iter().cloned())
-            // Closed when this process ends, however it does.
+            // The pipe is closed when this process ends in any way, and the child then ends too.
             .stdin(Stdio::piped());
         command.spawn().map_err(|error| {
             process_error(format!("{} cannot be started: {error}", program.display()))

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use polars::prelude::DataFrame;
 
-/// What a call on a cluster gives beside what it writes.
+/// The result of a call on a cluster: its output, the failures and the stats.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClusterOutcome<T> {
-    /// The output: a `DataFrame` of [`collect`](crate::ClusterCall::collect), the files of
-    /// [`sink_parquet`](crate::ClusterCall::sink_parquet).
+    /// The output: a `DataFrame` from [`collect`](crate::ClusterCall::collect), or the files that
+    /// [`sink_parquet`](crate::ClusterCall::sink_parquet) has written.
     pub output: T,
-    /// A row for each failure that the policy let pass, in the order of the input, with the columns that
-    /// [`Outcome::failures`](polars_par_apply::Outcome) has. Rows have their numbers in the whole input, and parts those of the call.
+    /// A row for each failure that the policy let pass, in the order of the input.
+    ///
+    /// The columns are those of [`Outcome::failures`](polars_par_apply::Outcome). Rows have their numbers in the whole input, and parts their
+    /// numbers in the call.
     pub failures: DataFrame,
     /// What happened.
     pub stats: ClusterStats,
@@ -25,9 +27,9 @@ pub struct ClusterOutcome<T> {
 pub struct Written {
     /// The folder.
     pub folder: PathBuf,
-    /// A file for each part: `part-00000.parquet` and so on. One of a part without rows has the schema.
+    /// A file for each part: `part-00000.parquet` and so on. The file of a part without rows has only the schema.
     pub files: Vec<PathBuf>,
-    /// How many rows they have together.
+    /// How many rows the files have together.
     pub rows: u64,
 }
 
@@ -37,45 +39,45 @@ pub struct Written {
 pub struct ClusterStats {
     /// How many rows the input has.
     pub rows: u64,
-    /// How many rows (or parts, of `chunks`) failed and were let pass.
+    /// How many rows (of `chunks`: parts) failed and were let pass by the policy.
     pub failures: u64,
     /// How many times the closure was called again for a row that had failed.
     pub retries: u64,
     /// How long the call took.
     pub wall: Duration,
-    /// How many jobs the driver submitted: 1, unless executors or connections were lost in a way that the scheduler could not mend.
+    /// How many jobs the driver submitted: 1, unless executors or connections were lost and the scheduler could not recover.
     pub jobs: usize,
-    /// How many parts were there before this run, of one that had not finished.
+    /// How many parts an earlier, unfinished run of the same sink had already written.
     pub found: usize,
-    /// What became of each part, in the order of the input.
+    /// The stats of each part, in the order of the input.
     pub parts: Vec<PartStats>,
 }
 
-/// What became of a part.
+/// What happened in one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartStats {
-    /// How many rows it has.
+    /// How many rows the part has.
     pub rows: u64,
     /// How many rows its output has.
     pub output_rows: u64,
-    /// How many rows failed and were let pass.
+    /// How many rows failed and were let pass by the policy.
     pub failures: u64,
     /// How many times the closure was called again for a row that had failed.
     pub retries: u64,
-    /// How long it took, from reading to the output.
+    /// How long the part took, from reading to the output.
     pub time: Duration,
     /// The executor that ran it: host and process, `host:1234`.
     pub executor: String,
 }
 
-/// How far a call is: what [`progress`](crate::ClusterApply::progress) is given.
+/// How far a call is, as reported to the closure of [`progress`](crate::ClusterApply::progress).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterTick {
     /// How many parts are done.
     pub parts_done: usize,
-    /// How many there are.
+    /// How many parts there are.
     pub parts: usize,
     /// How many jobs were submitted.
     pub jobs: usize,

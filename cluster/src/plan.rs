@@ -1,4 +1,4 @@
-//! The node of a plan that runs parts, and how it is sent.
+//! The node of a plan that runs parts, and its encoding.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::stop;
 use crate::task::{self, Done, PIECE};
 use crate::wire::{WireCall, WirePart};
 
-/// What a task is given: a row for each part.
+/// The input of a task: a row for each part.
 pub(crate) fn input_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("part", DataType::Utf8, false),
@@ -34,7 +34,7 @@ pub(crate) fn input_schema() -> SchemaRef {
     ]))
 }
 
-/// One part as a task is given it.
+/// One part as the input of a task.
 pub(crate) fn input_batch(part: &WirePart, frame: Option<&[u8]>) -> Result<RecordBatch> {
     let part =
         serde_json::to_string(part).map_err(|error| DataFusionError::External(error.into()))?;
@@ -45,7 +45,7 @@ pub(crate) fn input_batch(part: &WirePart, frame: Option<&[u8]>) -> Result<Recor
     Ok(RecordBatch::try_new(input_schema(), columns)?)
 }
 
-/// What comes back: pieces of parts, in no order. The first piece of a part, of number 0, is its report.
+/// The output of a task: pieces of parts, in no particular order. The first piece of a part, number 0, is its report.
 pub(crate) fn output_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("part", DataType::UInt32, false),
@@ -54,7 +54,7 @@ pub(crate) fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// A piece of a part that came back.
+/// A piece of a part's result.
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) part: u32,
@@ -74,7 +74,7 @@ pub(crate) fn pieces_of(batch: &RecordBatch) -> Option<Vec<Piece>> {
     Some(pieces.collect())
 }
 
-/// A batch for each piece, so that none is larger than a message.
+/// Makes a batch of each piece, so that none is larger than a message.
 fn batches(done: &Done) -> Result<Vec<RecordBatch>> {
     let report = serde_json::to_vec(&done.report)
         .map_err(|error| DataFusionError::External(error.into()))?;
@@ -97,8 +97,8 @@ fn batches(done: &Done) -> Result<Vec<RecordBatch>> {
 /// Runs the parts that its input has, by a function's name.
 #[derive(Debug)]
 pub(crate) struct RunParts {
-    /// The call; or why it could not be read, which the task then reports: an executor reports no more of a plan that
-    /// it cannot read than that there was one.
+    /// The call, or why it could not be read, which the task then reports. (If an executor cannot read a plan, it reports only that,
+    /// and not why.)
     call: Result<Arc<WireCall>, String>,
     registry: Arc<Registry>,
     input: Arc<dyn ExecutionPlan>,
@@ -226,7 +226,7 @@ fn run_all(
 
 const MAGIC: &[u8] = b"polars-par-apply-cluster 1\n";
 
-/// Sends a node of parts as the name and the options of its call, and all others as Ballista does.
+/// Encodes a node of parts as the name and the options of its call, and all other nodes as Ballista does.
 #[derive(Debug)]
 pub(crate) struct Codec {
     registry: Arc<Registry>,

@@ -1,4 +1,4 @@
-//! The roles of a process, by its command line.
+//! The roles of a process, chosen by its command line.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::security::{Security, Tls};
 
 /// Runs the role that the command line names: `scheduler`, `executor` or `local`.
 ///
-/// It is the `main` of a program that is all processes of a cluster; `--help` says the rest.
+/// It is the `main` of a program that all processes of a cluster run. `--help` lists the options of each role.
 ///
 /// ```no_run
 /// use polars_par_apply::Registry;
@@ -40,9 +40,10 @@ pub fn run(registry: Registry) -> ExitCode {
     }
 }
 
-/// As [`run`], for a program that does something of its own without a role: none, if the first argument names no role.
+/// Runs the role that the command line names, as [`run`] does, and returns `None` if the first argument names no role.
 ///
-/// A driver that starts a [`LocalCluster`] begins with it, since the cluster's processes are the program itself.
+/// It is for a program that does something else without a role. A driver that starts a [`LocalCluster`] begins with it, since the cluster's
+/// processes run the same program.
 #[must_use = "the process has done its role, and is to end with this"]
 pub fn run_if_role(registry: Registry) -> Option<ExitCode> {
     let first = std::env::args().nth(1)?;
@@ -78,12 +79,12 @@ enum Role {
     Local(LocalArgs),
 }
 
-/// The environment's variable with the token.
+/// The environment variable that has the token.
 pub(crate) const TOKEN: &str = "POLARS_PAR_APPLY_TOKEN";
 
 #[derive(Debug, Args)]
 struct SecurityArgs {
-    /// The certificate of the authority that all processes' certificates are of, as a PEM file
+    /// The certificate of the authority that signed the certificates of all processes, as a PEM file
     #[arg(long, requires_all = ["tls_cert", "tls_key"])]
     tls_ca: Option<PathBuf>,
     /// This process's certificate, with the DNS name polars-par-apply-cluster
@@ -92,7 +93,7 @@ struct SecurityArgs {
     /// The certificate's private key
     #[arg(long, requires = "tls_ca")]
     tls_key: Option<PathBuf>,
-    /// A file with the token that all processes and drivers show: a long random text. Without it, the variable
+    /// A file with the token that all processes and drivers must have: a long random text. Without this option, the variable
     /// POLARS_PAR_APPLY_TOKEN is read
     #[arg(long)]
     token_file: Option<PathBuf>,
@@ -130,13 +131,14 @@ impl SecurityArgs {
 
 #[derive(Debug, Args)]
 struct SchedulerArgs {
-    /// The address that it listens at
+    /// The address that the scheduler listens at
     #[arg(long, default_value = "127.0.0.1:50050")]
     bind: SocketAddrV4,
-    /// The name or IP address by which executors reach it; by default the address of --bind
+    /// The name or IP address by which executors reach the scheduler; by default the address of --bind
     #[arg(long)]
     host: Option<String>,
-    /// After how many seconds without a heartbeat an executor is lost, and others run its parts; with certificates or a token at least 10
+    /// After how many seconds without a heartbeat an executor counts as lost, and others run its parts; at least 10 with certificates or a
+    /// token
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     executor_timeout: u64,
     #[command(flatten)]
@@ -148,30 +150,30 @@ struct ExecutorArgs {
     /// The scheduler's address
     #[arg(long, default_value = "127.0.0.1:50050")]
     scheduler: String,
-    /// The IP address that it listens at
+    /// The IP address that the executor listens at
     #[arg(long, default_value = "127.0.0.1")]
     bind: Ipv4Addr,
-    /// The name or IP address by which others reach it; by default that of --bind
+    /// The name or IP address by which others reach the executor; by default the address of --bind
     #[arg(long)]
     host: Option<String>,
-    /// The port for results; 0 takes one that is free
+    /// The port for results; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The port for tasks; 0 takes one that is free. It is not used with certificates or a token
+    /// The port for tasks; 0 takes a free one. It is not used with certificates or a token
     #[arg(long, default_value_t = 0)]
     task_port: u16,
-    /// How many parts it runs at the same time; by default as many as there are cores. Polars' own threads are set by the variable
-    /// POLARS_MAX_THREADS
+    /// How many parts the executor runs at the same time; by default as many as there are cores. The variable POLARS_MAX_THREADS sets
+    /// how many threads Polars has
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// The folder for intermediate results; by default one that is removed at the end
+    /// The folder for intermediate results; by default a temporary one
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// How many seconds are between two heartbeats; less than a third of the scheduler's --executor-timeout. With certificates or a
-    /// token it is not used
+    /// How many seconds there are between two heartbeats; it must be less than a third of the scheduler's --executor-timeout. It is not
+    /// used with certificates or a token
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     heartbeat: u64,
-    /// How many seconds it waits for the scheduler at its start
+    /// How many seconds the executor waits for the scheduler at its start
     #[arg(long, default_value_t = 30)]
     patience: u64,
     #[command(flatten)]
@@ -180,10 +182,10 @@ struct ExecutorArgs {
 
 #[derive(Debug, Args)]
 struct LocalArgs {
-    /// How many executors
+    /// How many executors there are
     #[arg(long, default_value_t = 2)]
     executors: usize,
-    /// How many parts each runs at the same time; by default the cores are shared out
+    /// How many parts each executor runs at the same time; by default its share of the cores
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// The scheduler's port
@@ -253,18 +255,18 @@ fn started(registry: Registry, role: Role) -> Result<()> {
     }
 }
 
-/// How others reach a process that listens there.
+/// Returns the address by which others reach a process that listens at `bind`.
 fn host_of(host: Option<String>, bind: Ipv4Addr) -> Result<String> {
     match host {
         Some(host) => Ok(host),
         None if bind.is_unspecified() => Err(Error::refused(format!(
-            "it listens at every address ({bind}); give --host, the one by which others reach it"
+            "the process listens at every address ({bind}); give --host, the address at which others reach it"
         ))),
         None => Ok(bind.to_string()),
     }
 }
 
-/// A host and port, perhaps written as a URL.
+/// Returns the host and port of an address, which may be written as a URL.
 fn host_and_port(text: &str) -> Result<(String, u16)> {
     let address = text.split_once("://").map_or(text, |(_, address)| address);
     let parts = address.trim_end_matches('/').rsplit_once(':');
@@ -288,11 +290,11 @@ fn warn_if_open(bind: Ipv4Addr, security: &Security) {
         Some(_) => "whoever sees the traffic can",
     };
     eprintln!(
-        "warning: it listens at {bind} without certificates: {who} read what is sent; see --tls-ca"
+        "warning: the process listens at {bind} without certificates: {who} read what is sent; see --tls-ca"
     );
 }
 
-/// Ends the process when its standard input is closed: then the process that started it is gone.
+/// Ends the process when its standard input is closed, which means that the process that started it is gone.
 fn end_with_parent(wanted: bool) {
     if !wanted {
         return;
@@ -303,7 +305,7 @@ fn end_with_parent(wanted: bool) {
     });
 }
 
-/// Until the process is interrupted or told to terminate.
+/// Waits until the process is interrupted or receives SIGTERM.
 pub(crate) async fn told_to_end() {
     #[cfg(unix)]
     {
@@ -321,7 +323,7 @@ pub(crate) async fn told_to_end() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// What went wrong with a process.
+/// Returns an error about a process.
 pub(crate) fn process_error(message: impl Into<String>) -> Error {
     let message = message.into();
     ErrorKind::Process { message }.into()

@@ -31,26 +31,26 @@ use crate::security::Security;
 /// How large a message between the processes may be.
 pub(crate) const MESSAGE_LIMIT: u32 = 64 << 20;
 
-/// Executors that ask for work are silent for up to 5 seconds while they are busy.
+/// Executors that poll for work can be silent for up to 5 seconds while they are busy.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a scheduler is started.
 #[derive(Debug)]
 pub(crate) struct SchedulerOptions {
     pub(crate) bind: SocketAddr,
-    /// How others reach it.
+    /// The address by which others reach it.
     pub(crate) host: String,
-    /// After how long without a sign of life an executor is lost.
+    /// After how long without a heartbeat an executor counts as lost.
     pub(crate) executor_timeout: Duration,
     pub(crate) security: Security,
 }
 
-/// What a scheduler says of itself and of a job.
+/// The state of a scheduler and of a job.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ClusterStatus {
     /// How many executors there are.
     pub(crate) executors: usize,
-    /// How many tasks of the job have ended well so far.
+    /// How many tasks of the job have succeeded so far.
     pub(crate) tasks_done: usize,
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn run(registry: Arc<Registry>, options: SchedulerOptions) -> R
     };
     if security.is_any() && executor_timeout < LEAST_TIMEOUT {
         return Err(Error::refused(format!(
-            "with certificates or a token, executors that are busy are heard of every 5 seconds; give --executor-timeout {} or more",
+            "with certificates or a token, busy executors report every 5 seconds; give --executor-timeout {} or more",
             LEAST_TIMEOUT.as_secs()
         )));
     }
@@ -142,7 +142,7 @@ struct Watch {
     security: Security,
 }
 
-/// How many executors there are, and how far a job is.
+/// Returns how many executors there are, and how far a job is.
 async fn status(
     State(watch): State<Arc<Watch>>,
     Path(job): Path<String>,

@@ -1,4 +1,4 @@
-//! Who may talk to whom: certificates, and a token.
+//! Which processes may connect to each other: certificates, and a token.
 
 use std::fmt;
 use std::path::Path;
@@ -12,13 +12,13 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerT
 
 use crate::error::{Error, Result};
 
-/// The name that every certificate of a cluster has, whatever hosts its processes run on.
+/// The DNS name that every certificate of a cluster has, whichever hosts its processes run on.
 pub(crate) const TLS_NAME: &str = "polars-par-apply-cluster";
 
-/// A process's certificates: whom it trusts, and what it shows to others.
+/// A process's certificates: the authority that it trusts, and its own.
 ///
-/// All processes of a cluster, drivers too, have certificates of one authority, each with the DNS name
-/// `polars-par-apply-cluster`; so they need not name hosts. Each side checks the other's.
+/// All processes of a cluster, also drivers, have certificates of one authority, each with the DNS name `polars-par-apply-cluster`. So the
+/// certificates need not contain host names. Each side checks the certificate of the other.
 #[derive(Clone)]
 pub struct Tls {
     authority: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Takes certificates as PEM: that of the authority, this process's own, and its private key.
+    /// Makes it from PEM texts: the authority's certificate, this process's certificate, and its private key.
     #[must_use]
     pub fn from_pem(authority: &[u8], certificate: &[u8], key: &[u8]) -> Self {
         Tls {
@@ -37,7 +37,7 @@ impl Tls {
         }
     }
 
-    /// Reads the same from files.
+    /// Reads it from PEM files: the authority's certificate, this process's certificate, and its private key.
     ///
     /// # Errors
     /// A file cannot be read; the message names it.
@@ -72,7 +72,7 @@ impl Tls {
     }
 }
 
-/// No secrets.
+/// Prints no secrets.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
@@ -96,8 +96,8 @@ impl fmt::Debug for Security {
 }
 
 impl Security {
-    /// Whether anything is protected. Executors then ask for work, since the service by which they would be given it has no
-    /// protection in Ballista.
+    /// Returns whether anything is protected. Executors then poll for work, since Ballista's service that assigns work to them cannot be
+    /// protected.
     pub(crate) fn is_any(&self) -> bool {
         self.tls.is_some() || self.token.is_some()
     }
@@ -106,7 +106,7 @@ impl Security {
         self.tls.is_some()
     }
 
-    /// An address as the process connects to it.
+    /// Returns the endpoint for an address.
     pub(crate) fn endpoint(
         &self,
         url: &str,
@@ -114,8 +114,8 @@ impl Security {
         self.protect(Endpoint::from_shared(url.to_string())?)
     }
 
-    /// The endpoint, with what this process shows and how long it waits. A token goes where every connection of Ballista's can
-    /// have one: in the name of the client.
+    /// Returns the endpoint with this process's certificate and token, and with timeouts. The token is in the name of the client, since
+    /// every connection of Ballista can have one.
     fn protect(
         &self,
         endpoint: Endpoint,
@@ -123,7 +123,7 @@ impl Security {
         let mut endpoint = match &self.tls {
             None => endpoint,
             Some(tls) => {
-                // With another scheme, certificates are passed over in silence.
+                // With another scheme, certificates would be silently ignored.
                 let host = endpoint
                     .uri()
                     .authority()
@@ -149,7 +149,7 @@ impl Security {
         Arc::new(move |endpoint| security.protect(endpoint))
     }
 
-    /// Whether a request shows the token.
+    /// Returns whether a request has the token.
     pub(crate) fn allows(&self, headers: &http::HeaderMap) -> bool {
         let Some(token) = &self.token else {
             return true;
@@ -158,7 +158,7 @@ impl Security {
             .get("user-agent")
             .and_then(|name| name.to_str().ok());
         let shown = shown.and_then(|name| name.split(' ').next()).unwrap_or("");
-        // Of equal length, and of the token's digest: that how long this takes says nothing of the token.
+        // Digests are compared, and not the tokens, so that the time of the comparison reveals nothing about the token.
         digest(shown) == digest(&digest(token))
     }
 

@@ -1,4 +1,4 @@
-//! The folder that a call writes to: a file for each part, which says of which call it is.
+//! The folder that a call writes to: a file for each part, whose metadata say which call wrote it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::source::{Planned, digest};
 use crate::task::{FAILURES_KEY, JOB_KEY, REPORT_KEY, decoded, part_path, temporary_prefix};
 use crate::wire::{From, Named, Report, WireCall, WirePart};
 
-/// All that makes a call the same as one before.
+/// Everything by which a call is the same as an earlier one.
 #[derive(Serialize)]
 struct Identity<'c> {
     crate_version: &'c str,
@@ -24,18 +24,18 @@ struct Identity<'c> {
     frames: Vec<String>,
 }
 
-/// A call's id: that of the same function, options and input, in whatever run.
+/// Returns a call's id, which is the same for the same function, options and input in every run.
 pub(crate) fn job_id(call: &WireCall, planned: &Planned) -> Result<String> {
     let mut options = serde_json::to_value(&call.options).map_err(std::io::Error::from)?;
     if let Some(options) = options.as_object_mut() {
-        // How it is run, and not what it gives.
+        // These options change how the call is run, and not its output.
         for option in ["max_failures", "sequential", "workers"] {
             options.remove(option);
         }
     }
     let mut parts = planned.parts.clone();
     for part in &mut parts {
-        // Each run has another folder.
+        // Each run has another folder for large frames.
         if let From::Spooled { path, .. } = &mut part.from {
             path.clear();
         }
@@ -52,7 +52,7 @@ pub(crate) fn job_id(call: &WireCall, planned: &Planned) -> Result<String> {
     Ok(digest(&text)[..32].to_string())
 }
 
-/// A folder that is a job's.
+/// A folder that belongs to a job.
 #[derive(Debug)]
 pub(crate) struct Sink {
     folder: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) struct Sink {
     digits: usize,
 }
 
-/// What a part's file says.
+/// A part that was found in the folder.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) report: Report,
@@ -68,7 +68,7 @@ pub(crate) struct Found {
 }
 
 impl Sink {
-    /// Takes the folder for this job: an empty or new one, or that of a run of the same call that did not finish.
+    /// Takes the folder for this job. It must be empty or new, or belong to an unfinished run of the same call.
     pub(crate) fn open(
         folder: &Path,
         job: String,
@@ -94,8 +94,8 @@ impl Sink {
             let is_part = name.starts_with("part-") && name.ends_with(".parquet");
             if !is_part || Said::read(&path).is_none_or(|said| said.job != sink.job) {
                 return Err(sink.refused(format!(
-                    "it has the file {name:?}, which is not of this call: of another function, other options, or other input \
-                     files; give a folder that is empty or new"
+                    "it has the file {name:?}, which is not of this call (of this function with these options and input files); give a \
+                     folder that is empty or new"
                 )));
             }
             parts_there += 1;
@@ -104,7 +104,7 @@ impl Sink {
             return Ok(sink);
         }
         let found: Option<Vec<Found>> = parts.iter().map(|part| sink.find(part.part)).collect();
-        // With more failures than are allowed, it is not the output of a call that ended well.
+        // If there are more failures than are allowed, it is not the output of a call that succeeded.
         let is_finished = found.is_some_and(|found| {
             let failures = found.iter().map(|part| part.report.failures);
             failures.sum::<u64>() <= max_failures
@@ -138,13 +138,13 @@ impl Sink {
         part_path(&self.folder, part, self.digits)
     }
 
-    /// What is there of a part, if its file is this job's and that part's.
+    /// Returns a part, if its file is there and belongs to this job and that part.
     pub(crate) fn find(&self, part: u32) -> Option<Found> {
         let said = Said::read(&self.path(part))?;
         (said.job == self.job && said.found.report.part == part).then_some(said.found)
     }
 
-    /// Removes what tasks that were ended have left.
+    /// Removes the files that tasks left when they were ended.
     pub(crate) fn finish(self) -> Result<()> {
         let prefix = temporary_prefix(&self.job);
         for entry in fs::read_dir(&self.folder)? {
@@ -157,12 +157,12 @@ impl Sink {
     }
 }
 
-/// How many digits parts' numbers have, so that the order of names is theirs.
+/// Returns how many digits the numbers of parts have, so that names are in the order of the numbers.
 fn digits(parts: usize) -> usize {
     parts.saturating_sub(1).to_string().len().max(5)
 }
 
-/// What a file says of itself.
+/// What a file's metadata say.
 struct Said {
     job: String,
     found: Found,

@@ -1,4 +1,4 @@
-//! What a call is made over: files, cut into parts, or a frame that is sent along.
+//! The input of a call: files, or a frame, cut into parts.
 
 use std::fs::File;
 use std::io::Write;
@@ -70,38 +70,38 @@ impl From<Vec<String>> for Files {
     }
 }
 
-/// How many rows a part has at most, where nothing else is said and the file's row groups allow it.
+/// How many rows a part has at most by default, if the file's row groups allow it.
 const PART_ROWS: usize = 1_000_000;
 
-/// How many bytes of frames are sent with a plan; larger frames are written to files.
+/// How many bytes of a frame are sent with a plan at most; larger frames are written to files.
 const SENT_BYTES: usize = 8 << 20;
 
-/// A digest of what a part is, by which another run finds it again.
+/// Returns a digest, by which another run recognizes a part.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is called.
+/// The input of a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Parquet(Files),
     Frame(DataFrame),
 }
 
-/// The parts of a call, and what executors are sent with them.
+/// The parts of a call, and the data that executors are sent with them.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) schema: SchemaRef,
     pub(crate) parts: Vec<WirePart>,
-    /// The bytes of the parts that are sent; as many as parts, or none.
+    /// The bytes of the parts that are sent: one entry for each part, or no entry.
     pub(crate) frames: Vec<Vec<u8>>,
-    /// The folder of those that were written, as long as they are needed.
+    /// The folder of the parts that were written to files; it is kept as long as they are needed.
     pub(crate) _spooled: Option<tempfile::TempDir>,
 }
 
 impl Source {
-    /// Cuts it into parts.
+    /// Cuts the input into parts.
     pub(crate) fn plan(
         &self,
         chunk_rows: Option<usize>,
@@ -120,7 +120,7 @@ impl Source {
     }
 }
 
-/// The paths that are meant, each once and in order.
+/// Returns the paths of all files, each once and in order.
 fn paths(files: &Files) -> Result<Vec<String>> {
     let mut paths = Vec::new();
     for given in &files.0 {
@@ -136,7 +136,7 @@ fn paths(files: &Files) -> Result<Vec<String>> {
             false => given.clone(),
         };
         let options = glob::MatchOptions {
-            // Files that are being written, and those of other programs.
+            // This leaves out files that are being written, and files of other programs.
             require_literal_leading_dot: true,
             ..glob::MatchOptions::new()
         };
@@ -151,7 +151,7 @@ fn paths(files: &Files) -> Result<Vec<String>> {
             }
         }
         if paths.len() == before {
-            return Err(Error::refused(format!("no file is at {given:?}")));
+            return Err(Error::refused(format!("there is no file at {given:?}")));
         }
     }
     if paths.is_empty() {
@@ -159,7 +159,7 @@ fn paths(files: &Files) -> Result<Vec<String>> {
     }
     let mut seen = std::collections::HashSet::new();
     for path in &mut paths {
-        // Executors have other working folders.
+        // Executors have other working folders, so the path must be absolute.
         let absolute = std::path::absolute(&*path)?;
         *path = absolute.to_string_lossy().into_owned();
         if !seen.insert(path.clone()) {
@@ -223,7 +223,7 @@ fn part_number(part: usize) -> Result<u32> {
     u32::try_from(part).map_err(|_| Error::refused("there are more than 4,294,967,295 parts"))
 }
 
-/// The offsets and lengths of a file's parts. A file without rows is one, so that its part of the output has the schema.
+/// Returns the offsets and lengths of a file's parts. A file without rows is one part, so that its output has the schema.
 fn cut(groups: &[usize], chunk_rows: Option<usize>) -> Vec<(usize, usize)> {
     let rows: usize = groups.iter().sum();
     if rows == 0 {
@@ -249,7 +249,7 @@ fn cut(groups: &[usize], chunk_rows: Option<usize>) -> Vec<(usize, usize)> {
     parts
 }
 
-/// All files have the same columns, in the same order: else a function would see another table in each.
+/// Checks that all files have the same columns in the same order, so that the function is given the same schema for each.
 fn same_schema(first: &str, expected: &Schema, path: &str, schema: &Schema) -> Result<()> {
     let differs = |what: String| {
         Err(Error::refused(format!(
@@ -269,10 +269,10 @@ fn same_schema(first: &str, expected: &Schema, path: &str, schema: &Schema) -> R
         }
     }
     if let Some(name) = schema.iter_names().find(|name| !expected.contains(name)) {
-        return differs(format!("it has a column {:?} more", name.as_str()));
+        return differs(format!("it also has a column {:?}", name.as_str()));
     }
     if !schema.iter_names().eq(expected.iter_names()) {
-        return differs("their order differs".to_string());
+        return differs("the order of the columns differs".to_string());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Which tasks of this process are to stop.
+//! Which tasks of this process must stop.
 //!
-//! Ballista drops the future of a task that is cancelled, but what that future has begun goes on: each partition is driven by a
-//! task of its own. So the future's drop cancels a token, at which the closure's call looks.
+//! Ballista drops the future of a task that is cancelled. But the work that the future has begun goes on, because each partition is driven
+//! by a separate tokio task. So the drop of the future cancels a token, and the call of the closure looks at that token.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,14 +23,14 @@ use polars_par_apply::CancelToken;
 
 static TOKENS: LazyLock<Mutex<HashMap<String, CancelToken>>> = LazyLock::new(Mutex::default);
 
-/// The token of a task that runs here; one that nobody cancels, if it is not known.
+/// Returns the token of a task that runs in this process. If the task is not known, nobody cancels the token.
 pub(crate) fn token_of(task: Option<&str>) -> CancelToken {
     let tokens = TOKENS.lock().unwrap_or_else(PoisonError::into_inner);
     let token = task.and_then(|task| tokens.get(task));
     token.cloned().unwrap_or_default()
 }
 
-/// As long as it is there, the task has a token; which is cancelled when it goes.
+/// Gives a task a token, which is cancelled when this value is dropped.
 struct Watched {
     task: String,
     token: CancelToken,
@@ -54,7 +54,7 @@ impl Drop for Watched {
     }
 }
 
-/// Ballista's own engine, whose tasks have tokens.
+/// Ballista's own engine, with a token for each task.
 #[derive(Default)]
 pub(crate) struct Engine(DefaultExecutionEngine);
 

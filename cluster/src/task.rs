@@ -1,4 +1,4 @@
-//! A part, run on an executor: read, call, and written or encoded.
+//! How an executor runs a part: it reads the rows, calls the function, and writes or encodes the output.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -18,17 +18,17 @@ use polars_par_apply::{CallOptions, CancelToken, Function, Outcome, ParApply, Re
 use crate::error::TaskError;
 use crate::wire::{FileState, From, GivesBack, Named, Report, WireCall, WirePart};
 
-/// How large a piece of a frame is that is sent: small beside what messages may have, large beside what each costs.
+/// The size of a piece of a frame that is sent: far below the limit of a message, and large compared with what a message costs.
 pub(crate) const PIECE: usize = 512 * 1024;
 
-/// The key under which a part's file has its report.
+/// The metadata key of the report in a part's file.
 pub(crate) const REPORT_KEY: &str = "polars-par-apply.report";
-/// The key under which it has the id of its job.
+/// The metadata key of the job's id.
 pub(crate) const JOB_KEY: &str = "polars-par-apply.job";
-/// The key under which it has the failures that were let pass.
+/// The metadata key of the failures that the policy let pass.
 pub(crate) const FAILURES_KEY: &str = "polars-par-apply.failures";
 
-/// What is sent of a part: its report, and the pieces of its failures and its output.
+/// What an executor sends for a part: its report, and the pieces of its failures and its output.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) report: Report,
@@ -36,7 +36,7 @@ pub(crate) struct Done {
     pub(crate) output: Vec<u8>,
 }
 
-/// Runs a part; whatever goes wrong is in the report.
+/// Runs a part. All errors are in the report.
 pub(crate) fn run(
     registry: &Registry,
     call: &WireCall,
@@ -63,7 +63,7 @@ pub(crate) fn run(
             report.failures = *failures as u64;
             report.retries = *retries as u64;
             report.rows_out = outcome.output.height() as u64;
-            // The first part's say which columns there are.
+            // The failures of the first part are always sent, since they say which columns there are.
             let failed = match outcome.failures.height() {
                 0 if part.part > 0 => Vec::new(),
                 _ => encoded(of_part(outcome.failures, part.part))?,
@@ -108,7 +108,7 @@ pub(crate) fn run(
     }
 }
 
-/// What is said of a part of a call that another build has sent.
+/// Returns the report about a part of a call that cannot be read, because another build has sent it.
 pub(crate) fn unreadable(part: &WirePart, message: &str) -> Done {
     Done {
         report: Report {
@@ -123,7 +123,7 @@ pub(crate) fn unreadable(part: &WirePart, message: &str) -> Done {
     }
 }
 
-/// The failures of parts with the part's number, which is 0 in its own frame.
+/// Returns the failures with the part's number; in the part's own frame it is 0.
 fn of_part(mut failures: DataFrame, part: u32) -> DataFrame {
     let parts = failures.column("part").map(|column| {
         let numbers = Column::new_scalar("part".into(), Scalar::from(part), column.len());
@@ -139,7 +139,7 @@ fn pieces(bytes: &[u8]) -> u32 {
     bytes.len().div_ceil(PIECE) as u32
 }
 
-/// Who ran a part.
+/// Returns the name of this executor: its host and process.
 pub(crate) fn executor_name() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
@@ -149,7 +149,7 @@ pub(crate) fn executor_name() -> String {
     format!("{host}:{}", std::process::id())
 }
 
-/// The function that is meant, if this build has it.
+/// Returns the function that the call names, if this build has it.
 fn checked(registry: &Registry, call: &WireCall) -> Result<Function, TaskError> {
     let wanted = &call.function;
     let mismatch = |message: String| TaskError::Mismatch {
@@ -181,7 +181,7 @@ fn checked(registry: &Registry, call: &WireCall) -> Result<Function, TaskError> 
     Ok(function)
 }
 
-/// The call over the part, as on one machine.
+/// Makes the call over the part, as on one machine.
 fn called(
     function: &Function,
     call: &WireCall,
@@ -239,7 +239,7 @@ fn read(
         From::Parquet { file, offset } => {
             let changed = || TaskError::Changed {
                 message: format!(
-                    "file {:?} was changed after the call had begun; run the call again when its files stay as they are",
+                    "file {:?} was changed after the call had begun; run the call again when the files no longer change",
                     file.path
                 ),
             };
@@ -273,9 +273,9 @@ fn read(
     Ok(frame)
 }
 
-/// A frame as bytes, with every dtype as it is.
+/// Encodes a frame as bytes; all dtypes are kept.
 pub(crate) fn encoded(mut frame: DataFrame) -> Result<Vec<u8>, TaskError> {
-    // In one chunk: a file has one dictionary for each column.
+    // The frame must be one chunk, since a file has one dictionary for each column.
     frame.rechunk_mut();
     let mut bytes = Vec::new();
     IpcWriter::new(&mut bytes)
@@ -293,17 +293,17 @@ pub(crate) fn decoded(bytes: &[u8]) -> polars::error::PolarsResult<DataFrame> {
     IpcReader::new(Cursor::new(bytes)).finish()
 }
 
-/// Where a part's output is in the folder of a sink.
+/// Returns the path of a part's output in the folder of a sink.
 pub(crate) fn part_path(folder: &Path, part: u32, digits: usize) -> PathBuf {
     folder.join(format!("part-{part:0digits$}.parquet"))
 }
 
-/// What a part's file is called while it is written; other programs pass over it.
+/// Returns the beginning of the names that files have while they are written; other programs ignore such names.
 pub(crate) fn temporary_prefix(job: &str) -> String {
     format!(".{job}-")
 }
 
-/// Writes a part's output: under another name first, so that a file of its name is always whole.
+/// Writes a part's output under a temporary name, and then renames it, so that a file with the final name is always complete.
 fn write(
     mut frame: DataFrame,
     path: &Path,
@@ -343,7 +343,7 @@ fn write(
                 .finish(&mut frame)?;
             file.sync_all()?;
             match fs::rename(&temporary, path) {
-                // Another driver of the same call has finished, and cleared up after it: the file is there.
+                // Another driver of the same call has finished and removed its temporary files; the file is there.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.exists() => {}
                 renamed => renamed?,
             }
@@ -358,7 +358,7 @@ fn write(
     })
 }
 
-/// The lowest part that failed in this process, of the latest runs.
+/// The lowest part that failed in this process, for each of the latest runs.
 static FAILED: Mutex<VecDeque<(String, u32)>> = Mutex::new(VecDeque::new());
 
 /// How many runs are remembered.

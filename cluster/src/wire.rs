@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::TaskError;
 use crate::task::executor_name;
 
-/// A call, as executors are given it: the function's name and plain data, never code.
+/// A call as executors are given it: the function's name and plain data, and no code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WireCall {
     pub(crate) function: Named,
     pub(crate) options: CallOptions,
     pub(crate) retry: Option<Retry>,
     pub(crate) seed: Option<u64>,
-    /// Of one job: a part that fails on an executor ends its later parts of the same job.
+    /// The id of one job. If a part fails on an executor, the executor skips later parts of the same job.
     pub(crate) run: String,
-    /// The columns that are read of files; all, if none are named.
+    /// The columns that are read of files; `None` stands for all.
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) gives: GivesBack,
 }
 
-/// Which function it is, for an executor to compare with its own.
+/// The identity of a function, which an executor compares with that of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Named {
     pub(crate) name: String,
     /// The name, the verb and the types, as text.
     pub(crate) line: String,
     pub(crate) version: String,
-    /// The version of this crate, whose messages these are.
+    /// The version of this crate, which defines the messages.
     pub(crate) build: String,
 }
 
@@ -46,7 +46,7 @@ impl Named {
     }
 }
 
-/// What becomes of the output of a part.
+/// Where the output of a part goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum GivesBack {
     /// It is sent to the driver.
@@ -60,11 +60,11 @@ pub(crate) enum GivesBack {
     },
 }
 
-/// What a part is.
+/// A part: its number, its rows, and where they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WirePart {
     pub(crate) part: u32,
-    /// The number of its first row in the whole input; none where a column has the numbers.
+    /// The number of its first row in the whole input; `None` if a column has the numbers.
     pub(crate) first_row: Option<u64>,
     pub(crate) rows: u64,
     pub(crate) from: From,
@@ -72,15 +72,15 @@ pub(crate) struct WirePart {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum From {
-    /// Rows of a Parquet file, from this one on.
+    /// Rows of a Parquet file, from the row at `offset` on.
     Parquet { file: FileState, offset: u64 },
     /// A file of Arrow's IPC format, which the driver wrote.
     Spooled { path: String, digest: String },
-    /// The bytes of such a file, which are sent along.
+    /// The bytes of such a file, which are sent with the plan.
     Sent,
 }
 
-/// A file, and how to see that it is still the one that the parts were cut of.
+/// A file, and how to check that it has not changed since it was cut into parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
     pub(crate) path: String,
@@ -102,7 +102,7 @@ impl FileState {
     }
 }
 
-/// What became of a part.
+/// The result of a part, without its data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) part: u32,
@@ -114,17 +114,17 @@ pub(crate) struct Report {
     /// The executor that ran it: its host and process.
     pub(crate) executor: String,
     pub(crate) error: Option<TaskError>,
-    /// Whether it was not run, since a part before it had failed.
+    /// Whether the part was not run, because a lower part had failed.
     pub(crate) skipped: bool,
     /// The file with its output.
     pub(crate) file: Option<String>,
-    /// How many pieces come after this one: those of the failures, then those of the output.
+    /// How many pieces come after this one: first those of the failures, then those of the output.
     pub(crate) failure_pieces: u32,
     pub(crate) output_pieces: u32,
 }
 
 impl Report {
-    /// That of a part with which nothing was done yet.
+    /// Returns the report of a part that was not run yet.
     pub(crate) fn of(part: &WirePart) -> Self {
         Report {
             part: part.part,

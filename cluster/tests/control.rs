@@ -1,4 +1,4 @@
-//! Cancelled, late, several at once.
+//! Calls that are cancelled, calls that exceed their deadline, and several calls at the same time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ fn a_cancelled_call_ends_soon() {
         panic!("{error}");
     };
     assert_eq!((*parts, *deadline), (40, None));
-    // The executors are free at once.
+    // The executors are free again immediately.
     let hypot = registry().get("hypot").unwrap();
     let began = Instant::now();
     let call = cluster.of(&rows()).select(["x", "y"]).call(&hypot);
@@ -90,7 +90,7 @@ fn a_frozen_scheduler_is_not_waited_for() {
     let job = std::thread::spawn(move || call.collect());
     std::thread::sleep(Duration::from_millis(300));
     let scheduler = processes.scheduler_id().unwrap();
-    // SAFETY: the process is a child of this one that was not waited for, so that its id is its own.
+    // SAFETY: the process is a child of this one that was not waited for, so no other process can have its id.
     let sent = unsafe { libc::kill(scheduler as libc::pid_t, libc::SIGSTOP) };
     assert_eq!(sent, 0);
     let began = Instant::now();
@@ -184,7 +184,7 @@ fn calls_within_a_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let url = shared().url().to_string();
     let rows = runtime.block_on(async move {
-        // It waits, and it is dropped, on a thread of another runtime.
+        // The call waits, and the connection is dropped, on a thread of another runtime.
         let cluster = polars_par_apply_cluster::Cluster::connect(url).unwrap();
         let same = registry().get("same").unwrap();
         cluster.of(&rows()).call(&same).collect().unwrap().output

@@ -1,4 +1,4 @@
-//! Every dtype comes back as it was.
+//! Every dtype is kept.
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use polars::prelude::*;
@@ -13,7 +13,7 @@ crate::laws! {
     wide_integers_of_files_are_those_of_one_machine
 }
 
-/// A column of every dtype that a frame can send, each with a null.
+/// A frame with a column of every dtype that can be sent, each with a null.
 fn columns() -> Vec<Column> {
     let numbers = [Some(1i64), None, Some(-3), Some(127), Some(0), Some(5)];
     let of = |dtype: DataType| {
@@ -123,7 +123,7 @@ fn columns() -> Vec<Column> {
     columns
 }
 
-/// The columns by themselves: their nature is in the message.
+/// Compares column by column, so that the message names the column and its dtype.
 fn every_dtype_comes_back() {
     let (cluster, same) = (shared(), registry().get("same").unwrap());
     let all = DataFrame::new(6, columns()).unwrap();
@@ -146,7 +146,7 @@ fn of_int128() -> DataFrame {
 fn what_parquet_holds_is_written() {
     let (cluster, same) = (shared(), registry().get("same").unwrap());
     let data = files(DataFrame::new(6, columns()).unwrap(), &[2, 0, 4]);
-    // What a file gives on one machine.
+    // What a file of the same frame gives on one machine.
     let expected = read_folder(&data.path("in"));
     let collected = cluster
         .scan_parquet(data.pattern())
@@ -163,7 +163,7 @@ fn what_parquet_holds_is_written() {
     assert_same(&read_folder(&folder), &expected);
 }
 
-/// Int128 is not in every Parquet reader.
+/// Not every Parquet reader supports Int128.
 fn wide_integers_of_files_are_those_of_one_machine() {
     let unknown = registry().get("same").unwrap();
     let data = files(of_int128(), &[6]);

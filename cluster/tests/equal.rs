@@ -1,4 +1,4 @@
-//! A call on a cluster gives what it gives on one machine.
+//! A call on a cluster gives the same as on one machine.
 
 use polars::prelude::*;
 use polars_par_apply::{ParApply, ParApplyLazy, Registry};
@@ -18,7 +18,7 @@ crate::laws! {
     a_call_of_no_rows_has_the_schema
 }
 
-/// The functions of rows and of chunks, with what they are given.
+/// The functions of rows and of chunks, with the columns that they are given.
 const CALLS: [(&str, &[&str]); 7] = [
     ("hypot", &["x", "y"]),
     ("several", &["y", "text"]),
@@ -59,7 +59,7 @@ fn every_verb_gives_what_it_gives_locally() {
         assert_eq!(written.output.files.len(), 6);
         assert!(written.output.files.iter().all(|file| file.is_file()));
 
-        // In a query, a function does the same.
+        // In a query, a function gives the same.
         if function.verb() != "chunks" {
             let lazy = data.frame.clone().lazy().par_apply();
             let lazy = lazy.select(columns.iter().copied()).call(&function);
@@ -95,7 +95,7 @@ fn parts_are_files_row_groups_or_chunks() {
     let frame = cluster.of(&data.frame).chunk_rows(25);
     assert_eq!(heights(frame), (vec![25, 25, 10], 3));
 
-    // A list of paths keeps its order; a folder is its files.
+    // A list of paths keeps its order, and a folder stands for its files.
     let same = registry().get("same").unwrap();
     let path = |number: usize| data.path(&format!("in/{number:03}.parquet"));
     let reversed = cluster.scan_parquet(vec![path(5), path(3)]);

@@ -1,4 +1,4 @@
-//! Errors name the row of the whole input; what cannot be followed is refused before anything is run.
+//! Errors have the row's number in the whole input, and a call that cannot be followed is refused before anything is run.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ crate::laws! {
     addresses_are_looked_at
 }
 
-/// 60 texts that are numbers, but for some.
+/// 60 texts, most of which are numbers.
 fn texts(bad: &[usize]) -> Data {
     let ids = 0..60usize;
     let texts: Vec<String> = ids
@@ -76,7 +76,7 @@ fn the_lowest_failing_row_is_named() {
         .collect()
         .unwrap_err();
     assert_eq!(error.row(), Some(33));
-    // A folder whose call failed is not taken for done.
+    // A folder whose call failed does not count as finished.
     let folder = data.path("out");
     let error = parse(&data)
         .call(&parsed)
@@ -95,7 +95,7 @@ fn a_panic_is_an_error() {
         panic!("{error}");
     };
     assert_eq!(kind, "panic");
-    // The cluster is as before.
+    // The cluster works as before.
     let same = registry().get("same").unwrap();
     assert_same(
         &shared().of(&rows()).call(&same).collect().unwrap().output,
@@ -157,7 +157,7 @@ fn max_failures_are_of_all_parts() {
         panic!("{error}");
     };
     assert_eq!((*limit, *failures), (2, 3));
-    // All parts of a sink are there, and it is not taken for done, until more failures are allowed.
+    // All parts of the sink are there, but it does not count as finished until more failures are allowed.
     let folder = data.path("out");
     for _ in 0..2 {
         let call = call().max_failures(2).call(&parsed);
@@ -264,7 +264,7 @@ fn what_cannot_be_followed_is_refused() {
     for (options, said) in options {
         refused(call().with(&options), "hypot", said);
     }
-    // The others are followed as if they were given one by one.
+    // The other options are followed as if they had been given one by one.
     let options = CallOptions::new()
         .names(["length"])
         .first_row(7)

@@ -6,7 +6,7 @@ use polars_par_apply::Registry;
 use polars_par_apply::prelude::*;
 use polars_par_apply::rand::RngExt;
 
-/// The environment's variable that gives a process another build.
+/// The environment variable that makes a process another build.
 pub(crate) const BUILD: &str = "CLUSTER_LAWS_BUILD";
 
 pub(crate) fn registry() -> Registry {
@@ -62,12 +62,12 @@ pub(crate) fn registry() -> Registry {
             assert!(x != 25, "x is 25");
             x
         })
-        // For so many milliseconds.
+        // Sleeps for `x` milliseconds.
         .rows("sleep", |x: i64| {
             std::thread::sleep(Duration::from_millis(x as u64));
             x
         })
-        // Ends the process at the first row that has the path of a file that is not there yet.
+        // Ends the process at the first row whose path is that of a file that does not exist yet.
         .rows("abort_once", |x: i64, path: &str| {
             if !path.is_empty() && std::fs::File::create_new(path).is_ok() {
                 std::process::abort();
@@ -89,7 +89,7 @@ pub(crate) fn registry() -> Registry {
         .function("random")
         .seeded()
         .rows(|rng: &mut RowRng, x: i64| x as f64 + rng.random_range(0.0..1.0))
-        // Fails at the first attempt in a process, of each row.
+        // Fails at the first attempt for each row in a process.
         .function("flaky")
         .state(std::collections::HashSet::<i64>::new)
         .rows(

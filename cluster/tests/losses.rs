@@ -1,4 +1,4 @@
-//! A process that dies, freezes, or comes late costs time and never a row.
+//! If a process dies, freezes or starts late, the call takes longer, and no row is lost.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ crate::laws! {
     the_driver_is_lost
 }
 
-/// 24 files of 10,000 rows, with work of 40 ms each: reading, mapping, and results of some megabytes in all.
+/// 24 files of 10,000 rows, each of which takes 40 ms; the results have some megabytes in all.
 fn data() -> Data {
     let rows = 24 * 10_000i64;
     let every = rows / 24;
@@ -62,7 +62,7 @@ fn expected(data: &Data) -> DataFrame {
     frame
 }
 
-/// No file twice, none but the parts', and none of those half.
+/// Checks that the folder has one complete file for each part, and no other file.
 #[track_caller]
 fn assert_whole(folder: &Path, parts: usize, expected: &DataFrame) {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -77,7 +77,7 @@ fn assert_whole(folder: &Path, parts: usize, expected: &DataFrame) {
     assert_same(&read_folder(folder), expected);
 }
 
-/// Calls while one executor of two is killed after so long, and gives how long it took.
+/// Makes a call, kills one of two executors after the time `after`, and returns what the call returned.
 fn with_kill<T: Send + 'static>(
     processes: &mut LocalCluster,
     after: Duration,
@@ -89,7 +89,7 @@ fn with_kill<T: Send + 'static>(
     job.join().unwrap()
 }
 
-/// Moments that lie over the whole call: the scan, the map, the merge, the result. How long a call takes is measured first.
+/// The kills are spread over the whole call: the scan, the map, the merge, the result. How long a call takes is measured first.
 fn sweep(moments: u32, call: impl Fn(&Cluster, &str) + Clone + Send + 'static) {
     let (mut processes, cluster) = started(builder());
     call(&cluster, "first");
@@ -106,7 +106,7 @@ fn sweep(moments: u32, call: impl Fn(&Cluster, &str) + Clone + Send + 'static) {
         let took = began.elapsed();
         longest = longest.max(took.saturating_sub(peace));
         processes.add_executor().unwrap();
-        // The one that died may be counted still.
+        // The executor that was killed may still be counted.
         wait_until("the cluster has two executors again", || {
             cluster.executors().unwrap() == 2
         });
@@ -146,7 +146,7 @@ fn the_kill_sweep_of_frames() {
 }
 
 fn signal(id: u32, signal: libc::c_int) {
-    // SAFETY: the process is a child of this one, which has not been waited for, so that its id is its own.
+    // SAFETY: the process is a child of this one that was not waited for, so no other process can have its id.
     let sent = unsafe { libc::kill(id as libc::pid_t, signal) };
     assert_eq!(sent, 0);
 }
@@ -165,7 +165,7 @@ fn a_frozen_executor_costs_time() {
     signal(frozen, libc::SIGSTOP);
     job.join().unwrap().unwrap();
     assert_whole(&folder, 24, &expected);
-    // What it does when it goes on harms nothing.
+    // When the frozen executor goes on, it does no harm.
     signal(frozen, libc::SIGCONT);
     std::thread::sleep(Duration::from_secs(2));
     assert_same(&read_folder(&folder), &expected);
@@ -189,7 +189,7 @@ fn a_late_executor_takes_part() {
     assert!(found.stats.parts.iter().any(|part| late(&part.executor)));
 }
 
-/// Rows of which one in the middle has a path.
+/// Rows, one of which, in the middle, has a path.
 fn with_path(path: &str) -> DataFrame {
     let paths = (0..60).map(|row| if row == 33 { path } else { "" });
     df!["x" => (0..60i64).collect::<Vec<_>>(), "path" => paths.collect::<Vec<_>>()].unwrap()
@@ -292,7 +292,7 @@ fn the_scheduler_is_lost_for_good() {
         "{:?}",
         began.elapsed()
     );
-    // Another cluster goes on with the folder.
+    // Another cluster completes the folder.
     let (_processes, cluster) = started(builder());
     let written = self::call(&cluster, &data).sink_parquet(&folder).unwrap();
     assert_eq!(written.output.rows as usize, data.frame.height());
@@ -315,7 +315,7 @@ fn the_scheduler_is_lost_and_comes_again() {
     assert_same(&read_folder(&folder), &expected(&data));
 }
 
-/// A driver that is gone leaves a folder in which the next one goes on.
+/// If a driver dies, the next one completes its folder.
 fn the_driver_is_lost() {
     let data = data();
     let (_processes, cluster) = started(builder());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use polars::prelude::*;
 use polars_par_apply_cluster::{Cluster, LocalBuilder, LocalCluster};
 
-/// A cluster with two executors of one thread, which loses what is silent for three seconds.
+/// A cluster with two executors of one thread, which counts an executor as lost after three seconds without a heartbeat.
 pub(crate) fn builder() -> LocalBuilder {
     LocalCluster::builder()
         .executors(2)
@@ -24,7 +24,7 @@ pub(crate) fn started(builder: LocalBuilder) -> (LocalCluster, Cluster) {
     (processes, cluster)
 }
 
-/// The cluster of the laws that harm no process.
+/// The cluster that the laws share that kill no process.
 pub(crate) fn shared() -> Cluster {
     static SHARED: Mutex<Option<(LocalCluster, Cluster)>> = Mutex::new(None);
     let mut shared: MutexGuard<'_, _> = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// The files' pattern.
+    /// Returns a pattern for the files.
     pub(crate) fn pattern(&self) -> String {
         format!("{}/in/*.parquet", self.folder.path().display())
     }
@@ -48,7 +48,7 @@ impl Data {
     }
 }
 
-/// Files of a frame, of so many rows each.
+/// Writes a frame to files: one for each entry of `rows`, with that number of rows.
 pub(crate) fn files(frame: DataFrame, rows: &[usize]) -> Data {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("in")).unwrap();
@@ -70,7 +70,7 @@ pub(crate) fn write(mut frame: DataFrame, path: &Path) {
         .unwrap();
 }
 
-/// 60 rows: an id from 0, numbers and text, each with nulls.
+/// 60 rows with an id from 0, and numbers and text with nulls.
 pub(crate) fn rows() -> DataFrame {
     let ids = 0..60i64;
     let texts = [
@@ -89,19 +89,19 @@ pub(crate) fn rows() -> DataFrame {
     .unwrap()
 }
 
-/// Unequal files, of which two have no rows.
+/// Files of unequal lengths, two of which have no rows.
 pub(crate) fn unequal() -> Data {
     files(rows(), &[0, 1, 25, 14, 0, 20])
 }
 
-/// What the folder of a sink has, in the order of its files' names.
+/// Returns the rows in the folder of a sink, in the order of the files' names.
 pub(crate) fn read_folder(folder: &Path) -> DataFrame {
     let path = folder.to_string_lossy();
     let frame = LazyFrame::scan_parquet(path.as_ref().into(), Default::default()).unwrap();
     frame.collect().unwrap()
 }
 
-/// Waits for a condition, not for ever.
+/// Waits for a condition, but not for ever.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {

@@ -1,15 +1,17 @@
-//! The laws of `polars-par-apply-cluster`. Each starts the processes that it needs, which are this same program in the roles
-//! of a cluster, and which end with it, however it ends.
+//! The laws of `polars-par-apply-cluster`.
 //!
-//! | law | guarded by |
+//! Each law starts the processes that it needs. They run this same program in the roles of a cluster, and end with it, in whatever way it
+//! ends.
+//!
+//! | law | checked by |
 //! |---|---|
-//! | a call on a cluster gives what it gives on one machine | `equal` |
-//! | every dtype comes back as it was | `dtypes` |
-//! | errors name the row of the whole input; what cannot be followed is refused before anything is run | `faults` |
-//! | a process that dies, freezes, or comes late costs time and never a row | `losses` |
-//! | the files of a sink are whole, there once, and one call's | `sinks` |
-//! | cancelled, late, several at once | `control` |
-//! | certificates and tokens are asked for | `security` |
+//! | a call on a cluster gives the same as on one machine | `equal` |
+//! | every dtype is kept | `dtypes` |
+//! | errors have the row's number in the whole input; a call that cannot be followed is refused before anything is run | `faults` |
+//! | if a process dies, freezes or starts late, the call takes longer, and no row is lost | `losses` |
+//! | the files of a sink are complete, exist once, and are those of one call | `sinks` |
+//! | calls can be cancelled, can have a deadline, and can be made at the same time | `control` |
+//! | certificates and tokens are required | `security` |
 
 mod control;
 mod dtypes;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// However a wait goes wrong, the laws end, and their processes with them.
+/// After this time the laws are ended, with their processes, even if a wait never ends.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 fn main() -> ExitCode {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         std::process::exit(101);
     });
     let mut arguments = Arguments::from_args();
-    // Each has processes of its own.
+    // Each law has its own processes.
     arguments.test_threads.get_or_insert(2);
     let laws = [
         equal::laws(),
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Trials of functions, by their names.
+/// Makes trials of functions, with their names.
 #[macro_export]
 macro_rules! laws {
     ($($law:ident)*) => {

@@ -1,4 +1,4 @@
-//! Certificates and tokens are asked for.
+//! Certificates and tokens are required.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn a_token_is_asked_for() {
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(!ended.status.success() && said.contains("token"), "{said}");
 
-    // One that dies costs time here too.
+    // If an executor dies, no row is lost here either.
     let sleep = registry().get("sleep").unwrap();
     let frame = df!["x" => vec![100i64; 20]].unwrap();
     let call = cluster.of(&frame).chunk_rows(1).call(&sleep);
@@ -60,7 +60,7 @@ fn a_token_is_asked_for() {
     assert_same(&job.join().unwrap().unwrap().output, &expected);
 }
 
-/// The certificate of an authority, and one that it has given.
+/// The certificate of an authority, and a certificate that it has signed.
 fn certificates() -> (String, String, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -113,7 +113,7 @@ fn certificates_are_asked_for() {
         .unwrap();
     assert_same(&read_folder(&folder), &rows());
 
-    // Without certificates, and with those of another authority.
+    // A driver without certificates, and one with certificates of another authority.
     let patience = Duration::from_millis(300);
     let plain = Cluster::builder(processes.url())
         .patience(patience)

@@ -1,4 +1,4 @@
-//! The files of a sink are whole, there once, and one call's.
+//! The files of a sink are complete, exist once, and are those of one call.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ fn a_folder_of_other_files_is_left_alone() {
     assert_eq!(names(&folder), ["mine.txt"]);
 }
 
-/// As if its driver had been lost, when these parts were there.
+/// Leaves the folder as if the driver had been lost when these parts were there.
 fn interrupted(data: &Data, folder: &Path, parts: &[usize]) {
     call(data).sink_parquet(folder).unwrap();
     for part in (0..6).filter(|part| !parts.contains(part)) {
@@ -116,7 +116,7 @@ fn files_that_are_not_whole_are_not_taken() {
     interrupted(&data, &folder, &[0, 1, 2, 3, 4, 5]);
     let path = |part: usize| folder.join(format!("part-{part:05}.parquet"));
     let bytes = std::fs::read(path(2)).unwrap();
-    // Half a file, which no task leaves; a file of another program; another part's.
+    // Half a file, which no task leaves; a file of another program; a file of another part.
     std::fs::write(path(2), &bytes[..bytes.len() / 2]).unwrap();
     refused(call(&data), &folder, "part-00002.parquet");
     std::fs::copy(data.path("in/001.parquet"), path(2)).unwrap();
@@ -140,7 +140,7 @@ fn two_drivers_of_one_call() {
                 std::thread::spawn(move || call.sink_parquet(folder))
             })
             .collect();
-        // The second may come when all is done.
+        // The second driver may come when everything is done.
         let ended: Vec<_> = drivers
             .into_iter()
             .map(|driver| driver.join().unwrap())
@@ -156,7 +156,7 @@ fn two_drivers_of_one_call() {
     }
 }
 
-/// Not both can have written all files of one folder.
+/// Two calls cannot both have written all files of one folder.
 fn two_calls_in_one_folder() {
     let data = unequal();
     let hypot = registry().get("hypot").unwrap();
@@ -176,7 +176,7 @@ fn two_calls_in_one_folder() {
                 assert!(matches!(error.kind(), ErrorKind::Sink { .. }), "{error}");
             }
         }
-        // Whoever ended last has all of it.
+        // The call that ended last has all files.
         if let [(name, Ok(_)), (_, Err(_))] | [(_, Err(_)), (name, Ok(_))] = &ended {
             let expected = of(name).collect().unwrap().output;
             assert_eq!(names(&folder).len(), 6);
