@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Where a Polars expression exists, the expression is the right tool: Polars optimises it with the rest of its query. This crate is
-//! for what no expression says: a parser, a formula of your own, a call into another crate.
+//! for what no expression can compute: a parser, a formula of your own, a call into another crate.
 //!
 //! Begin with the [tour](guide::tour), look up a question in the [cookbook](guide::cookbook), or find the verb for your case in
 //! [which verb](guide::which_verb). The [guide] has all pages.
@@ -68,11 +68,12 @@
 //!    number of rows, they stand in the order of the input's rows. Groups stand in the order of their first rows, and the rows within a
 //!    group in the order of the input. Where rows are dropped, which [`OnError::Skip`] and [`OnCancel::Partial`] ask for,
 //!    [`kept_rows`](Outcome::kept_rows) returns the input rows that are left, in the same order.
-//! 2. **Exactly once.** The closure is called once for each row (column, part, group): never on invented data, and never twice to
-//!    probe. Only `retry` calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most
+//! 2. **Exactly once.** The closure is called once for each row (column, part, group): never for made-up values, and never for a
+//!    trial. Only `retry` calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most
 //!    once for each row.
-//! 3. **The same answer** on one worker and on many; with `seed`, the same random numbers too. [`sequential`](Apply::sequential) runs
-//!    the call on the calling thread.
+//! 3. **The same answer** on one worker and on many; with `seed`, the same random numbers too. (`chunks` without
+//!    [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows) makes one part for each worker, so a result that depends on
+//!    the parts depends on the workers.) [`sequential`](Apply::sequential) runs the call on the calling thread.
 //! 4. **All checks come first.** Every fault of a call is reported at once, before the closure is called.
 //! 5. **Types.** A conversion that keeps every value is silent (`Int32` as `i64` or `f64`). One that can lose something is an error that
 //!    says how to mend it, unless [`Casts::Lossy`] permits it. [`returns`](Apply::returns) gives results other dtypes than those of
@@ -142,7 +143,7 @@
 //! | `dtype-array` | | Array as `Vec<T>` and `Series` |
 //! | `dtype-struct` | | Struct columns as `Struct<T>` |
 //! | `timezones` | | Datetime with a time zone as `chrono::DateTime<Utc>` |
-//! | `dtype-decimal` | | Decimal columns; their cells need the next feature |
+//! | `dtype-decimal` | | Decimal columns; closures need the feature `rust_decimal` for their cells |
 //! | `rust_decimal` | | Decimal as `rust_decimal::Decimal` |
 //! | `lazy` | | closures in a lazy query: [`rows`](https://docs.rs/polars-par-apply/latest/polars_par_apply/fn.rows.html), an expression; [`ParApplyLazy`](https://docs.rs/polars-par-apply/latest/polars_par_apply/trait.ParApplyLazy.html) on `LazyFrame`: rows, groups, windows, chunks, and streams of batches; brings `dtype-struct` |
 //! | `progress` | | `ProgressBar`, a bar on the terminal for [`Apply::progress`], which takes a closure without it |

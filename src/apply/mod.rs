@@ -57,6 +57,7 @@ use crate::write::{IntoColumns, IntoMask, IntoRow, IntoRows, IntoStack};
 /// | `retry` (feature `retry`) | a row that returned an error is called again later |
 /// | [`cancel_token`](Apply::cancel_token), [`deadline`](Apply::deadline), [`on_cancel`](Apply::on_cancel) | the run is stopped from outside, and what the call then gives |
 /// | [`progress`](Apply::progress) | what is called with the run's progress |
+/// | `report` (feature `report`) | the run is recorded for a picture |
 /// | [`state`](Apply::state), [`finish`](Apply::finish) | each worker has its own state: a compiled regex, a connection, a counter |
 /// | `seed` (feature `rand`) | each row has its own random stream |
 /// | [`outcome`](Apply::outcome) | a report of the run is returned with the output |

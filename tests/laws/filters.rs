@@ -159,7 +159,7 @@ fn a_filter_by_other_results_is_refused_for_a_scan() {
                 let said = scan.clone().filter(filter.clone());
                 let said = collected(&said, engine).unwrap_err().to_string();
                 let line =
-                    r#"write rows(["n"]).pinned(true).apply(…) in place of rows(["n"]).apply(…)"#;
+                    r#"write rows(["n"]).pinned(true).apply(…) instead of rows(["n"]).apply(…)"#;
                 assert!(said.contains(line), "{said}");
                 for lf in [df.clone().lazy(), scan.clone().filter(col("n").gt(lit(0)))] {
                     let out = collected(&lf.filter(filter.clone()), engine).unwrap();

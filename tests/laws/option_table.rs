@@ -85,6 +85,7 @@ macro_rules! common_options {
             $every!(.on_cancel(OnCancel::Partial)),
         );
         $found.insert("progress", $every!(.progress(|_: Tick| ())));
+        $found.insert("report", $every!(.report(&Report::new("t"))));
         $found.insert("outcome", $every!(.outcome()));
         $found.insert("by", $every!(.by(["line"])));
         $found.insert("without_keys", $every!(.without_keys()));
