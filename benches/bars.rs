@@ -15,6 +15,8 @@ use measure::table::Table;
 
 type Check = fn(&Run, &mut Table);
 
+const ALLOCATOR: &str = "the system allocator";
+
 fn main() {
     if peak::print_if_asked() {
         return;
@@ -23,7 +25,7 @@ fn main() {
     // A rival needs deep stacks (see `Keyed::polars_sum`).
     unsafe { std::env::set_var("RUST_MIN_STACK", (1usize << 30).to_string()) };
     let run = Run::from_arguments();
-    run.describe(Workers::All.count(), "the system allocator");
+    run.describe(Workers::All.count(), ALLOCATOR);
     let mut table = Table::new();
     let checks: &[(&str, Check)] = &[
         ("rows_f64", checks::rows_f64::check),
@@ -56,5 +58,5 @@ fn main() {
             check(&run, &mut table);
         }
     }
-    table.finish();
+    table.finish("bars", ALLOCATOR, &run);
 }

@@ -17,9 +17,11 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+const ALLOCATOR_NAME: &str = "mimalloc";
+
 fn main() {
     let run = Run::from_arguments();
-    run.describe(Workers::All.count(), "mimalloc");
+    run.describe(Workers::All.count(), ALLOCATOR_NAME);
     let rows = run.rows(ROWS);
     let case = RowsF64::new(rows);
     case.check();
@@ -44,5 +46,5 @@ fn main() {
             ],
         );
     }
-    table.finish();
+    table.finish("bars_mimalloc", ALLOCATOR_NAME, &run);
 }

@@ -8,11 +8,14 @@ pub(crate) struct Run {
     /// The rows of each case are divided by this.
     shrink: usize,
     filters: Vec<String>,
+    /// Whether the figures replace those in `benches/README.md`.
+    pub(crate) writes: bool,
 }
 
 impl Run {
     /// `cargo bench` says `--bench`; without it, as in `cargo test --benches`, all is run once, on small data. Any other
-    /// word is a part of the names of the groups to run; `--rounds=7` asks for so many rounds.
+    /// word is a part of the names of the groups to run; `--rounds=7` asks for so many rounds, and `--write` for the figures to be
+    /// written to `benches/README.md`, which takes all groups and all rounds.
     pub(crate) fn from_arguments() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let (options, filters): (Vec<String>, Vec<String>) = arguments
@@ -22,12 +25,19 @@ impl Run {
             .iter()
             .find_map(|option| option.strip_prefix("--rounds="));
         let rounds = rounds.map(|rounds| rounds.parse::<usize>().expect("--rounds=7"));
-        if options.iter().any(|option| option == "--bench") {
+        let is_bench = options.iter().any(|option| option == "--bench");
+        let writes = options.iter().any(|option| option == "--write");
+        assert!(
+            !writes || is_bench && filters.is_empty() && rounds.is_none(),
+            "--write takes all groups and all rounds: it goes with no other word"
+        );
+        if is_bench {
             Run {
                 rounds: rounds.unwrap_or(21).max(1),
                 warm_up: rounds.map_or(3, |_| 1),
                 shrink: 1,
                 filters,
+                writes,
             }
         } else {
             Run {
@@ -35,6 +45,7 @@ impl Run {
                 warm_up: 0,
                 shrink: 100,
                 filters,
+                writes,
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::figures::{self, Figure};
 use super::race::{Results, Times};
+use super::run::Run;
 
 /// What a bar allows.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Measured {
 pub(crate) struct Table {
     met: usize,
     missed: usize,
+    figures: Vec<Figure>,
 }
 
 impl Table {
@@ -92,8 +95,12 @@ impl Table {
         });
     }
 
-    pub(crate) fn finish(self) {
+    /// Says how many bars are met, and writes the figures to `benches/README.md` if that was asked for.
+    pub(crate) fn finish(self, bench: &str, allocator: &str, run: &Run) {
         println!("{} bars met, {} missed", self.met, self.missed);
+        if run.writes {
+            figures::write(bench, allocator, run, &self.figures);
+        }
     }
 
     fn line(&mut self, line: &Line<'_>) {
@@ -115,6 +122,13 @@ impl Table {
             None => [String::new(), String::new()],
         };
         let (measured, best) = (number(line.measured), number(line.best));
+        self.figures.push(Figure {
+            name: line.name.to_owned(),
+            measured: spaced(line.measured),
+            limit: limit.replace("<=", "≤").replace(">=", "≥"),
+            is_missed: met == Some(false),
+            time: line.times.map(|_| ours.clone()),
+        });
         let line = format!(
             "{:<82} {ours:>9} {rival:>9} {best:>8} {measured:>9} {limit:>8}  {verdict}",
             line.name
@@ -133,6 +147,13 @@ struct Line<'a> {
 
 fn number(number: Measured) -> String {
     format!("{:.2}{}", number.value, number.unit)
+}
+
+/// With a space before a unit of more than one letter.
+fn spaced(number: Measured) -> String {
+    let unit = number.unit.trim();
+    let space = if unit.len() > 1 { " " } else { "" };
+    format!("{:.2}{space}{unit}", number.value)
 }
 
 fn time(time: Duration) -> String {
