@@ -160,7 +160,9 @@ fn digits_below_the_microsecond_are_an_error_or_cut() {
             "{error}"
         );
         assert!(
-            error.to_string().contains("more precise than the column's unit, the microsecond"),
+            error
+                .to_string()
+                .contains("more precise than the column's unit, the microsecond"),
             "{error}"
         );
     };
