@@ -27,15 +27,9 @@ use polars_par_apply::prelude::*;
 /// The first row that was typed by hand.
 const TYPED: usize = 330_000;
 
-fn data(file: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data")
-        .join(file)
-}
-
 /// The destinations of the flights, as a code and as a name that was typed.
-fn destinations(names: &HashMap<String, String>) -> anyhow::Result<DataFrame> {
-    let flights = ParquetReader::new(File::open(data("flights.parquet"))?)
+fn destinations(data: &Path, names: &HashMap<String, String>) -> anyhow::Result<DataFrame> {
+    let flights = ParquetReader::new(File::open(data.join("flights.parquet"))?)
         .with_columns(Some(vec!["dest".into()]))
         .finish()?;
     let codes = flights.column("dest")?.str()?;
@@ -59,9 +53,9 @@ fn destinations(names: &HashMap<String, String>) -> anyhow::Result<DataFrame> {
 }
 
 /// The names of the airports by their codes; of those without a name, the code.
-fn airports() -> anyhow::Result<HashMap<String, String>> {
+fn airports(data: &Path) -> anyhow::Result<HashMap<String, String>> {
     let airports = CsvReadOptions::default()
-        .try_into_reader_with_file_path(Some(data("airports.csv")))?
+        .try_into_reader_with_file_path(Some(data.join("airports.csv")))?
         .finish()?;
     let (codes, names) = (
         airports.column("faa")?.str()?,
@@ -81,10 +75,10 @@ fn airports() -> anyhow::Result<HashMap<String, String>> {
     Ok(by_code)
 }
 
-/// Runs over all destinations, and returns how many were found by spelling and by likeness, and what happened.
-pub fn run(report: &Report) -> anyhow::Result<(usize, usize, Stats)> {
-    let names = airports()?;
-    let typed = destinations(&names)?;
+/// Runs over all destinations of the files in `data`, and returns how many were found by spelling and by likeness, and what happened.
+pub fn run(data: &Path, report: &Report) -> anyhow::Result<(usize, usize, Stats)> {
+    let names = airports(data)?;
+    let typed = destinations(data, &names)?;
     let spelt = typed.column("typed")?.str()?.head(Some(TYPED));
     let flown_to: BTreeSet<&str> = spelt.iter().flatten().collect();
     let outcome = typed
@@ -113,11 +107,12 @@ pub fn run(report: &Report) -> anyhow::Result<(usize, usize, Stats)> {
 
 fn main() -> anyhow::Result<()> {
     let report = Report::new("Airports by the name that was typed");
-    let (spelt, alike, stats) = run(&report)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (spelt, alike, stats) = run(&root.join("data"), &report)?;
     println!("found by spelling: {spelt}");
     println!("found by likeness: {alike}");
     println!("failed: {}", stats.failures);
     eprintln!("{stats}");
-    report.save(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/run_report.svg"))?;
+    report.save(root.join("target/run_report.svg"))?;
     Ok(())
 }

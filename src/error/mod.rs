@@ -199,8 +199,9 @@ pub enum ErrorKind {
         /// The failure after the limit, which is the [`cause`](Error::cause).
         last: Box<Error>,
     },
-    /// The call was cancelled, or its deadline passed, before all was done. For a [`Job`](crate::Job): it was cancelled or
-    /// dropped, or its pool was terminated.
+    /// The call was cancelled, or its deadline passed, before all was done.
+    ///
+    /// A [`Job`](crate::Job) ends with it too if it was dropped, or if its pool was terminated.
     #[non_exhaustive]
     Cancelled {
         /// The number of rows that were done, those that failed included; for `columns`, of columns; for `elements`, of values; for a
@@ -210,8 +211,9 @@ pub enum ErrorKind {
         total: usize,
         /// The deadline that passed; `None` if a [`CancelToken`](crate::CancelToken) was cancelled.
         deadline: Option<Duration>,
-        /// The failure that also ended the call, which is the [`cause`](Error::cause). It may not be the lowest one, since rows
-        /// before it were never reached.
+        /// The failure that also ended the call, which is the [`cause`](Error::cause).
+        ///
+        /// It may not be the lowest one, since rows before it were never reached.
         failure: Option<Box<Error>>,
         /// Whether asking for the finished part would not help: it was asked for, and a failure prevented it; or this is not a
         /// call over a frame, or is a job that had not begun.

@@ -28,7 +28,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The number of rows done, those that failed included. It is the number of columns for [`columns`](crate::Apply::columns), of
+    /// The number of rows done, those that failed included.
+    ///
+    /// It is the number of columns for [`columns`](crate::Apply::columns), of
     /// values for [`elements`](crate::Apply::elements), and of the rows of the groups for [`groups`](crate::Apply::groups) and
     /// [`transform`](crate::Apply::transform).
     pub rows: usize,
@@ -38,14 +40,20 @@ pub struct Stats {
     pub retries: usize,
     /// Whether the run was cancelled, or its deadline passed, before all was done.
     pub cancelled: bool,
-    /// How long the run took, waiting for retries included. The checks before it and the assembly of the output after it are not
+    /// How long the run took, waiting for retries included.
+    ///
+    /// The checks before it and the assembly of the output after it are not
     /// included.
     pub wall: Duration,
-    /// What each worker did. A worker's index here is its number in the spans of runs. A worker that found nothing to do has no
+    /// What each worker did.
+    ///
+    /// A worker's index here is its number in the spans of runs. A worker that found nothing to do has no
     /// entry, unless a worker with a higher number found some. A worker is a place that threads may take in turn, never two at a
     /// time: a call of `rows` that no option cuts begins with the calling thread alone, as worker 0.
     pub workers: Vec<WorkerStats>,
-    /// The number of runs of rows that were handed out. A row that is tried again is a run by itself.
+    /// The number of runs of rows that were handed out.
+    ///
+    /// A row that is tried again is a run by itself.
     pub runs: usize,
     /// The run that took longest.
     pub longest_run: Option<LongestRun>,
@@ -59,7 +67,9 @@ pub struct Stats {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// How long it was at work. For the rest of the wall time it had nothing to do.
+    /// How long the worker was at work.
+    ///
+    /// For the rest of the wall time it had nothing to do.
     pub busy: Duration,
     /// The number of rows (columns) that it did.
     pub rows: usize,
@@ -73,7 +83,9 @@ pub struct WorkerStats {
 pub struct LongestRun {
     /// How long it took.
     pub time: Duration,
-    /// Its rows, from the number of the first to that of the last, the last one included. Where
+    /// Its rows, from the number of the first to that of the last, the last one included.
+    ///
+    /// Where
     /// [`row_numbers`](crate::Apply::row_numbers) do not ascend, the numbers between need not lie within these bounds. For
     /// [`columns`](crate::Apply::columns) these are columns, and for [`groups`](crate::Apply::groups) and
     /// [`transform`](crate::Apply::transform) the positions of groups.
@@ -84,7 +96,9 @@ pub struct LongestRun {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SlowestGroup {
-    /// How long it took. Groups that take a few microseconds at most are timed several at a time; then this is the time of all of
+    /// How long it took.
+    ///
+    /// Groups that take a few microseconds at most are timed several at a time; then this is the time of all of
     /// them.
     pub time: Duration,
     /// Its position among the groups, counted from 0 in the order of their first rows.
@@ -239,7 +253,7 @@ pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

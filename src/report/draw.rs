@@ -445,7 +445,7 @@ fn blocks(runs: impl Iterator<Item = (i32, i32, i32)>) -> Vec<(i32, i32, i32)> {
                     && (last.0..=last.1).contains(&left)
                     && right - left < NARROW =>
             {
-                last.1 = right
+                last.1 = right;
             }
             _ => blocks.push((left, right, shade)),
         }

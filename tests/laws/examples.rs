@@ -47,6 +47,9 @@ mod normalize_rows_program;
 #[path = "../../examples/pool_tour.rs"]
 mod pool_tour_program;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../examples/run_report.rs"]
+mod run_report_program;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/run_scripts.rs"]
 mod run_scripts_program;
 #[allow(dead_code, unreachable_pub)]
@@ -517,4 +520,12 @@ fn background_report() {
         .unwrap();
     let rows: usize = rows.parse().unwrap();
     assert!((1_000..100_000).contains(&seen) && (seen..100_000).contains(&rows));
+}
+
+#[test]
+fn run_report() {
+    let report = Report::new("names");
+    let (spelt, alike, stats) = run_report_program::run(data(), &report).unwrap();
+    assert_eq!((spelt, alike, stats.failures), (330_000, 6_762, 14));
+    assert!(report.to_svg().unwrap().contains("no airport is called"));
 }
