@@ -166,7 +166,7 @@ fn machine() -> String {
             pages.split_once(']')?.0
         ))
     };
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let parts = [
         line("/proc/cpuinfo", "model name", ':'),
         Some(format!("{cores} cores")),

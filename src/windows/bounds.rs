@@ -819,7 +819,7 @@ mod tests {
         let null = "row 9: column \"t\": the value is null, and an order column of windows must have no nulls; fill or drop them first";
         assert_eq!(error(&case, Series::new("t".into(), values)), null);
         let nulls = Series::new("t".into(), [None::<i64>; 3]);
-        assert!(error(&ungrouped(3), nulls).starts_with("row 0: column \"t\": null"));
+        assert!(error(&ungrouped(3), nulls).starts_with("row 0: column \"t\": the value is null"));
     }
 
     #[test]
@@ -851,7 +851,7 @@ mod tests {
         );
         assert!(
             error(&case, with(&[(16, None), (17, Some(50))]))
-                .starts_with("row 16: column \"t\": null")
+                .starts_with("row 16: column \"t\": the value is null")
         );
         assert!(error(&case, with(&[(20, Some(1)), (27, None)])).starts_with("row 20: "));
     }
