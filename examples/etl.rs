@@ -33,7 +33,7 @@
 //! million rows to 790 MiB at twenty million. The calls of this crate are not the reason: with Polars' own `map` in place of the
 //! closures, and nothing of this crate in the query, it was 420 MiB and more than 900 MiB.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -58,7 +58,8 @@ pub fn run(
     token: &CancelToken,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let half = half(output)?;
+    let temporary = beside(output)?;
+    let half = temporary.path().join("half.parquet");
     let input = tempfile::tempdir()?;
     repeat(&data.join("flights.parquet"), rows, input.path(), token)?;
     let flights = scan(&input.path().join("*.parquet"))?;
@@ -69,8 +70,7 @@ pub fn run(
     write(report, engine, &half)?;
     let took = began.elapsed();
     token.check()?;
-    half.persist(output)
-        .with_context(|| format!("cannot write {}", output.display()))?;
+    fs::rename(&half, output).with_context(|| format!("cannot write {}", output.display()))?;
 
     summarise(&scan(output)?.collect()?, out)?;
     writeln!(out, "written: {}", output.display())?;
@@ -148,17 +148,13 @@ fn with_places(flights: LazyFrame, airports: &LazyFrame, end: &str) -> LazyFrame
     flights.left_join(places, col(end), col("faa"))
 }
 
-/// A file beside the final one, which is renamed to it when everything is written, and is removed if that fails.
-fn half(output: &Path) -> anyhow::Result<tempfile::TempPath> {
+/// A folder beside the final file, which is written there and moved out of it when it is whole. It is removed, whatever happens.
+fn beside(output: &Path) -> anyhow::Result<tempfile::TempDir> {
     let folder = match output.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    // `File::create_new` gives it the usual permissions; a temporary file's own are private.
-    let half = tempfile::Builder::new()
-        .make_in(folder, |path| File::create_new(path))
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
-    Ok(half.into_temp_path())
+    tempfile::tempdir_in(folder).with_context(|| format!("cannot write to {}", folder.display()))
 }
 
 fn write(query: LazyFrame, engine: Engine, file: &Path) -> PolarsResult<()> {

@@ -1,6 +1,5 @@
 //! Closures on a `LazyFrame` give the eager answer, failing rows have their number in the whole frame, and files are complete.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -594,18 +593,17 @@ fn every_sink_has_the_results() {
     });
 }
 
-/// The pattern of the guide: a temporary name, which is renamed when everything is written.
+/// The pattern of the guide: a temporary folder, out of which the file is moved when everything is written.
 fn write(
     lf: LazyFrame,
     path: &Path,
     format: FileWriteFormat,
     engine: Engine,
 ) -> anyhow::Result<()> {
-    let half = tempfile::Builder::new();
-    let half = half.make_in(path.parent().unwrap(), |half| File::create_new(half))?;
-    let half = half.into_temp_path();
+    let folder = tempfile::tempdir_in(path.parent().unwrap())?;
+    let half = folder.path().join("half");
     sink(lf, &half, format, engine)?;
-    half.persist(path)?;
+    std::fs::rename(&half, path)?;
     Ok(())
 }
 
