@@ -139,25 +139,36 @@ fn an_endless_iterator_is_taken_bit_by_bit() {
     });
 }
 
-/// Workers run items while earlier results are being read.
+/// Workers run items while earlier results are being read: while nobody asks for a result, an item that was begun before is done.
+///
+/// The iterator gives a result that is ready before it takes more items. So the second item waits here until the third is taken.
 #[test]
 fn it_works_ahead() {
     watched(|| {
         let pool = Pool::new(2).unwrap();
-        let begun = Arc::new((Mutex::new(0), Condvar::new()));
-        let own = begun.clone();
+        let (third_begins, third_began) = mpsc::channel();
+        let (second_is_read, second_was_read) = mpsc::channel();
+        let (third_is_done, third_was_done) = mpsc::channel();
+        let (third_began, second_was_read) = (Mutex::new(third_began), Mutex::new(second_was_read));
         let mut imap = pool
             .imap(0..100, move |n| {
-                *own.0.lock().unwrap() += 1;
-                own.1.notify_all();
+                match n {
+                    1 => third_began.lock().unwrap().recv().unwrap(),
+                    2 => {
+                        third_begins.send(()).unwrap();
+                        second_was_read.lock().unwrap().recv().unwrap();
+                        third_is_done.send(()).unwrap();
+                    }
+                    _ => {}
+                }
                 n
             })
             .look_ahead(8);
         assert_eq!(imap.next().unwrap().unwrap(), 0);
         assert_eq!(imap.next().unwrap().unwrap(), 1);
-        // Two results are read, and at least one more item was begun, although nobody has asked for it.
-        let guard = begun.0.lock().unwrap();
-        drop(begun.1.wait_while(guard, |begun| *begun < 3).unwrap());
+        second_is_read.send(()).unwrap();
+        third_was_done.recv().unwrap();
+        assert!(imap.map(Result::unwrap).eq(2..100));
     });
 }
 
