@@ -7,7 +7,6 @@ mod recording;
 use std::fmt;
 use std::path::Path;
 
-use messages::Messages;
 use recording::Recording;
 pub(crate) use recording::{Lane, Recorder};
 
@@ -79,15 +78,6 @@ impl Report {
         let recording = Arc::default();
         *lock(&self.last) = Arc::clone(&recording);
         recording
-    }
-
-    /// Records the messages of failures.
-    pub(crate) fn failed<T>(&self, messages: impl Iterator<Item = T>)
-    where
-        T: AsRef<str>,
-    {
-        let messages: Messages = messages.collect();
-        lock(&self.recording()).messages = messages;
     }
 
     fn recording(&self) -> Arc<Mutex<Recording>> {

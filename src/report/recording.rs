@@ -57,8 +57,8 @@ pub(crate) struct Lane {
     pub(super) longest: Vec<Long>,
 }
 
-/// What workers hand their lanes to.
-#[derive(Debug)]
+/// Records one call, also where other calls with the same report begin meanwhile. A clone records the same call.
+#[derive(Clone, Debug)]
 pub(crate) struct Recorder(Option<(Instant, Arc<Mutex<Recording>>)>);
 
 impl Recorder {
@@ -94,6 +94,17 @@ impl Recorder {
     pub(crate) fn end(&self, stats: &Stats, state: TickState) {
         if let Some((_, recording)) = &self.0 {
             lock(recording).end = Some((stats.clone(), state));
+        }
+    }
+
+    /// Takes the messages of the call's failures.
+    pub(crate) fn failed<T>(&self, messages: impl Iterator<Item = T>)
+    where
+        T: AsRef<str>,
+    {
+        if let Some((_, recording)) = &self.0 {
+            let messages: Messages = messages.collect();
+            lock(recording).messages = messages;
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use faults::Record;
 pub(crate) use hush::is_amid_a_run;
 pub use hush::keep_panic_hook;
 pub(crate) use plan::Plan;
+pub(crate) use recorder::Recorder;
 pub(crate) use shared::{Run, says_cancelled};
 pub(crate) use steps::{BATCH, Steps};
 pub(crate) use worker::{Kernel, Verdict, Worker};

@@ -3,9 +3,13 @@
 use crate::options::Options;
 
 #[cfg(feature = "report")]
-pub(super) use crate::report::{Lane, Recorder};
+pub(super) use crate::report::Lane;
+#[cfg(feature = "report")]
+pub(crate) use crate::report::Recorder;
 #[cfg(not(feature = "report"))]
-pub(super) use off::{NoLane as Lane, NoRecorder as Recorder};
+pub(super) use off::NoLane as Lane;
+#[cfg(not(feature = "report"))]
+pub(crate) use off::NoRecorder as Recorder;
 
 /// What records the runs of a call with these options.
 pub(super) fn recorder(verb: &'static str, options: &Options<'_>) -> Recorder {
@@ -27,7 +31,7 @@ mod off {
     use crate::outcome::Stats;
     use crate::progress::TickState;
 
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) struct NoRecorder;
 
     #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ mod off {
         pub(crate) fn leave(&self, _: usize, _: NoLane) {}
 
         pub(crate) fn end(&self, _: &Stats, _: TickState) {}
+
+        pub(crate) fn failed<T>(&self, _: impl Iterator<Item = T>) {}
     }
 
     impl NoLane {

@@ -131,6 +131,11 @@ impl<'r> Run<'r> {
         self
     }
 
+    /// Returns what records the run, for what is known only after it.
+    pub(crate) fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
     /// Returns the flag that stops the run from outside, if anything can stop it.
     pub(crate) fn halt_flag(&self) -> Option<Arc<Halt>> {
         self.halt.clone()

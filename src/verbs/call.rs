@@ -144,12 +144,12 @@ where
     if let Some(first) = verb.claims(plan) {
         run = run.claimed(first);
     }
-    let halt = run.halt_flag();
+    let (halt, recorder) = (run.halt_flag(), run.recorder());
     let ended = {
         let kernel = verb.kernel(&contexts, halt.as_deref());
         run.drive(&kernel)
     };
-    let report = report(ended, options, items, V::WHOLE);
+    let report = report(ended, &recorder, options, items, V::WHOLE);
     // The states are finished however the run has ended; the run's own error is returned first.
     let finished = finish(contexts.into_all());
     let (gaps, mut told) = report?;

@@ -14,7 +14,7 @@ use crate::options::{OnCancel, OnError, Options};
 use crate::outcome::{ItemKind, Outcome, Stats};
 use crate::read::Fault;
 use crate::row_numbers::RowNumbers;
-use crate::run::{Broken, Ended, Failure, Record, say};
+use crate::run::{Broken, Ended, Failure, Record, Recorder, say};
 use crate::write::Refused;
 
 /// The facts that a verb knows about its items: rows, columns, parts, or the items of a pool's verbs.
@@ -122,24 +122,22 @@ impl Told {
 /// dropped.
 pub(super) fn report(
     ended: Result<Ended, Broken>,
+    recorder: &Recorder,
     options: &Options<'_>,
     items: &dyn Items,
     whole: bool,
 ) -> Result<(Gaps, Told)> {
-    #[cfg(feature = "report")]
-    if let Some(report) = &options.report {
-        let records = match &ended {
-            Ok(ended) => &ended.failures,
-            Err(
-                Broken::Failed(records)
-                | Broken::Cancelled {
-                    failures: records, ..
-                },
-            ) => records,
-            Err(Broken::Fatal(_)) => &Vec::new(),
-        };
-        report.failed(records.iter().map(|record| text(record, items)));
-    }
+    let records = match &ended {
+        Ok(ended) => &ended.failures[..],
+        Err(
+            Broken::Failed(records)
+            | Broken::Cancelled {
+                failures: records, ..
+            },
+        ) => records,
+        Err(Broken::Fatal(_)) => &[],
+    };
+    recorder.failed(records.iter().map(|record| text(record, items)));
     let Ended {
         failures,
         undone,

@@ -1,5 +1,7 @@
 //! `Report` and the text of `Stats`: what is drawn and printed is what happened.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use polars_par_apply::prelude::*;
@@ -34,6 +36,15 @@ fn shows(svg: &str, text: &str) {
         texts.iter().any(|shown| shown == text),
         "{text:?} is not in {texts:#?}"
     );
+}
+
+/// The messages of failures that a picture shows, each after how often it was seen.
+fn failures(svg: &str) -> Vec<String> {
+    let mut texts = texts(svg).into_iter();
+    texts.find(|text| text == "Failures");
+    let shown: Vec<String> = texts.collect();
+    // What follows the heading is a legend, and then two texts for each message.
+    shown.iter().skip(2).step_by(2).cloned().collect()
 }
 
 fn no_street(n: i64) -> anyhow::Result<i64> {
@@ -216,6 +227,63 @@ fn a_report_is_of_the_call_that_began_last() {
         })
         .unwrap();
     shows(&report.to_svg().unwrap(), "t: columns");
+}
+
+/// Calls that share a report may overlap, or be made within each other. Each has its own failures, however it ends and whichever ends
+/// last.
+#[test]
+fn a_report_shows_no_failures_of_another_call() {
+    watched(|| {
+        let df = counting(2);
+        for policy in [OnError::Null, OnError::Skip, OnError::Fail] {
+            for failing in [true, false] {
+                let report = Report::new("t");
+                let call = || df.par_apply().sequential().report(&report).on_error(policy);
+                let begins_last = || {
+                    call().with_columns(|n: i64| {
+                        anyhow::ensure!(!failing, "of the last");
+                        Ok(n)
+                    })
+                };
+                let fails = |_: i64| -> anyhow::Result<i64> { anyhow::bail!("of the first") };
+                let shows_the_last = || {
+                    let svg = report.to_svg().unwrap();
+                    let title = texts(&svg).swap_remove(0);
+                    assert!(title.starts_with("t: with_columns"), "{title}");
+                    let expected = if failing { &["of the last"][..] } else { &[] };
+                    assert_eq!(failures(&svg), expected, "{policy:?}");
+                };
+
+                // Within each other.
+                let within = call().rows(|n: i64| {
+                    drop(begins_last());
+                    fails(n)
+                });
+                assert_eq!(within.is_err(), policy == OnError::Fail);
+                shows_the_last();
+
+                // On two threads.
+                let (begun, over) = (Barrier::new(2), Barrier::new(2));
+                thread::scope(|scope| {
+                    scope.spawn(|| {
+                        let ended = call().rows(|n: i64| {
+                            if n == 0 {
+                                begun.wait();
+                                over.wait();
+                            }
+                            fails(n)
+                        });
+                        assert_eq!(ended.is_err(), policy == OnError::Fail);
+                    });
+                    begun.wait();
+                    let last = begins_last();
+                    over.wait();
+                    assert_eq!(last.is_err(), failing && policy == OnError::Fail);
+                });
+                shows_the_last();
+            }
+        }
+    });
 }
 
 #[test]
