@@ -78,3 +78,19 @@ pub enum TickState {
     /// The run was cancelled, or its deadline passed, before all rows were done.
     Cancelled,
 }
+
+impl TickState {
+    /// Returns the state's name for logs and clients: that of its variant in lower case, as `"running"`.
+    ///
+    /// As [`ErrorKind::name`](crate::ErrorKind::name), it does not change until the crate's next major version.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TickState::Queued => "queued",
+            TickState::Running => "running",
+            TickState::Finished => "finished",
+            TickState::Failed => "failed",
+            TickState::Cancelled => "cancelled",
+        }
+    }
+}

@@ -685,3 +685,18 @@ fn a_bar_prints_a_line_now_and_then() {
             .all(|line| line.starts_with("laws ") && line.ends_with("/s"))
     );
 }
+
+/// A client parses the names, so they do not change with how a state is printed.
+#[test]
+fn states_have_names() {
+    let names = [
+        (TickState::Queued, "queued"),
+        (TickState::Running, "running"),
+        (TickState::Finished, "finished"),
+        (TickState::Failed, "failed"),
+        (TickState::Cancelled, "cancelled"),
+    ];
+    for (state, name) in names {
+        assert_eq!(state.name(), name);
+    }
+}
