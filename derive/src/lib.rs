@@ -120,7 +120,7 @@ fn expand_from_row(input: &DeriveInput) -> Result<TokenStream> {
 fn expand_into_row(input: &DeriveInput) -> Result<TokenStream> {
     let columns = columns(input, "IntoRow")?;
     if let Some(lifetime) = input.generics.lifetimes().next() {
-        let message = "`IntoRow` writes owned cells: a field is a `String` or a `&'static str`";
+        let message = "`IntoRow` needs fields that own their values: a `String` or a `&'static str`, and no other borrow";
         return Err(Error::new(lifetime.span(), message));
     }
     // A type that is not a cell is reported once and at its field, since the implementation takes the types as given.
@@ -325,7 +325,10 @@ fn columns<'a>(input: &'a DeriveInput, derive: &str) -> Result<Vec<Column<'a>>> 
         match column(field) {
             Ok(column) => {
                 if columns.iter().any(|earlier| earlier.name == column.name) {
-                    let message = format!("two fields are the column {:?}", column.name);
+                    let message = format!(
+                        "two fields have the column {:?}: give one of them another name by `#[par_apply(rename = \"column\")]`",
+                        column.name
+                    );
                     report(Error::new(column.name_span, message));
                 }
                 columns.push(column);

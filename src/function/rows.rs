@@ -140,7 +140,7 @@ for_each_arity!(call_row);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a column's value nor a row",
     label = "a row closure cannot take `{Self}`",
-    note = "a row closure takes cells by value: `f64`, `u64`, `bool`, `&str`, `Option<i64>`, `Vec<f64>`, …; `usize`, `&String` and `&f64` are not cells",
+    note = "a row closure takes cells by value: `f64`, `u64`, `bool`, `&str`, `Option<i64>`, `Vec<f64>`, …; instead of `usize` take `u64`, instead of `&String` take `&str`, instead of `&f64` take `f64`",
     note = "or it takes one row: a tuple of 1 to 12 cells, an array of cells, a struct with `#[derive(FromRow)]`, or `Row<'_>`",
     note = "dates, times, small integers and Struct need the feature of this crate named after the dtype"
 )]

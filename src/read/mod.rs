@@ -104,7 +104,7 @@ pub(crate) use values::{first_null, with_values};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a column's value",
     label = "cannot be read from a column",
-    note = "a closure takes cells by value: `f64`, `u64`, `bool`, `&str`, `Option<i64>`, `Vec<f64>`, …; `usize`, `&String` and `&f64` are not cells",
+    note = "a closure takes cells by value: `f64`, `u64`, `bool`, `&str`, `Option<i64>`, `Vec<f64>`, …; instead of `usize` take `u64`, instead of `&String` take `&str`, instead of `&f64` take `f64`",
     note = "one whole row (a tuple, an array, a derived struct, `Row<'_>`) is the only argument after those that `.state(init)` and `.seed(n)` give",
     note = "dates, times, small integers and Struct need the feature of this crate named after the dtype"
 )]
