@@ -31,18 +31,18 @@ CONTENDERS = [
     Contender("ours", "polars-par-apply", OURS, "2"),
     Contender("by_rayon", "Rust, rayon by hand", RUST, "2"),
     Contender("serial", "Rust, zip by hand", RUST, "1"),
-    Contender("rows_iter", "polars-rows-iter", RUST, "1", "it has rows alone"),
+    Contender("rows_iter", "polars-rows-iter", RUST, "1", "it has no windows"),
     Contender("polars_expressions", "Polars expressions", EXPRESSIONS, "2"),
-    Contender("numpy_", "NumPy arrays", EXPRESSIONS, "1", "it has no such calls for texts"),
+    Contender("numpy_", "NumPy arrays", EXPRESSIONS, "1", "it has no function for texts that does this"),
     Contender("loop", "Python, plain loop", PYTHON, "1"),
     Contender("pool", "multiprocessing.Pool", PYTHON, "2"),
     Contender("joblib_", "joblib", PYTHON, "2"),
     Contender("polars_functions", "Polars map_…", PYTHON, "1"),
     Contender("pandas_", "pandas apply", PYTHON, "1"),
     Contender("pandarallel_", "pandarallel", PYTHON, "2"),
-    Contender("mapply_", "mapply", PYTHON, "2", "of windows it has those of groups alone"),
+    Contender("mapply_", "mapply", PYTHON, "2", "it has windows only within groups"),
     Contender("dask_", "Dask", PYTHON, "2"),
-    Contender("swifter_", "swifter", PYTHON, "2", "its groups need Ray, and its windows do not work with pandas 3"),
+    Contender("swifter_", "swifter", PYTHON, "2", "it needs Ray for groups, and its windows fail with pandas 3"),
 ]
 
 # How the functions are called in the table and the chart.

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::slopes;
+use super::{column, slopes};
 use crate::functions::{self, DIGITS, SumsByKey, WINDOW};
 
 /// Rows that a thread takes at a time.
@@ -21,7 +21,7 @@ pub(crate) fn hypotenuse(frame: &DataFrame) -> PolarsResult<Column> {
             *out = functions::hypotenuse(*x, *y);
         }
     });
-    Ok(Column::new("result".into(), hypotenuses))
+    Ok(column::<Float64Type>(hypotenuses))
 }
 
 pub(crate) fn count_in_range(frame: &DataFrame) -> PolarsResult<Column> {
@@ -40,7 +40,7 @@ pub(crate) fn count_in_range(frame: &DataFrame) -> PolarsResult<Column> {
                 *out = functions::count_in_range(digits.map(|digits| digits[row]));
             }
         });
-    Ok(Column::new("result".into(), counts))
+    Ok(column::<Int64Type>(counts))
 }
 
 pub(crate) fn clean_up(frame: &DataFrame) -> PolarsResult<Column> {
@@ -107,7 +107,7 @@ pub(crate) fn trimmed_mean(frame: &DataFrame) -> PolarsResult<Column> {
         .with_min_len(PART)
         .zip(x.par_windows(WINDOW));
     windows.for_each(|(out, window)| *out = functions::trimmed_mean(window));
-    Ok(Column::new("result".into(), means))
+    Ok(column::<Float64Type>(means))
 }
 
 fn floats<'a>(frame: &'a DataFrame, name: &str) -> PolarsResult<&'a [f64]> {

@@ -9,6 +9,11 @@ use polars::prelude::*;
 
 use crate::functions::SumsByKey;
 
+/// A column that owns these values: `Column::new` would copy them.
+fn column<T: PolarsNumericType>(values: Vec<T::Native>) -> Column {
+    ChunkedArray::<T>::from_vec("result".into(), values).into_column()
+}
+
 /// The keys and the slopes, for contenders that have no groups.
 fn slopes(sums: SumsByKey) -> PolarsResult<DataFrame> {
     let (keys, slopes): (Vec<i64>, Vec<f64>) = sums

@@ -3,14 +3,14 @@
 use polars::prelude::*;
 use polars_rows_iter::*;
 
-use super::slopes;
+use super::{column, slopes};
 use crate::functions::{self, SumsByKey};
 
 pub(crate) fn hypotenuse(frame: &DataFrame) -> PolarsResult<Column> {
     let rows = df_rows_iter!(frame, "x" => f64, "y" => f64)?;
     let hypotenuses = rows.map(|row| row.map(|(x, y)| functions::hypotenuse(x, y)));
     let hypotenuses: Vec<f64> = hypotenuses.collect::<PolarsResult<_>>()?;
-    Ok(Column::new("result".into(), hypotenuses))
+    Ok(column::<Float64Type>(hypotenuses))
 }
 
 pub(crate) fn count_in_range(frame: &DataFrame) -> PolarsResult<Column> {
@@ -18,7 +18,7 @@ pub(crate) fn count_in_range(frame: &DataFrame) -> PolarsResult<Column> {
     let counts =
         rows.map(|row| row.map(|(a, b, c, d, e)| functions::count_in_range([a, b, c, d, e])));
     let counts: Vec<i64> = counts.collect::<PolarsResult<_>>()?;
-    Ok(Column::new("result".into(), counts))
+    Ok(column::<Int64Type>(counts))
 }
 
 pub(crate) fn clean_up(frame: &DataFrame) -> PolarsResult<Column> {
