@@ -70,7 +70,8 @@
 //!    [`kept_rows`](Outcome::kept_rows) returns the input rows that are left, in the same order.
 //! 2. **Exactly once.** The closure is called once for each row (column, part, group): never for made-up values, and never for a
 //!    trial. Only `retry` calls it again, and only for rows that returned an error. A call that fails or is cancelled calls it at most
-//!    once for each row.
+//!    once for each row. (In a query, Polars decides whether an expression that is written twice is called once or twice. On a cluster, a
+//!    part whose machine died is run again.)
 //! 3. **The same answer** on one worker and on many; with `seed`, the same random numbers too. (`chunks` without
 //!    [`partitions`](Apply::partitions) or [`chunk_rows`](Apply::chunk_rows) makes one part for each worker, so a result that depends on
 //!    the parts depends on the workers.) [`sequential`](Apply::sequential) runs the call on the calling thread.
@@ -101,9 +102,10 @@
 //!     Polars' streaming engine, which is one of many already, a call runs on that thread. A background job begins on a thread apart
 //!     from Polars' workers, since it may wait for long, and its rows run on the workers.
 //! 12. **Cancelling.** A call whose [token](CancelToken) is cancelled, or whose [deadline](Apply::deadline) has passed, ends when each
-//!     worker is done with the row (column, part, group) that it is in. A closure that is running cannot be killed.
+//!     worker is done with the row (column, part, group) that it is in; where rows take nanoseconds, up to 31 more rows are run. A closure
+//!     that is running cannot be killed.
 //! 13. **Jobs** always end in a result: a value, an error, a panic as an error, or an error that says that they were cancelled. A job that
-//!     is dropped is cancelled, unless it was [detached](Job::detach). Jobs may wait for each other on any pool, also on one of a single
+//!     is dropped is cancelled, unless it was [detached](Job::detach). A job may wait for another one on any pool, also on one of a single
 //!     worker.
 //!
 //! # Output names
@@ -125,7 +127,7 @@
 //! The closure is compiled into a loop over plain slices, which the compiler can vectorise. Where a block of rows has no nulls, no
 //! validity is read. Most of the time of such a loop is spent by the kernel, which maps fresh memory for the output. So large outputs ask
 //! for huge pages on Linux, and an allocator that keeps memory (mimalloc, jemalloc) helps a program that makes many columns.
-//! `cargo bench` prints the figures, and `benches/README.md` in the repository has them.
+//! `benches/README.md` in the repository has the figures, and the commands that print them.
 //!
 //! # Features
 //!

@@ -39,7 +39,7 @@
 //! The page [on a cluster](polars_par_apply::guide::on_a_cluster) of the guide says when a cluster is worth it, how it is deployed, what
 //! is promised and what is not, and how it is protected.
 //!
-//! # The house
+//! # The modules
 //!
 //! | module | what |
 //! |---|---|

@@ -31,7 +31,7 @@ use super::{Cell, ColumnChunks, Fault, Reader};
 /// let median = df.par_apply_columns(|v: Values<'_, i32>| {
 ///     let mut sorted = v.to_slice().into_owned();
 ///     sorted.sort_unstable();
-///     sorted[sorted.len() / 2]
+///     sorted.get(sorted.len() / 2).copied() // null for a column without values; of an even number, the upper of the two in the middle
 /// })?;
 /// assert_eq!(median, df!["a" => [5], "b" => [4]]?);
 /// # Ok::<(), polars_par_apply::Error>(())
