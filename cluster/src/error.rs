@@ -81,6 +81,9 @@ pub enum ErrorKind {
         part: usize,
     },
     /// More rows failed, in all parts together, than [`max_failures`](crate::ClusterApply::max_failures) allows.
+    ///
+    /// It is counted when all parts are done. A single part with more failures than that ends the call sooner, with
+    /// [`Call`](ErrorKind::Call) of the kind `too_many_failures`.
     #[non_exhaustive]
     TooManyFailures {
         /// How many may fail.

@@ -19,7 +19,10 @@
 //!     }
 //!     match lengths() {
 //!         Ok(rows) => println!("{rows} rows"),
-//!         Err(error) => eprintln!("{error}"),
+//!         Err(error) => {
+//!             eprintln!("{error}");
+//!             return std::process::ExitCode::FAILURE;
+//!         }
 //!     }
 //!     std::process::ExitCode::SUCCESS
 //! }

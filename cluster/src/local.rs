@@ -102,7 +102,8 @@ impl LocalBuilder {
     /// Starts the processes, and returns when the scheduler listens; the executors connect soon afterwards.
     ///
     /// # Errors
-    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if a process cannot be started, or ends at once.
+    /// [`ErrorKind::Process`](crate::ErrorKind::Process) if a process cannot be started, or the scheduler ends at once. An executor that
+    /// ends is noticed by [`connect`](LocalCluster::connect).
     pub fn start(self) -> Result<LocalCluster> {
         let port = match self.port {
             0 => free_port()?,
@@ -162,7 +163,10 @@ impl LocalCluster {
         Ok(cluster)
     }
 
-    /// Waits until all running executors are connected to the scheduler.
+    /// Waits until the scheduler has as many executors as are running here.
+    ///
+    /// One that was killed counts until its [timeout](LocalBuilder::executor_timeout), so wait for that before you wait for another in its
+    /// place.
     ///
     /// # Errors
     /// [`ErrorKind::Process`](crate::ErrorKind::Process) if an executor has ended, or is not connected after half a minute.
