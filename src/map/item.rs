@@ -22,8 +22,8 @@ use std::convert::Infallible;
 /// # Ok::<(), polars_par_apply::Error>(())
 /// ```
 ///
-/// An error type that does not implement `Into<anyhow::Error>`, such as a `String` or a `Box<dyn Error>`, is converted by
-/// `.map_err(anyhow::Error::msg)`.
+/// An error type that does not implement `Into<anyhow::Error>`, such as a `String` or a `Box<dyn Error + Send + Sync>`, is converted by
+/// `.map_err(anyhow::Error::msg)`; a `Box<dyn Error>` by `.map_err(|error| anyhow::anyhow!("{error}"))`.
 ///
 /// Where no variable has the type, it can be given to the call, followed by a `_` for each of the call's other parameters:
 /// `pool.map::<i32, _, _, _>(…)`, `pool.apply_async::<i32, _, _>(…)`.

@@ -49,7 +49,7 @@ where
     let items = source.len();
     let map = Map {
         source: Some(source.open()),
-        slots: Some(ResultSlots::new(items)),
+        slots: Some(ResultSlots::new(items)?),
         f,
         done: Mutex::default(),
         items: MapItems {

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::Range;
 
+use crate::error::Result;
+use crate::partition::room_for_all;
 use crate::run::quietly_drop;
 use crate::write::advise_huge_pages;
 
@@ -23,13 +25,14 @@ unsafe impl<T: Send> Send for ResultSlots<T> {}
 unsafe impl<T: Send> Sync for ResultSlots<T> {}
 
 impl<T> ResultSlots<T> {
-    pub(super) fn new(len: usize) -> Self {
-        let mut memory = Vec::with_capacity(len);
+    /// Returns slots for this many items, or the error that they are too many.
+    pub(super) fn new(len: usize) -> Result<Self> {
+        let mut memory = room_for_all(len, "results", "Pool::map")?;
         let first = memory.as_mut_ptr();
         if size_of::<T>() > 0 {
             advise_huge_pages(first, memory.capacity());
         }
-        ResultSlots { memory, first, len }
+        Ok(ResultSlots { memory, first, len })
     }
 
     pub(super) fn writer(&self) -> SlotWriter<'_, T> {

@@ -9,4 +9,4 @@ pub use chunk::Chunk;
 pub(crate) use halo::Halo;
 pub(crate) use layout::BlockStart;
 pub(crate) use layout::{BLOCK, CONVERTED_BLOCK, ChunkEnds, Layout};
-pub(crate) use split::{Cut, array_split, room_for, slice};
+pub(crate) use split::{Cut, array_split, room_for, room_for_all, slice};

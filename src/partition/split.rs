@@ -21,11 +21,20 @@ pub(crate) fn array_split(frame: &DataFrame, parts: usize) -> Result<Vec<DataFra
     Ok(frames)
 }
 
-/// Makes a vector with room for one item for each part, or returns an error if the memory cannot be allocated.
+/// Makes a vector with room for one item for each part; see [`room_for_all`].
 pub(crate) fn room_for<T>(parts: usize, option: &'static str) -> Result<Vec<T>> {
+    room_for_all(parts, "parts", option)
+}
+
+/// Makes a vector with room for this many of something, or returns an error if the memory cannot be allocated.
+pub(crate) fn room_for_all<T>(
+    count: usize,
+    noun: &'static str,
+    option: &'static str,
+) -> Result<Vec<T>> {
     let mut room = Vec::new();
-    room.try_reserve_exact(parts).map_err(|_| {
-        let message = format!("{parts} parts are more than memory can hold; give fewer");
+    room.try_reserve_exact(count).map_err(|_| {
+        let message = format!("{count} {noun} are more than memory can hold; give fewer");
         ErrorKind::Option { option, message }
     })?;
     Ok(room)

@@ -691,3 +691,28 @@ fn many_threads_share_a_pool() {
         });
     });
 }
+
+/// More items than memory can hold the results of are an error before the first one is begun.
+#[test]
+fn a_range_without_end_is_refused() {
+    for (_, pool) in pools() {
+        for end in [u64::MAX, 1 << 60] {
+            let all: Result<Vec<u64>> =
+                pool.map(0..end, |n: u64| -> u64 { panic!("{n} is called") });
+            let error = all.unwrap_err();
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Option {
+                        option: "Pool::map",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+        }
+        // The results need no memory here.
+        let none: Result<Vec<()>> = pool.map(0..1 << 20, |_| ());
+        assert_eq!(none.unwrap().len(), 1 << 20);
+    }
+}
