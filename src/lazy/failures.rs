@@ -142,9 +142,12 @@ impl Failures {
         let rows = failures.column("row")?.cast(&DataType::UInt64)?;
         failures.with_column(rows)?;
         let mut kept = self.kept();
-        if kept.frame.width() == 0 {
-            kept.frame = failures;
-        } else {
+        if kept.frame.height() == 0 {
+            // Where nothing has failed, another call may have other columns. The columns of the first call are kept until then.
+            if kept.frame.width() == 0 || failures.height() > 0 {
+                kept.frame = failures;
+            }
+        } else if failures.height() > 0 {
             kept.frame.vstack_mut(&failures)?;
         }
         match kept.limit {

@@ -230,3 +230,29 @@ fn failures_join_with_their_rows() {
         assert_eq!(rows[1], Some((1 << 40) + 107));
     });
 }
+
+/// One collector is enough for calls over different columns, as long as only one of them has failures.
+#[test]
+fn a_call_without_failures_leaves_the_collector_s_columns_alone() {
+    watched(|| {
+        for engine in ENGINES {
+            let failures = Failures::new();
+            let lf = counting(10).lazy().par_apply().failures(&failures);
+            let lf = lf.rows(|i: i64| -> anyhow::Result<i64> { Ok(i) });
+            assert_eq!(collected(&lf, engine).unwrap().height(), 10);
+
+            let texts = df!["text" => ["1", "x"]].unwrap().lazy();
+            let bad = texts.par_apply().failures(&failures);
+            let bad = bad.rows(|text: &str| text.parse::<i64>());
+            assert_eq!(collected(&bad, engine).unwrap().height(), 2);
+            assert_eq!(collected(&lf, engine).unwrap().height(), 10);
+
+            let failures = failures.take();
+            assert_eq!(failures.height(), 1);
+            assert_eq!(
+                failures.column("text").unwrap().str().unwrap().get(0),
+                Some("x")
+            );
+        }
+    });
+}
