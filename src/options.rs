@@ -30,7 +30,8 @@ pub enum Nulls {
     /// In `flat_map_rows` and `emit_rows`, the row gives no rows.
     #[default]
     Propagate,
-    /// The call returns an error that names the first such null, before the closure is called at all.
+    /// The call returns an error that names the first such null (in `columns` and `elements` the first of each column), before the
+    /// closure is called at all.
     ///
     /// Closures that see nulls themselves (those of `Row`, of `&Column`, of parts and of whole groups) have no argument of a plain
     /// type, and their calls refuse this option.
@@ -429,8 +430,8 @@ pub(crate) struct Options<'p> {
     pub(crate) call: CallOptions,
     // The rest says who does the work and who watches it.
     pub(crate) pool: Option<Pool>,
-    /// Set if the columns were selected by a predicate: `Ok`, or the message with which the predicate panicked.
-    pub(crate) select_where: Option<Result<(), String>>,
+    /// Set if the columns were selected by a predicate: all that it wants, or the message with which it panicked.
+    pub(crate) select_where: Option<Result<Vec<PlSmallStr>, String>>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cancel: Option<CancelToken>,
     /// The token of the job that makes the call.
@@ -479,14 +480,20 @@ impl Options<'_> {
         self.call.sequential.unwrap_or_default()
     }
 
-    /// Removes the column of the rows' numbers from the columns that a predicate has selected; only a name can select it.
+    /// Selects the columns that a predicate wants, without the column of the rows' numbers, which only a name can select. To be called
+    /// when either changes.
     pub(crate) fn leave_numbers_out(&mut self) {
-        if let (Some(_), Some(select), Some(Numbering::Column(numbers))) = (
-            &self.select_where,
-            &mut self.call.select,
-            &self.call.numbering,
-        ) {
-            select.retain(|name| name != numbers);
+        if let Some(Ok(wanted)) = &self.select_where {
+            let is_used = |name: &&PlSmallStr| self.numbers_column() != Some(*name);
+            self.call.select = Some(wanted.iter().filter(is_used).cloned().collect());
+        }
+    }
+
+    /// Returns the column that has the rows' numbers, if one has.
+    pub(crate) fn numbers_column(&self) -> Option<&PlSmallStr> {
+        match &self.call.numbering {
+            Some(Numbering::Column(name)) => Some(name),
+            _ => None,
         }
     }
 

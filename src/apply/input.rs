@@ -44,10 +44,6 @@ impl Input<'_> {
         self.get().map_or(&[], DataFrame::columns)
     }
 
-    pub(super) fn width(&self) -> usize {
-        self.columns().len()
-    }
-
     pub(super) fn height(&self) -> usize {
         self.get().map_or(0, DataFrame::height)
     }

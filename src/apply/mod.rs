@@ -256,8 +256,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
         });
         match selected {
             Ok(names) => {
-                self.options.call = self.options.call.select(names);
-                self.options.select_where = Some(Ok(()));
+                self.options.select_where = Some(Ok(names));
                 self.options.leave_numbers_out();
             }
             Err(Failure::Panic(message)) => self.options.select_where = Some(Err(message)),
@@ -307,7 +306,9 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
 
     /// Runs the call on the calling thread alone, in order.
     ///
-    /// The result is the same.
+    /// The result is the same, unless it depends on how many parts there are: [`chunks`](Apply::chunks), and
+    /// [`transform`](Apply::transform) without keys, have one part if neither [`partitions`](Apply::partitions) nor
+    /// [`chunk_rows`](Apply::chunk_rows) is set.
     pub fn sequential(mut self) -> Self {
         self.options.call = self.options.call.sequential();
         self
@@ -316,10 +317,10 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// Cuts the rows into this many partitions, as NumPy's `array_split` does.
     ///
     /// The first `height % n` partitions are one row longer than the others. Where there are more partitions than rows, the last
-    /// ones are empty. A worker takes one partition at a time. [`chunks`](Apply::chunks), and [`transform`](Apply::transform)
-    /// without keys, call the closure with each partition.
+    /// ones are empty. A worker takes one partition at a time. [`chunks`](Apply::chunks) calls the closure with each partition, and
+    /// [`transform`](Apply::transform) without keys with each that has rows.
     ///
-    /// By default `chunks` has one part for each worker, none of them empty, and `rows` is cut while it runs. Columns are not cut,
+    /// By default `chunks` has one part for each worker, none of them empty unless the frame is, and `rows` is cut while it runs. Columns are not cut,
     /// and groups are cut by their keys alone.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.options.call = self.options.call.partitions(partitions);
@@ -403,6 +404,7 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ```
     pub fn first_row(mut self, row: u64) -> Self {
         self.options.call = self.options.call.first_row(row);
+        self.options.leave_numbers_out();
         self
     }
 
@@ -1402,7 +1404,7 @@ where
         F::Out: IntoColumns,
         G::Of<DataFrame>: Send + 'static,
     {
-        let columns = self.frame.width();
+        let columns = self.used_columns();
         self.spawn(columns, move |frame, options, lead| {
             verbs::columns(frame, options, lead, &f).map(G::give)
         })
@@ -1454,9 +1456,7 @@ where
         F::Out: IntoRow<Output = Column>,
         G::Of<DataFrame>: Send + 'static,
     {
-        let select = self.options.call.select.as_ref();
-        let columns = select.map_or(self.frame.width(), Vec::len);
-        let values = columns.saturating_mul(self.frame.height());
+        let values = self.used_columns().saturating_mul(self.frame.height());
         self.spawn(values, move |frame, options, lead| {
             verbs::elements(frame, options, lead, &f).map(G::give)
         })
@@ -1498,6 +1498,19 @@ where
     {
         let rows = self.frame.height();
         self.spawn(rows, verb)
+    }
+
+    /// Returns how many columns the call is over.
+    fn used_columns(&self) -> usize {
+        let numbers = self.options.numbers_column();
+        let by_default = || {
+            let columns = self.frame.columns().iter();
+            columns
+                .filter(|column| Some(column.name()) != numbers)
+                .count()
+        };
+        let select = self.options.call.select.as_ref();
+        select.map_or_else(by_default, Vec::len)
     }
 
     fn spawn<T, V>(self, total: usize, verb: V) -> Job<T>

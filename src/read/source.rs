@@ -88,10 +88,7 @@ impl<'a> Given<'a> {
 
     /// Returns the columns that a closure is given by default: all but the one that has the rows' numbers.
     fn by_default(&self, options: &Options<'_>) -> Vec<&'a Column> {
-        let numbers = match &options.call.numbering {
-            Some(Numbering::Column(name)) => Some(name),
-            _ => None,
-        };
+        let numbers = options.numbers_column();
         let columns = self.columns.iter();
         columns
             .filter(|column| Some(column.name()) != numbers)

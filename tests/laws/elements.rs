@@ -615,6 +615,11 @@ fn a_predicate_selects_for_every_verb() {
         names(df.par_apply().select_where(all).with(&numbers)),
         ["t", "x", "y"]
     );
+    // Of several options for the numbers the last one counts, here too.
+    let call = df.par_apply().row_numbers("id").select_where(all);
+    assert_eq!(names(call.first_row(7)), ["id", "t", "x", "y"]);
+    let call = df.par_apply().select_where(all).row_numbers("none");
+    assert_eq!(names(call.row_numbers("id")), ["t", "x", "y"]);
 
     let error = df
         .par_apply()

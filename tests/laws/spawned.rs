@@ -745,3 +745,33 @@ fn spawned_within_closures_and_jobs() {
         }
     });
 }
+
+/// A job says from its beginning how many columns or values there are to do, whichever are selected.
+#[test]
+fn the_total_is_of_what_is_selected() {
+    let df = df!["id" => [7, 8], "a" => [1, 2], "b" => [3, 4]].unwrap();
+    let call = || df.par_apply().row_numbers("id");
+    let totals = |columns: Job<DataFrame>, values: Job<DataFrame>| {
+        let totals = (columns.progress().total, values.progress().total);
+        columns.wait();
+        values.wait();
+        assert_eq!(totals, (columns.progress().total, values.progress().total));
+        totals
+    };
+    let width = |values: Values<'_, i32>| values.len() as u32;
+    assert_eq!(
+        totals(
+            call().spawn_columns(width),
+            call().spawn_elements(|x: i32| x)
+        ),
+        (2, 4)
+    );
+    let call = || df.par_apply().select(["b"]);
+    assert_eq!(
+        totals(
+            call().spawn_columns(width),
+            call().spawn_elements(|x: i32| x)
+        ),
+        (1, 2)
+    );
+}
