@@ -99,8 +99,9 @@ impl CancelToken {
 
     /// Returns an error if the token was cancelled; a long closure calls it between its steps with `?`.
     ///
-    /// When the closure's own call is cancelled and the closure returns this error, the row counts as not done, and not as a
-    /// failure. The same holds for the error of an inner call that was given the same token.
+    /// When the closure's own call is cancelled and the closure returns this error, by itself, as an `anyhow::Error`, or as the source
+    /// of another error, the row counts as not done, and not as a failure. The same holds for the error of an inner call that was given
+    /// the same token. A `PolarsError` keeps only the text of it, so in a closure that returns a `PolarsResult` the row is a failure.
     ///
     /// ```
     /// use polars_par_apply::prelude::*;

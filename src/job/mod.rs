@@ -167,8 +167,8 @@ impl<T> Job<T> {
 
     /// Returns the job's progress.
     ///
-    /// It counts the rows of a frame (for [`spawn_columns`](crate::Apply::spawn_columns), the columns) or the items of a map; for a
-    /// single closure it counts to 1. A running job reports its progress every ten milliseconds or 65,536 rows, and at the end.
+    /// It counts the rows of a frame (for [`spawn_columns`](crate::Apply::spawn_columns) the columns, for
+    /// [`spawn_elements`](crate::Apply::spawn_elements) the values) or the items of a map; for a single closure it counts to 1. A running job reports its progress every ten milliseconds or 65,536 rows, and at the end.
     ///
     /// Until the job has begun, its state is [`TickState::Queued`].
     #[must_use]

@@ -20,8 +20,8 @@ use crate::run::quietly_drop;
 ///
 /// A query that waits for its reader holds one of the 512 threads that Polars has for blocking work.
 ///
-/// The query runs on the threads of Polars' streaming engine. The closure runs beside them, on as many threads of Polars' pool; a
-/// closure with a [`state`](crate::LazyApply::state) runs on the thread that asks for batches.
+/// The query runs on the threads of Polars' streaming engine. The closure runs beside them, on threads of this crate, as many as Polars
+/// has workers; a closure with a [`state`](crate::LazyApply::state) runs on the thread that asks for batches.
 ///
 /// ```
 /// use polars_par_apply::prelude::*;

@@ -27,7 +27,7 @@ impl<S> LazyApply<S> {
     ///     .par_apply()
     ///     .by(["carrier", "month"])
     ///     .names(["mean"])
-    ///     .groups(|delay: Values<'_, f64>| delay.iter().sum::<f64>() / delay.len() as f64);
+    ///     .groups(|delay: Values<'_, f64>| (!delay.is_empty()).then(|| delay.iter().sum::<f64>() / delay.len() as f64));
     /// assert_eq!(mean.collect()?, df!["carrier" => ["UA", "AA"], "month" => [1, 1], "mean" => [3.5, 5.0]]?);
     /// # Ok::<(), polars_par_apply::Error>(())
     /// ```

@@ -109,8 +109,8 @@ macro_rules! settings {
     () => {
         /// Sets the name of the function in the plan, which `explain()` shows.
         ///
-        /// By default it is that of the call: `par_apply_rows`, `filter_rows`, `par_apply_chunks`, `par_apply_groups`,
-        /// `par_apply_transform`, `par_apply_windows`.
+        /// By default it is that of the call: `par_apply_rows`, `filter_rows`, `par_apply_flat_map_rows`, `par_apply_chunks`,
+        /// `par_apply_groups`, `par_apply_transform`, `par_apply_windows`.
         pub fn plan_name(mut self, name: impl Into<PlSmallStr>) -> Self {
             self.settings().name = Some(name.into());
             self

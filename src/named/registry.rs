@@ -44,7 +44,9 @@ use crate::write::{
 ///         .filter_rows("is_far", |x: f64, y: f64| x.hypot(y) > 6.0)
 ///         .flat_map_rows("words", |text: &str| text.split(' ').map(str::to_string).collect::<Vec<_>>())
 ///         .chunks("sorted", |input: &Schema| input.clone(), |part: DataFrame| part.sort(["x"], Default::default()))
-///         .groups("spread", |x: Values<'_, f64>| x.iter().fold(0.0, f64::max))
+///         .groups("spread", |x: Values<'_, f64>| {
+///             Some(x.iter().reduce(f64::max)? - x.iter().reduce(f64::min)?)
+///         })
 /// }
 ///
 /// let functions = registry();

@@ -84,9 +84,8 @@ impl<T> Outcome<T> {
     /// | `groups` | the rows of the groups whose results are in the output, without rows that are in no group ([`NullKeys::Drop`](crate::NullKeys)) |
     /// | `columns` | all rows |
     ///
-    /// If the rows are counted from 0, `df.take(&outcome.kept_rows())?` is the input that belongs to the output of `rows`. With
-    /// [`first_row`](crate::Apply::first_row) or [`row_numbers`](crate::Apply::row_numbers), the result has the rows' own numbers, and
-    /// [`kept_mask`](Outcome::kept_mask) gives that input. A number that Polars' row index cannot hold is null.
+    /// `df.filter(&outcome.kept_mask())?` is the input that belongs to the output of `rows`, however its rows are numbered; see
+    /// [`kept_mask`](Outcome::kept_mask). A number that Polars' row index cannot hold is null.
     #[must_use]
     pub fn kept_rows(&self) -> IdxCa {
         let mut kept = Vec::new();

@@ -67,8 +67,9 @@ use crate::sync::Arc;
 ///
 /// In an owned pool, every closure runs on one of its threads. Work that is given from outside begins in the order in which it was
 /// given. At any time no more of it has begun than there are workers, counting work that waits; calls are an exception, as
-/// described below. (In a call over a frame, the first rows run on the calling thread; see
-/// [`par_apply_rows`](crate::ParApply::par_apply_rows).)
+/// described below. (A call over a frame runs its first rows on the calling thread; see
+/// [`par_apply_rows`](crate::ParApply::par_apply_rows). It runs there as a whole if it is small, has one worker, or is one piece of work,
+/// such as a single part or group. Names and [stack sizes](PoolBuilder::stack_size) of the pool's threads do not matter there.)
 ///
 /// Calls share the pool: calls over a frame and maps, in the background or not. After each morsel (some milliseconds of rows or
 /// items; a part, a column), a worker turns to the call that has the fewest workers, and among equals to the one that has waited

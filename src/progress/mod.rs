@@ -50,9 +50,10 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tick {
-    /// The number of rows done, including those that failed; for [`columns`](crate::Apply::columns), the number of columns.
+    /// How many rows are done, including those that failed. For [`columns`](crate::Apply::columns) it counts columns, for
+    /// [`elements`](crate::Apply::elements) values, and for a pool's map items.
     pub done: usize,
-    /// The number of all rows (columns).
+    /// How many there are.
     pub total: usize,
     /// The number of rows (columns, parts) that have failed so far, including the one that ends the run.
     pub failures: usize,

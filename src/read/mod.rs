@@ -70,7 +70,7 @@ pub(crate) use values::{first_null, with_values};
 /// | argument | columns it takes |
 /// |---|---|
 /// | `i8` … `i64`, `i128`, `u8` … `u64` | integers whose every value fits |
-/// | `f32`, `f64` | floats, and integers whose every value it can hold exactly |
+/// | `f32`, `f64` | floats and integers whose every value it can hold exactly |
 /// | `bool` | Boolean |
 /// | `&str`, `String`, `PlSmallStr` | String, Categorical, Enum |
 /// | `&[u8]`, `Vec<u8>` | Binary |

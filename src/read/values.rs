@@ -25,7 +25,9 @@ use super::{Cell, ColumnChunks, Fault, Reader};
 /// let squares = df.par_apply_columns(|v: Values<'_, i64>| v.iter().map(|x| x * x).sum::<i64>())?;
 /// assert_eq!(squares, df!["a" => [163i64], "b" => [147i64]]?);
 ///
-/// let change = df.par_apply_columns(|v: Values<'_, i64>| Some(v.get(v.len() - 1)? - v.get(0)?))?;
+/// let change = df.par_apply_columns(|v: Values<'_, i64>| {
+///     Some(v.get(v.len().checked_sub(1)?)? - v.get(0)?)
+/// })?;
 /// assert_eq!(change, df!["a" => [-1i64], "b" => [4i64]]?);
 ///
 /// let median = df.par_apply_columns(|v: Values<'_, i32>| {

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, counted};
 /// | `Window::rows(n)`[`.centered()`](Window::centered) | `n` rows around the row | `n` |
 /// | [`Window::before(a)`](Window::before)[`.after(b)`](Window::after) | the `a` rows before the row, the row itself, and the `b` rows after it | 1 |
 /// | [`Window::expanding()`](Window::expanding) | all rows up to the row, the row included | 1 |
-/// | [`Window::over(column, span)`](Window::over) | the rows whose value in `column` is at most `span` before the row's own | 1 |
+/// | [`Window::over(column, span)`](Window::over) | the rows whose value in `column` is the row's own, or less than `span` before it; [`closed`](Window::closed) sets the ends | 1 |
 ///
 /// A window is a plain value, and any setter can be called on any window. Settings that do not fit together are refused when a
 /// call is given the window, before the closure is called, and together with every other fault of the call. They are: 0 rows; a
@@ -131,7 +131,7 @@ impl Window {
         Window::new(Extent::Expanding)
     }
 
-    /// Makes a window of the rows whose value in an order column is at most `span` before the row's own value, or equal to it.
+    /// Makes a window of the rows whose value in an order column is the row's own value, or less than `span` before it.
     ///
     /// The order column has an integer dtype and the span is an integer; or the column is of Date, Datetime (of any unit, with
     /// or without a time zone), Duration or Time, and the span is a length of time. Both are compared without rounding,
