@@ -75,8 +75,9 @@ mod policy {
             self
         }
 
-        /// Sets the longest delay, its random part not counted; a minute by default. If it is shorter than the first delay, every delay is
-        /// as long as the first.
+        /// Sets the longest delay, its random part not counted; a minute by default.
+        ///
+        /// If it is shorter than the first delay, every delay is as long as the first.
         pub fn max_delay(mut self, delay: Duration) -> Self {
             self.max_delay = delay;
             self

@@ -50,8 +50,10 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tick {
-    /// How many rows are done, including those that failed. For [`columns`](crate::Apply::columns) it counts columns, for
-    /// [`elements`](crate::Apply::elements) values, and for a pool's map items.
+    /// How many rows are done, including those that failed.
+    ///
+    /// For [`columns`](crate::Apply::columns) it counts columns, for [`elements`](crate::Apply::elements) values, and for a pool's map
+    /// items.
     pub done: usize,
     /// How many there are.
     pub total: usize,
