@@ -24,6 +24,11 @@ fn main() {
     // SAFETY: no other thread has been made.
     // A rival needs deep stacks (see `Keyed::polars_sum`).
     unsafe { std::env::set_var("RUST_MIN_STACK", (1usize << 30).to_string()) };
+    for name in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
+        // SAFETY: no other thread has been made.
+        // With them, `anyhow` takes a backtrace for each row that fails, and this would be what is measured.
+        unsafe { std::env::remove_var(name) };
+    }
     let run = Run::from_arguments();
     run.describe(Workers::All.count(), ALLOCATOR);
     let mut table = Table::new();
