@@ -320,8 +320,8 @@ impl<'a, 'p, L, G> Apply<'a, 'p, L, G> {
     /// ones are empty. A worker takes one partition at a time. [`chunks`](Apply::chunks) calls the closure with each partition, and
     /// [`transform`](Apply::transform) without keys with each that has rows.
     ///
-    /// By default `chunks` has one part for each worker, none of them empty unless the frame is, and `rows` is cut while it runs. Columns are not cut,
-    /// and groups are cut by their keys alone.
+    /// By default `chunks` has one part for each worker, none of them empty unless the frame is, and `rows` is cut while it runs.
+    /// Columns are not cut, and groups are cut by their keys alone.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.options.call = self.options.call.partitions(partitions);
         self
